@@ -1,0 +1,35 @@
+"""Content-derived identities, seeds and shards: the same on every machine and in every order."""
+
+from hashlib import blake2b
+
+def content_id(*parts: str) -> str:
+    """Return the 16-hex-digit blake2b hash of the parts, in order.
+
+    Parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ.
+    """
+    digest = blake2b(digest_size=8)
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "little"))
+        digest.update(encoded)
+    return digest.hexdigest()
+
+
+def derive_seed(run_seed: int, stage: str, identity: str, index: int) -> int:
+    """Return the non-negative 31-bit seed of one request.
+
+    It depends on what is asked for only, never on batch size, order or partition.
+    """
+    return int(content_id(str(run_seed), stage, identity, str(index)), 16) & 0x7FFF_FFFF
+
+
+def shard_of(problem_id: str, num_shards: int) -> str:
+    """Return the zero-padded shard key of a problem: ``hash(problem_id) mod num_shards``."""
+    index = int(content_id("shard", problem_id), 16) % num_shards
+    return shard_keys(num_shards)[index]
+
+
+def shard_keys(num_shards: int) -> list[str]:
+    """Return all shard keys in order, zero-padded to one width so that they sort as numbers."""
+    width = max(2, len(str(num_shards - 1)))
+    return [f"{index:0{width}d}" for index in range(num_shards)]

@@ -1,0 +1,287 @@
+"""The datasets of the lake: one place that says what each column is.
+
+Every frame is checked against its table when it is written and when it is read, so that a
+stage can rely on what it is given and an analyst on what the SQL shell shows.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, polars dtype, meaning, and whether it may be null."""
+
+    name: str
+    dtype: pl.DataType
+    meaning: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A dataset: its grain in words, its columns in order and the columns that identify a row."""
+
+    name: str
+    grain: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        """Column names and dtypes in order."""
+        return {column.name: column.dtype for column in self.columns}
+
+    def empty(self) -> pl.DataFrame:
+        """Return a frame of this table without rows."""
+        return pl.DataFrame(schema=self.schema)
+
+
+TEXT, INT, FLOAT, BOOL = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
+
+_PROBLEM_ID = Column("problem_id", TEXT, "content hash of dataset and question")
+_SOLUTION_ID = Column("solution_id", TEXT, "content hash of problem, generator and text")
+_STEP_ID = Column("step_id", TEXT, "content hash of solution and step index")
+_PREFIX_ID = Column("prefix_id", TEXT, "content hash of problem and the steps so far")
+_DATASET = Column("dataset", TEXT, "name of the dataset in the profile")
+_ANSWER = Column("answer", TEXT, "extracted final answer, null where none was found", nullable=True)
+_IS_CORRECT = Column("is_correct", BOOL, "the extracted answer equals the gold answer")
+_GRADE_REASON = Column("grade_reason", TEXT, "how the verdict was reached (resources.grading)")
+_FINISH = Column("finish_reason", TEXT, "stop, length, error, or imported")
+_NUM_TOKENS = Column("num_tokens", INT, "completion tokens, stop token included; 0 if imported")
+_SEED = Column("seed", INT, "seed of the request that drew it first; -1 if imported")
+
+_SAMPLED_SOLUTION = (
+    _SOLUTION_ID,
+    _PROBLEM_ID,
+    Column("generator", TEXT, "name of the model that sampled it"),
+    Column("text", TEXT, "the whole solution"),
+    _ANSWER,
+    _IS_CORRECT,
+    _GRADE_REASON,
+    Column("num_samples", INT, "how often this text was drawn for this problem"),
+    _FINISH,
+    _NUM_TOKENS,
+    _SEED,
+)
+
+PROBLEMS = Table(
+    "problems",
+    "one row per math problem",
+    (
+        _PROBLEM_ID,
+        _DATASET,
+        Column("split", TEXT, "train or test"),
+        Column("question", TEXT, "the problem statement"),
+        Column("gold_solution", TEXT, "the published solution, null where none", nullable=True),
+        Column("gold_answer", TEXT, "the published final answer"),
+        Column("level", TEXT, "difficulty, null where none", nullable=True),
+        Column("subject", TEXT, "subject, null where none", nullable=True),
+    ),
+    ("problem_id",),
+)
+
+SOLUTIONS = Table(
+    "solutions",
+    "one row per distinct solution sampled for a train problem by a generator",
+    _SAMPLED_SOLUTION,
+    ("solution_id",),
+)
+
+CANDIDATES = Table(
+    "candidates",
+    "one row per draw of a solution for a test problem (duplicates kept: they are votes)",
+    (
+        Column("candidate_id", TEXT, "content hash of problem, generator and draw index"),
+        _PROBLEM_ID,
+        Column("generator", TEXT, "name of the model that sampled it"),
+        Column("draw", INT, "index of the draw, from 0"),
+        Column("text", TEXT, "the whole solution"),
+        _ANSWER,
+        _IS_CORRECT,
+        _GRADE_REASON,
+        _FINISH,
+        _NUM_TOKENS,
+        _SEED,
+    ),
+    ("candidate_id",),
+)
+
+STEPS = Table(
+    "steps",
+    "one row per step of a solution",
+    (
+        _STEP_ID,
+        _SOLUTION_ID,
+        _PROBLEM_ID,
+        Column("step_index", INT, "position in the solution, from 1"),
+        Column("num_steps", INT, "steps of the solution"),
+        Column("text", TEXT, "the step with its closing separator: joined, they are the solution"),
+        _PREFIX_ID,
+        Column("is_last", BOOL, "whether it is the solution's last step"),
+    ),
+    ("step_id",),
+)
+
+ROLLOUTS = Table(
+    "rollouts",
+    "one row per completion drawn from a distinct non-final prefix",
+    (
+        _PREFIX_ID,
+        _PROBLEM_ID,
+        Column("completer", TEXT, "name of the model that completed"),
+        Column("rollout_index", INT, "index of the draw from this prefix, from 0"),
+        Column("text", TEXT, "the continuation alone, without the prefix"),
+        _ANSWER,
+        _IS_CORRECT,
+        _GRADE_REASON,
+        _FINISH,
+        _NUM_TOKENS,
+        _SEED,
+    ),
+    ("prefix_id", "completer", "rollout_index"),
+)
+
+STEP_LABELS = Table(
+    "step_labels",
+    "one row per step and annotator",
+    (
+        _STEP_ID,
+        Column("annotator", TEXT, "monte_carlo, oracle, human, ..."),
+        Column("num_rollouts", INT, "completions drawn; 0 where the label needed none"),
+        Column("num_correct", INT, "of these, how many ended in the gold answer"),
+        Column("hard", INT, "1 if any completion was correct, else 0 (eq. 3)"),
+        Column("soft", FLOAT, "share of correct completions (eq. 4)", nullable=True),
+        Column("low", FLOAT, "lower end of the 95 % Wilson interval of soft", nullable=True),
+        Column("high", FLOAT, "upper end of the 95 % Wilson interval of soft", nullable=True),
+    ),
+    ("step_id", "annotator"),
+)
+
+LABELED_SOLUTIONS = Table(
+    "labeled_solutions",
+    "one row per solution and annotator: what training reads",
+    (
+        _SOLUTION_ID,
+        _PROBLEM_ID,
+        _DATASET,
+        Column("annotator", TEXT, "whose labels these are"),
+        Column("question", TEXT, "the problem statement"),
+        Column("steps", pl.List(pl.String()), "texts of the steps in order"),
+        Column("hard", pl.List(pl.Int64()), "hard label of each step"),
+        Column("soft", pl.List(pl.Float64()), "soft label of each step"),
+        _IS_CORRECT,
+    ),
+    ("solution_id", "annotator"),
+)
+
+CANDIDATE_SCORES = Table(
+    "candidate_scores",
+    "one row per candidate and reward model",
+    (
+        Column("candidate_id", TEXT, "the scored candidate"),
+        _PROBLEM_ID,
+        Column("reward_model", TEXT, "outcome_reward_model or process_reward_model"),
+        Column("step_scores", pl.List(pl.Float64()), "probability of + at each step (ORM: one)"),
+    ),
+    ("candidate_id", "reward_model"),
+)
+
+EVALUATIONS = Table(
+    "evaluations",
+    "one row per dataset, generator, method and number of candidates",
+    (
+        _DATASET,
+        Column("generator", TEXT, "the policy whose candidates are judged"),
+        Column("method", TEXT, "pass@1, SC, ORM, PRM, SC+ORM or SC+PRM"),
+        Column("num_candidates", INT, "candidates per problem (N of best-of-N)"),
+        Column("accuracy", FLOAT, "share of problems solved, mean over groups of candidates"),
+        Column("low", FLOAT, "2.5 % bootstrap quantile over problems"),
+        Column("high", FLOAT, "97.5 % bootstrap quantile over problems"),
+        Column("num_problems", INT, "test problems"),
+        Column("num_groups", INT, "disjoint groups of N candidates averaged per problem"),
+    ),
+    ("dataset", "generator", "method", "num_candidates"),
+)
+
+_COST_COLUMNS = (
+    Column("stage", TEXT, "solutions, rollouts or candidates"),
+    _DATASET,
+    Column("shard", TEXT, "partition that was sampled"),
+    Column("model", TEXT, "name of the model that sampled"),
+    Column("num_requests", INT, "completions drawn"),
+    Column("num_merged", INT, "completions saved by rolling an identical prefix out once"),
+    Column("prompt_tokens", INT, "tokens of all prompts"),
+    Column("cached_tokens", INT, "of these, not computed again thanks to a shared prefill"),
+    Column("completion_tokens", INT, "tokens drawn"),
+    Column("seconds", FLOAT, "wall-clock seconds of the engine, kept across resumed runs"),
+)
+_COST_KEY = ("stage", "dataset", "shard", "model")
+
+SOLUTION_COSTS = Table(
+    "solution_costs", "one row per partition and generator", _COST_COLUMNS, _COST_KEY
+)
+ROLLOUT_COSTS = Table(
+    "rollout_costs", "one row per partition and completer", _COST_COLUMNS, _COST_KEY
+)
+CANDIDATE_COSTS = Table(
+    "candidate_costs", "one row per partition and generator", _COST_COLUMNS, _COST_KEY
+)
+
+REJECTED = Table(
+    "rejected",
+    "one row per input row that could not be read, set aside and counted",
+    (
+        _DATASET,
+        Column("file", TEXT, "name of the input file"),
+        Column("line", INT, "line in that file, from 1"),
+        Column("reason", TEXT, "what is wrong and with which field"),
+        Column("content", TEXT, "the first 1,000 characters of the row"),
+    ),
+    ("dataset", "file", "line"),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        PROBLEMS,
+        SOLUTIONS,
+        STEPS,
+        ROLLOUTS,
+        STEP_LABELS,
+        LABELED_SOLUTIONS,
+        CANDIDATES,
+        CANDIDATE_SCORES,
+        EVALUATIONS,
+        SOLUTION_COSTS,
+        ROLLOUT_COSTS,
+        CANDIDATE_COSTS,
+        REJECTED,
+    )
+}
+
+
+def enforce(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with exactly the table's columns, in order.
+
+    Raises:
+        ValueError: a column is missing, unknown, of another type, null where it must not be,
+            or the key is not unique; the message names table, column and count.
+    """
+    missing = [name for name in table.schema if name not in frame.columns]
+    unknown = [name for name in frame.columns if name not in table.schema]
+    if missing or unknown:
+        raise ValueError(f"table {table.name}: missing columns {missing}, unknown {unknown}")
+    for column in table.columns:
+        found = frame.schema[column.name]
+        if found != column.dtype and not (found == pl.Null and frame.height == 0):
+            raise ValueError(f"table {table.name}: {column.name} is {found}, not {column.dtype}")
+        nulls = 0 if column.nullable else frame[column.name].null_count()
+        if nulls:
+            raise ValueError(f"table {table.name}: {column.name} is null in {nulls} rows")
+    frame = frame.select(pl.col(name).cast(dtype) for name, dtype in table.schema.items())
+    duplicates = frame.height - frame.n_unique(subset=list(table.key))
+    if duplicates:
+        raise ValueError(f"table {table.name}: {duplicates} rows repeat the key {table.key}")
+    return frame

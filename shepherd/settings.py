@@ -1,0 +1,121 @@
+"""The one settings class and its one set of defaults; a profile is a YAML file of these fields."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""Names that become folders: no separators, no leading dot."""
+
+
+class Section(BaseModel):
+    """A part of a profile. An unknown field is an error, so that a typo never goes unnoticed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatasetSettings(Section):
+    """Where the problems of one dataset come from, and its solutions if they exist already.
+
+    ``train`` and ``test`` are paths of published files (relative to the working directory), or
+    for ``gsm8k`` may be left out together to read ``openai/gsm8k`` from the Hugging Face hub.
+    ``solutions`` names a file of solutions sampled elsewhere for the test problems: they are
+    imported in place of the generators' (split ``test``).
+    """
+
+    source: Literal["word_problems", "gsm8k"]
+    shards: int = Field(4, ge=1, le=10_000)
+    num_train: int | None = Field(None, ge=1, description="problems to keep; all if null")
+    num_test: int | None = Field(None, ge=1, description="problems to keep; all if null")
+    train: str | None = None
+    test: str | None = None
+    solutions: str | None = None
+    max_rejected_share: float = Field(0.01, ge=0, le=1)
+
+
+class TrainingSettings(Section):
+    """One training run. ``batch_size`` counts sequences; lengths are in tokens."""
+
+    epochs: float = Field(1.0, gt=0)
+    learning_rate: float = Field(1e-6, gt=0)
+    batch_size: int = Field(32, ge=1)
+    max_length: int = Field(512, ge=8)
+    warmup_share: float = Field(0.05, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    lm_weight: float = Field(0.0, ge=0, description="weight of the language-model loss beside it")
+
+
+class ModelSettings(Section):
+    """A model: where it starts from and how it is fine-tuned (not at all if ``training`` is null).
+
+    ``base`` is a folder of ``resources/base_models``, a local checkpoint folder or a hub name.
+    ``num_problems`` limits the gold solutions that fine-tuning sees; all if null.
+    """
+
+    base: str
+    template: Literal["plain", "metamath", "chat"] = "plain"
+    num_problems: int | None = Field(None, ge=1)
+    training: TrainingSettings | None = None
+
+
+class EngineSettings(Section):
+    """How completions are drawn."""
+
+    kind: Literal["transformers"] = "transformers"
+    batch_size: int = Field(512, ge=1)
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    device: str = "auto"
+
+
+class SamplingSettings(Section):
+    """Draws and their temperatures. The paper gives no temperature; 0.7 is RLHFlow's."""
+
+    samples_per_problem: int = Field(15, ge=1)
+    num_rollouts: int = Field(8, ge=1)
+    num_candidates: int = Field(256, ge=1)
+    temperature: float = Field(0.7, ge=0)
+    rollout_temperature: float = Field(0.7, ge=0)
+    max_tokens: int = Field(512, ge=1)
+
+
+class VerificationSettings(Section):
+    """How candidates are compared. The paper takes the minimum over steps and 3 groups."""
+
+    aggregation: Literal["min", "last", "product", "mean"] = "min"
+    groups: int = Field(3, ge=1)
+    bootstrap: int = Field(1000, ge=100)
+
+
+class Settings(Section):
+    """A deployment. Fields left out of the profile take these defaults."""
+
+    seed: int = Field(0, ge=0)
+    datasets: dict[str, DatasetSettings]
+    generators: dict[str, ModelSettings] = {}
+    completer: ModelSettings | None = None
+    outcome_reward_model: ModelSettings | None = None
+    process_reward_model: ModelSettings | None = None
+    engine: EngineSettings = EngineSettings()
+    sampling: SamplingSettings = SamplingSettings()
+    verification: VerificationSettings = VerificationSettings()
+
+    @field_validator("datasets", "generators")
+    @classmethod
+    def _names_are_safe(cls, named: dict[str, Section]) -> dict[str, Section]:
+        import re
+
+        for name in named:
+            if not re.match(NAME_PATTERN, name):
+                raise ValueError(f"name {name!r} must match {NAME_PATTERN}: it becomes a folder")
+        return named
+
+    @model_validator(mode="after")
+    def _models_are_complete(self) -> "Settings":
+        if not self.datasets:
+            raise ValueError("datasets: name at least one dataset")
+        needs_models = any(dataset.solutions is None for dataset in self.datasets.values())
+        if needs_models and not (self.generators and self.completer):
+            raise ValueError(
+                "generators and completer: name both, or give every dataset a `solutions` file"
+            )
+        return self

@@ -1,0 +1,59 @@
+"""Flawed solutions of word problems, as pretraining text that teaches checking needs them."""
+
+import random
+import re
+from collections.abc import Sequence
+
+from shepherd.word_problems import MAX_VALUE, WordProblem, apply, write_step
+
+
+def write_flawed(problem: WordProblem, rng: random.Random, error_rate: float) -> list[str]:
+    """Return the steps of a solution in which each step slips with probability ``error_rate``.
+
+    A slip is a wrong result, a wrong operand, a wrong operation or a step left out; the steps
+    after it go on from the value that was written, as a model's own mistakes do. Which steps
+    are wrong in the end is for :func:`shepherd.word_problems.judge_steps` to say: a slip can
+    happen to be right. Joined, the steps are the solution.
+    """
+    numbers = [int(number) for number in re.findall(r"\d+", problem.question)]
+    results: list[int] = []
+    steps: list[str] = []
+    for node in problem.nodes:
+        left, right = (x if isinstance(x, int) else results[x[0]] for x in (node.left, node.right))
+        op, slip = node.op, rng.choice(SLIPS) if rng.random() < error_rate else ""
+        if slip == "operand":
+            left, right = _other_operand(left, right, rng, [*numbers, *results])
+        if slip == "operation":
+            op = rng.choice([other for other in "+-*" if other != op])
+        result = _in_range(apply(op, left, right))
+        if slip == "result":
+            result = _other_result(result, rng)
+        results.append(result)
+        if slip != "skip":
+            equation = f"{left} {op} {right} = {result}"
+            wordy = rng.random() < 0.5
+            steps.append(write_step(len(steps) + 1, equation, node.lead, problem.item, wordy))
+    answer = _other_result(results[-1], rng) if rng.random() < error_rate / 8 else results[-1]
+    closing = f"The answer is: {answer}"
+    return [*steps[:-1], steps[-1] + closing] if steps else [closing]
+
+
+SLIPS = ("result", "result", "result", "operand", "operand", "operation", "skip")
+"""Kinds of slips in the proportions in which small models make them."""
+
+
+def _in_range(value: int) -> int:
+    return min(max(value, 0), 2 * MAX_VALUE - 1)
+
+
+def _other_result(result: int, rng: random.Random) -> int:
+    near = result + rng.choice((-10, -3, -2, -1, 1, 2, 3, 10))
+    wrong = near if rng.random() < 0.7 else rng.randint(1, MAX_VALUE)
+    return _in_range(wrong) if _in_range(wrong) != result else abs(result - 1)
+
+
+def _other_operand(
+    left: int, right: int, rng: random.Random, known: Sequence[int]
+) -> tuple[int, int]:
+    wrong = rng.choice(known) if rng.random() < 0.7 else _other_result(right, rng)
+    return (wrong, right) if rng.random() < 0.5 else (left, wrong)

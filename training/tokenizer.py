@@ -1,0 +1,43 @@
+"""The word-level tokenizer of the small models: lossless, one token per number and word."""
+
+import re
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from shepherd.word_problems import ITEMS, MAX_VALUE, NAMES, PHRASES
+
+PAD, BOS, EOS, UNK = "<pad>", "<s>", "</s>", "<unk>"
+STEP_TAG, GOOD, BAD = " ки", "+", "-"
+"""The published Math-Shepherd tag and labels; the label tokens are not the signs of sums."""
+
+CHECK, RIGHT, WRONG = " ?", " right", " wrong"
+"""How the pretraining corpus asks after a step and what it answers."""
+
+_PIECE = r"\n| ?[A-Za-zА-я]+| ?[0-9]+| ?[^\sA-Za-zА-я0-9]|\s"
+_LEADS = "Step There are Together they have has The answer is: = + - * . ?"
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """Return a tokenizer for which ``decode(encode(text))`` is the text, word for word.
+
+    Tokens carry their leading space, so a prefix and its continuation tokenize as their join
+    does wherever the cut falls before a space or after a newline.
+    """
+    text = " ".join([_LEADS, *NAMES, *ITEMS, *(p for kind in PHRASES.values() for p in kind)])
+    words = sorted(set(re.findall(r"[A-Za-z]+|[^\sA-Za-z0-9{}]", text)) - {"n", "m"})
+    numbers = [str(number) for number in range(2 * MAX_VALUE)]
+    pieces = ["\n", *(" " + word for word in words), *words, *(" " + n for n in numbers)]
+    extra = [STEP_TAG, GOOD, BAD, CHECK, RIGHT, WRONG]
+    vocabulary = list(dict.fromkeys([PAD, BOS, EOS, UNK, *extra, *pieces]))
+    tokenizer = Tokenizer(
+        models.WordLevel({piece: i for i, piece in enumerate(vocabulary)}, unk_token=UNK)
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_PIECE), behavior="isolated")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", special_tokens=[(BOS, vocabulary.index(BOS))]
+    )
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, bos_token=BOS, eos_token=EOS, unk_token=UNK
+    )

@@ -24,7 +24,6 @@ class DatasetSettings(Section):
     """
 
     source: Literal["word_problems", "gsm8k"]
-    shards: int = Field(4, ge=1, le=10_000)
     num_train: int | None = Field(None, ge=1, description="problems to keep; all if null")
     num_test: int | None = Field(None, ge=1, description="problems to keep; all if null")
     train: str | None = None
@@ -87,9 +86,13 @@ class VerificationSettings(Section):
 
 
 class Settings(Section):
-    """A deployment. Fields left out of the profile take these defaults."""
+    """A deployment. Fields left out of the profile take these defaults.
+
+    ``shards`` is one number for all datasets: every dataset is cut into that many partitions.
+    """
 
     seed: int = Field(0, ge=0)
+    shards: int = Field(4, ge=1, le=10_000)
     datasets: dict[str, DatasetSettings]
     generators: dict[str, ModelSettings] = {}
     completer: ModelSettings | None = None

@@ -1,0 +1,100 @@
+"""Read a profile: one YAML file of the fields in :mod:`shepherd.settings`.
+
+A value may name environment variables: ``${VAR}`` or ``${VAR:-default}``. A value that names an
+unset (or empty) variable without a default is null as a whole, so that
+``train: ${GSM8K_DIR}/train.jsonl`` is a path where the variable is set and left out where not.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from shepherd.settings import NAME_PATTERN, Settings
+
+PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+def settings_from_env() -> Settings:
+    """Return the settings of the profile that ``SHEPHERD_PROFILE`` names (default ``demo``)."""
+    return load_settings(os.environ.get("SHEPHERD_PROFILE") or "demo")
+
+
+def load_settings(name_or_path: str) -> Settings:
+    """Return the settings of ``profiles/<name>.yaml``, or of the .yaml file at a path.
+
+    Raises:
+        ValueError: no such profile (the known ones are listed), not YAML, or a field is wrong;
+            one line that names the file, the field and the way out.
+    """
+    path = _find(name_or_path)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a YAML file: {_one_line(str(error))}") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: must hold fields (datasets: ..., generators: ...), nothing else")
+    unset: set[str] = set()
+    expanded = _expand(document, os.environ, unset)
+    try:
+        return Settings.model_validate(expanded)
+    except ValidationError as error:
+        hint = f" (unset variables: {', '.join(sorted(unset))})" if unset else ""
+        raise ValueError(f"{path}: {_describe(error)}{hint}") from error
+
+
+def _find(name_or_path: str) -> Path:
+    if name_or_path.endswith((".yaml", ".yml")):
+        path = Path(name_or_path).expanduser()
+        if not path.is_file():
+            raise ValueError(
+                f"{path}: no such file: SHEPHERD_PROFILE must name a profile or a "
+                "path to a .yaml file"
+            )
+        return path
+    path = PROFILES / f"{name_or_path}.yaml"
+    if not re.fullmatch(NAME_PATTERN, name_or_path) or not path.is_file():
+        known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.yaml")))
+        raise ValueError(
+            f"no profile {name_or_path!r}: set SHEPHERD_PROFILE to one of {known}, "
+            "or to a path that ends in .yaml"
+        )
+    return path
+
+
+def _expand(value: object, environ: Mapping[str, str], unset: set[str]) -> object:
+    """Replace variables in every text of a document; add the names of unset ones to ``unset``."""
+    if isinstance(value, dict):
+        return {key: _expand(item, environ, unset) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, environ, unset) for item in value]
+    if not isinstance(value, str):
+        return value
+    missing = {
+        name for name, default in _VARIABLE.findall(value) if not environ.get(name) and not default
+    }
+    unset |= missing
+    if missing:
+        return None
+    return _VARIABLE.sub(lambda match: environ.get(match[1]) or match[2], value)
+
+
+def _describe(error: ValidationError) -> str:
+    problems = []
+    for detail in error.errors():
+        field = ".".join(str(part) for part in detail["loc"])
+        message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "extra_forbidden":
+            message = "unknown field: correct its name or remove it (fields: shepherd/settings.py)"
+        elif detail["type"] != "value_error" and detail["type"] != "missing":
+            message += f", got {detail['input']!r}"
+        problems.append(f"{field}: {message}" if field else message)
+    return _one_line("; ".join(problems))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,135 @@
+from pathlib import Path
+
+import pytest
+
+from resources import profiles
+from resources.profiles import load_settings, settings_from_env
+
+MODELS = """
+generators: {weak: {base: base-small}}
+completer: {base: base-large}
+"""
+
+
+def write(folder: Path, text: str, name: str = "x.yaml") -> str:
+    (folder / name).write_text(text, encoding="utf-8")
+    return str(folder / name)
+
+
+def test_a_profile_states_what_differs_from_the_defaults(tmp_path: Path) -> None:
+    settings = load_settings(
+        write(
+            tmp_path,
+            "seed: 7\n"
+            "datasets: {words: {source: word_problems, num_train: 10}}\n"
+            "process_reward_model: {base: base-large, training: {learning_rate: 1e-4}}\n" + MODELS,
+        )
+    )
+    assert settings.seed == 7
+    assert settings.datasets["words"].num_train == 10
+    assert settings.sampling.num_rollouts == 8
+    assert settings.process_reward_model is not None
+    assert settings.process_reward_model.training is not None
+    assert settings.process_reward_model.training.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("sampling: {num_rollouts: none}", ["sampling.num_rollouts", "integer", "'none'"]),
+        ("sampling: {num_rollouts: 0}", ["sampling.num_rollouts", "greater than or equal to 1"]),
+        ("sampling: {rollouts: 8}", ["sampling.rollouts", "unknown field"]),
+        ("engine: {kind: magic}", ["engine.kind", "'transformers'", "'magic'"]),
+        ("datasets: {}", ["name at least one dataset"]),
+        ("datasets: {../up: {source: word_problems}}", ["'../up'", "folder"]),
+        ("datasets: {g: {num_test: 2}}", ["datasets.g.source", "required"]),
+        ("generators: {}", ["generators and completer"]),
+        ("seed: [1", ["not a YAML file", "line"]),
+        ("- 1", ["must hold fields"]),
+    ],
+)
+def test_an_error_is_one_line_with_file_field_and_way_out(
+    tmp_path: Path, text: str, named: list[str]
+) -> None:
+    fields = {"datasets": "datasets: {w: {source: word_problems}}", "generators": MODELS}
+    missing = [line for field, line in fields.items() if not text.startswith(("- 1", field))]
+    path = write(tmp_path, "\n".join([text, *missing]) if text != "- 1" else text)
+    with pytest.raises(ValueError, match=r"x\.yaml") as caught:
+        load_settings(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(path)
+    assert all(part in message for part in named), message
+
+
+def test_all_wrong_fields_are_named_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, "seed: -1\ndatasets: {w: {source: magic}}\n" + MODELS)
+    with pytest.raises(ValueError, match=r"datasets\.w\.source.*; |seed.*; ") as caught:
+        load_settings(path)
+    assert "seed" in str(caught.value)
+    assert "datasets.w.source" in str(caught.value)
+
+
+VARIABLES = """
+datasets:
+  g:
+    source: gsm8k
+    num_test: ${NUM_TEST:-3}
+    train: ${GSM8K}/train.jsonl
+    test: ${GSM8K}/test.jsonl
+"""
+
+
+@pytest.mark.parametrize("unset", [None, ""])
+def test_a_value_with_an_unset_variable_is_null(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unset: str | None
+) -> None:
+    monkeypatch.delenv("NUM_TEST", raising=False)
+    if unset is None:
+        monkeypatch.delenv("GSM8K", raising=False)
+    else:
+        monkeypatch.setenv("GSM8K", unset)
+    dataset = load_settings(write(tmp_path, VARIABLES + MODELS)).datasets["g"]
+    assert (dataset.train, dataset.test, dataset.num_test) == (None, None, 3)
+
+
+def test_variables_are_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GSM8K", "/papers/gsm8k")
+    monkeypatch.setenv("NUM_TEST", "5")
+    dataset = load_settings(write(tmp_path, VARIABLES + MODELS)).datasets["g"]
+    assert dataset.train == "/papers/gsm8k/train.jsonl"
+    assert dataset.num_test == 5
+
+
+def test_an_error_names_the_unset_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE", raising=False)
+    path = write(tmp_path, "datasets: {g: {source: '${SOURCE}'}}" + MODELS)
+    with pytest.raises(ValueError, match=r"datasets\.g\.source.*unset variables: SOURCE"):
+        load_settings(path)
+
+
+def test_the_environment_names_the_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiles, "PROFILES", tmp_path)
+    words = "datasets: {w: {source: word_problems}}" + MODELS
+    write(tmp_path, words, "demo.yaml")
+    write(tmp_path, "seed: 9\n" + words, "other.yaml")
+    monkeypatch.delenv("SHEPHERD_PROFILE", raising=False)
+    assert settings_from_env().seed == 0
+    monkeypatch.setenv("SHEPHERD_PROFILE", "other")
+    assert settings_from_env().seed == 9
+
+
+@pytest.mark.parametrize("name", ["demoo", "../demo", "", "demo\n"])
+def test_an_unknown_profile_lists_the_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(profiles, "PROFILES", tmp_path)
+    write(tmp_path, "seed: 1", "demo.yaml")
+    write(tmp_path, "seed: 1", "gsm8k.yaml")
+    with pytest.raises(ValueError, match="SHEPHERD_PROFILE to one of demo, gsm8k"):
+        load_settings(name)
+
+
+def test_a_path_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"absent\.yaml: no such file"):
+        load_settings(str(tmp_path / "absent.yaml"))

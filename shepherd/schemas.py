@@ -4,7 +4,7 @@ Every frame is checked against its table when it is written and when it is read,
 stage can rely on what it is given and an analyst on what the SQL shell shows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -159,6 +159,12 @@ STEP_LABELS = Table(
     ("step_id", "annotator"),
 )
 
+ORACLE_LABELS = replace(
+    STEP_LABELS,
+    name="oracle_labels",
+    grain="one row per step of a solution of a word problem: the exact truth",
+)
+
 LABELED_SOLUTIONS = Table(
     "labeled_solutions",
     "one row per solution and annotator: what training reads",
@@ -250,6 +256,7 @@ TABLES: dict[str, Table] = {
         STEPS,
         ROLLOUTS,
         STEP_LABELS,
+        ORACLE_LABELS,
         LABELED_SOLUTIONS,
         CANDIDATES,
         CANDIDATE_SCORES,

@@ -1,0 +1,144 @@
+import random
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shepherd.datasets import gsm8k_problem, imported_solution, word_problem
+from shepherd.identity import content_id
+from shepherd.word_problems import draw_problems, judge_steps
+
+ANSWER = "Natalia sold 48/2 = <<48/2=24>>24 clips in May.\n#### 1,024"
+
+
+def test_a_gsm8k_row_is_a_problem() -> None:
+    problem = gsm8k_problem({"question": " How many? ", "answer": ANSWER}, "gsm8k", "train")
+    assert problem.problem_id == content_id("gsm8k", "How many?")
+    assert (problem.question, problem.split) == ("How many?", "train")
+    assert problem.gold_solution == ANSWER
+    assert problem.gold_answer == "1024"
+    assert (problem.level, problem.subject) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("final", "gold"),
+    [
+        ("#### 18", "18"),
+        ("####18", "18"),
+        ("#### -10 ", "-10"),
+        ("#### 109,200,000", "109200000"),
+        ("#### 2,125.5", "2125.5"),
+        ("#### 1, 2", "1, 2"),
+        ("a #### b\n#### 3", "3"),
+    ],
+)
+def test_the_gold_answer_stands_after_the_last_mark(final: str, gold: str) -> None:
+    assert gsm8k_problem({"question": "q", "answer": final}, "g", "test").gold_answer == gold
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ([], "row: is list, not an object"),
+        (None, "row: is NoneType, not an object"),
+        ({"answer": ANSWER}, "question: is missing"),
+        ({"question": "q"}, "answer: is missing"),
+        ({"question": 3, "answer": ANSWER}, "question: is int, not text"),
+        ({"question": "q", "answer": ["#### 3"]}, "answer: is list, not text"),
+        ({"question": " \n", "answer": ANSWER}, "question: is empty"),
+        ({"question": "q\ud800", "answer": ANSWER}, "question: holds half of a surrogate pair"),
+        ({"question": "q", "answer": "It is 3."}, "answer: has no final answer after ####"),
+        ({"question": "q", "answer": "3\n#### "}, "answer: has no final answer after ####"),
+    ],
+)
+def test_a_malformed_row_gives_a_reason(row: object, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}"):
+        gsm8k_problem(row, "gsm8k", "train")
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(st.sampled_from(["question", "answer", "text", "idx"]), inner)
+        ),
+        max_leaves=6,
+    )
+)
+def test_any_json_gives_a_problem_or_a_reason(row: object) -> None:
+    try:
+        gsm8k_problem(row, "gsm8k", "train")
+    except ValueError as error:
+        assert re.match(r"(row|question|answer): ", str(error))  # noqa: PT017
+    try:
+        imported_solution(row, "gsm8k", {}, {})
+    except ValueError as error:
+        assert re.match(r"[\w ,]+: ", str(error))  # noqa: PT017
+
+
+def test_a_word_problem_has_a_right_gold_solution_whatever_the_seed_that_drew_it() -> None:
+    for drawn in draw_problems(0, "test", 20):
+        problem = word_problem(drawn, "words", "test")
+        assert problem == word_problem(drawn, "words", "test")
+        steps = re.findall(r"Step .*\n", problem.gold_solution)
+        last = problem.gold_solution.rpartition("\n")[2]
+        assert all(judge_steps(problem.question, [*steps[:-1], steps[-1] + last]))
+        assert problem.level == str(len(steps))
+        assert problem.gold_answer == last.removeprefix("The answer is: ")
+        assert problem.subject is None
+
+
+FIRST, SECOND = (
+    gsm8k_problem({"question": question, "answer": f"#### {gold}"}, "g", "test")
+    for question, gold in (("How many?", "1,800"), ("How much?", "5"))
+)
+BY_ID = {problem.problem_id: problem for problem in (FIRST, SECOND)}
+BY_ROW = {0: FIRST, 2: SECOND}
+
+
+@pytest.mark.parametrize(
+    ("row", "problem", "generator"),
+    [
+        ({"idx": 2, "response": "A: 5", "model": "gpt3-6b", "style": "verification"}, SECOND,
+         "gpt3-6b-verification"),
+        ({"idx": 0, "response": "A: 5", "gold": "1,800"}, FIRST, "imported"),
+        ({"question": "How much? ", "text": "A: 5", "generator": "x", "model": "y"}, SECOND, "x"),
+        ({"problem_id": FIRST.problem_id, "solution": "A: 5", "model": "y"}, FIRST, "y"),
+    ],
+)  # fmt: skip
+def test_an_imported_row_is_matched(row: object, problem: object, generator: str) -> None:
+    solution = imported_solution(row, "g", BY_ID, BY_ROW)
+    assert BY_ID[solution.problem_id] is problem
+    assert (solution.generator, solution.text) == (generator, "A: 5")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"idx": 0}, "text or response or solution: is missing"),
+        ({"idx": 0, "text": ""}, "text: is empty"),
+        ({"text": "A: 5"}, "question: is missing (or problem_id, or idx)"),
+        ({"idx": True, "text": "A: 5"}, "idx: is bool, not a whole number"),
+        ({"idx": "0", "text": "A: 5"}, "idx: is str, not a whole number"),
+        ({"idx": 1, "text": "A: 5"}, "question, problem_id or idx: names none"),
+        ({"idx": 0, "text": "A: 5", "gold": "5"}, "gold: 5 is not that of row 0, 1800"),
+        ({"question": "Other?", "text": "A: 5"}, "question, problem_id or idx: names none"),
+        ({"problem_id": "0", "text": "A: 5"}, "question, problem_id or idx: names none"),
+        ({"idx": 0, "text": "A: 5", "generator": None}, "generator: is NoneType, not text"),
+    ],
+)
+def test_an_imported_row_that_matches_nothing_gives_a_reason(row: object, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}"):
+        imported_solution(row, "g", BY_ID, BY_ROW)
+
+
+def test_gold_solutions_vary_in_wording() -> None:
+    texts = "".join(
+        word_problem(drawn, "words", "train").gold_solution
+        for drawn in draw_problems(random.Random(0).randint(0, 9), "train", 20)
+    )
+    assert re.search(r"Step 1: \w+ (has|are) \d", texts)
+    assert re.search(r"Step 1: \d", texts)

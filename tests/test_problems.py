@@ -1,0 +1,190 @@
+import gzip
+import json
+import os
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from resources.problems import load_problems
+from shepherd.identity import content_id
+from shepherd.schemas import PROBLEMS, REJECTED, enforce
+from shepherd.settings import DatasetSettings
+
+SHARED = Path(os.environ.get("SHEPHERD_SHARED_DATA", "../shared/data"))
+needs_gsm8k = pytest.mark.skipif(
+    not (SHARED / "gsm8k").is_dir(),
+    reason="the published GSM8K files are not there: set SHEPHERD_SHARED_DATA",
+)
+
+
+def row(question: str, gold: str = "1") -> bytes:
+    return json.dumps({"question": question, "answer": f"It is so.\n#### {gold}"}).encode()
+
+
+def gsm8k(folder: Path, train: list[bytes], test: list[bytes], **fields: object) -> DatasetSettings:
+    for name, lines in (("train", train), ("test", test)):
+        (folder / f"{name}.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    paths = {name: str(folder / f"{name}.jsonl") for name in ("train", "test")}
+    return DatasetSettings.model_validate({"source": "gsm8k", **paths, **fields})
+
+
+def test_problems_of_published_files(tmp_path: Path) -> None:
+    settings = gsm8k(tmp_path, [row("a", "1,000"), row("b")], [b"", row("c"), b"  "])
+    problems, rejected = load_problems("g", settings, seed=0)
+    assert enforce(PROBLEMS, problems).select("split", "question", "gold_answer").rows() == [
+        ("train", "a", "1000"),
+        ("train", "b", "1"),
+        ("test", "c", "1"),
+    ]
+    assert problems["problem_id"].to_list() == [content_id("g", q) for q in "abc"]
+    assert enforce(REJECTED, rejected).is_empty()
+
+
+def test_bad_rows_are_set_aside_with_file_line_and_reason(tmp_path: Path) -> None:
+    bad = [
+        b'{"question": "x", "ans',
+        b"\xff\xfe",
+        b"17",
+        b'{"question": "x"}',
+        b'{"question": 3, "answer": "#### 3"}',
+        b'{"question": "x", "answer": "three"}',
+        b'{"question": "\\ud83d", "answer": "#### 3"}',
+        b"[" * 100_000,
+        row("a"),
+        row("t"),
+    ]
+    train = [row("a"), *bad, row("b")]
+    settings = gsm8k(tmp_path, train, [row("t"), row("t")], max_rejected_share=1)
+    problems, rejected = load_problems("g", settings, seed=0)
+    assert problems["question"].to_list() == ["a", "b", "t"]
+    enforce(REJECTED, rejected)
+    assert set(rejected["dataset"]) == {"g"}
+    test_file, train_file = settings.test, settings.train
+    assert rejected.select("file", "line", "reason").rows() == [
+        (test_file, 2, f"question: repeats {test_file} line 1"),
+        (train_file, 2, "row: is not JSON (column 19: Unterminated string starting at)"),
+        (train_file, 3, "row: is not UTF-8 at byte 1"),
+        (train_file, 4, "row: is int, not an object"),
+        (train_file, 5, "answer: is missing"),
+        (train_file, 6, "question: is int, not text"),
+        (train_file, 7, "answer: has no final answer after ####"),
+        (train_file, 8, "question: holds half of a surrogate pair, which is no text"),
+        (train_file, 9, "row: is not JSON of reasonable depth"),
+        (train_file, 10, f"question: repeats {train_file} line 1"),
+        (train_file, 11, f"question: repeats {test_file} line 1"),
+    ]
+    assert rejected["content"].str.len_chars().max() == 1_000
+
+
+def test_too_many_bad_rows_are_refused_by_the_first(tmp_path: Path) -> None:
+    train = [*(row(f"q{index}") for index in range(97)), b"{", b"[]"]
+    settings = gsm8k(tmp_path, train, [row("t")], max_rejected_share=0.02)
+    assert load_problems("g", settings, seed=0)[1].height == 2
+    strict = settings.model_copy(update={"max_rejected_share": 0.01})
+    with pytest.raises(ValueError, match=r"train\.jsonl line 98: row: is not JSON.*of 2 bad rows"):
+        load_problems("g", strict, seed=0)
+
+
+def test_limits_keep_the_first_problems(tmp_path: Path) -> None:
+    train = [row("late"), row("a"), row("b")]
+    settings = gsm8k(tmp_path, train, [row("t"), row("late")], num_test=1, num_train=1,
+                     max_rejected_share=1)  # fmt: skip
+    problems, rejected = load_problems("g", settings, seed=0)
+    assert problems["question"].to_list() == ["a", "t"]
+    assert rejected["line"].to_list() == [1]
+
+
+def test_gzipped_files_and_byte_order_marks_are_read(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf" + row("a") + b"\r\n"))
+    settings = gsm8k(tmp_path, [], [row("t")]).model_copy(
+        update={"train": str(tmp_path / "train.jsonl.gz")}
+    )
+    assert load_problems("g", settings, seed=0)[0]["question"].to_list() == ["a", "t"]
+    (tmp_path / "train.jsonl.gz").write_bytes(gzip.compress(row("a"))[:-9])
+    with pytest.raises(ValueError, match=r"train\.jsonl\.gz: broken gzip stream"):
+        load_problems("g", settings, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"train": "absent.jsonl"}, r"absent\.jsonl: no such file: set datasets\.g\.train"),
+        ({"test": "."}, r"\.: no such file: set datasets\.g\.test"),
+        ({"test": None}, r"datasets\.g: set both train and test, or neither"),
+        ({"train": None}, r"datasets\.g: set both train and test, or neither"),
+    ],
+)
+def test_a_missing_file_names_the_field(
+    tmp_path: Path, fields: dict[str, str | None], named: str
+) -> None:
+    settings = gsm8k(tmp_path, [row("a")], [row("t")]).model_copy(update=fields)
+    with pytest.raises(ValueError, match=named) as caught:
+        load_problems("g", settings, seed=0)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_without_problems_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"datasets\.g\.train: the file holds no problem"):
+        load_problems("g", gsm8k(tmp_path, [], [row("t")]), seed=0)
+
+
+def test_without_paths_and_hub_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ValueError, match=r"datasets is not installed: set datasets\.g\.train and"):
+        load_problems("g", DatasetSettings(source="gsm8k"), seed=0)
+
+
+class Hub:
+    """Stands in for the package datasets."""
+
+    def __init__(self, splits: dict[str, list[dict[str, str]]]) -> None:
+        self.splits = splits
+
+    def load_dataset(self, name: str, config: str, split: str) -> list[dict[str, str]]:
+        assert (name, config) == ("openai/gsm8k", "main")
+        if not self.splits:
+            raise ConnectionError("Couldn't reach 'openai/gsm8k' on the Hub")
+        return self.splits[split]
+
+
+def test_without_paths_the_hub_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = {"train": [json.loads(row("a"))], "test": [json.loads(row("é"))]}
+    monkeypatch.setitem(sys.modules, "datasets", Hub(splits))
+    problems, _ = load_problems("g", DatasetSettings(source="gsm8k"), seed=0)
+    assert problems["question"].to_list() == ["a", "é"]
+    monkeypatch.setitem(sys.modules, "datasets", Hub({}))
+    with pytest.raises(ValueError, match=r"cannot be read from the hub: set datasets\.g\.train"):
+        load_problems("g", DatasetSettings(source="gsm8k"), seed=0)
+
+
+def test_word_problems_are_drawn_by_seed() -> None:
+    settings = DatasetSettings(source="word_problems", num_train=30, num_test=10)
+    problems, rejected = load_problems("words", settings, seed=3)
+    enforce(PROBLEMS, problems)
+    assert rejected.is_empty()
+    assert problems["split"].value_counts(sort=True).rows() == [("train", 30), ("test", 10)]
+    assert set(problems["level"]) == {"2", "3", "4", "5"}
+    assert problems.equals(load_problems("words", settings, seed=3)[0])
+    others = load_problems("words", settings, seed=4)[0]
+    assert not set(problems["problem_id"]) & set(others["problem_id"])
+
+
+def test_word_problems_need_their_numbers() -> None:
+    with pytest.raises(ValueError, match=r"datasets\.words\.num_test: set it"):
+        load_problems("words", DatasetSettings(source="word_problems", num_train=3), seed=0)
+
+
+@needs_gsm8k
+def test_published_gsm8k_goes_in_whole() -> None:
+    paths = {split: str(SHARED / "gsm8k" / f"{split}.jsonl") for split in ("train", "test")}
+    settings = DatasetSettings.model_validate({"source": "gsm8k", **paths})
+    problems, rejected = load_problems("gsm8k", settings, seed=0)
+    enforce(PROBLEMS, problems)
+    assert rejected.is_empty()
+    assert problems.group_by("split").len().sort("split").rows() == [
+        ("test", 1_319),
+        ("train", 7_473),
+    ]
+    assert problems.filter(~pl.col("gold_answer").str.contains(r"^-?\d+(\.\d+)?$")).is_empty()

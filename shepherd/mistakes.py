@@ -38,6 +38,26 @@ def write_flawed(problem: WordProblem, rng: random.Random, error_rate: float) ->
     return [*steps[:-1], steps[-1] + closing] if steps else [closing]
 
 
+def draw_sum(rng: random.Random) -> tuple[str, bool]:
+    """Return an equation of the kinds that word problems hold, and whether it is true."""
+    while True:
+        op = rng.choice("++--*")
+        left = rng.randint(2, 24) if op == "*" else rng.randint(2, MAX_VALUE)
+        right = rng.choice((rng.randint(2, 9), rng.randint(2, 4 if op == "*" else MAX_VALUE // 2)))
+        result = apply(op, left, right)
+        if 1 <= result <= MAX_VALUE:
+            written = result if rng.random() < 0.5 else _other_result(result, rng)
+            return f"{left} {op} {right} = {written}", written == result
+
+
+def true_result(step: str) -> int | None:
+    """Return what the left side of a step's equation comes to, if the tokenizer knows it."""
+    if match := re.search(r"(\d+) ([+*-]) (\d+) =", step):
+        result = apply(match[2], int(match[1]), int(match[3]))
+        return result if 0 <= result < 2 * MAX_VALUE else None
+    return None
+
+
 SLIPS = ("result", "result", "result", "operand", "operand", "operation", "skip")
 """Kinds of slips in the proportions in which small models make them."""
 

@@ -248,9 +248,7 @@ def write_solution(problem: WordProblem, rng: random.Random) -> str:
     for index, node in enumerate(problem.nodes):
         left, right = _resolve(node.left, results), _resolve(node.right, results)
         equation = f"{left} {node.op} {right} = {results[index]}"
-        steps.append(
-            write_step(index + 1, equation, node.lead, problem.item, rng.random() < 0.5)
-        )
+        steps.append(write_step(index + 1, equation, node.lead, problem.item, rng.random() < 0.5))
     return "".join(steps) + f"The answer is: {results[-1]}"
 
 

@@ -1,0 +1,126 @@
+"""Trainers learn, keep what they promise, and score as a plain forward pass does."""
+
+import random
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from shepherd.settings import TrainingSettings
+from shepherd.word_problems import draw_problems, judge_steps, write_solution
+from training.loop import learning_rate_share
+from training.orm import train_orm
+from training.pretrain import Recipe, build_model, pretrain
+from training.prm import train_prm
+from training.reward_model import Tags, encode_tagged
+from training.score import score_solutions
+from training.sft import train_sft
+from training.tokenizer import build_tokenizer
+
+TINY = Recipe(hidden=32, layers=2, steps=10, check_share=0.5, drill_share=0.5, batch_size=8)
+FAST = TrainingSettings(epochs=20, learning_rate=3e-3, batch_size=8, max_length=200)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("base")
+    tokenizer = build_tokenizer()
+    build_model(TINY, tokenizer).save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def labeled() -> pl.DataFrame:
+    """Half the rows are right; in the others every step from the first on is wrong."""
+    rng = random.Random(0)
+    rows = []
+    for index, problem in enumerate(draw_problems(0, "train", 32)):
+        solution = write_solution(problem, rng)
+        right = index % 2 == 0
+        if not right:
+            solution = solution.replace("=", "+")
+        steps = [line + "\n" for line in solution.split("\n")[:-2]]
+        steps.append("\n".join(solution.split("\n")[-2:]))
+        assert all(judge_steps(problem.question, steps)) == right
+        rows.append((problem.question, solution, steps, [int(right)] * len(steps), right))
+    names = ["question", "solution", "steps", "hard", "is_correct"]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def test_pretraining_runs_and_reports(capsys: pytest.CaptureFixture[str]) -> None:
+    pretrain(TINY, seed=0, log_every=5)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert "drill verdicts" in lines[0]
+
+
+def test_sft_lowers_the_loss_and_saves_an_ordinary_checkpoint(
+    base: Path, labeled: pl.DataFrame, tmp_path: Path
+) -> None:
+    report = train_sft(base, labeled, tmp_path / "sft", FAST, template="plain", seed=0)
+    assert report.num_examples == 32
+    assert report.num_steps == len(report.losses) == 80
+    assert report.losses[-1] < 0.5 * report.losses[0]
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {
+        path.name for path in (tmp_path / "sft").iterdir()
+    }
+    AutoModelForCausalLM.from_pretrained(tmp_path / "sft")
+
+
+def test_equal_seeds_give_equal_losses(base: Path, labeled: pl.DataFrame, tmp_path: Path) -> None:
+    runs = [train_sft(base, labeled, tmp_path, FAST, template="plain", seed=s) for s in (1, 1, 2)]
+    assert runs[0].losses == runs[1].losses
+    assert runs[0].losses != runs[2].losses
+
+
+@pytest.mark.parametrize(("train", "kind"), [(train_prm, "process"), (train_orm, "outcome")])
+def test_a_reward_model_learns_a_plain_difference_and_scores_each_step(
+    train: object, kind: str, base: Path, labeled: pl.DataFrame, tmp_path: Path
+) -> None:
+    report = train(base, labeled, tmp_path, FAST, template="plain", seed=0)  # type: ignore[operator]
+    assert report.losses[-1] < 0.1 < report.losses[0]
+    solutions = labeled.with_row_index("candidate_id").cast({"candidate_id": pl.String})
+    scored = score_solutions(
+        tmp_path, solutions, kind=kind, template="plain", max_length=200, batch_tokens=500
+    )
+    assert scored["candidate_id"].to_list() == solutions["candidate_id"].to_list()
+    lengths = solutions["steps"].list.len().to_list() if kind == "process" else [1] * 32
+    assert scored["step_scores"].list.len().to_list() == lengths
+    good = scored["step_scores"].list.min().to_numpy() > 0.5
+    assert (good == labeled["is_correct"].to_numpy()).all()
+
+
+def test_batched_scores_equal_one_forward_per_solution(base: Path, labeled: pl.DataFrame) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    tags = Tags.of(tokenizer)
+    solutions = labeled.head(6).with_row_index("candidate_id").cast({"candidate_id": pl.String})
+    scored = score_solutions(
+        base, solutions, kind="process", template="plain", max_length=200, batch_tokens=300
+    )
+    for row, found in zip(solutions.to_dicts(), scored["step_scores"], strict=True):
+        labels = [0.0] * len(row["steps"])
+        example = encode_tagged(tokenizer, tags, row["question"] + "\n", row["steps"], labels, 200)
+        logits = model(torch.tensor([example.ids])).logits[0, example.tags]
+        expected = torch.sigmoid(logits[:, tags.good] - logits[:, tags.bad]).tolist()
+        assert found.to_list() == pytest.approx(expected, abs=0.01)  # bfloat16 scores
+
+
+def test_too_long_solutions_are_counted(base: Path, labeled: pl.DataFrame, tmp_path: Path) -> None:
+    short = FAST.model_copy(update={"epochs": 0.5, "max_length": 60})
+    lengths = [len(steps) for steps in labeled["steps"]]
+    cut = train_prm(base, labeled, tmp_path, short, template="plain", seed=0).num_cut
+    assert 0 < cut < len(lengths)
+    with pytest.raises(ValueError, match="no examples"):
+        train_sft(base, labeled.head(0), tmp_path, FAST, template="plain", seed=0)
+
+
+def test_the_rate_warms_up_and_falls_to_a_tenth() -> None:
+    shares = [learning_rate_share(step, 100, 0.1) for step in range(100)]
+    assert shares[0] == pytest.approx(0.1)
+    assert max(shares) == shares[10] == pytest.approx(1.0)
+    assert shares[-1] == pytest.approx(0.1, abs=1e-3)

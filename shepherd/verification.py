@@ -1,0 +1,261 @@
+"""Verification: choose one answer among N candidates, and see how often it is right.
+
+Math-Shepherd (arXiv 2312.08935), section 4: self-consistency, best-of-N by an outcome or a
+process reward model, and votes weighted by their scores (eq. 5).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+from shepherd.identity import derive_seed
+from shepherd.schemas import EVALUATIONS
+
+Aggregation = Literal["min", "last", "product", "mean"]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+VERIFIERS = {"ORM": "outcome_reward_model", "PRM": "process_reward_model"}
+"""Methods that rank candidates, and the reward model of each."""
+
+
+def aggregate(step_scores: pl.Series, how: Aggregation) -> pl.Series:
+    """Return the score of each solution from the list of its step scores.
+
+    The paper takes the minimum; later work finds the last step to rank better for Monte Carlo
+    labels (arXiv 2501.07301), so it is a choice.
+
+    Raises:
+        ValueError: a solution has no step scores, or one that is not a number.
+    """
+    score = pl.element()
+    aggregated = {
+        "min": score.min(),
+        "last": score.last(),
+        "product": score.product(),
+        "mean": score.mean(),
+    }[how]
+    finite = step_scores.list.eval(score.is_finite().fill_null(False)).list.all()
+    usable = (step_scores.list.len() > 0) & finite
+    if usable.sum() < len(step_scores):
+        raise ValueError(
+            f"step_scores: {len(step_scores) - usable.sum()} of {len(step_scores)} solutions have "
+            "no score or one that is not a number: score them again"
+        )
+    return step_scores.list.eval(aggregated).list.first()
+
+
+def evaluate(
+    candidates: pl.DataFrame,
+    scores: pl.DataFrame,
+    problems: pl.DataFrame,
+    *,
+    counts: Sequence[int],
+    groups: int,
+    aggregation: Aggregation,
+    bootstrap: int,
+    seed: int,
+) -> pl.DataFrame:
+    """Return the accuracy of every method for every N, per dataset and generator.
+
+    - ``pass@1``: expected accuracy of one candidate, over all candidates.
+    - ``SC``: majority vote over answers. Candidates without an answer do not vote; of answers
+      with equal votes the one drawn first wins.
+    - ``ORM``, ``PRM``: the candidate with the highest score (the first drawn of equals).
+    - ``SC+ORM``, ``SC+PRM``: the answer with the highest sum of scores (eq. 5).
+    - ``oracle``: whether any candidate is right, which bounds all of these from above.
+
+    Each problem's T candidates are shuffled and cut into disjoint groups of N, again and again
+    until there are at least ``groups``; N = T has one group. Accuracy is the mean over groups,
+    then over problems: every candidate counts alike, so that N = 1 is exactly ``pass@1``. T is
+    the smallest number of candidates of a problem; an N above it is left out, and so are
+    methods whose reward model scored none of a generator's candidates.
+
+    The interval is the 95 % percentile bootstrap over problems, resampled alike for all methods
+    of a generator. All depends on ``seed`` and the data, not on the order of rows.
+
+    Args:
+        candidates: table CANDIDATES.
+        scores: table CANDIDATE_SCORES.
+        problems: table PROBLEMS, at least those of the candidates.
+        counts: the numbers of candidates N.
+        groups: groups of N to average at least (the paper: 3).
+        aggregation: how step scores become one score.
+        bootstrap: number of resamples.
+        seed: the run's seed.
+
+    Raises:
+        ValueError: a candidate's problem is unknown, or a reward model scored only some of a
+            generator's candidates.
+    """
+    drawn = _with_scores(candidates, scores, problems, aggregation)
+    rows: list[dict[str, object]] = []
+    for (dataset, generator), part in drawn.group_by("dataset", "generator", maintain_order=True):
+        name = f"{dataset}/{generator}"
+        pool = _pool(part)
+        num_problems = len(pool.correct)
+        rng = np.random.default_rng(derive_seed(seed, "bootstrap", name, 0))
+        weights = rng.multinomial(num_problems, [1 / num_problems] * num_problems, size=bootstrap)
+        for method, num_candidates, solved in _outcomes(pool, counts, groups, name, seed):
+            accuracy = solved.mean(axis=1)
+            low, high = np.quantile(weights @ accuracy / num_problems, [0.025, 0.975])
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "generator": generator,
+                    "method": method,
+                    "num_candidates": num_candidates,
+                    "accuracy": accuracy.mean(),
+                    "low": low,
+                    "high": high,
+                    "num_problems": num_problems,
+                    "num_groups": solved.shape[1],
+                }
+            )
+    return pl.DataFrame(rows, schema=EVALUATIONS.schema)
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """The candidates of one generator, (problems, T), in the order in which they were drawn.
+
+    ``answers`` numbers the distinct answers of a problem, -1 where there is none.
+    """
+
+    correct: Bools
+    answers: Ints
+    scores: dict[str, Floats]
+
+
+def _with_scores(
+    candidates: pl.DataFrame,
+    scores: pl.DataFrame,
+    problems: pl.DataFrame,
+    aggregation: Aggregation,
+) -> pl.DataFrame:
+    """Return candidates sorted, with their dataset and one score column per verifier."""
+    drawn = candidates.join(problems.select("problem_id", "dataset"), on="problem_id", how="left")
+    unknown = drawn["dataset"].null_count()
+    if unknown:
+        raise ValueError(f"candidates: {unknown} are of problems that are not in problems")
+    scored = scores.with_columns(score=aggregate(scores["step_scores"], aggregation))
+    for method, reward_model in VERIFIERS.items():
+        of_model = scored.filter(reward_model=reward_model)
+        column = of_model.select("candidate_id", pl.col("score").alias(method))
+        drawn = drawn.join(column, on="candidate_id", how="left")
+    return drawn.sort("dataset", "generator", "problem_id", "draw", "candidate_id")
+
+
+def _pool(part: pl.DataFrame) -> _Pool:
+    generator = part["generator"][0]
+    per_problem = part.group_by("problem_id", maintain_order=True)
+    total = int(per_problem.len()["len"].to_numpy().min())
+    kept = per_problem.head(total)
+    shape = (-1, total)
+    answers = kept["answer"].str.strip_chars().rank("dense").cast(pl.Int64).fill_null(-1)
+    scored: dict[str, Floats] = {}
+    for method, reward_model in VERIFIERS.items():
+        missing = kept[method].null_count()
+        if 0 < missing < kept.height:
+            raise ValueError(
+                f"candidate_scores: {reward_model} scored only some of the candidates of "
+                f"{generator}, {missing} are missing: materialize candidate_scores for all shards"
+            )
+        if not missing:
+            scored[method] = kept[method].to_numpy().reshape(shape)
+    return _Pool(
+        correct=kept["is_correct"].to_numpy().reshape(shape),
+        answers=answers.to_numpy().reshape(shape),
+        scores=scored,
+    )
+
+
+def _outcomes(
+    pool: _Pool, counts: Sequence[int], groups: int, name: str, seed: int
+) -> Iterator[tuple[str, int, Bools]]:
+    """Yield method, N and whether each group of each problem is solved, (problems, groups)."""
+    yield "pass@1", 1, pool.correct
+    num_problems, total = pool.correct.shape
+    for count in sorted({count for count in counts if count <= total}):
+        rng = np.random.default_rng(derive_seed(seed, "groups", name, count))
+        members = _groups(rng, num_problems, total, count, groups)
+        correct, answers = _take(pool.correct, members), _take(pool.answers, members)
+        yield "oracle", count, _pick(correct, correct.astype(np.float64))
+        yield "SC", count, _pick(correct, _votes(answers, np.ones(answers.shape)))
+        for method, scores in pool.scores.items():
+            of_members = _take(scores, members)
+            yield method, count, _pick(correct, of_members)
+            yield f"SC+{method}", count, _pick(correct, _votes(answers, of_members))
+
+
+def _groups(
+    rng: np.random.Generator, num_problems: int, total: int, count: int, groups: int
+) -> Ints:
+    """Return indices of candidates, (problems, groups, N), ascending within a group."""
+    disjoint = total // count
+    shuffles = 1 if count == total else -(-groups // disjoint)
+    order = rng.random((num_problems, shuffles, total)).argsort(axis=-1)
+    cut = order[..., : disjoint * count].reshape(num_problems, shuffles * disjoint, count)
+    return np.sort(cut, axis=-1)
+
+
+def _take(values: NDArray[Scalar], members: Ints) -> NDArray[Scalar]:
+    return np.take_along_axis(values[:, None, :], members, axis=-1)
+
+
+def _pick(correct: Bools, worth: Floats) -> Bools:
+    """Return whether the first candidate of the highest worth in each group is right."""
+    best = worth.argmax(axis=-1)[..., None]
+    return np.take_along_axis(correct, best, axis=-1)[..., 0]
+
+
+def _votes(answers: Ints, weights: Floats) -> Floats:
+    """Return the summed weight of each candidate's answer in its group; -inf without answer."""
+    width = int(answers.max(initial=0)) + 2
+    group = np.arange(answers.size // answers.shape[-1]).repeat(answers.shape[-1])
+    _, ballot = np.unique(group * width + answers.ravel() + 1, return_inverse=True)
+    sums = np.bincount(ballot, weights=weights.ravel())[ballot].reshape(answers.shape)
+    return np.where(answers < 0, -np.inf, sums)
+
+
+def auc(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Return the chance that a positive is scored above a negative; ties count half.
+
+    nan if there are no positives or no negatives.
+    """
+    positive = np.asarray(labels, dtype=bool)
+    num_positive = int(positive.sum())
+    pairs = num_positive * (positive.size - num_positive)
+    if not pairs:
+        return float("nan")
+    _, rank, ties = np.unique(np.asarray(scores), return_inverse=True, return_counts=True)
+    mean_rank = np.cumsum(ties) - (ties - 1) / 2
+    ranks_of_positive = mean_rank[rank][positive].sum()
+    return float((ranks_of_positive - num_positive * (num_positive + 1) / 2) / pairs)
+
+
+def auc_within_problems(scores: ArrayLike, labels: ArrayLike, problem_ids: Sequence[str]) -> float:
+    """Return the mean AUC over the problems that have right and wrong candidates.
+
+    Unlike :func:`auc` it cannot gain from telling easy problems from hard ones, which helps no
+    choice among candidates. nan if no problem has both.
+    """
+    frame = pl.DataFrame(
+        {
+            "problem_id": list(problem_ids),
+            "score": np.asarray(scores, dtype=np.float64),
+            "label": np.asarray(labels, dtype=bool),
+        }
+    )
+    per_problem = [
+        auc(part["score"].to_numpy(), part["label"].to_numpy())
+        for _, part in frame.group_by("problem_id", maintain_order=True)
+        if part["label"].n_unique() == 2
+    ]
+    return float(np.mean(per_problem)) if per_problem else float("nan")

@@ -1,0 +1,139 @@
+"""The journal of a sampling stage: each finished completion, on disk before the next is awaited.
+
+A JSONL file: a header with the settings that the completions depend on, then one completion a
+line. A process that is killed leaves at worst a partial last line, which the next run cuts off.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import BinaryIO
+
+from shepherd.identity import content_id
+from shepherd.requests import Completion
+
+SECONDS_BETWEEN_SYNCS = 1.0
+"""A killed process loses nothing that was recorded; a power cut loses at most this much."""
+
+Fingerprint = Mapping[str, str | int | float]
+"""The settings that the completions depend on, by name."""
+
+_log = logging.getLogger(__name__)
+
+
+class Journal:
+    """An open journal. ``finished`` holds its completions by request id."""
+
+    def __init__(self, file: BinaryIO, finished: dict[str, Completion]) -> None:
+        self.finished = finished
+        self._file = file
+        self._synced = time.monotonic()
+
+    def record(self, completions: Iterable[Completion]) -> None:
+        """Append completions; they survive this process from here on."""
+        for completion in completions:
+            self._file.write(_line(asdict(completion)))
+            self.finished[completion.request_id] = completion
+        self._file.flush()
+        if time.monotonic() - self._synced >= SECONDS_BETWEEN_SYNCS:
+            self.sync()
+
+    def sync(self) -> None:
+        """Wait until what was recorded would survive a power cut."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._synced = time.monotonic()
+
+
+@contextmanager
+def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
+    """Open the journal at ``path``, resuming what it holds; nobody else can meanwhile.
+
+    A journal of another fingerprint is copied aside and a new one begun.
+
+    Raises:
+        ValueError: another run has it open.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        _lock(file, path)
+        header = {"fingerprint": dict(fingerprint)}
+        found, completions, size = _read(file)
+        if found not in (None, header):
+            _set_aside(path, found, header)
+            found, completions, size = None, [], 0
+        elif size < path.stat().st_size:
+            _log.warning(
+                "%s: cut off %d bytes after the last whole record, as a killed run leaves them",
+                path,
+                path.stat().st_size - size,
+            )
+        file.truncate(size)
+        if found is None:
+            file.write(_line(header))
+        journal = Journal(file, {completion.request_id: completion for completion in completions})
+        journal.sync()
+        try:
+            yield journal
+        finally:
+            journal.sync()
+
+
+def discard_journal(path: Path) -> None:
+    """Remove a journal, once its completions are written elsewhere."""
+    path.unlink(missing_ok=True)
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    try:
+        # The kernel drops the lock with the process, however that ends.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ValueError(
+            f"{path}: another run is sampling this partition: wait until it ends, or end it"
+        ) from error
+
+
+def _read(file: BinaryIO) -> tuple[object, list[Completion], int]:
+    """Return header, completions up to the first record that is not whole, and their bytes.
+
+    The header is null if there is no whole record.
+    """
+    file.seek(0)
+    header, completions, size = None, [], 0
+    for line in file:
+        try:
+            if not line.endswith(b"\n"):
+                break
+            record = json.loads(line)
+            if size == 0:
+                header = record
+            else:
+                completions.append(Completion(**record))
+        except (ValueError, TypeError):
+            break
+        size += len(line)
+    return header, completions, size
+
+
+def _line(record: Mapping[str, object]) -> bytes:
+    return json.dumps(record).encode() + b"\n"
+
+
+def _set_aside(path: Path, found: object, wanted: object) -> None:
+    aside = path.with_name(f"{path.name}.{content_id(json.dumps(found))}.aside")
+    shutil.copyfile(path, aside)
+    _log.warning(
+        "%s: made with other settings (%s, now %s): set aside as %s; sampling begins anew",
+        path,
+        json.dumps(found),
+        json.dumps(wanted),
+        aside.name,
+    )

@@ -133,3 +133,23 @@ def test_an_unknown_profile_lists_the_known(
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"absent\.yaml: no such file"):
         load_settings(str(tmp_path / "absent.yaml"))
+
+
+@pytest.mark.parametrize("variables", [{}, {"GSM8K_DIR": "papers", "GSM8K_SOLUTIONS": "s.jsonl"}])
+def test_the_gsm8k_profile_takes_files_or_the_hub(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name in ("GSM8K_DIR", "GSM8K_SOLUTIONS"):
+        monkeypatch.setenv(name, variables.get(name, ""))
+    settings = load_settings("gsm8k")
+    dataset = settings.datasets["gsm8k"]
+    files = (dataset.train, dataset.test, dataset.solutions)
+    assert files == (
+        ("papers/train.jsonl", "papers/test.jsonl", "s.jsonl") if variables else (None, None, None)
+    )
+    assert settings.shards == 8
+
+
+@pytest.mark.parametrize("path", sorted(profiles.PROFILES.glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_profile_that_the_project_ships_is_valid(path: Path) -> None:
+    assert load_settings(path.stem).datasets

@@ -1,0 +1,123 @@
+r"""Cut a solution into steps, so that joining the steps gives the text back to the letter.
+
+The separator stays at the end of the step that it closes. No step is blank, and none begins
+inside a LaTeX environment, a display formula, a code fence or a bullet list. The closing line
+(``The answer is: X``, ``#### X``, ``A: X``) belongs to the last step, as in the published
+Math-Shepherd data, where the tag of the last step follows the answer.
+"""
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Literal
+
+Method = Literal["auto", "newline", "step", "blank_line", "sentence"]
+
+_STEP_MARK = re.compile(r"^[ \t]*(?:[*#]+[ \t]*)?Step[ \t]*\d+[ \t]*[:.)]", re.MULTILINE)
+_LINE_START = re.compile(r"\n(?=[^\n])")
+_BLANK_LINES = re.compile(r"\n[ \t\r]*\n(?=[ \t\r]*[^\s])")
+_SENTENCE_END = re.compile(
+    r"(?<!\b[A-Z])(?<!\bDr|\bMr|\bMs|\bSt)(?<!\bMrs|\be\.g|\bi\.e)[.!?][\"')*]*\s+|\n+"
+)
+_CONTINUED = re.compile(r"[ \t]*[-*+•][ \t]|[ \t]{2,}|\t|[ \t\r]*(?:\n|$)")
+_CLOSING_LINE = re.compile(
+    r"\s*(?:####[ \t]|A:[ \t]|(?:The )?(?:final )?answer is\b)", re.IGNORECASE
+)
+_FENCE_OR_ENVIRONMENT = re.compile(r"```|\$\$|\\\[|\\\]|\\begin\{|\\end\{")
+_INLINE_FORMULA = re.compile(r"\$[^$\n]{1,400}\$|\\\([^\n]{1,400}?\\\)")
+
+
+def split_steps(text: str, method: Method = "auto") -> list[str]:
+    """Cut ``text`` into steps; ``"".join(split_steps(text)) == text``, and ``""`` has no steps.
+
+    ``auto`` cuts before each ``Step k:`` at a line start where there is one, else at newlines.
+    What stands before the first ``Step k:`` belongs to the first step. A text of whitespace
+    alone is one step.
+    """
+    if not text:
+        return []
+    if method == "auto":
+        method = "step" if _STEP_MARK.search(text) else "newline"
+    cuts = _CUTS[method](text)
+    spans = _protected_spans(text, inline=method == "sentence")
+    return _glue(_pieces(text, _outside(cuts, spans)))
+
+
+def _newline_cuts(text: str) -> list[int]:
+    ends = (match.end() for match in _LINE_START.finditer(text))
+    return [end for end in ends if not _CONTINUED.match(text, end)]
+
+
+def _step_cuts(text: str) -> list[int]:
+    return [match.start() for match in _STEP_MARK.finditer(text)][1:]
+
+
+def _blank_line_cuts(text: str) -> list[int]:
+    return [match.end() for match in _BLANK_LINES.finditer(text)]
+
+
+def _sentence_cuts(text: str) -> list[int]:
+    return [match.end() for match in _SENTENCE_END.finditer(text)]
+
+
+_CUTS: dict[str, Callable[[str], list[int]]] = {
+    "newline": _newline_cuts,
+    "step": _step_cuts,
+    "blank_line": _blank_line_cuts,
+    "sentence": _sentence_cuts,
+}
+
+
+def _protected_spans(text: str, *, inline: bool) -> list[tuple[int, int]]:
+    """Return the closed blocks that no cut may fall into; an open one protects nothing."""
+    spans: list[tuple[int, int]] = []
+    if "`" not in text and "$" not in text and "\\" not in text:
+        return spans
+    closes = {"```": "```", "$$": "$$", "\\[": "\\]", "\\begin{": "\\end{"}
+    opener, start, depth = "", 0, 0
+    for token in _FENCE_OR_ENVIRONMENT.finditer(text):
+        found = token.group()
+        if not opener:
+            if found in closes:
+                opener, start, depth = found, token.start(), 1
+        elif found == closes[opener]:
+            depth -= 1
+            if depth == 0:
+                spans.append((start, token.end()))
+                opener = ""
+        elif found == opener:
+            depth += 1
+    if inline:
+        spans = sorted(spans + [match.span() for match in _INLINE_FORMULA.finditer(text)])
+    return spans
+
+
+def _outside(cuts: list[int], spans: list[tuple[int, int]]) -> list[int]:
+    """Return the cuts that fall into no span, both in order; time linear in their number."""
+    kept, reached, index = [], -1, 0
+    for cut in cuts:
+        while index < len(spans) and spans[index][0] < cut:
+            reached = max(reached, spans[index][1])
+            index += 1
+        if cut >= reached:
+            kept.append(cut)
+    return kept
+
+
+def _pieces(text: str, cuts: list[int]) -> list[str]:
+    bounds = [0, *(cut for cut in cuts if 0 < cut < len(text)), len(text)]
+    return [text[start:end] for start, end in pairwise(bounds)]
+
+
+def _glue(pieces: list[str]) -> list[str]:
+    """Join blank pieces, and a closing line that is the last piece, to the piece before."""
+    steps: list[str] = []
+    for piece in pieces:
+        if steps and (piece.isspace() or steps[-1].isspace()):
+            steps[-1] += piece
+        else:
+            steps.append(piece)
+    if len(steps) > 1 and _CLOSING_LINE.match(steps[-1]):
+        last = steps.pop()
+        steps[-1] += last
+    return steps

@@ -1,0 +1,23 @@
+import polars as pl
+
+from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, models_of
+from assets.describe import table_asset
+from assets.fine_tuning import GPU_POOL
+from assets.scoring import REWARD_MODELS, score_candidates
+from shepherd.schemas import CANDIDATE_SCORES
+
+
+@table_asset(
+    CANDIDATE_SCORES,
+    group="verification",
+    kinds={"torch"},
+    backfill_policy=ONE_RUN_PER_SHARD,
+    pool=GPU_POOL,
+    deps=sorted(models_of(SETTINGS).keys() & REWARD_MODELS),
+    code_version="1",
+)
+def candidate_scores(
+    candidates: pl.DataFrame, problems: pl.DataFrame, deployment: DeploymentResource
+) -> pl.DataFrame:
+    """What each reward model thinks of each candidate: of every step, or of the whole."""
+    return score_candidates(deployment, candidates, problems)

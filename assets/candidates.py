@@ -1,0 +1,34 @@
+import dagster as dg
+import polars as pl
+
+from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, version_of
+from assets.describe import table_asset
+from assets.fine_tuning import GPU_POOL
+from assets.sampling import keep, samplers_of, shard_of_run
+from shepherd.schemas import CANDIDATE_COSTS, CANDIDATES
+
+
+@table_asset(
+    CANDIDATES,
+    group="verification",
+    kinds={"torch"},
+    backfill_policy=ONE_RUN_PER_SHARD,
+    pool=GPU_POOL,
+    deps=list(SETTINGS.generators),
+    code_version=version_of(
+        SETTINGS.sampling.num_candidates,
+        SETTINGS.sampling.temperature,
+        SETTINGS.sampling.max_tokens,
+    ),
+)
+def candidates(
+    context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
+) -> pl.DataFrame:
+    """Test problems solved many times over by every generator, for the reward models to choose."""
+    from resources.drawing import draw_candidates
+
+    shard, sampling = shard_of_run(context, deployment), deployment.settings.sampling
+    samplers = samplers_of(deployment, deployment.settings.generators)
+    test = problems.filter(split="test")
+    drawn = [draw_candidates(test, sampler, sampling, shard) for sampler in samplers]
+    return keep(context, deployment, CANDIDATE_COSTS, drawn)

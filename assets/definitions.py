@@ -1,0 +1,93 @@
+"""The code location: what of the pipeline exists under the profile, its jobs and its resources."""
+
+from typing import Any
+
+import dagster as dg
+
+from assets.candidate_scores import candidate_scores
+from assets.candidates import candidates
+from assets.checks import STRUCTURAL_CHECKS
+from assets.deployment import SETTINGS, Deployment
+from assets.describe import describe
+from assets.evaluations import evaluations
+from assets.labeled_solutions import labeled_solutions
+from assets.oracle_labels import oracle_labels
+from assets.problems import problems
+from assets.quality import QUALITY_CHECKS
+from assets.reward_models import outcome_reward_model, process_reward_model
+from assets.rollouts import rollouts
+from assets.samplers import completers, generators
+from assets.solutions import solutions
+from assets.step_labels import step_labels
+from assets.steps import steps
+from resources.home import Home
+from resources.io_managers import ParquetIOManager
+from shepherd.schemas import TABLES
+from shepherd.settings import Settings
+
+
+def assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Return the assets that a profile has.
+
+    Where every dataset imports its solutions, nothing is sampled, labelled or trained:
+    imported solutions are of test problems.
+    """
+    chosen = [problems, solutions, steps]
+    if all(dataset.solutions for dataset in settings.datasets.values()):
+        return chosen
+    chosen += [*generators, *completers, rollouts, step_labels, labeled_solutions]
+    if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
+        chosen += [oracle_labels]
+    if settings.outcome_reward_model:
+        chosen += [outcome_reward_model]
+    if settings.process_reward_model:
+        chosen += [process_reward_model]
+    return [*chosen, candidates, candidate_scores, evaluations]
+
+
+def jobs_of(assets: list[dg.AssetsDefinition]) -> list[Any]:
+    """Return the jobs whose groups exist."""
+    groups = {group for asset in assets for group in asset.group_names_by_key.values()}
+    wanted = {
+        "annotate": ("problems", "annotation"),
+        "train": ("models", "reward_models"),
+        "verify": ("verification",),
+        "refresh_warehouse": ("warehouse",),
+    }
+    return [
+        dg.define_asset_job(name, selection=dg.AssetSelection.groups(*parts))
+        for name, parts in wanted.items()
+        if groups.issuperset(parts)
+    ]
+
+
+def checks_of(assets: list[dg.AssetsDefinition]) -> list[dg.AssetChecksDefinition]:
+    """Return the checks of which every asset exists."""
+    keys = {key for asset in assets for key in asset.keys}
+    return [
+        check
+        for check in (*STRUCTURAL_CHECKS, *QUALITY_CHECKS)
+        if keys.issuperset(check.keys_by_input_name.values())
+        and keys.issuperset(key.asset_key for key in check.check_keys)
+    ]
+
+
+def resources_of(deployment: Deployment) -> dict[str, Any]:
+    """Return the resources that the assets ask for."""
+    return {
+        "deployment": deployment,
+        "io_manager": ParquetIOManager(
+            deployment.lake, TABLES, describe, after_write=deployment.discard_journals
+        ),
+    }
+
+
+ASSETS = assets_of(SETTINGS)
+
+defs = dg.Definitions(
+    assets=ASSETS,
+    asset_checks=checks_of(ASSETS),
+    jobs=jobs_of(ASSETS),
+    resources=resources_of(Deployment(SETTINGS, Home.from_env())),
+    executor=dg.in_process_executor,
+)

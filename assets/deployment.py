@@ -1,0 +1,96 @@
+"""What this deployment is: its profile, its partitions, and where it keeps things."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from pydantic import BaseModel
+
+from resources.home import Home
+from resources.io_managers import Partition
+from resources.lake import Lake
+from resources.models import ModelStore
+from resources.profiles import settings_from_env
+from shepherd.identity import content_id, shard_keys
+from shepherd.settings import ModelSettings, Settings
+
+SETTINGS = settings_from_env()
+
+PARTITIONS = dg.MultiPartitionsDefinition(
+    {
+        "dataset": dg.StaticPartitionsDefinition(sorted(SETTINGS.datasets)),
+        "shard": dg.StaticPartitionsDefinition(shard_keys(SETTINGS.shards)),
+    }
+)
+
+ONE_RUN_PER_SHARD = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+"""For sampling stages: each shard is minutes of work and retries alone."""
+
+ONE_RUN = dg.BackfillPolicy.single_run()
+"""For cheap stages, where starting a run costs more than the work."""
+
+ALL_PARTITIONS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
+"""For what reads every dataset and shard at once."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The profile and the home folder, as the resource that asset bodies are given."""
+
+    settings: Settings
+    home: Home
+
+    @property
+    def lake(self) -> Lake:
+        """The Parquet files."""
+        return Lake(self.home.lake)
+
+    @property
+    def models(self) -> ModelStore:
+        """The checkpoints that the profile trains."""
+        return ModelStore(self.home.models)
+
+    def journals(self, stage: str, partition: Partition) -> Path:
+        """Return the folder of a sampling stage's journals for one partition, one per model."""
+        return self.home.journals / stage / partition.dataset / partition.shard
+
+    def discard_journals(self, stage: str, partition: Partition) -> None:
+        """Remove the journals of a partition, once its output is written."""
+        shutil.rmtree(self.journals(stage, partition), ignore_errors=True)
+
+    def model(self, name: str) -> ModelSettings:
+        """Return the settings of a model asset, by its name."""
+        return models_of(self.settings)[name]
+
+    def checkpoint(self, name: str) -> str | Path:
+        """Return where a model's weights lie: in the store if it is trained, else at its base.
+
+        Raises:
+            ValueError: the store lacks it; the message names the asset to materialize.
+        """
+        settings = self.model(name)
+        return self.models.path(name) if settings.training else self.models.resolve(settings.base)
+
+
+DeploymentResource = dg.ResourceParam[Deployment]
+
+
+def models_of(settings: Settings) -> dict[str, ModelSettings]:
+    """Return the settings of each model that a profile names, by asset name."""
+    named = {
+        **settings.generators,
+        "completer": settings.completer,
+        "outcome_reward_model": settings.outcome_reward_model,
+        "process_reward_model": settings.process_reward_model,
+    }
+    return {name: model for name, model in named.items() if model is not None}
+
+
+def version_of(*parts: BaseModel | float | str | None) -> str:
+    """Return a code version that changes with the settings an asset's content depends on.
+
+    The UI then marks what an edited profile has made stale.
+    """
+    texts = (part.model_dump_json() if isinstance(part, BaseModel) else str(part) for part in parts)
+    return content_id(*texts)[:8]

@@ -1,0 +1,162 @@
+"""The pipeline as a sequence of Dagster runs in this process: what is pending, run, told."""
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import dagster as dg
+
+from assets.definitions import defs
+from assets.progress import Progress
+from assets.summary import print_summary
+from resources.home import Home
+
+STAGES = {
+    "problems": "Problems",
+    "models": "Models that write solutions",
+    "annotation": "Annotation: solutions, rollouts, step labels",
+    "reward_models": "Reward models",
+    "verification": "Verification: candidates and their scores",
+    "warehouse": "Warehouse and report",
+}
+"""Asset groups in the order of the paper's stages."""
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Failures are told below, in one line where that is enough."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One run to make: which assets, in which partitions (a range, or none)."""
+
+    keys: list[dg.AssetKey]
+    partitions: list[str]
+
+    @property
+    def title(self) -> str:
+        """What is run, for a line on the console."""
+        names = ", ".join(key.to_user_string() for key in self.keys)
+        if not self.partitions:
+            return names
+        first, last = self.partitions[0], self.partitions[-1]
+        return f"{first}: {names}" if first == last else f"{first} to {last}: {names}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A step that failed. ``is_users``: the message says what to put right."""
+
+    work: Work
+    step: str
+    message: str
+    is_users: bool
+
+
+def run_pipeline(home: Home) -> int:
+    """Bring every asset up to date and print a summary; return the exit code."""
+    started = time.monotonic()
+    with dg.DagsterInstance.get() as instance:
+        failures = _run_stages(instance)
+    if not failures:
+        print_summary(home, time.monotonic() - started)
+        return 0
+    for failure in failures:
+        print(f"\nerror: {failure.work.title}: {failure.step} failed:", file=sys.stderr)
+        print(failure.message, file=sys.stderr)
+    print(
+        "\nThe rest is kept. Put it right and run the same command: it goes on from here. "
+        "Logs of each run: make ui.",
+        file=sys.stderr,
+    )
+    return 2 if all(failure.is_users for failure in failures) else 1
+
+
+def _run_stages(instance: dg.DagsterInstance) -> list[Failure]:
+    """Run stage after stage; a failed shard stops the stages after its own, not its siblings."""
+    job = defs.resolve_implicit_global_asset_job_def()
+    for group, headline in STAGES.items():
+        keys = _keys_of(group)
+        if not keys:
+            continue
+        print(f"\n== {headline} ==", flush=True)
+        failures, num_runs = [], 0
+        for work in _pending(Progress(instance, defs), keys):
+            num_runs += 1
+            print(f"-- {work.title}", flush=True)
+            failures += _execute(job, instance, work)
+        if failures:
+            return failures
+        if not num_runs:
+            print("up to date")
+    return []
+
+
+def _keys_of(group: str) -> list[dg.AssetKey]:
+    """Return a group's assets in an order in which they can be made."""
+    graph = defs.resolve_asset_graph()
+    return [key for key in graph.toposorted_asset_keys if graph.get(key).group_name == group]
+
+
+def _pending(progress: Progress, keys: list[dg.AssetKey]) -> Iterator[Work]:
+    """Yield the runs that a stage needs: its partitions one by one, then what has none.
+
+    Stages of cheap assets alone take one run for all partitions, if all of them are pending.
+    """
+    graph = defs.resolve_asset_graph()
+    partitioned = [key for key in keys if graph.get(key).partitions_def]
+    if partitioned:
+        definition = graph.get(partitioned[0]).partitions_def
+        partitions = sorted(definition.get_partition_keys()) if definition else []
+        works = [
+            Work(pending, [partition])
+            for partition in partitions
+            if (pending := progress.pending(partitioned, partition))
+        ]
+        cheap = all(
+            policy is not None and policy.policy_type.value == "SINGLE_RUN"
+            for policy in (graph.get(key).backfill_policy for key in partitioned)
+        )
+        if cheap and len(works) == len(partitions):
+            works = [Work(partitioned, partitions)]
+        yield from works
+    whole = [key for key in keys if key not in partitioned]
+    if pending := progress.pending(whole, None):
+        yield Work(pending, [])
+
+
+def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, work: Work) -> list[Failure]:
+    is_range = len(work.partitions) > 1
+    result = job.execute_in_process(
+        run_config=QUIET,
+        instance=instance,
+        asset_selection=work.keys,
+        partition_key=work.partitions[0] if len(work.partitions) == 1 else None,
+        tags={
+            "dagster/asset_partition_range_start": work.partitions[0],
+            "dagster/asset_partition_range_end": work.partitions[-1],
+        }
+        if is_range
+        else None,
+        raise_on_error=False,
+    )
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed:
+            numbers = ", ".join(f"{k} {v.value}" for k, v in evaluation.metadata.items())
+            print(
+                f"   check {evaluation.check_name} of {evaluation.asset_key.to_user_string()} "
+                f"does not hold ({evaluation.severity.value}): {evaluation.description or numbers}"
+            )
+    return [
+        _failure(work, event) for event in result.filter_events(lambda event: event.is_step_failure)
+    ]
+
+
+def _failure(work: Work, event: dg.DagsterEvent) -> Failure:
+    error = event.step_failure_data.error
+    cause = error.cause if error and error.cause else error
+    if cause is None:
+        return Failure(work, event.step_key or "", event.message or "", is_users=False)
+    is_users = cause.cls_name in ("ValueError", "DagsterAssetCheckFailedError")
+    message = cause.message.strip() if is_users else cause.to_string()
+    return Failure(work, event.step_key or "", message.removeprefix("ValueError: "), is_users)

@@ -1,0 +1,48 @@
+import dagster as dg
+import polars as pl
+
+from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, version_of
+from assets.describe import table_asset
+from assets.fine_tuning import GPU_POOL
+from assets.sampling import add_numbers, keep, samplers_of, shard_of_run, total
+from shepherd.schemas import ROLLOUT_COSTS, ROLLOUTS
+
+
+@table_asset(
+    ROLLOUTS,
+    group="annotation",
+    kinds={"torch"},
+    backfill_policy=ONE_RUN_PER_SHARD,
+    pool=GPU_POOL,
+    deps=["completer"],
+    code_version=version_of(
+        SETTINGS.sampling.num_rollouts,
+        SETTINGS.sampling.rollout_temperature,
+        SETTINGS.sampling.max_tokens,
+    ),
+)
+def rollouts(
+    context: dg.AssetExecutionContext,
+    problems: pl.DataFrame,
+    steps: pl.DataFrame,
+    deployment: DeploymentResource,
+) -> pl.DataFrame:
+    """N completions of every distinct non-final prefix, by the completer."""
+    from resources.drawing import draw_rollouts
+
+    [completer] = samplers_of(deployment, ["completer"])
+    shard, sampling = shard_of_run(context, deployment), deployment.settings.sampling
+    drawn = draw_rollouts(steps, problems, completer, sampling, shard)
+    add_numbers(context, **label_costs(steps, drawn.cost))
+    return keep(context, deployment, ROLLOUT_COSTS, [drawn])
+
+
+def label_costs(steps: pl.DataFrame, costs: pl.DataFrame) -> dict[str, float]:
+    """Return what the labels of all steps but the last ones took."""
+    labels = steps.filter(~pl.col("is_last")).height
+    seconds, tokens = total(costs, "seconds"), total(costs, "completion_tokens")
+    return {
+        "rollouts_merged": total(costs, "num_merged"),
+        "labels_per_second": labels / seconds if seconds else 0.0,
+        "tokens_per_label": tokens / labels if labels else 0.0,
+    }

@@ -1,0 +1,56 @@
+"""Run the whole pipeline of a profile in this process, stage by stage.
+
+    python -m assets.run --profile demo
+
+What is there and up to date is skipped, so that a run that was stopped or failed resumes. Runs
+are kept in DAGSTER_HOME, where the UI (``make ui``) shows them.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from resources.home import Home
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "resources" / "dagster_home" / "dagster.yaml"
+
+
+def main() -> int:
+    """Run the pipeline; return 0, or 2 if the user can put it right, 1 if a part failed else."""
+    parser = argparse.ArgumentParser(
+        prog="python -m assets.run", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--profile", help="name in profiles/ or path of a .yaml (default: demo)")
+    parser.add_argument("--prepare", action="store_true", help="only prepare DAGSTER_HOME")
+    arguments = parser.parse_args()
+    if arguments.profile:
+        os.environ["SHEPHERD_PROFILE"] = arguments.profile
+    home = Home.from_env()
+    prepare_dagster_home(home)
+    if arguments.prepare:
+        return 0
+    try:
+        # The code location reads the profile when it is imported.
+        from assets.pipeline import run_pipeline
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    try:
+        return run_pipeline(home)
+    except KeyboardInterrupt:
+        print("\nStopped. What was finished is kept: run the same command to go on.")
+        return 130
+
+
+def prepare_dagster_home(home: Home) -> None:
+    """Create DAGSTER_HOME with its settings, unless it has settings already."""
+    folder = Path(os.environ.setdefault("DAGSTER_HOME", str(home.dagster)))
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / TEMPLATE.name).exists():
+        shutil.copy(TEMPLATE, folder / TEMPLATE.name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""How candidates are scored by the reward models that the profile names."""
+
+import math
+from typing import Literal
+
+import polars as pl
+
+from assets.deployment import Deployment, models_of
+from shepherd.schemas import CANDIDATE_SCORES
+from shepherd.settings import TrainingSettings
+from shepherd.splitting import split_steps
+from shepherd.verification import Aggregation, aggregate, auc_within_problems
+
+REWARD_MODELS: dict[str, Literal["outcome", "process"]] = {
+    "outcome_reward_model": "outcome",
+    "process_reward_model": "process",
+}
+
+
+def score_candidates(
+    deployment: Deployment, candidates: pl.DataFrame, problems: pl.DataFrame
+) -> pl.DataFrame:
+    """Return ``candidate_scores``: each candidate judged by each reward model of the profile."""
+    from training.score import score_solutions
+
+    # An empty text has no steps; as one empty step it gets a score like any other.
+    steps = [split_steps(text) or [text] for text in candidates["text"]]
+    asked = candidates.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String))).join(
+        problems.select("problem_id", "question"), on="problem_id", maintain_order="left"
+    )
+    scored = [CANDIDATE_SCORES.empty()]
+    for name, model in models_of(deployment.settings).items():
+        if name not in REWARD_MODELS or candidates.is_empty():
+            continue
+        scores = score_solutions(
+            deployment.checkpoint(name),
+            asked,
+            kind=REWARD_MODELS[name],
+            template=model.template,
+            max_length=(model.training or TrainingSettings()).max_length,
+        )
+        scored.append(
+            scores.join(asked.select("candidate_id", "problem_id"), on="candidate_id")
+            .with_columns(reward_model=pl.lit(name))
+            .select(CANDIDATE_SCORES.schema.keys())
+        )
+    return pl.concat(scored)
+
+
+def reward_model_aucs(
+    candidates: pl.DataFrame, candidate_scores: pl.DataFrame, aggregation: Aggregation
+) -> dict[str, float]:
+    """Return each reward model's AUC among the candidates of one problem, mean over problems.
+
+    A reward model is left out if no problem has both right and wrong candidates.
+    """
+    scored = candidate_scores.with_columns(
+        score=aggregate(candidate_scores["step_scores"], aggregation)
+    ).join(candidates.select("candidate_id", "is_correct"), on="candidate_id")
+    aucs = {
+        str(name): auc_within_problems(
+            part["score"], part["is_correct"], part["problem_id"].to_list()
+        )
+        for (name,), part in scored.group_by("reward_model", maintain_order=True)
+    }
+    return {name: value for name, value in aucs.items() if not math.isnan(value)}

@@ -1,0 +1,44 @@
+import dagster as dg
+import polars as pl
+
+from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, version_of
+from assets.describe import table_asset
+from assets.fine_tuning import GPU_POOL
+from assets.sampling import keep, samplers_of, shard_of_run
+from resources.io_managers import Partition
+from shepherd.schemas import REJECTED, SOLUTION_COSTS, SOLUTIONS
+
+
+@table_asset(
+    SOLUTIONS,
+    group="annotation",
+    kinds={"torch"},
+    backfill_policy=ONE_RUN_PER_SHARD,
+    pool=GPU_POOL,
+    deps=list(SETTINGS.generators),
+    code_version=version_of(
+        SETTINGS.sampling.samples_per_problem,
+        SETTINGS.sampling.temperature,
+        SETTINGS.sampling.max_tokens,
+    ),
+)
+def solutions(
+    context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
+) -> pl.DataFrame:
+    """Train problems solved by every generator; or imported, where the profile names a file."""
+    partition = Partition.of(context.partition_key)
+    dataset = deployment.settings.datasets[partition.dataset]
+    if dataset.solutions is not None:
+        from resources.problems import load_solutions
+
+        imported, rejected = load_solutions(partition.dataset, dataset, problems)
+        deployment.lake.write(REJECTED, rejected, partition.dataset, SOLUTIONS.name)
+        return imported
+
+    from resources.drawing import draw_solutions
+
+    shard, sampling = shard_of_run(context, deployment), deployment.settings.sampling
+    samplers = samplers_of(deployment, deployment.settings.generators)
+    train = problems.filter(split="train")
+    drawn = [draw_solutions(train, sampler, sampling, shard) for sampler in samplers]
+    return keep(context, deployment, SOLUTION_COSTS, drawn)

@@ -1,6 +1,7 @@
-"""Problems of a dataset."""
+"""Problems of a dataset, and solutions of them that were sampled elsewhere."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -8,8 +9,16 @@ from pathlib import Path
 import polars as pl
 
 from resources.jsonl import Line, Rejection, read_lines, refuse_many, rejected_frame
-from shepherd.datasets import Problem, gsm8k_problem, word_problem
-from shepherd.schemas import PROBLEMS
+from resources.sampling import grade_completions
+from shepherd.datasets import (
+    ImportedSolution,
+    Problem,
+    gsm8k_problem,
+    imported_solution,
+    word_problem,
+)
+from shepherd.identity import content_id
+from shepherd.schemas import PROBLEMS, SOLUTIONS
 from shepherd.settings import DatasetSettings
 from shepherd.word_problems import draw_problems
 
@@ -44,6 +53,65 @@ def load_problems(
     kept = [*list(train.values())[: settings.num_train], *list(test.values())[: settings.num_test]]
     frame = pl.DataFrame([asdict(problem) for problem in kept], schema=PROBLEMS.schema)
     return frame, rejected_frame(dataset_name, rejections)
+
+
+def load_solutions(
+    dataset_name: str, settings: DatasetSettings, problems: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the imported solutions of the given test problems, graded, and the rejected rows.
+
+    ``problems`` may be a part of the dataset, such as one shard: solutions of its other
+    problems are left out silently, and rejected rows are the same whatever the part. The
+    formats of a row are those of :func:`shepherd.datasets.imported_solution`.
+
+    Raises:
+        ValueError: ``solutions`` is not set, a file is missing, or more rows than
+            ``max_rejected_share`` are bad or match no test problem.
+    """
+    if settings.solutions is None:
+        raise ValueError(f"datasets.{dataset_name}.solutions: set it to a .jsonl or .jsonl.gz file")
+    if settings.source != "gsm8k":
+        raise ValueError(
+            f"datasets.{dataset_name}.solutions: leave it out, {settings.source} are drawn anew "
+            "and have no solutions sampled elsewhere"
+        )
+    by_row = _read(dataset_name, settings, "test", {}, [])
+    by_id = {problem.problem_id: problem for problem in by_row.values()}
+    drawn: Counter[ImportedSolution] = Counter()
+    rejections: list[Rejection] = []
+    num_rows = 0
+    path = Path(settings.solutions).expanduser()
+    for line in read_lines(path, f"datasets.{dataset_name}.solutions"):
+        num_rows += 1
+        try:
+            drawn[imported_solution(line.parse(), dataset_name, by_id, by_row)] += 1
+        except ValueError as error:
+            rejections.append(Rejection(line, str(error)))
+    refuse_many(rejections, num_rows, settings.max_rejected_share, dataset_name)
+    tests = problems.filter(split="test")
+    ungraded = _ungraded(drawn).join(tests, on="problem_id", how="semi", maintain_order="left")
+    graded = grade_completions(ungraded, tests).select(SOLUTIONS.schema.keys())
+    return graded, rejected_frame(dataset_name, rejections)
+
+
+def _ungraded(drawn: Counter[ImportedSolution]) -> pl.DataFrame:
+    """Return the columns of SOLUTIONS that are known before grading."""
+    rows = [
+        {
+            "solution_id": content_id(solution.problem_id, solution.generator, solution.text),
+            "problem_id": solution.problem_id,
+            "generator": solution.generator,
+            "text": solution.text,
+            "num_samples": num_samples,
+            "finish_reason": "imported",
+            "num_tokens": 0,
+            "seed": -1,
+        }
+        for solution, num_samples in drawn.items()
+    ]
+    graded = ("answer", "is_correct", "grade_reason")
+    schema = {name: dtype for name, dtype in SOLUTIONS.schema.items() if name not in graded}
+    return pl.DataFrame(rows, schema=schema)
 
 
 def _draw(dataset: str, split: str, count: int | None, seed: int) -> dict[int, Problem]:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from shepherd.equivalence import answer_key
 from shepherd.identity import derive_seed
 from shepherd.schemas import EVALUATIONS
 
@@ -65,8 +66,9 @@ def evaluate(
     """Return the accuracy of every method for every N, per dataset and generator.
 
     - ``pass@1``: expected accuracy of one candidate, over all candidates.
-    - ``SC``: majority vote over answers. Candidates without an answer do not vote; of answers
-      with equal votes the one drawn first wins.
+    - ``SC``: majority vote over answers. Equal answers (:func:`answer_key`) vote
+      together, candidates without an answer do not vote, and of answers with equal votes the
+      one drawn first wins.
     - ``ORM``, ``PRM``: the candidate with the highest score (the first drawn of equals).
     - ``SC+ORM``, ``SC+PRM``: the answer with the highest sum of scores (eq. 5).
     - ``oracle``: whether any candidate is right, which bounds all of these from above.
@@ -158,7 +160,9 @@ def _pool(part: pl.DataFrame) -> _Pool:
     total = int(per_problem.len()["len"].to_numpy().min())
     kept = per_problem.head(total)
     shape = (-1, total)
-    answers = kept["answer"].str.strip_chars().rank("dense").cast(pl.Int64).fill_null(-1)
+    keys = {answer: answer_key(answer) for answer in kept["answer"].unique().drop_nulls()}
+    ballots = kept["answer"].replace_strict(keys, return_dtype=pl.String)
+    answers = ballots.rank("dense").cast(pl.Int64).fill_null(-1)
     scored: dict[str, Floats] = {}
     for method, reward_model in VERIFIERS.items():
         missing = kept[method].null_count()

@@ -7,14 +7,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from resources.problems import load_problems
+from resources.problems import load_problems, load_solutions
 from shepherd.identity import content_id
-from shepherd.schemas import PROBLEMS, REJECTED, enforce
+from shepherd.schemas import PROBLEMS, REJECTED, SOLUTIONS, enforce
 from shepherd.settings import DatasetSettings
 
 SHARED = Path(os.environ.get("SHEPHERD_SHARED_DATA", "../shared/data"))
+SAMPLES = SHARED / "model_outputs" / "gsm8k_test_openai_gpt3.jsonl.gz"
 needs_gsm8k = pytest.mark.skipif(
-    not (SHARED / "gsm8k").is_dir(),
+    not SAMPLES.is_file(),
     reason="the published GSM8K files are not there: set SHEPHERD_SHARED_DATA",
 )
 
@@ -176,6 +177,78 @@ def test_word_problems_need_their_numbers() -> None:
         load_problems("words", DatasetSettings(source="word_problems", num_train=3), seed=0)
 
 
+def sampled(question: str | None, text: str, **fields: object) -> bytes:
+    named = {} if question is None else {"question": question}
+    return json.dumps({**named, "text": text, **fields}).encode()
+
+
+def with_solutions(
+    folder: Path, solutions: list[bytes], **fields: object
+) -> tuple[DatasetSettings, pl.DataFrame]:
+    """Return settings and problems: t (answer 1) and u (answer 2) are the test problems."""
+    (folder / "solutions.jsonl").write_bytes(b"\n".join(solutions))
+    paths = {"solutions": str(folder / "solutions.jsonl")}
+    settings = gsm8k(folder, [row("a")], [b"{", row("t"), row("u", "2")],
+                     **{"max_rejected_share": 1, **paths, **fields})  # fmt: skip
+    return settings, load_problems("g", settings, seed=0)[0]
+
+
+def test_imported_solutions_are_matched_counted_and_graded(tmp_path: Path) -> None:
+    lines = [
+        sampled("t", "A: 1", generator="x"),
+        sampled("t", "A: 1", generator="x"),
+        sampled("t", "A: 1", generator="y"),
+        sampled(None, "so 1.\nA: 3", idx=2, model="gpt3-6b", style="finetuning", gold="2"),
+        sampled(None, "no idea", problem_id=content_id("g", "u")),
+    ]
+    settings, problems = with_solutions(tmp_path, lines)
+    solutions, rejected = load_solutions("g", settings, problems)
+    enforce(SOLUTIONS, solutions)
+    assert rejected.is_empty()
+    t, u = content_id("g", "t"), content_id("g", "u")
+    columns = ("problem_id", "generator", "num_samples", "answer", "is_correct")
+    assert solutions.select(columns).rows() == [
+        (t, "x", 2, "1", True),
+        (t, "y", 1, "1", True),
+        (u, "gpt3-6b-finetuning", 1, "3", False),
+        (u, "imported", 1, None, False),
+    ]
+    assert solutions["solution_id"][0] == content_id(t, "x", "A: 1")
+    assert solutions.select("finish_reason", "num_tokens", "seed").unique().rows() == [
+        ("imported", 0, -1)
+    ]
+
+
+def test_a_part_of_the_problems_gets_its_own_solutions(tmp_path: Path) -> None:
+    lines = [sampled("t", "A: 1"), sampled("u", "A: 2"), sampled("nowhere", "A: 1")]
+    settings, problems = with_solutions(tmp_path, lines)
+    parts = [load_solutions("g", settings, problems.filter(question=q)) for q in ("t", "u", "a")]
+    assert [solutions["answer"].to_list() for solutions, _ in parts] == [["1"], ["2"], []]
+    for solutions, rejected in parts:
+        enforce(SOLUTIONS, solutions)
+        assert rejected.select("line", "reason").rows() == [
+            (3, "question, problem_id or idx: names none of the test problems")
+        ]
+
+
+def test_too_many_unmatched_solutions_are_refused(tmp_path: Path) -> None:
+    settings, problems = with_solutions(tmp_path, [sampled("a", "A: 1"), sampled("t", "A: 1")])
+    strict = settings.model_copy(update={"max_rejected_share": 0.4})
+    with pytest.raises(ValueError, match=r"solutions\.jsonl line 1: question.*of 1 bad rows of 2"):
+        load_solutions("g", strict, problems)
+
+
+def test_solutions_need_a_published_dataset_and_a_file(tmp_path: Path) -> None:
+    settings, problems = with_solutions(tmp_path, [])
+    for update, named in (
+        ({"solutions": None}, r"datasets\.g\.solutions: set it"),
+        ({"solutions": "absent.jsonl"}, r"absent\.jsonl: no such file: set datasets\.g\.solut"),
+        ({"source": "word_problems"}, r"datasets\.g\.solutions: leave it out"),
+    ):
+        with pytest.raises(ValueError, match=named):
+            load_solutions("g", settings.model_copy(update=update), problems)
+
+
 @needs_gsm8k
 def test_published_gsm8k_goes_in_whole() -> None:
     paths = {split: str(SHARED / "gsm8k" / f"{split}.jsonl") for split in ("train", "test")}
@@ -188,3 +261,22 @@ def test_published_gsm8k_goes_in_whole() -> None:
         ("train", 7_473),
     ]
     assert problems.filter(~pl.col("gold_answer").str.contains(r"^-?\d+(\.\d+)?$")).is_empty()
+
+
+@needs_gsm8k
+def test_published_samples_go_in_whole_and_are_graded_as_published() -> None:
+    paths = {split: str(SHARED / "gsm8k" / f"{split}.jsonl") for split in ("train", "test")}
+    settings = DatasetSettings.model_validate(
+        {"source": "gsm8k", **paths, "solutions": str(SAMPLES), "num_train": 1}
+    )
+    problems, _ = load_problems("gsm8k", settings, seed=0)
+    solutions, rejected = load_solutions("gsm8k", settings, problems)
+    assert rejected.is_empty()
+    assert solutions["num_samples"].sum() == 5_276
+    shares = solutions.group_by("generator").agg(pl.col("is_correct").sum()).sort("generator")
+    assert dict(shares.iter_rows()) == {
+        "gpt3-175b-finetuning": 458,
+        "gpt3-175b-verification": 742,
+        "gpt3-6b-finetuning": 286,
+        "gpt3-6b-verification": 515,
+    }

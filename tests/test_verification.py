@@ -158,11 +158,11 @@ def test_worked_example() -> None:
     }
 
 
-def test_equal_answers_vote_together_whatever_the_spaces() -> None:
-    pool: list[Candidate] = [("8", 0, [0]), ("9", 0, [0]), (" 9 ", 0, [0])]
-    candidates, scores, problems = tables([pool])
-    nines = candidates.with_columns(is_correct=pl.col("answer").str.strip_chars() == "9")
-    assert accuracies(evaluate(nines, scores, problems, counts=[3], **OPTIONS))["SC", 3] == 1
+def test_equal_answers_vote_together_however_they_are_written() -> None:
+    answers = ["8", "8", "1,000", "$1000", "1000.0"]
+    candidates, scores, problems = tables([[(answer, 0.5, [0.5]) for answer in answers]])
+    graded = candidates.with_columns(is_correct=pl.col("answer") != "8")
+    assert accuracies(evaluate(graded, scores, problems, counts=[5], **OPTIONS))["SC", 5] == 1
 
 
 def test_the_order_of_rows_does_not_matter() -> None:

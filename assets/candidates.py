@@ -4,7 +4,7 @@ import polars as pl
 from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, version_of
 from assets.describe import table_asset
 from assets.fine_tuning import GPU_POOL
-from assets.sampling import keep, samplers_of, shard_of_run
+from assets.sampling import keep, open_samplers, shard_of_run
 from shepherd.schemas import CANDIDATE_COSTS, CANDIDATES
 
 
@@ -28,7 +28,7 @@ def candidates(
     from resources.drawing import draw_candidates
 
     shard, sampling = shard_of_run(context, deployment), deployment.settings.sampling
-    samplers = samplers_of(deployment, deployment.settings.generators)
+    samplers = open_samplers(deployment, deployment.settings.generators)
     test = problems.filter(split="test")
     drawn = [draw_candidates(test, sampler, sampling, shard) for sampler in samplers]
     return keep(context, deployment, CANDIDATE_COSTS, drawn)

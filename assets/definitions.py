@@ -16,7 +16,7 @@ from assets.problems import problems
 from assets.quality import QUALITY_CHECKS
 from assets.reward_models import outcome_reward_model, process_reward_model
 from assets.rollouts import rollouts
-from assets.samplers import completers, generators
+from assets.samplers import samplers_of
 from assets.solutions import solutions
 from assets.step_labels import step_labels
 from assets.steps import steps
@@ -31,18 +31,26 @@ def assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
 
     Where every dataset imports its solutions, nothing is sampled, labelled or trained:
     imported solutions are of test problems.
+
+    Raises:
+        ValueError: a generator has the name of another asset.
     """
     chosen = [problems, solutions, steps]
     if all(dataset.solutions for dataset in settings.datasets.values()):
         return chosen
-    chosen += [*generators, *completers, rollouts, step_labels, labeled_solutions]
+    chosen += [*samplers_of(settings), rollouts, step_labels, labeled_solutions]
     if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
         chosen += [oracle_labels]
     if settings.outcome_reward_model:
         chosen += [outcome_reward_model]
     if settings.process_reward_model:
         chosen += [process_reward_model]
-    return [*chosen, candidates, candidate_scores, evaluations]
+    chosen += [candidates, candidate_scores, evaluations]
+    keys = [key.to_user_string() for asset in chosen for key in asset.keys]
+    for name in settings.generators:
+        if keys.count(name) > 1:
+            raise ValueError(f"generators.{name}: an asset has this name: choose another")
+    return chosen
 
 
 def jobs_of(assets: list[dg.AssetsDefinition]) -> list[Any]:

@@ -3,6 +3,7 @@
 Numbers are plain, so that the UI plots them over time.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,7 @@ def table_asset(
     def decorate(body: Callable[..., Any]) -> dg.AssetsDefinition:
         decorated: dg.AssetsDefinition = dg.asset(
             name=table.name,
-            description=f"{table.grain.capitalize()}.\n\n{body.__doc__}",
+            description=f"{table.grain[0].upper()}{table.grain[1:]}.\n\n{inspect.getdoc(body)}",
             group_name=group,
             kinds={"parquet", *kinds},
             owners=OWNERS,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
-from assets.deployment import SETTINGS, Deployment, models_of, version_of
+from assets.deployment import Deployment
 from assets.describe import OWNERS
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ def model_asset(
         owners=OWNERS,
         tags={"stage": group},
         pool=GPU_POOL,
-        code_version=version_of(SETTINGS.seed, models_of(SETTINGS).get(name)),
         **options,
     )
     return decorate

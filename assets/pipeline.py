@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from assets.definitions import defs
+from assets.deployment import SETTINGS, Deployment
 from assets.progress import Progress
 from assets.summary import print_summary
 from resources.home import Home
@@ -59,7 +60,7 @@ def run_pipeline(home: Home) -> int:
     with dg.DagsterInstance.get() as instance:
         failures = _run_stages(instance)
     if not failures:
-        print_summary(home, time.monotonic() - started)
+        print_summary(Deployment(SETTINGS, home), time.monotonic() - started)
         return 0
     for failure in failures:
         print(f"\nerror: {failure.work.title}: {failure.step} failed:", file=sys.stderr)
@@ -142,14 +143,21 @@ def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, work: Work) ->
     )
     for evaluation in result.get_asset_check_evaluations():
         if not evaluation.passed:
-            numbers = ", ".join(f"{k} {v.value}" for k, v in evaluation.metadata.items())
-            print(
-                f"   check {evaluation.check_name} of {evaluation.asset_key.to_user_string()} "
-                f"does not hold ({evaluation.severity.value}): {evaluation.description or numbers}"
-            )
+            print(_complaint(evaluation))
     return [
         _failure(work, event) for event in result.filter_events(lambda event: event.is_step_failure)
     ]
+
+
+def _complaint(evaluation: dg.AssetCheckEvaluation) -> str:
+    numbers = ", ".join(
+        f"{name} {metadata.value:.3g}"
+        for name, metadata in evaluation.metadata.items()
+        if isinstance(metadata, dg.FloatMetadataValue | dg.IntMetadataValue)
+    )
+    kind = "warning" if evaluation.severity == dg.AssetCheckSeverity.WARN else "error"
+    name = f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}"
+    return f"   {kind}: {name} does not hold: {numbers}"
 
 
 def _failure(work: Work, event: dg.DagsterEvent) -> Failure:

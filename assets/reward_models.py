@@ -3,13 +3,18 @@
 import dagster as dg
 import polars as pl
 
-from assets.deployment import ALL_PARTITIONS, DeploymentResource
+from assets.deployment import ALL_PARTITIONS, SETTINGS, DeploymentResource, version_of
 from assets.fine_tuning import fine_tune, model_asset
 
 INPUTS = {"labeled_solutions": ALL_PARTITIONS, "problems": ALL_PARTITIONS}
 
 
-@model_asset("outcome_reward_model", group="reward_models", ins=INPUTS)
+@model_asset(
+    "outcome_reward_model",
+    group="reward_models",
+    ins=INPUTS,
+    code_version=version_of(SETTINGS.seed, SETTINGS.outcome_reward_model),
+)
 def outcome_reward_model(
     labeled_solutions: pl.DataFrame, problems: pl.DataFrame, deployment: DeploymentResource
 ) -> dg.MaterializeResult[None]:
@@ -20,7 +25,12 @@ def outcome_reward_model(
     return fine_tune(deployment, "outcome_reward_model", train_orm, examples)
 
 
-@model_asset("process_reward_model", group="reward_models", ins=INPUTS)
+@model_asset(
+    "process_reward_model",
+    group="reward_models",
+    ins=INPUTS,
+    code_version=version_of(SETTINGS.seed, SETTINGS.process_reward_model),
+)
 def process_reward_model(
     labeled_solutions: pl.DataFrame, problems: pl.DataFrame, deployment: DeploymentResource
 ) -> dg.MaterializeResult[None]:

@@ -4,7 +4,7 @@ import polars as pl
 from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, version_of
 from assets.describe import table_asset
 from assets.fine_tuning import GPU_POOL
-from assets.sampling import add_numbers, keep, samplers_of, shard_of_run, total
+from assets.sampling import add_numbers, keep, open_samplers, shard_of_run, total
 from shepherd.schemas import ROLLOUT_COSTS, ROLLOUTS
 
 
@@ -30,7 +30,7 @@ def rollouts(
     """N completions of every distinct non-final prefix, by the completer."""
     from resources.drawing import draw_rollouts
 
-    [completer] = samplers_of(deployment, ["completer"])
+    [completer] = open_samplers(deployment, ["completer"])
     shard, sampling = shard_of_run(context, deployment), deployment.settings.sampling
     drawn = draw_rollouts(steps, problems, completer, sampling, shard)
     add_numbers(context, **label_costs(steps, drawn.cost))

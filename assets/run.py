@@ -28,6 +28,8 @@ def main() -> int:
     if arguments.profile:
         os.environ["SHEPHERD_PROFILE"] = arguments.profile
     home = Home.from_env()
+    # Bars for each file of weights would hide those of the stages.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     prepare_dagster_home(home)
     if arguments.prepare:
         return 0

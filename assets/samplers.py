@@ -3,9 +3,9 @@
 import dagster as dg
 import polars as pl
 
-from assets.deployment import ALL_PARTITIONS, SETTINGS, DeploymentResource
+from assets.deployment import ALL_PARTITIONS, SETTINGS, DeploymentResource, version_of
 from assets.fine_tuning import fine_tune, model_asset
-from shepherd.settings import ModelSettings
+from shepherd.settings import ModelSettings, Settings
 
 
 def sampler(name: str, what: str, settings: ModelSettings) -> dg.AssetsDefinition:
@@ -16,6 +16,7 @@ def sampler(name: str, what: str, settings: ModelSettings) -> dg.AssetsDefinitio
         group="models",
         description=f"{what}: {settings.base}, fine-tuned on gold solutions of train problems.",
         ins={"problems": ALL_PARTITIONS},
+        code_version=version_of(SETTINGS.seed, settings),
     )
     def model(problems: pl.DataFrame, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
         from training.sft import train_sft
@@ -39,12 +40,11 @@ def gold_examples(problems: pl.DataFrame, limit: int | None) -> pl.DataFrame:
     )
 
 
-generators = [
-    sampler(name, "A generator of solutions", settings)
-    for name, settings in SETTINGS.generators.items()
-]
-completers = (
-    [sampler("completer", "The completer of rollouts", SETTINGS.completer)]
-    if SETTINGS.completer
-    else []
-)
+def samplers_of(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Return the assets of all models of a profile that write solutions."""
+    generators = [
+        sampler(name, "A generator of solutions", model)
+        for name, model in settings.generators.items()
+    ]
+    assert settings.completer is not None, "a profile that samples names its completer"
+    return [*generators, sampler("completer", "The completer of rollouts", settings.completer)]

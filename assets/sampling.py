@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from resources.drawing import Drawn, Sampler, Shard
 
 
-def samplers_of(deployment: Deployment, names: Iterable[str]) -> "list[Sampler]":
+def open_samplers(deployment: Deployment, names: Iterable[str]) -> "list[Sampler]":
     """Return the named models of the profile, ready to draw from.
 
     Raises:

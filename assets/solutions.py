@@ -4,7 +4,7 @@ import polars as pl
 from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, version_of
 from assets.describe import table_asset
 from assets.fine_tuning import GPU_POOL
-from assets.sampling import keep, samplers_of, shard_of_run
+from assets.sampling import keep, open_samplers, shard_of_run
 from resources.io_managers import Partition
 from shepherd.schemas import REJECTED, SOLUTION_COSTS, SOLUTIONS
 
@@ -38,7 +38,7 @@ def solutions(
     from resources.drawing import draw_solutions
 
     shard, sampling = shard_of_run(context, deployment), deployment.settings.sampling
-    samplers = samplers_of(deployment, deployment.settings.generators)
+    samplers = open_samplers(deployment, deployment.settings.generators)
     train = problems.filter(split="train")
     drawn = [draw_solutions(train, sampler, sampling, shard) for sampler in samplers]
     return keep(context, deployment, SOLUTION_COSTS, drawn)

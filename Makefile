@@ -1,0 +1,40 @@
+# Needs Python 3.11 and make, nothing else. Everything a run writes lies under $(SHEPHERD_HOME).
+export SHEPHERD_HOME ?= $(CURDIR)/data
+export SHEPHERD_PROFILE ?= demo
+export DAGSTER_HOME ?= $(SHEPHERD_HOME)/dagster
+
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint ui bench
+
+help:  ## Say what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
+
+demo: $(READY)  ## Run the whole pipeline on word problems; run it again to resume
+	@$(BIN)/python -m assets.run
+
+ui: $(READY)  ## Open the Dagster UI on http://localhost:3000, over what the demo has run
+	@$(BIN)/python -m assets.run --prepare
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/dagster dev --workspace workspace.yaml --port 3000
+
+test: $(READY) lint  ## Check the style, then run all tests with their coverage
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+lint: $(READY)  ## Check style, types and the arrows between the rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## Run the short benchmarks
+	@$(BIN)/python -m benchmarks
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV), about two minutes"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -51,11 +51,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Graded draws, what they cost (one row of a cost table), and the journal to discard."""
+    """Graded draws, and what they cost: one row of a cost table."""
 
     frame: pl.DataFrame
     cost: pl.DataFrame
-    journal: Path
 
 
 def transformers_sampler(
@@ -169,11 +168,10 @@ def _draw(
     num_merged: int = 0,
 ) -> Drawn:
     temperature = sampling.rollout_temperature if table is ROLLOUTS else sampling.temperature
-    journal = shard.journal(table.name, sampler.name)
     sampled = sample(
         sampler.open_engine,
         requests,
-        journal,
+        shard.journal(table.name, sampler.name),
         fingerprint={
             **sampler.fingerprint,
             "template": sampler.template,
@@ -194,4 +192,4 @@ def _draw(
     }
     # The three cost tables have the same columns.
     costs = pl.DataFrame([cost], schema=ROLLOUT_COSTS.schema)
-    return Drawn(graded.select(table.schema.keys()), costs, journal)
+    return Drawn(graded.select(table.schema.keys()), costs)

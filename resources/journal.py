@@ -86,11 +86,6 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
             journal.sync()
 
 
-def discard_journal(path: Path) -> None:
-    """Remove a journal, once its completions are written elsewhere."""
-    path.unlink(missing_ok=True)
-
-
 def _lock(file: BinaryIO, path: Path) -> None:
     try:
         # The kernel drops the lock with the process, however that ends.

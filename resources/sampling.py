@@ -59,8 +59,8 @@ def sample(
     """Return a completion of each request, drawing those that the journal does not hold.
 
     The result does not depend on how often earlier runs were killed. The engine is opened only
-    if something is left to draw. The journal stays until the caller, having written the result,
-    discards it (:func:`resources.journal.discard_journal`).
+    if something is left to draw. The journal stays, for the caller to remove once the result is
+    written elsewhere.
 
     Raises:
         ValueError: another run has the journal open.
@@ -109,44 +109,22 @@ def grade_completions(frame: pl.DataFrame, gold: pl.DataFrame) -> pl.DataFrame:
     Takes problem_id, text and finish_reason, and ``gold``: problem_id, gold_answer. A completion
     that is an error, was cut at its token limit or names no answer is incorrect, ``missing``.
     """
-    complete = frame["finish_reason"].is_in(COMPLETE).to_list()
-    texts = frame["text"].to_list()
-    extracted = {
-        text: extract_answer(text) for text, whole in zip(texts, complete, strict=True) if whole
-    }
-    answers = [
-        extracted[text] if whole else None for text, whole in zip(texts, complete, strict=True)
-    ]
-    golds = dict(gold.select("problem_id", "gold_answer").iter_rows())
-    pairs = {
-        (golds[problem_id], answer): None
-        for problem_id, answer in zip(frame["problem_id"], answers, strict=True)
-        if answer is not None
-    }
-    verdicts = pl.DataFrame(
-        [
-            (gold_answer, answer, verdict.correct, verdict.reason)
-            for (gold_answer, answer), verdict in zip(pairs, grade_pairs(list(pairs)), strict=True)
-        ],
-        schema={
-            "gold_answer": pl.String(),
-            "answer": pl.String(),
-            "is_correct": pl.Boolean(),
-            "grade_reason": pl.String(),
-        },
-        orient="row",
+    graded = frame.join(
+        gold.select("problem_id", "gold_answer"),
+        on="problem_id",
+        how="left",
+        maintain_order="left",
     )
-    return (
-        frame.with_columns(pl.Series("answer", answers, dtype=pl.String))
-        .join(
-            gold.select("problem_id", "gold_answer"),
-            on="problem_id",
-            how="left",
-            maintain_order="left",
-        )
-        .join(verdicts, on=["gold_answer", "answer"], how="left", maintain_order="left")
-        .with_columns(
-            pl.col("is_correct").fill_null(False), pl.col("grade_reason").fill_null("missing")
-        )
-        .drop("gold_answer")
+    assert graded["gold_answer"].null_count() == 0
+    whole = graded["finish_reason"].is_in(COMPLETE)
+    extracted = {text: extract_answer(text) for text in graded["text"].filter(whole).unique()}
+    answers = [
+        extracted[text] if is_whole else None
+        for text, is_whole in zip(graded["text"], whole, strict=True)
+    ]
+    verdicts = grade_pairs(list(zip(graded["gold_answer"], answers, strict=True)))
+    return frame.with_columns(
+        pl.Series("answer", answers, dtype=pl.String),
+        pl.Series("is_correct", [verdict.correct for verdict in verdicts], dtype=pl.Boolean),
+        pl.Series("grade_reason", [verdict.reason for verdict in verdicts], dtype=pl.String),
     )

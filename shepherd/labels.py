@@ -56,8 +56,9 @@ def wilson_interval(successes: pl.Expr, trials: pl.Expr) -> tuple[pl.Expr, pl.Ex
     scale = 1 + Z_95**2 / trials
     centre = (share + Z_95**2 / (2 * trials)) / scale
     margin = Z_95 * (share * (1 - share) / trials + Z_95**2 / (4 * trials**2)).sqrt() / scale
-    # Rounding alone takes the ends past 0 and 1.
-    return (centre - margin).clip(0, 1), (centre + margin).clip(0, 1)
+    # Rounding alone takes the ends past 0, 1 and the share itself.
+    low = pl.min_horizontal((centre - margin).clip(0, 1), share)
+    return low, pl.max_horizontal((centre + margin).clip(0, 1), share)
 
 
 def labeled_solutions(

@@ -1,0 +1,142 @@
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resources.journal import open_journal
+from shepherd.requests import Completion
+
+FINGERPRINT = {"weights": "abc", "temperature": 0.7, "seed": 1}
+
+
+def completion(name: str, text: str = 'Step 1:\u2028 \u00bd\n"') -> Completion:
+    return Completion(name, text, "stop", 5, 4, 3, 0.1 + 0.2)
+
+
+def write(path: Path, *names: str) -> None:
+    with open_journal(path, FINGERPRINT) as journal:
+        journal.record(completion(name) for name in names)
+
+
+def finished(path: Path) -> dict[str, Completion]:
+    with open_journal(path, FINGERPRINT) as journal:
+        return journal.finished
+
+
+def test_what_was_recorded_is_resumed(tmp_path: Path) -> None:
+    path = tmp_path / "solutions" / "words" / "00" / "weak.jsonl"
+    write(path, "a")
+    write(path, "b", "c")
+    failed = Completion("d", "", "error", 5, 0, 0, 0.0, "too long")
+    with open_journal(path, FINGERPRINT) as journal:
+        journal.record([failed])
+    assert finished(path) == {**{name: completion(name) for name in "abc"}, "d": failed}
+    assert [len(json.loads(line)) for line in path.read_text().splitlines()] == [1, 8, 8, 8, 8]
+
+
+def test_records_reach_the_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with open_journal(path, FINGERPRINT) as journal:
+        journal.record([completion("a")])
+        assert path.read_bytes().count(b"\n") == 2
+
+
+def test_syncs_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    now = [0.0]
+    monkeypatch.setattr("os.fsync", synced.append)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with open_journal(tmp_path / "journal.jsonl", FINGERPRINT) as journal:
+        opened = len(synced)
+        for index in range(40):
+            now[0] += 0.1
+            journal.record([completion(str(index))])
+    assert 3 <= len(synced) - opened <= 5
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(st.data())
+def test_a_journal_cut_anywhere_resumes_with_its_whole_records(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "journal.jsonl"
+    write(path, "a", "b", "c")
+    whole = path.read_bytes()
+    size = data.draw(st.integers(0, len(whole)))
+    path.write_bytes(whole[:size] + data.draw(st.sampled_from([b"", b"\0" * 64, b"\xff{]\n"])))
+    num_whole = max(0, whole[:size].count(b"\n") - 1)
+    assert list(finished(path)) == ["a", "b", "c"][:num_whole]
+    write(path, *["a", "b", "c"][num_whole:])
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "tail", [b'{"request_id": "c", "te', b"\0" * 100, b'{"request_id": "c"}\n', b"[]\n", b"\xff\n"]
+)
+def test_a_corrupt_last_record_is_cut_off_and_told(
+    tmp_path: Path, tail: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, "a", "b")
+    whole = path.read_bytes()
+    path.write_bytes(whole + tail)
+    with caplog.at_level(logging.WARNING):
+        assert list(finished(path)) == ["a", "b"]
+    assert f"cut off {len(tail)} bytes" in caplog.text
+    assert path.read_bytes() == whole
+
+
+def test_other_settings_are_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, "a")
+    before = path.read_bytes()
+    with (
+        caplog.at_level(logging.WARNING),
+        open_journal(path, {**FINGERPRINT, "temperature": 1.0}) as journal,
+    ):
+        assert journal.finished == {}
+        journal.record([completion("b")])
+    assert path.read_bytes().count(b"\n") == 2
+    (aside,) = tmp_path.glob("*.aside")
+    assert aside.read_bytes() == before
+    for part in ("set aside", aside.name, '"temperature": 0.7', '"temperature": 1.0'):
+        assert part in caplog.text
+
+
+def test_a_second_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with open_journal(path, FINGERPRINT) as journal:
+        journal.record([completion("a")])
+        with pytest.raises(ValueError, match=r"journal\.jsonl: another run is sampling"):
+            finished(path)
+    assert list(finished(path)) == ["a"]
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from resources.journal import open_journal
+with open_journal(Path(sys.argv[1]), {"weights": "abc", "temperature": 0.7, "seed": 1}):
+    print("open", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    command = [sys.executable, "-c", HOLD, str(path)]
+    environment = {**os.environ, "PYTHONPATH": "."}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        with pytest.raises(ValueError, match="another run"):
+            finished(path)
+        holder.kill()
+        holder.wait()
+    assert finished(path) == {}

@@ -1,0 +1,145 @@
+import random
+from collections.abc import Callable
+from dataclasses import astuple
+from pathlib import Path
+
+import polars as pl
+import pytest
+from fake_engine import FakeEngine, complete
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resources.journal import Fingerprint
+from resources.sampling import Cost, Sampled, grade_completions, sample
+from shepherd.requests import Completion, Engine, Request
+
+FINGERPRINT: Fingerprint = {"seed": 1}
+
+
+def ask(num: int, prompt: str = "How many?\n") -> list[Request]:
+    return [Request(f"p{i}:0", prompt, i, 0.7, 64) for i in range(num)]
+
+
+def draw(open_engine: Callable[[], Engine], requests: list[Request], folder: Path) -> Sampled:
+    return sample(
+        open_engine,
+        requests,
+        folder / "journal.jsonl",
+        fingerprint=FINGERPRINT,
+        description="solutions words 00 weak",
+    )
+
+
+def never() -> Engine:
+    raise AssertionError("the engine was opened although nothing is left to draw")
+
+
+class Stopped(FakeEngine):
+    """Is interrupted after some polls, as by Ctrl-C."""
+
+    def __init__(self, polls: int) -> None:
+        super().__init__()
+        self._polls = polls
+
+    def poll(self) -> list[Completion]:
+        self._polls -= 1
+        if self._polls < 0:
+            raise KeyboardInterrupt
+        return super().poll()
+
+
+def test_completions_come_in_the_order_of_requests(tmp_path: Path) -> None:
+    requests, engine = ask(30), FakeEngine(capacity=4)
+    sampled = draw(lambda: engine, requests, tmp_path)
+    assert sampled.completions == [complete(request) for request in requests]
+    assert sampled.cost == Cost(30, 60, 30, 210, 7.5)
+    assert engine.added == [request.id for request in requests]
+    assert engine.most_queued == 8
+    assert engine.closed
+
+
+def test_a_finished_stage_needs_no_engine(tmp_path: Path) -> None:
+    requests = ask(10)
+    first = draw(FakeEngine, requests, tmp_path)
+    assert draw(never, requests, tmp_path) == first
+    assert draw(never, requests[3:5], tmp_path).completions == first.completions[3:5]
+    assert draw(never, [], tmp_path) == Sampled([], Cost(0, 0, 0, 0, 0))
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(st.lists(st.integers(0, 6), max_size=5), st.integers(0, 25))
+def test_interrupted_runs_add_up_to_an_undisturbed_one(
+    tmp_path_factory: pytest.TempPathFactory, interruptions: list[int], num: int
+) -> None:
+    requests, undisturbed = ask(num), tmp_path_factory.mktemp("undisturbed")
+    disturbed = tmp_path_factory.mktemp("disturbed")
+    done: set[str] = set()
+    for polls in interruptions:
+        engine = Stopped(polls)
+        try:
+            draw(lambda engine=engine: engine, requests, disturbed)  # type: ignore[misc]
+        except KeyboardInterrupt:
+            assert engine.closed
+        assert done.isdisjoint(engine.added)
+        lines = (disturbed / "journal.jsonl").read_text().splitlines()[1:]
+        done = {line.split('"')[3] for line in lines}
+    result = draw(FakeEngine, requests, disturbed)
+    assert result == draw(FakeEngine, requests, undisturbed)
+
+
+def test_more_draws_go_on_from_fewer(tmp_path: Path) -> None:
+    draw(FakeEngine, ask(5), tmp_path)
+    engine = FakeEngine()
+    assert draw(lambda: engine, ask(8), tmp_path).cost.num_requests == 8
+    assert engine.added == ["p5:0", "p6:0", "p7:0"]
+
+
+def test_errors_are_completions(tmp_path: Path) -> None:
+    requests = [*ask(3, "boom"), Request("q:0", "How many?", 9, 0.7, 64)]
+    sampled = draw(FakeEngine, requests, tmp_path)
+    assert [c.finish_reason for c in sampled.completions] == ["error"] * 3 + ["stop"]
+    assert draw(never, requests, tmp_path) == sampled
+
+
+def test_progress_goes_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draw(FakeEngine, ask(10), tmp_path)
+    draw(FakeEngine, ask(12), tmp_path)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "solutions words 00 weak" in err
+    assert "12/12" in err
+
+
+GOLD = pl.DataFrame({"problem_id": ["p", "q"], "gold_answer": ["14", "3"]})
+GRADES = [
+    # problem, text, finish_reason, answer, is_correct, grade_reason
+    ("p", "Step 2: 7 * 2 = 14.\nThe answer is: 14", "stop", "14", True, "exact"),
+    ("q", "The answer is: 14", "stop", "14", False, "different"),
+    ("p", "The answer is: 14", "length", None, False, "missing"),
+    ("p", "The answer is: 14", "imported", "14", True, "exact"),
+    ("p", "", "error", None, False, "missing"),
+    ("q", "I do not know.", "stop", None, False, "missing"),
+    ("q", "", "stop", None, False, "missing"),
+]
+
+
+def test_grades() -> None:
+    names = ("problem_id", "text", "finish_reason", "answer", "is_correct", "grade_reason")
+    expected = pl.DataFrame(GRADES, schema=names, orient="row")
+    assert grade_completions(expected.select(names[:3]), GOLD).equals(expected)
+
+
+def test_grades_keep_rows_and_their_order() -> None:
+    rows = random.Random(0).choices(GRADES, k=200)
+    frame = pl.DataFrame(
+        [row[:3] for row in rows], schema=("problem_id", "text", "finish_reason"), orient="row"
+    )
+    graded = grade_completions(frame, GOLD)
+    assert graded.rows() == rows
+    empty = grade_completions(frame.clear(), GOLD)
+    assert empty.schema == graded.schema
+    assert empty.is_empty()
+
+
+def test_cost_of_nothing() -> None:
+    assert astuple(Cost.of([])) == (0, 0, 0, 0, 0)

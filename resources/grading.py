@@ -30,8 +30,10 @@ and ``missing`` (no answer was given)."""
 
 START_TIMEOUT_S = 120.0
 """Seconds that a worker may take to import sympy, on a busy machine."""
-MAX_ANSWER_LENGTH = 2000
-"""Characters past which an answer is unparsable: no gold answer comes near."""
+MEMORY_MIB = 2048
+"""Address space of a worker; sympy and its libraries take a few hundred MiB of it."""
+MAX_LENGTH = 2000
+"""Characters past which an answer is not read: no gold answer comes near."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,13 @@ class Verdict:
     reason: Reason
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one pair may cost in a worker: wall-clock seconds, and MiB of address space."""
-
-    seconds: float = 5.0
-    memory_mib: int = 2048
-
-
 def grade_pairs(
-    pairs: Sequence[tuple[str, str | None]], *, limits: Limits | None = None, num_workers: int = 2
+    pairs: Sequence[tuple[str, str | None]], *, seconds: float = 5.0, num_workers: int = 2
 ) -> list[Verdict]:
-    """Return the verdict of each pair (gold answer, answer) in order; None is no answer."""
+    """Return the verdict of each pair (gold answer, answer) in order; None is no answer.
+
+    ``seconds`` is the wall-clock time that a worker may take for one pair.
+    """
     verdicts: dict[tuple[str, str | None], Verdict] = {}
     undecided: list[tuple[str, str]] = []
     for gold, answer in dict.fromkeys(pairs):
@@ -64,27 +61,34 @@ def grade_pairs(
             assert answer is not None
             undecided.append((gold, answer))
     if undecided:
-        verdicts.update(_algebra_verdicts(undecided, limits or Limits(), num_workers))
+        verdicts.update(_algebra_verdicts(undecided, seconds, num_workers))
     return [verdicts[pair] for pair in pairs]
 
 
 def _plain_verdict(gold: str, answer: str | None) -> Verdict | None:
     if answer is None or not answer.strip():
         return Verdict(False, "missing")
-    if len(answer) > MAX_ANSWER_LENGTH or "\0" in answer:
-        return Verdict(False, "unparsable")
+    if max(len(answer), len(gold)) > MAX_LENGTH:
+        return Verdict(True, "exact") if answer == gold else Verdict(False, "unparsable")
     comparison = compare(gold, answer)
     if comparison == "undecided":
         return None
-    return Verdict(True, "exact") if comparison == "equal" else Verdict(False, "different")
+    return _PLAIN[comparison]
+
+
+_PLAIN = {
+    "equal": Verdict(True, "exact"),
+    "rounded": Verdict(True, "numeric"),
+    "different": Verdict(False, "different"),
+}
 
 
 def _algebra_verdicts(
-    pairs: list[tuple[str, str]], limits: Limits, num_workers: int
+    pairs: list[tuple[str, str]], seconds: float, num_workers: int
 ) -> dict[tuple[str, str | None], Verdict]:
     def judge(pair: tuple[str, str]) -> Verdict:
         with _WORKERS.borrow() as worker:
-            return worker.judge(*pair, limits)
+            return worker.judge(*pair, seconds)
 
     with ThreadPoolExecutor(min(num_workers, len(pairs))) as threads:
         return dict(zip(pairs, threads.map(judge, pairs), strict=True))
@@ -96,14 +100,14 @@ class _Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def judge(self, gold: str, answer: str, limits: Limits) -> Verdict:
-        process = self._running(limits)
-        request = {"gold": gold, "answer": answer, "seconds": limits.seconds}
+    def judge(self, gold: str, answer: str, seconds: float) -> Verdict:
+        process = self._running()
+        request = {"gold": gold, "answer": answer, "seconds": seconds}
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
-        reply = _read_line(process, limits.seconds)
+        reply = _read_line(process, seconds)
         if reply is None:
             self.close()
             return Verdict(False, "timeout")
@@ -116,12 +120,12 @@ class _Worker:
             self._process.communicate()
             self._process = None
 
-    def _running(self, limits: Limits) -> "subprocess.Popen[bytes]":
+    def _running(self) -> "subprocess.Popen[bytes]":
         if self._process is None:
             root = str(Path(__file__).parents[1])
             paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "resources.grading_worker", str(limits.memory_mib)],
+                [sys.executable, "-m", "resources.grading_worker", str(MEMORY_MIB)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -131,7 +135,7 @@ class _Worker:
                 self.close()
                 raise RuntimeError(
                     "the grading worker did not start: run `python -m resources.grading_worker "
-                    f"{limits.memory_mib}` to see why"
+                    f"{MEMORY_MIB}` to see why"
                 )
         assert self._process is not None
         return self._process

@@ -10,25 +10,37 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Source = Literal["answer_is", "hashes", "boxed", "a_line", "last_math", "last_number"]
-"""The mark that an answer stood at; the two ``last_*`` are guesses where no mark was found."""
+Source = Literal[
+    "answer_is", "hashes", "boxed", "a_line", "prose", "bare", "last_math", "last_number"
+]
+"""The mark that an answer stood at. Without one: ``prose`` (so the answer to this is 4 apples),
+``bare`` (an expression without letters and nothing else), and two guesses, ``last_math`` and
+``last_number``."""
 
 _MARK = re.compile(
-    r"(?P<boxed>\\f?boxed[ ]?(?=\{))"
+    r"(?P<boxed>\\(?:boxed|fbox)[ ]?(?=\{)|\\boxed[ ](?=\w))"
     r"|(?P<hashes>\#{4}[ \t]+(?=[-+$£€\\(\[{.\d]|\S+[ \t]*$))"
     r"|(?P<a_line>^A:[ \t]*(?=\S))"
-    r"|(?P<answer_is>\b[Aa]nswer(?:[ \t]+[A-Za-z']{1,20}){0,6}?(?:[ \t]+is\b[ \t]*:?|[ \t]*[:=]))",
+    r"|(?P<answer_is>\b[Ff]inal answer is\b:?"
+    r"|(?:^[ \t*#]*|\b[Tt]he |\b[Ff]inal )[Aa]nswer(?: to (?:this|the) \w{1,20})?(?: is)?[ ]?:)"
+    r"|(?P<prose>\b[Aa]nswer(?:[ \t]+[A-Za-z']{1,20}){0,6}?[ \t]+is\b)",
     re.MULTILINE,
 )
+_SPECIAL_TOKEN = re.compile(r"<\|[a-z_]{1,30}\|>")
 _CALCULATION = re.compile(r"<<[^<>\n]{0,200}>>")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_LINE = re.compile(r"\s*([^\n]*)")
 _MATH = re.compile(
     r"(?<![\\$])\$(?![\s$])((?:[^$\\\n]|\\.){1,400})\$(?!\d)"
     r"|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]|\$\$([^$]{1,400})\$\$",
     re.DOTALL,
 )
 _NUMBER = re.compile(r"(?<![\w.])-?[$£€]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?%?")
-_PROSE = re.compile(r"\b(?!and\b|or\b)[A-Za-z]{2,}\b[ \t]+[A-Za-z]{2,}")
-_CLOSING = re.compile(r"[ \t]*(?:I hope it is correct\.?|\*\*|[.,;:!])+$")
+_WORD_OR_VALUE = re.compile(
+    r"(?<![\\{A-Za-z])(?!(?:sqrt|pi|sin|cos|tan|log|ln|exp|frac)\b)[a-z][A-Za-z]+\b"
+    r"|(?<![\\{A-Za-z])[A-Z][a-z]+\b|(?P<value>[\d$\\])"
+)
+_BARE = re.compile(r"[^A-Za-z\n]{1,200}")
 
 
 @dataclass(frozen=True)
@@ -48,9 +60,15 @@ def extract_answer(text: str) -> str | None:
 def extract_answer_with_source(text: str) -> Extraction | None:
     """Return the final answer of ``text`` and how it was found, or None."""
     body = _answering_part(text)
-    for mark in reversed(list(_MARK.finditer(body))):
+    marks = list(_MARK.finditer(body))
+    partners = _partners(body) if any(mark["boxed"] for mark in marks) else {}
+    # Prose such as "so our answer is correct" counts only where there is no mark proper.
+    for mark in sorted(marks, key=lambda mark: (mark["prose"] is None, mark.start()), reverse=True):
         source: Source = mark.lastgroup  # type: ignore[assignment]
-        answer = _boxed(body, mark.end()) if source == "boxed" else _closing(body, mark.end())
+        if source == "boxed":
+            answer = _boxed(body, mark.end(), partners)
+        else:
+            answer = _closing(body, mark.end())
         if answer:
             return Extraction(answer, source)
     return _guess(body)
@@ -58,40 +76,55 @@ def extract_answer_with_source(text: str) -> Extraction | None:
 
 def _answering_part(text: str) -> str:
     r"""Cut thoughts before the answer, chat turns after it and GSM8K's ``<<3*2=6>>``."""
-    body = text.rpartition("</think>")[2].partition("<|")[0]
+    body = _SPECIAL_TOKEN.split(text.rpartition("</think>")[2], maxsplit=1)[0]
     return _CALCULATION.sub("", body) if "<<" in body else body
 
 
-def _boxed(body: str, start: int) -> str | None:
-    """Return what stands between the brace at ``start`` and its partner; None if cut off."""
-    depth = 0
-    for brace in re.finditer(r"\\.|[{}]", body[start:], re.DOTALL):
-        depth += {"{": 1, "}": -1}.get(brace.group(), 0)
-        if depth == 0 and brace.group() == "}":
-            return body[start + 1 : start + brace.start()].strip()
-    return None
+def _partners(body: str) -> dict[int, int]:
+    """Return where each brace that is opened is closed, in one pass."""
+    partners: dict[int, int] = {}
+    opened: list[int] = []
+    for brace in _BRACE.finditer(body):
+        if brace.group() == "{":
+            opened.append(brace.start())
+        elif brace.group() == "}" and opened:
+            partners[opened.pop()] = brace.start()
+    return partners
+
+
+def _boxed(body: str, start: int, partners: dict[int, int]) -> str | None:
+    r"""Return what the box at ``start`` holds: ``{...}`` or one character; None if cut off."""
+    if body[start] != "{":
+        return body[start]
+    end = partners.get(start)
+    return None if end is None else body[start + 1 : end].strip()
 
 
 def _closing(body: str, start: int) -> str | None:
-    """Return the answer on the line that follows a mark; of a sentence, the last value in it."""
-    line = body[start:].lstrip().partition("\n")[0]
-    line = _CLOSING.sub("", line.strip())
+    """Return the answer on the line after a mark; if words come first, the last value in it."""
+    line = _without_closing(_LINE.match(body, start)[1])  # type: ignore[index]
     if not line:
         return None
-    if _PROSE.search(line):
-        guess = _guess(line)
-        return guess.answer if guess else line
-    return line
+    first = _WORD_OR_VALUE.search(line)
+    guess = _guess(line) if first and not first["value"] else None
+    return guess.answer if guess else line
 
 
 def _guess(body: str) -> Extraction | None:
-    """Take the last formula or the last number, whichever ends later."""
+    """Take a bare expression as it is, else the last formula or number, whichever ends later."""
+    if _BARE.fullmatch(body.strip()) and _NUMBER.search(body):
+        return Extraction(body.strip(), "bare")
     math = _last(_MATH, body)
     number = _last(_NUMBER, body)
     if math and (number is None or math.end() >= number.end()):
         inner = next(group for group in math.groups() if group is not None)
-        return Extraction(_CLOSING.sub("", inner.strip()), "last_math")
+        return Extraction(_without_closing(inner), "last_math")
     return Extraction(number.group(), "last_number") if number else None
+
+
+def _without_closing(line: str) -> str:
+    bare = line.strip("* \t\r").rstrip(".,;:! ")
+    return bare.removesuffix("I hope it is correct").rstrip(".,;:!* ")
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:

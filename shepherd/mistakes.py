@@ -42,8 +42,7 @@ def draw_sum(rng: random.Random) -> tuple[str, bool]:
     """Return an equation of the kinds that word problems hold, and whether it is true."""
     while True:
         op = rng.choice("++--*")
-        left = rng.randint(2, 24) if op == "*" else rng.randint(2, MAX_VALUE)
-        right = rng.choice((rng.randint(2, 9), rng.randint(2, 4 if op == "*" else MAX_VALUE // 2)))
+        left, right = rng.randint(1, MAX_VALUE), rng.randint(1, MAX_VALUE)
         result = apply(op, left, right)
         if 1 <= result <= MAX_VALUE:
             written = result if rng.random() < 0.5 else _other_result(result, rng)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from shepherd.identity import content_id
 
-MAX_VALUE = 60
+MAX_VALUE = 20
 """No right solution meets a larger number; the tokenizer knows twice as many."""
 
 NAMES = ("Tom", "Ann", "Sam", "Mia", "Ben", "Eva", "Max", "Zoe", "Leo", "Ida", "Jon", "Amy")
@@ -195,10 +195,10 @@ def _draw_sentences(rng: random.Random, num_steps: int) -> list[Sentence]:
 
     who, other, third = rng.sample(NAMES, 3)
     item = rng.choice(ITEMS)
-    story = [say("have", who=who, n=rng.randint(3, 20), item=item)]
+    story = [say("have", who=who, n=rng.randint(2, 15), item=item)]
     plot = rng.choice(("one", "related", "both", "two_starts"))
     if plot == "two_starts":
-        story.append(say("have", who=other, n=rng.randint(3, 20), item=item))
+        story.append(say("have", who=other, n=rng.randint(2, 15), item=item))
     reserved = {"one": 0, "related": 1, "both": 2, "two_starts": 1}[plot]
     actors = (who, other) if plot == "two_starts" else (who,)
     story += _draw_changes(rng, say, num_steps - reserved, actors, item)

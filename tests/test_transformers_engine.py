@@ -1,0 +1,228 @@
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+from resources.engines import open_engine
+from resources.engines.transformers import TransformersEngine, draw_tokens, uniform_numbers
+from shepherd.requests import Completion, Request
+from shepherd.settings import EngineSettings
+from shepherd.word_problems import draw_problems
+from training.tokenizer import build_tokenizer
+
+WINDOW = 80
+SHAPE = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "head_dim": 8,
+    "max_position_embeddings": WINDOW,
+}
+
+
+def save_checkpoint(folder: Path, kind: str, tokenizer: PreTrainedTokenizerFast) -> Path:
+    """Save a random model whose likeliest tokens vary with the context."""
+    torch.manual_seed(0)
+    special = {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
+    if kind == "llama":
+        config = LlamaConfig(num_key_value_heads=1, tie_word_embeddings=True, **SHAPE, **special)
+        model = LlamaForCausalLM(config)
+    else:
+        model = MistralForCausalLM(MistralConfig(num_key_value_heads=2, **SHAPE, **special))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 2:
+                parameter.mul_(5)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["llama", "mistral"])
+def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_checkpoint(tmp_path_factory.mktemp("model"), request.param, build_tokenizer())
+
+
+def prompts(count: int) -> list[str]:
+    return [problem.question + "\n" for problem in draw_problems(3, "train", count)]
+
+
+def draw(checkpoint: Path, requests: Sequence[Request], batch_size: int) -> dict[str, Completion]:
+    engine = TransformersEngine(checkpoint, batch_size=batch_size, dtype="float32", device="cpu")
+    return drain(engine, requests)
+
+
+def drain(engine: TransformersEngine, requests: Sequence[Request]) -> dict[str, Completion]:
+    engine.add(requests)
+    completions: dict[str, Completion] = {}
+    while finished := engine.poll():
+        completions |= {completion.request_id: completion for completion in finished}
+    return completions
+
+
+def rollouts(temperature: float, count: int = 4) -> list[Request]:
+    return [
+        Request(f"{p}/{k}", prompt, seed=10 * p + k, temperature=temperature, max_tokens=8 + 3 * k)
+        for p, prompt in enumerate(prompts(5))
+        for k in range(count)
+    ]
+
+
+def test_greedy_is_what_generate_gives(checkpoint: Path) -> None:
+    requests = rollouts(temperature=0.0)
+    completions = draw(checkpoint, requests, batch_size=6)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
+    model = AutoModelForCausalLM.from_pretrained(checkpoint)
+    for request in requests:
+        ids = tokenizer(request.prompt, return_tensors="pt")["input_ids"]
+        made = model.generate(ids, max_new_tokens=request.max_tokens, do_sample=False)
+        new = made[0, ids.shape[1] :]
+        stopped = bool(new[-1] == tokenizer.eos_token_id)
+        completion = completions[request.id]
+        assert completion.text == tokenizer.decode(new, skip_special_tokens=True)
+        assert completion.finish_reason == ("stop" if stopped else "length")
+        assert completion.num_tokens == len(new)
+        assert completion.prompt_tokens == ids.shape[1]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7])
+def test_completions_do_not_depend_on_their_company(checkpoint: Path, batch_size: int) -> None:
+    requests = rollouts(temperature=1.0)
+    together = draw(checkpoint, requests, batch_size=64)
+    assert len(together) == len(requests)
+    assert len({completion.text for completion in together.values()}) > len(requests) // 2
+    shuffled = random.Random(batch_size).sample(requests, len(requests))
+    apart = draw(checkpoint, shuffled, batch_size)
+    assert {i: c.text for i, c in apart.items()} == {i: c.text for i, c in together.items()}
+
+
+def test_requests_may_be_added_while_others_run(checkpoint: Path) -> None:
+    requests = rollouts(temperature=1.0)
+    expected = draw(checkpoint, requests, batch_size=64)
+    engine = TransformersEngine(checkpoint, batch_size=6, dtype="float32", device="cpu")
+    completions = {}
+    for start in range(0, len(requests), 3):
+        engine.add(requests[start : start + 3])
+        completions |= {completion.request_id: completion for completion in engine.poll()}
+    completions |= drain(engine, [])
+    assert {i: c.text for i, c in completions.items()} == {i: c.text for i, c in expected.items()}
+    assert engine.poll() == []
+
+
+def test_a_prompt_is_prefilled_once_for_all_its_rollouts(checkpoint: Path) -> None:
+    completions = draw(checkpoint, rollouts(temperature=1.0), batch_size=6)
+    for p in range(5):
+        group = [completions[f"{p}/{k}"] for k in range(4)]
+        cached = sorted(completion.cached_tokens for completion in group)
+        assert cached == [0] + 3 * [group[0].prompt_tokens - 1]
+
+
+def test_seconds_add_up_to_the_time_worked(checkpoint: Path) -> None:
+    engine = TransformersEngine(checkpoint, batch_size=6, dtype="float32", device="cpu")
+    started = time.perf_counter()
+    completions = drain(engine, rollouts(temperature=1.0))
+    elapsed = time.perf_counter() - started
+    assert 0.5 * elapsed < sum(c.seconds for c in completions.values()) <= elapsed
+
+
+def test_the_window_limits_prompts_and_completions(checkpoint: Path) -> None:
+    word = " apples"
+    requests = [
+        Request(f"{n}", word * n, seed=1, temperature=1.0, max_tokens=1000)
+        for n in (1, WINDOW - 3, WINDOW - 2, WINDOW - 1, WINDOW + 9)
+    ]
+    completions = draw(checkpoint, requests, batch_size=4)
+    for request in requests:
+        completion = completions[request.id]
+        room = WINDOW - completion.prompt_tokens
+        if room > 0:
+            assert completion.num_tokens == room or completion.finish_reason == "stop"
+            assert completion.error is None
+        else:
+            assert (completion.finish_reason, completion.text) == ("error", "")
+            assert f"window of {WINDOW}" in str(completion.error)
+    assert sum(completion.finish_reason == "error" for completion in completions.values()) == 2
+
+
+def metaspace_tokenizer() -> PreTrainedTokenizerFast:
+    """Return a tokenizer of SentencePiece's kind: decoding drops the first token's space."""
+    words = ["<unk>", "</s>", *(f"▁{word}" for word in ("one", "two", "three", "four")), "!"]
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", unk_token="<unk>")
+
+
+def test_text_continues_the_prompt_where_decoding_drops_a_space(tmp_path: Path) -> None:
+    tokenizer = metaspace_tokenizer()
+    folder = save_checkpoint(tmp_path, "llama", tokenizer)
+    model = LlamaForCausalLM.from_pretrained(folder)
+    requests = [
+        Request(f"{n}", "one two" + " three" * n, seed=0, temperature=0.0, max_tokens=6)
+        for n in range(0, 40, 3)
+    ]
+    completions = draw(folder, requests, batch_size=64)
+    for request in requests:
+        ids = tokenizer(request.prompt, return_tensors="pt")["input_ids"]
+        made = model.generate(ids, max_new_tokens=6, do_sample=False)[0]
+        whole = tokenizer.decode(made, skip_special_tokens=True)
+        assert request.prompt + completions[request.id].text == whole
+    assert any(completion.text.startswith(" ") for completion in completions.values())
+
+
+def test_a_checkpoint_without_a_stop_token_is_refused(tmp_path: Path) -> None:
+    tokenizer = metaspace_tokenizer()
+    tokenizer.eos_token = None
+    folder = save_checkpoint(tmp_path, "llama", tokenizer)
+    with pytest.raises(ValueError, match="no stop token"):
+        TransformersEngine(folder, device="cpu")
+
+
+def test_open_engine_follows_the_settings(checkpoint: Path) -> None:
+    engine = open_engine(EngineSettings(batch_size=3, dtype="float32", device="cpu"), checkpoint)
+    assert engine.capacity == 3
+    engine.add(rollouts(temperature=1.0))
+    assert engine.poll()
+    engine.close()
+    assert engine.poll() == []
+
+
+def test_uniform_numbers_are_uniform_and_keyed_by_seed_and_counter() -> None:
+    seeds, counters = np.meshgrid(np.arange(200, dtype=np.uint64), np.arange(200))
+    numbers = uniform_numbers(seeds.ravel(), counters.ravel())
+    assert numbers.dtype == np.float32
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    shares = np.bincount((numbers * 10).astype(int), minlength=10) / len(numbers)
+    assert np.abs(shares - 0.1).max() < 0.006
+    grid = numbers.reshape(200, 200)
+    assert abs(np.corrcoef(grid[:, :-1].ravel(), grid[:, 1:].ravel())[0, 1]) < 0.02
+    assert abs(np.corrcoef(grid[:-1].ravel(), grid[1:].ravel())[0, 1]) < 0.02
+
+
+def test_draws_follow_the_tempered_distribution() -> None:
+    logits = torch.tensor([0.0, 1.0, -torch.inf, 2.0])
+    rows = 20_000
+    uniform = uniform_numbers(np.arange(rows, dtype=np.uint64), np.zeros(rows, np.int64))
+    drawn = draw_tokens(logits.expand(rows, 4), np.full(rows, 0.5, np.float32), uniform)
+    shares = torch.bincount(drawn, minlength=4) / rows
+    assert torch.allclose(shares, (logits / 0.5).softmax(-1), atol=0.01)
+    assert shares[2] == 0
+    mixed = draw_tokens(
+        logits.expand(2, 4), np.array([0.0, 1.0], np.float32), np.zeros(2, np.float32)
+    )
+    assert mixed.tolist() == [3, 0]

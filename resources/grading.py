@@ -2,8 +2,8 @@
 
 Plain answers are compared exactly in this process (``shepherd.equivalence``). What needs algebra
 goes to worker processes (``resources.grading_worker``) that are started when first needed, are
-given a wall-clock and a memory limit, and are killed and replaced when they pass it. No signal is
-used, so this works in any thread; a forked child starts workers of its own.
+given a time and a memory limit, and are replaced when they pass it. No signal handler is set, so
+this works in any thread; a forked child starts workers of its own.
 """
 
 import atexit
@@ -30,6 +30,8 @@ and ``missing`` (no answer was given)."""
 
 START_TIMEOUT_S = 120.0
 """Seconds that a worker may take to import sympy, on a busy machine."""
+WALL_CLOCK_FACTOR = 10.0
+"""How much longer than its CPU time a pair may take by the clock, on a busy machine."""
 MEMORY_MIB = 2048
 """Address space of a worker; sympy and its libraries take a few hundred MiB of it."""
 MAX_LENGTH = 2000
@@ -49,7 +51,7 @@ def grade_pairs(
 ) -> list[Verdict]:
     """Return the verdict of each pair (gold answer, answer) in order; None is no answer.
 
-    ``seconds`` is the wall-clock time that a worker may take for one pair.
+    ``seconds`` is the CPU time that a worker may take for one pair.
     """
     verdicts: dict[tuple[str, str | None], Verdict] = {}
     undecided: list[tuple[str, str]] = []
@@ -107,7 +109,7 @@ class _Worker:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
-        reply = _read_line(process, seconds)
+        reply = _read_line(process, seconds * WALL_CLOCK_FACTOR)
         if reply is None:
             self.close()
             return Verdict(False, "timeout")

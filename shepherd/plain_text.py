@@ -86,10 +86,11 @@ def _braced(match: re.Match[str]) -> str:
 
 def _unwrap(text: str) -> str:
     for opening, closing in _WRAPPERS:
-        inner = text[len(opening) : -len(closing)]
-        if text == opening + inner + closing and opening not in inner and closing not in inner:
-            text = inner.strip()
-            break
+        if text.startswith(opening) and text.endswith(closing) and len(text) > 2 * len(opening):
+            inner = text[len(opening) : -len(closing)]
+            if opening not in inner and closing not in inner:
+                text = inner.strip()
+                break
     if text.startswith("\\boxed{") and text.count("\\boxed") == 1:
         return text[7:-1].strip() if text.endswith("}") else text[7:].strip()
     return text

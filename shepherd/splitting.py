@@ -11,9 +11,25 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal
 
+from shepherd.answers import extract_answer_with_source
+
+Anomaly = Literal[
+    "empty",
+    "single_step",
+    "many_steps",
+    "long_step",
+    "repeated_step",
+    "misnumbered",
+    "no_answer",
+]
+"""``misnumbered``: the ``Step k:`` marks do not count 1, 2, 3; ``no_answer``: the last step does
+not mark an answer."""
+MANY_STEPS = 40
+LONG_STEP = 2000
+"""Characters past which a step is long; the paper's sequences hold 512 tokens in all."""
 Method = Literal["auto", "newline", "step", "blank_line", "sentence"]
 
-_STEP_MARK = re.compile(r"^[ \t]*(?:[*#]+[ \t]*)?Step[ \t]*\d+[ \t]*[:.)]", re.MULTILINE)
+_STEP_MARK = re.compile(r"^[ \t]*(?:[*#]+[ \t]*)?Step[ \t]*(\d{1,9})[ \t]*[:.)]", re.MULTILINE)
 _LINE_START = re.compile(r"\n(?=[^\n])")
 _BLANK_LINES = re.compile(r"\n[ \t\r]*\n(?=[ \t\r]*[^\s])")
 _SENTENCE_END = re.compile(
@@ -24,7 +40,7 @@ _CLOSING_LINE = re.compile(
     r"\s*(?:####[ \t]|A:[ \t]|(?:The )?(?:final )?answer is\b)", re.IGNORECASE
 )
 _FENCE_OR_ENVIRONMENT = re.compile(r"```|\$\$|\\\[|\\\]|\\begin\{|\\end\{")
-_INLINE_FORMULA = re.compile(r"\$[^$\n]{1,400}\$|\\\([^\n]{1,400}?\\\)")
+_INLINE_FORMULA = re.compile(r"\$[^$\n]{1,400}\$|\\\((?:[^\\\n]|\\[^()\n]){1,400}\\\)")
 
 
 def split_steps(text: str, method: Method = "auto") -> list[str]:
@@ -121,3 +137,22 @@ def _glue(pieces: list[str]) -> list[str]:
         last = steps.pop()
         steps[-1] += last
     return steps
+
+
+_EXPLICIT_ANSWER = ("answer_is", "hashes", "boxed", "a_line", "prose")
+
+
+def anomalies(steps: list[str]) -> list[Anomaly]:
+    """Name what is unusual about the steps of a solution, each class once, in a fixed order."""
+    numbers = [int(match[1]) for step in steps for match in _STEP_MARK.finditer(step)]
+    extraction = extract_answer_with_source(steps[-1]) if steps else None
+    found: dict[Anomaly, bool] = {
+        "empty": not steps,
+        "single_step": len(steps) == 1,
+        "many_steps": len(steps) > MANY_STEPS,
+        "long_step": any(len(step) > LONG_STEP for step in steps),
+        "repeated_step": len({step.strip() for step in steps}) < len(steps),
+        "misnumbered": numbers != list(range(1, len(numbers) + 1)),
+        "no_answer": extraction is None or extraction.source not in _EXPLICIT_ANSWER,
+    }
+    return [name for name, is_found in found.items() if is_found]

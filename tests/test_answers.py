@@ -122,9 +122,9 @@ def test_extraction(text: str, answer: str | None, source: str | None) -> None:
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_extraction_takes_linear_time(unit: str) -> None:
     text = unit * (LONG // len(unit)) + "x"
-    start = time.perf_counter()
+    start = time.process_time()
     extract_answer(text)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @settings(derandomize=True, deadline=None)

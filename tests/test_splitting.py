@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shepherd.splitting import Method, split_steps
+from shepherd.splitting import Method, anomalies, split_steps
 
 PUBLISHED = "Step 1: Tom has 3 + 4 = 7 apples.\nStep 2: 7 * 2 = 14.\nThe answer is: 14"
 METHODS: list[Method] = ["auto", "newline", "step", "blank_line", "sentence"]
@@ -51,3 +51,50 @@ def test_closing_line_belongs_to_the_last_step() -> None:
     ]
     assert split_steps("3 + 4 = 7\n7 * 2 = 14\nA: 14") == ["3 + 4 = 7\n", "7 * 2 = 14\nA: 14"]
     assert split_steps("3 + 4 = 7\n7 * 2 = 14\n#### 14") == ["3 + 4 = 7\n", "7 * 2 = 14\n#### 14"]
+
+
+@pytest.mark.parametrize(
+    ("text", "method", "steps"),
+    [
+        ("", "auto", []),
+        (" \n ", "auto", [" \n "]),
+        ("a\n\n\nb", "newline", ["a\n\n\n", "b"]),
+        ("\na\nb\n", "newline", ["\na\n", "b\n"]),
+        ("So:\nStep 1: a\nb\nStep 2: c", "auto", ["So:\nStep 1: a\nb\n", "Step 2: c"]),
+        ("in Step 1: a\nb", "auto", ["in Step 1: a\n", "b"]),
+        ("a\n\\[\nx\n=y\n\\]\nb", "newline", ["a\n", "\\[\nx\n=y\n\\]\n", "b"]),
+        ("$$\na\n$$\nb", "newline", ["$$\na\n$$\n", "b"]),
+        ("$$ open\nb", "newline", ["$$ open\n", "b"]),
+        ("```\na\nb\n```\nc", "newline", ["```\na\nb\n```\n", "c"]),
+        (
+            "\\begin{a}\n\\begin{b}\n\\end{b}\nx\n\\end{a}\nc",
+            "newline",
+            ["\\begin{a}\n\\begin{b}\n\\end{b}\nx\n\\end{a}\n", "c"],
+        ),
+        ("We know:\n- a\n- b\nSo c", "newline", ["We know:\n- a\n- b\n", "So c"]),
+        ("1. a\n   - b\n2. c", "newline", ["1. a\n   - b\n", "2. c"]),
+        ("a\nb\n\nc", "blank_line", ["a\nb\n\n", "c"]),
+        ("He has 3.5. Dr. A. B said so! $x. y$ c", "sentence",
+         ["He has 3.5. ", "Dr. A. B said so! ", "$x. y$ c"]),
+        ("Step 1: a\nStep 2: The answer is: 3", "step",
+         ["Step 1: a\n", "Step 2: The answer is: 3"]),
+    ],
+)  # fmt: skip
+def test_cuts(text: str, method: Method, steps: list[str]) -> None:
+    assert split_steps(text, method) == steps
+
+
+@pytest.mark.parametrize(
+    ("steps", "names"),
+    [
+        ([], ["empty", "no_answer"]),
+        (["Step 1: a\n", "Step 2: b\nThe answer is: 3"], []),
+        (["3 + 4 = 7\nA: 7"], ["single_step"]),
+        (["a\n", "a\n", "b"], ["repeated_step", "no_answer"]),
+        (["Step 1: a\n", "Step 3: b\n#### 3"], ["misnumbered"]),
+        (["x" * 2001 + "\n", "#### 3"], ["long_step"]),
+        ([f"{k}\n" for k in range(50)] + ["#### 3"], ["many_steps"]),
+    ],
+)
+def test_anomalies(steps: list[str], names: list[str]) -> None:
+    assert anomalies(steps) == names

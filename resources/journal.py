@@ -12,7 +12,6 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,7 +38,7 @@ class Journal:
     def record(self, completions: Iterable[Completion]) -> None:
         """Append completions; they survive this process from here on."""
         for completion in completions:
-            self._file.write(_line(asdict(completion)))
+            self._file.write(_line(vars(completion)))
             self.finished[completion.request_id] = completion
         self._file.flush()
         if time.monotonic() - self._synced >= SECONDS_BETWEEN_SYNCS:

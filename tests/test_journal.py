@@ -60,7 +60,7 @@ def test_syncs_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 3 <= len(synced) - opened <= 5
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(derandomize=True, deadline=None, max_examples=25)
 @given(st.data())
 def test_a_journal_cut_anywhere_resumes_with_its_whole_records(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+from fake_engine import FakeEngine
+
+from benchmarks.kill_resume import run_with_kills
+from resources.drawing import Sampler
+
+CAPACITY = 16
+
+
+def slow_sampler() -> Sampler:
+    return Sampler(
+        "slow", "plain", {"weights": "none"}, lambda: FakeEngine(capacity=CAPACITY, seconds=0.002)
+    )
+
+
+def test_a_killed_stage_repeats_nothing_finished_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    undisturbed, killed = (
+        run_with_kills(slow_sampler, folder, seed=3, max_kills=kills, most_records=50)
+        for folder, kills in ((tmp_path / "undisturbed", 0), (tmp_path / "killed", 6))
+    )
+    assert undisturbed.num_kills == 0
+    assert killed.num_kills == 6
+    assert killed.output == undisturbed.output
+    assert killed.num_repeated == 0
+    # What was in flight at a kill is all that is drawn twice.
+    twice = killed.num_added - undisturbed.num_added
+    assert 0 < twice <= killed.num_kills * 2 * CAPACITY

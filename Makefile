@@ -1,6 +1,5 @@
 # Needs Python 3.11 and make, nothing else. Everything a run writes lies under $(SHEPHERD_HOME).
 export SHEPHERD_HOME ?= $(CURDIR)/data
-export SHEPHERD_PROFILE ?= demo
 export DAGSTER_HOME ?= $(SHEPHERD_HOME)/dagster
 
 PYTHON ?= python3.11

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from assets.definitions import defs
-from assets.deployment import SETTINGS, Deployment
+from assets.deployment import SETTINGS, Deployment, models_of
 from assets.progress import Progress
 from assets.summary import print_summary
 from resources.home import Home
@@ -35,13 +35,12 @@ class Work:
     partitions: list[str]
 
     @property
-    def title(self) -> str:
-        """What is run, for a line on the console."""
-        names = ", ".join(key.to_user_string() for key in self.keys)
+    def where(self) -> str:
+        """The partitions, for a line on the console."""
         if not self.partitions:
-            return names
+            return "all partitions"
         first, last = self.partitions[0], self.partitions[-1]
-        return f"{first}: {names}" if first == last else f"{first} to {last}: {names}"
+        return first if first == last else f"{first} to {last}"
 
 
 @dataclass(frozen=True)
@@ -55,26 +54,34 @@ class Failure:
 
 
 def run_pipeline(home: Home) -> int:
-    """Bring every asset up to date and print a summary; return the exit code."""
-    started = time.monotonic()
+    """Bring every asset up to date and print a summary; return the exit code.
+
+    Raises:
+        ValueError: the profile names a base that does not exist, or another number of shards
+            than the lake has; nothing was run.
+    """
+    started, deployment = time.monotonic(), Deployment(SETTINGS, home)
+    deployment.lake.check_shards(SETTINGS)
+    for model in models_of(SETTINGS).values():
+        deployment.models.resolve(model.base)
     with dg.DagsterInstance.get() as instance:
         failures = _run_stages(instance)
-    if not failures:
-        print_summary(Deployment(SETTINGS, home), time.monotonic() - started)
-        return 0
     for failure in failures:
-        print(f"\nerror: {failure.work.title}: {failure.step} failed:", file=sys.stderr)
-        print(failure.message, file=sys.stderr)
+        print(f"error: {failure.step} ({failure.work.where}): {failure.message}", file=sys.stderr)
+    if not failures:
+        print_summary(deployment, time.monotonic() - started)
+        return 0
+    if all(failure.is_users for failure in failures):
+        return 2
     print(
-        "\nThe rest is kept. Put it right and run the same command: it goes on from here. "
-        "Logs of each run: make ui.",
+        "What was finished is kept: the same command goes on from there. Logs: make ui.",
         file=sys.stderr,
     )
-    return 2 if all(failure.is_users for failure in failures) else 1
+    return 1
 
 
 def _run_stages(instance: dg.DagsterInstance) -> list[Failure]:
-    """Run stage after stage; a failed shard stops the stages after its own, not its siblings."""
+    """Run stage after stage; a failed shard stops what reads all shards, not its siblings."""
     job = defs.resolve_implicit_global_asset_job_def()
     for group, headline in STAGES.items():
         keys = _keys_of(group)
@@ -83,8 +90,11 @@ def _run_stages(instance: dg.DagsterInstance) -> list[Failure]:
         print(f"\n== {headline} ==", flush=True)
         failures, num_runs = [], 0
         for work in _pending(Progress(instance, defs), keys):
+            if failures and not work.partitions:
+                break
             num_runs += 1
-            print(f"-- {work.title}", flush=True)
+            names = ", ".join(key.to_user_string() for key in work.keys)
+            print(f"-- {work.where}: {names}", flush=True)
             failures += _execute(job, instance, work)
         if failures:
             return failures

@@ -36,13 +36,13 @@ def main() -> int:
     try:
         # The code location reads the profile when it is imported.
         from assets.pipeline import run_pipeline
+
+        return run_pipeline(home)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    try:
-        return run_pipeline(home)
     except KeyboardInterrupt:
-        print("\nStopped. What was finished is kept: run the same command to go on.")
+        print("\nStopped. What was finished is kept: the same command goes on from there.")
         return 130
 
 

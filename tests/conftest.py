@@ -12,7 +12,7 @@ _HOME = tempfile.TemporaryDirectory(prefix="shepherd-tests-")
 # Before any import of assets: the code location reads these when it is imported.
 os.environ.update(
     SHEPHERD_HOME=_HOME.name,
-    SHEPHERD_PROFILE="tiny",
+    SHEPHERD_PROFILE=os.environ.get("SHEPHERD_TEST_PROFILE", "tiny"),
     DAGSTER_HOME=str(Path(_HOME.name) / "dagster"),
     DAGSTER_DISABLE_TELEMETRY="yes",
 )

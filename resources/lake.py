@@ -15,7 +15,7 @@ import polars as pl
 from shepherd.schemas import PROBLEMS, Table, enforce
 from shepherd.settings import NAME_PATTERN, Settings
 
-_WRITTEN_BY = {
+WRITTEN_BY = {
     "rejected": "problems",
     "solution_costs": "solutions",
     "rollout_costs": "rollouts",
@@ -76,7 +76,7 @@ class Lake:
             ValueError: nothing is there (the message names the asset to materialize), or a file
                 is not of the table.
         """
-        asset = _WRITTEN_BY.get(table.name, table.name)
+        asset = WRITTEN_BY.get(table.name, table.name)
         if shard is not None:
             paths = [self.path(table.name, dataset, shard)]
         else:

@@ -1,0 +1,112 @@
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+from fake_engine import FakeEngine
+
+from resources.drawing import (
+    Drawn,
+    Sampler,
+    Shard,
+    draw_candidates,
+    draw_rollouts,
+    draw_solutions,
+    weights_identity,
+)
+from shepherd.rollouts import split_solutions
+from shepherd.schemas import (
+    CANDIDATE_COSTS,
+    CANDIDATES,
+    ROLLOUT_COSTS,
+    ROLLOUTS,
+    SOLUTION_COSTS,
+    SOLUTIONS,
+    Table,
+    enforce,
+)
+from shepherd.settings import SamplingSettings
+
+PROBLEMS = pl.DataFrame(
+    {"problem_id": ["p", "q"], "question": ["How many?", "boom"], "gold_answer": ["2", "3"]}
+)
+A, B, C = (f"Step {k}: {k} + 1 = {k + 1}.\n" for k in range(1, 4))
+STEPS = split_solutions(
+    pl.DataFrame(
+        {"solution_id": ["s", "t"], "problem_id": ["p", "p"], "text": [A + B + C, A + B + A]}
+    )
+)
+SAMPLING = SamplingSettings(samples_per_problem=12, num_candidates=20, num_rollouts=3)
+
+
+def sampler(weights: str = "abc") -> Sampler:
+    return Sampler("weak", "plain", {"weights": weights}, FakeEngine)
+
+
+def draw(table: Table, folder: Path, sampling: SamplingSettings = SAMPLING) -> Drawn:
+    shard = Shard("words", "00", folder, run_seed=7)
+    if table is ROLLOUTS:
+        return draw_rollouts(STEPS, PROBLEMS, sampler(), sampling, shard)
+    stage = draw_solutions if table is SOLUTIONS else draw_candidates
+    return stage(PROBLEMS, sampler(), sampling, shard)
+
+
+@pytest.mark.parametrize(
+    ("table", "costs", "num_requests"),
+    [
+        (SOLUTIONS, SOLUTION_COSTS, 24),
+        (CANDIDATES, CANDIDATE_COSTS, 40),
+        (ROLLOUTS, ROLLOUT_COSTS, 6),
+    ],
+)
+def test_a_stage_gives_rows_of_its_tables(
+    tmp_path: Path, table: Table, costs: Table, num_requests: int
+) -> None:
+    drawn = draw(table, tmp_path)
+    assert enforce(table, drawn.frame).equals(drawn.frame)
+    assert enforce(costs, drawn.cost).select("stage", "dataset", "shard", "model").rows() == [
+        (table.name, "words", "00", "weak")
+    ]
+    assert drawn.cost["num_requests"].item() == num_requests
+    assert (tmp_path / table.name / "words" / "00" / "weak.jsonl").is_file()
+
+
+def test_solutions_are_graded_and_counted(tmp_path: Path) -> None:
+    graded = draw(SOLUTIONS, tmp_path).frame
+    assert graded.group_by("problem_id").agg(pl.col("num_samples").sum()).sort(
+        "problem_id"
+    ).rows() == [
+        ("p", 12),
+        ("q", 12),
+    ]
+    assert graded.filter(problem_id="q").select("finish_reason", "is_correct", "answer").rows() == [
+        ("error", False, None)
+    ]
+    right = graded.filter(problem_id="p").select("answer", "is_correct").sort("answer")
+    assert right.rows() == [("1", False), ("2", True), ("3", False)]
+
+
+def test_a_shared_prefix_is_rolled_out_once(tmp_path: Path) -> None:
+    # Two solutions share A and A + B: four steps need labels, two prefixes are rolled out.
+    drawn = draw(ROLLOUTS, tmp_path)
+    assert drawn.cost["num_merged"].item() == 2 * 3
+    assert drawn.frame["rollout_index"].to_list() == [0, 1, 2] * 2
+
+
+def test_more_rollouts_go_on_from_fewer_and_other_temperatures_anew(tmp_path: Path) -> None:
+    first = draw(ROLLOUTS, tmp_path).frame
+    more = draw(ROLLOUTS, tmp_path, SAMPLING.model_copy(update={"num_rollouts": 5})).frame
+    assert more.filter(pl.col("rollout_index") < 3).equals(first)
+    assert not list(tmp_path.rglob("*.aside"))
+    draw(ROLLOUTS, tmp_path, SAMPLING.model_copy(update={"rollout_temperature": 0.1}))
+    assert len(list(tmp_path.rglob("*.aside"))) == 1
+
+
+def test_weights_written_anew_have_another_identity(tmp_path: Path) -> None:
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"abc")
+    first = weights_identity(tmp_path)
+    assert weights_identity(str(tmp_path)) == first
+    os.utime(weights, ns=(0, 1))
+    assert weights_identity(tmp_path) != first
+    assert weights_identity("meta-llama/Llama-2-7b-hf") == "meta-llama/Llama-2-7b-hf"

@@ -119,10 +119,10 @@ def _hostile(index: int) -> str:
         f"{n}\0{n}",
         f"__import__('os').system('touch hostile{n}')",
         f"\\text{{__import__('os').system('touch hostile{n}')}}",
-        "\\frac{1}{" * 60 + f"x+{n}" + "}" * 60,
+        "\\frac{1}{" * 12 + f"x+{n}" + "}" * 12,
     ]
     hard = ["^{".join(["9"] * (n % 7 + 4)) + "}" * (n % 7 + 3), f"({n * 10**6}!)!"]
-    return hard[index // 50 % 2] if index % 50 == 0 else easy[index % len(easy)]
+    return hard[index // 100 % 2] if index % 100 == 0 else easy[index % len(easy)]
 
 
 def _seconds(work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:

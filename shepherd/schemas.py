@@ -200,13 +200,13 @@ EVALUATIONS = Table(
     (
         _DATASET,
         Column("generator", TEXT, "the policy whose candidates are judged"),
-        Column("method", TEXT, "pass@1, SC, ORM, PRM, SC+ORM or SC+PRM"),
+        Column("method", TEXT, "pass@1, SC, ORM, PRM, SC+ORM, SC+PRM, or oracle (any right)"),
         Column("num_candidates", INT, "candidates per problem (N of best-of-N)"),
         Column("accuracy", FLOAT, "share of problems solved, mean over groups of candidates"),
         Column("low", FLOAT, "2.5 % bootstrap quantile over problems"),
         Column("high", FLOAT, "97.5 % bootstrap quantile over problems"),
         Column("num_problems", INT, "test problems"),
-        Column("num_groups", INT, "disjoint groups of N candidates averaged per problem"),
+        Column("num_groups", INT, "groups of N candidates averaged per problem"),
     ),
     ("dataset", "generator", "method", "num_candidates"),
 )

@@ -1,5 +1,6 @@
 """The one settings class and its one set of defaults; a profile is a YAML file of these fields."""
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -52,7 +53,7 @@ class ModelSettings(Section):
     """
 
     base: str
-    template: Literal["plain", "metamath", "chat"] = "plain"
+    template: Literal["plain", "metamath"] = "plain"
     num_problems: int | None = Field(None, ge=1)
     training: TrainingSettings | None = None
 
@@ -105,10 +106,8 @@ class Settings(Section):
     @field_validator("datasets", "generators")
     @classmethod
     def _names_are_safe(cls, named: dict[str, Section]) -> dict[str, Section]:
-        import re
-
         for name in named:
-            if not re.match(NAME_PATTERN, name):
+            if not re.fullmatch(NAME_PATTERN, name):
                 raise ValueError(f"name {name!r} must match {NAME_PATTERN}: it becomes a folder")
         return named
 

@@ -2,6 +2,7 @@
 
 from hashlib import blake2b
 
+
 def content_id(*parts: str) -> str:
     """Return the 16-hex-digit blake2b hash of the parts, in order.
 

@@ -1,0 +1,11 @@
+-- What is the truth about a step that is not the last: a human's word, or else the oracle's?
+-- Grain: one row per step that is not the last and that a human or the oracle labelled.
+select
+    step_id,
+    prefix_id,
+    dataset,
+    annotator as reference,
+    hard as true_hard
+from int_labelled_steps
+where annotator in ('human', 'oracle') and not is_last
+qualify row_number() over (partition by step_id order by annotator) = 1;

@@ -1,0 +1,43 @@
+-- What does a step label cost, and what did it save to roll identical prefixes out once?
+-- Grain: one row per dataset and model that completed.
+with spent as (
+    select
+        dataset,
+        model,
+        sum(num_requests)::bigint as num_rollouts,
+        sum(num_merged)::bigint as num_merged,
+        sum(prompt_tokens)::bigint as prompt_tokens,
+        sum(completion_tokens)::bigint as completion_tokens,
+        sum(seconds) as seconds
+    from stg_costs
+    where stage = 'rollouts'
+    group by dataset, model
+),
+
+labelled as (
+    select
+        dataset,
+        count(distinct step_id) as num_labels,
+        count(distinct solution_id) as num_solutions
+    from int_labelled_steps
+    where annotator not in ('human', 'oracle')
+    group by dataset
+)
+
+select
+    spent.dataset,
+    spent.model,
+    coalesce(labelled.num_labels, 0) as num_labels,
+    spent.num_rollouts,
+    spent.num_merged,
+    spent.num_merged / nullif(spent.num_rollouts + spent.num_merged, 0) as share_merged,
+    spent.prompt_tokens,
+    spent.completion_tokens,
+    spent.seconds,
+    spent.num_rollouts / nullif(num_labels, 0) as rollouts_per_label,
+    spent.completion_tokens / nullif(num_labels, 0) as tokens_per_label,
+    spent.seconds / nullif(num_labels, 0) as seconds_per_label,
+    spent.completion_tokens / nullif(labelled.num_solutions, 0) as tokens_per_solution
+from spent
+left join labelled using (dataset)
+order by spent.dataset, spent.model;

@@ -1,0 +1,23 @@
+-- How were answers graded, and how many were never found or never decided?
+-- Grain: one row per dataset, stage, model and reason.
+with graded as (
+    select stage, problem_id, generator as model, grade_reason, is_correct, num_samples
+    from int_draws
+    union all
+    select 'rollouts' as stage, problem_id, completer as model, grade_reason, is_correct, 1
+    from stg_rollouts
+)
+
+select
+    problems.dataset,
+    graded.stage,
+    graded.model,
+    graded.grade_reason,
+    bool_or(graded.is_correct) as is_correct,
+    sum(graded.num_samples)::bigint as num_answers,
+    num_answers / sum(sum(graded.num_samples))
+        over (partition by problems.dataset, graded.stage, graded.model) as share
+from graded
+inner join stg_problems as problems using (problem_id)
+group by problems.dataset, graded.stage, graded.model, graded.grade_reason
+order by problems.dataset, graded.stage, graded.model, num_answers desc, graded.grade_reason;

@@ -1,0 +1,28 @@
+-- How good are the labels of each annotator, early and late in a solution? Last steps are left
+-- out: their label is the solution's own correctness, which needs no estimate. Counts add up, so
+-- that shares over several rows are sums divided by sums.
+-- Grain: one row per dataset, annotator and step position.
+select
+    steps.dataset,
+    steps.annotator,
+    steps.step_index,
+    count(*) as num_steps,
+    sum(steps.hard)::bigint as num_good,
+    avg(steps.hard) as share_good,
+    avg(steps.soft) as mean_soft,
+    avg(steps.soft_high - steps.soft_low) as mean_interval_width,
+    min(truth.reference) as reference,
+    count(truth.true_hard) as num_compared,
+    count(*) filter (where steps.hard = truth.true_hard) as num_agreeing,
+    count(*) filter (where steps.hard = 0 and truth.true_hard is not null) as num_labelled_wrong,
+    count(*) filter (where truth.true_hard = 0) as num_truly_wrong,
+    count(*) filter (where steps.hard = 0 and truth.true_hard = 0) as num_found_wrong,
+    num_agreeing / nullif(num_compared, 0) as agreement,
+    num_found_wrong / nullif(num_labelled_wrong, 0) as wrong_precision,
+    num_found_wrong / nullif(num_truly_wrong, 0) as wrong_recall
+from int_labelled_steps as steps
+left join int_true_labels as truth
+    on truth.step_id = steps.step_id and truth.reference != steps.annotator
+where not steps.is_last
+group by steps.dataset, steps.annotator, steps.step_index
+order by steps.dataset, steps.annotator, steps.step_index;

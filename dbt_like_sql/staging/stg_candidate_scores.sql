@@ -1,0 +1,8 @@
+-- What does each reward model say of each candidate?
+-- Grain: one row per candidate and reward model.
+select
+    candidate_id,
+    problem_id,
+    reward_model,
+    step_scores
+from lake.candidate_scores;

@@ -1,0 +1,22 @@
+-- What did sampling take?
+-- Grain: one row per stage, dataset, shard and model.
+with all_costs as (
+    from lake.solution_costs
+    union all by name
+    from lake.rollout_costs
+    union all by name
+    from lake.candidate_costs
+)
+
+select
+    stage,
+    dataset,
+    shard,
+    model,
+    num_requests,
+    num_merged,
+    prompt_tokens,
+    cached_tokens,
+    completion_tokens,
+    seconds
+from all_costs;

@@ -1,0 +1,13 @@
+-- How often does each method choose a right candidate?
+-- Grain: one row per dataset, generator, method and number of candidates.
+select
+    dataset,
+    generator,
+    method,
+    num_candidates,
+    accuracy,
+    low as accuracy_low,
+    high as accuracy_high,
+    num_problems,
+    num_groups
+from lake.evaluations;

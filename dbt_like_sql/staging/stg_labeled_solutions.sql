@@ -1,0 +1,13 @@
+-- What do the reward models learn from?
+-- Grain: one row per solution and annotator.
+select
+    solution_id,
+    problem_id,
+    dataset,
+    annotator,
+    question,
+    steps as step_texts,
+    hard as hard_labels,
+    soft as soft_labels,
+    is_correct
+from lake.labeled_solutions;

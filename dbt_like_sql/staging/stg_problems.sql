@@ -1,0 +1,12 @@
+-- Which problems are there?
+-- Grain: one row per problem.
+select
+    problem_id,
+    dataset,
+    split,
+    question,
+    gold_solution,
+    gold_answer,
+    level,
+    subject
+from lake.problems;

@@ -1,0 +1,9 @@
+-- Which input rows could not be read, and why?
+-- Grain: one row per rejected row of an input file.
+select
+    dataset,
+    file as file_name,
+    line as line_number,
+    reason,
+    content
+from lake.rejected;

@@ -1,0 +1,7 @@
+-- Fails for pairs whose four cases are not all of their steps.
+select *
+from label_agreement
+where
+    num_both_good + num_both_wrong + num_only_first_good + num_only_second_good != num_steps
+    or cohen_kappa not between -1 and 1
+    or annotator >= other_annotator;

@@ -1,0 +1,7 @@
+-- Fails for outcomes that the counts do not give.
+select *
+from solved_problems
+where
+    num_correct not between 0 and num_draws
+    or (solved_by = 'none') != (num_correct = 0)
+    or (solved_by = 'all') != (num_correct = num_draws);

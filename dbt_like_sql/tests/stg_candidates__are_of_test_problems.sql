@@ -1,0 +1,5 @@
+-- Fails for candidates that are not of a test problem.
+select candidates.*
+from stg_candidates as candidates
+left join stg_problems as problems using (problem_id)
+where problems.split is distinct from 'test';

@@ -1,0 +1,7 @@
+-- Fails for costs below zero.
+select *
+from stg_costs
+where
+    least(
+    num_requests, num_merged, prompt_tokens, cached_tokens, completion_tokens, seconds
+) < 0;

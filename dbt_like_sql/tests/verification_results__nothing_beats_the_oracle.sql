@@ -1,0 +1,7 @@
+-- Fails for methods that solve more than the problems with a right candidate.
+select
+    results.*,
+    bounds.accuracy as oracle_accuracy
+from verification_results as results
+inner join verification_results as bounds using (dataset, generator, num_candidates)
+where bounds.method = 'oracle' and results.accuracy > bounds.accuracy + 1e-9;

@@ -83,7 +83,7 @@ def build_warehouse(lake_root: Path, warehouse: Path, sql_root: Path = SQL_ROOT)
     Raises:
         ValueError: a file of the lake is not of its table, or an SQL file is wrong.
     """
-    ordered = models(sql_root)
+    ordered = sql_models(sql_root)
     warehouse.parent.mkdir(parents=True, exist_ok=True)
     aside = warehouse.with_name(f".{warehouse.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -106,7 +106,7 @@ def build_warehouse(lake_root: Path, warehouse: Path, sql_root: Path = SQL_ROOT)
     return rows
 
 
-def models(sql_root: Path = SQL_ROOT) -> list[SqlModel]:
+def sql_models(sql_root: Path = SQL_ROOT) -> list[SqlModel]:
     """Return all models, each after those that it reads.
 
     Raises:
@@ -134,9 +134,9 @@ def sql_tests(sql_root: Path = SQL_ROOT) -> list[SqlModel]:
     """Return the tests ``<model>__<rule>``, each a SELECT of the rows that break a rule.
 
     Raises:
-        ValueError: as :func:`models`, or a test is of no model.
+        ValueError: as :func:`sql_models`, or a test is of no model.
     """
-    known = {model.name: model for model in models(sql_root)}
+    known = {model.name: model for model in sql_models(sql_root)}
     tests = list(_read_layer(sql_root, "tests"))
     for test in tests:
         _check_upstream(test, known)
@@ -290,7 +290,7 @@ def _main(command: str, home: Home) -> int:
         for name, num_rows in build_warehouse(home.lake, home.warehouse).items():
             print(f"{num_rows:>12,}  {name}")
     elif command == "lineage":
-        for model in models():
+        for model in sql_models():
             print(f"{model.name}: {', '.join(model.upstream)}")
     elif command == "test":
         results = run_tests(home.warehouse)

@@ -20,6 +20,7 @@ from assets.samplers import samplers_of
 from assets.solutions import solutions
 from assets.step_labels import step_labels
 from assets.steps import steps
+from assets.warehouse import warehouse_of
 from resources.home import Home
 from resources.io_managers import ParquetIOManager
 from shepherd.schemas import TABLES
@@ -36,21 +37,27 @@ def assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
         ValueError: a generator has the name of another asset.
     """
     chosen = [problems, solutions, steps]
-    if all(dataset.solutions for dataset in settings.datasets.values()):
-        return chosen
-    chosen += [*samplers_of(settings), rollouts, step_labels, labeled_solutions]
+    if not all(dataset.solutions for dataset in settings.datasets.values()):
+        chosen += sampled_assets_of(settings)
+    names = [key.to_user_string() for asset in chosen for key in asset.keys]
+    warehouse = warehouse_of(names)
+    names += [key.to_user_string() for key in warehouse.keys]
+    for name in settings.generators:
+        if names.count(name) > 1:
+            raise ValueError(f"generators.{name}: an asset has this name: choose another")
+    return [*chosen, warehouse]
+
+
+def sampled_assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Return what follows from sampling: models, rollouts, labels, verification."""
+    chosen = [*samplers_of(settings), rollouts, step_labels, labeled_solutions]
     if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
         chosen += [oracle_labels]
     if settings.outcome_reward_model:
         chosen += [outcome_reward_model]
     if settings.process_reward_model:
         chosen += [process_reward_model]
-    chosen += [candidates, candidate_scores, evaluations]
-    keys = [key.to_user_string() for asset in chosen for key in asset.keys]
-    for name in settings.generators:
-        if keys.count(name) > 1:
-            raise ValueError(f"generators.{name}: an asset has this name: choose another")
-    return chosen
+    return [*chosen, candidates, candidate_scores, evaluations]
 
 
 def jobs_of(assets: list[dg.AssetsDefinition]) -> list[Any]:

@@ -88,7 +88,8 @@ def _run_stages(instance: dg.DagsterInstance) -> list[Failure]:
         if not keys:
             continue
         print(f"\n== {headline} ==", flush=True)
-        failures, num_runs = [], 0
+        failures: list[Failure] = []
+        num_runs = 0
         for work in _pending(Progress(instance, defs), keys):
             if failures and not work.partitions:
                 break

@@ -18,13 +18,16 @@ class Progress:
         self._graph = definitions.resolve_asset_graph()
 
     def pending(self, keys: Sequence[dg.AssetKey], partition: str | None) -> list[dg.AssetKey]:
-        """Return those of the assets, in topological order, that are not current or read one."""
-        pending: list[dg.AssetKey] = []
+        """Return those of the assets, in topological order, that are not current or read one.
+
+        Assets that are only made together are pending together.
+        """
+        pending: set[dg.AssetKey] = set()
         for key in keys:
-            reads_pending = not self._graph.get(key).parent_keys.isdisjoint(pending)
-            if reads_pending or not self._is_current(key, partition):
-                pending.append(key)
-        return pending
+            node = self._graph.get(key)
+            if not node.parent_keys.isdisjoint(pending) or not self._is_current(key, partition):
+                pending |= node.execution_set_asset_keys
+        return [key for key in keys if key in pending]
 
     def _is_current(self, key: dg.AssetKey, partition: str | None) -> bool:
         record = self._latest(key, partition)

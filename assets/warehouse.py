@@ -1,0 +1,87 @@
+"""Every file of ``dbt_like_sql`` as an asset, every test of it as a check, built in one go."""
+
+from collections.abc import Collection, Iterator
+
+import dagster as dg
+import duckdb
+
+from assets.deployment import DeploymentResource, version_of
+from assets.describe import OWNERS, preview
+from resources.lake import WRITTEN_BY
+from resources.warehouse import SqlModel, build_warehouse, run_tests, sql_models, sql_tests
+
+QUALITY_TESTS = {
+    "grading_reasons__few_answers_time_out",
+    "label_quality__monte_carlo_agrees_with_the_truth",
+}
+"""Tests of how good results are: they warn. All others are of what must hold."""
+
+
+def warehouse_of(datasets: Collection[str]) -> dg.AssetsDefinition:
+    """Return the warehouse over these assets; tables of assets that a profile lacks are empty."""
+    ordered = sql_models()
+
+    @dg.multi_asset(
+        name="warehouse",
+        specs=[_spec(model, datasets) for model in ordered],
+        check_specs=[
+            dg.AssetCheckSpec(
+                _rule(test.name), asset=_model(test.name), description=test.description
+            )
+            for test in sql_tests()
+        ],
+    )
+    def warehouse(
+        deployment: DeploymentResource,
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        path = deployment.home.warehouse
+        rows = build_warehouse(deployment.home.lake, path)
+        with duckdb.connect(path, read_only=True) as connection:
+            for model in ordered:
+                first = connection.sql(f"from {model.name} limit 5").pl()
+                yield dg.MaterializeResult(
+                    asset_key=model.name,
+                    metadata={
+                        "dagster/row_count": rows[model.name],
+                        "path": dg.MetadataValue.path(path),
+                        "preview": dg.MetadataValue.md(preview(first)),
+                    },
+                )
+        for result in run_tests(path):
+            warns = result.name in QUALITY_TESTS
+            yield dg.AssetCheckResult(
+                asset_key=_model(result.name),
+                check_name=_rule(result.name),
+                passed=not result.num_failures,
+                severity=dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,
+                metadata={
+                    "failing_rows": result.num_failures,
+                    "first_rows": dg.MetadataValue.md(preview(result.rows)),
+                },
+            )
+
+    return warehouse
+
+
+def _spec(model: SqlModel, datasets: Collection[str]) -> dg.AssetSpec:
+    tables = (name.removeprefix("lake.") for name in model.upstream)
+    reads = {WRITTEN_BY.get(table, table) for table in tables}
+    known = {asset for asset in reads if asset in datasets or asset in model.upstream}
+    return dg.AssetSpec(
+        model.name,
+        deps=sorted(known),
+        group_name="warehouse",
+        description=f"{model.description}\n\n```sql\n{model.sql}\n```",
+        kinds={"duckdb", "sql"},
+        owners=OWNERS,
+        tags={"stage": "warehouse", "layer": model.layer},
+        code_version=version_of(model.sql),
+    )
+
+
+def _model(test: str) -> str:
+    return test.split("__", maxsplit=1)[0]
+
+
+def _rule(test: str) -> str:
+    return test.split("__")[1]

@@ -6,21 +6,30 @@ from collections.abc import Sequence
 
 from shepherd.word_problems import MAX_VALUE, WordProblem, apply, write_step
 
+Wanted = tuple[int, str, int]
+"""Left operand, operation and right operand that a step should have written."""
 
-def write_flawed(problem: WordProblem, rng: random.Random, error_rate: float) -> list[str]:
+
+def write_flawed(
+    problem: WordProblem, rng: random.Random, error_rate: float
+) -> tuple[list[str], list[Wanted | None]]:
     """Return the steps of a solution in which each step slips with probability ``error_rate``.
 
     A slip is a wrong result, a wrong operand, a wrong operation or a step left out; the steps
     after it go on from the value that was written, as a model's own mistakes do. Which steps
     are wrong in the end is for :func:`shepherd.word_problems.judge_steps` to say: a slip can
-    happen to be right. Joined, the steps are the solution.
+    happen to be right. Joined, the steps are the solution. Beside each step stands what it
+    should have computed, given the values before it; None once a step has been left out.
     """
     numbers = [int(number) for number in re.findall(r"\d+", problem.question)]
     results: list[int] = []
     steps: list[str] = []
+    wanted: list[Wanted | None] = []
+    skipped: list[Wanted] = []
     for node in problem.nodes:
         left, right = (x if isinstance(x, int) else results[x[0]] for x in (node.left, node.right))
-        op, slip = node.op, rng.choice(SLIPS) if rng.random() < error_rate else ""
+        op, right_way = node.op, (left, node.op, right)
+        slip = rng.choice(SLIPS) if rng.random() < error_rate else ""
         if slip == "operand":
             left, right = _other_operand(left, right, rng, [*numbers, *results])
         if slip == "operation":
@@ -29,13 +38,28 @@ def write_flawed(problem: WordProblem, rng: random.Random, error_rate: float) ->
         if slip == "result":
             result = _other_result(result, rng)
         results.append(result)
-        if slip != "skip":
-            equation = f"{left} {op} {right} = {result}"
-            wordy = rng.random() < 0.5
-            steps.append(write_step(len(steps) + 1, equation, node.lead, problem.item, wordy))
+        if slip == "skip":
+            skipped.append(right_way)
+            continue
+        equation = f"{left} {op} {right} = {result}"
+        steps.append(
+            write_step(len(steps) + 1, equation, node.lead, problem.item, rng.random() < 0.5)
+        )
+        wanted.append(_first_wanted(right_way, skipped, wanted))
     answer = _other_result(results[-1], rng) if rng.random() < error_rate / 8 else results[-1]
     closing = f"The answer is: {answer}"
-    return [*steps[:-1], steps[-1] + closing] if steps else [closing]
+    if not steps:
+        return [closing], [None]
+    return [*steps[:-1], steps[-1] + closing], wanted
+
+
+def _first_wanted(
+    right_way: Wanted, skipped: Sequence[Wanted], wanted: Sequence[Wanted | None]
+) -> Wanted | None:
+    """After a step was left out, it is what the next should have written; then all is lost."""
+    if not skipped:
+        return right_way
+    return None if skipped[0] in wanted or None in wanted else skipped[0]
 
 
 def draw_sum(rng: random.Random) -> tuple[str, bool]:

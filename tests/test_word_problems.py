@@ -111,7 +111,7 @@ def test_the_same_seed_draws_the_same_problems() -> None:
 def test_the_tokenizer_loses_nothing(seed: int) -> None:
     rng = random.Random(seed)
     problem = draw_problem(rng, 2 + seed % 4)
-    text = problem.question + "\n" + "".join(write_flawed(problem, rng, error_rate=0.3))
+    text = problem.question + "\n" + "".join(write_flawed(problem, rng, error_rate=0.3)[0])
     tokenizer = build_tokenizer()
     ids = tokenizer.encode(text)
     assert tokenizer.unk_token_id not in ids
@@ -124,7 +124,7 @@ def test_the_tokenizer_loses_nothing(seed: int) -> None:
 def test_flawless_writing_is_right_and_a_sum_knows_its_truth(seed: int) -> None:
     rng = random.Random(seed)
     problem = draw_problem(rng, 2 + seed % 4)
-    assert all(judge_steps(problem.question, write_flawed(problem, rng, error_rate=0.0)))
+    assert all(judge_steps(problem.question, write_flawed(problem, rng, error_rate=0.0)[0]))
     equation, right = draw_sum(rng)
     written = int(equation.split("= ")[1])
     assert (true_result(equation) == written) == right

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
-from shepherd.mistakes import draw_sum, true_result, write_flawed
+from shepherd.mistakes import Wanted, draw_sum, true_result, write_flawed
 from shepherd.word_problems import (
     ITEMS,
     NAMES,
@@ -53,8 +53,8 @@ class Recipe:
 
 
 RECIPES = {
-    "base-small": Recipe(hidden=96, layers=3, steps=900, check_share=0.0),
-    "base-large": Recipe(hidden=128, layers=6, steps=4500, check_share=0.6, drill_share=0.7),
+    "base-small": Recipe(hidden=96, layers=3, steps=600, check_share=0.0),
+    "base-large": Recipe(hidden=128, layers=6, steps=4500, check_share=0.5, drill_share=0.7),
 }
 
 
@@ -78,8 +78,18 @@ def build_model(recipe: Recipe, tokenizer: Tokenizer) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-Row = tuple[list[int], list[int], str]
-"""Input ids, targets (IGNORED where none) and the kind of text."""
+@dataclass(frozen=True)
+class Row:
+    """One text: its token ids, the target of each position (IGNORED where none), and its kind.
+
+    ``expected`` marks the targets that say what should stand next in an equation whatever is
+    written there.
+    """
+
+    ids: list[int]
+    targets: list[int]
+    expected: list[bool]
+    kind: str
 
 
 def encode_worked(problem: WordProblem, rng: random.Random, tokenizer: Tokenizer) -> Row:
@@ -88,15 +98,16 @@ def encode_worked(problem: WordProblem, rng: random.Random, tokenizer: Tokenizer
     solution = tokenizer.encode(write_solution(problem, rng), add_special_tokens=False)
     solution.append(tokenizer.eos_token_id)
     ids = question + solution
-    return ids, next_tokens(ids, [False] * len(question) + [True] * len(solution)), "worked"
+    targets = next_tokens(ids, [False] * len(question) + [True] * len(solution))
+    return Row(ids, targets, [False] * len(ids), "worked")
 
 
 def encode_checked(problem: WordProblem, rng: random.Random, tokenizer: Tokenizer) -> Row:
     """Return a flawed solution with a "?" after each step, to which the verdict is the target."""
-    steps = write_flawed(problem, rng, error_rate=rng.choice((0.0, 0.15, 0.3)))
+    steps, wanted = write_flawed(problem, rng, error_rate=rng.choice((0.0, 0.15, 0.3)))
     verdicts = judge_steps(problem.question, steps)
     question = tokenizer.encode(problem.question + "\n")
-    return (*_checked(question, steps, verdicts, tokenizer), "checked")
+    return _with_checks(question, steps, verdicts, wanted, tokenizer, "checked")
 
 
 def encode_drill(rng: random.Random, tokenizer: Tokenizer) -> Row:
@@ -104,46 +115,61 @@ def encode_drill(rng: random.Random, tokenizer: Tokenizer) -> Row:
     lines, verdicts = [], []
     for index in range(1, 9):
         equation, right = draw_sum(rng)
+        lead, item, wordy = f"{rng.choice(NAMES)} has", rng.choice(ITEMS), rng.random() < 0.5
+        lines.append(write_step(index, equation, lead, item, wordy))
         verdicts.append(right)
-        lines.append(
-            write_step(
-                index, equation, f"{rng.choice(NAMES)} has", rng.choice(ITEMS), rng.random() < 0.5
-            )
-        )
-    ids, targets = _checked([tokenizer.bos_token_id], lines, verdicts, tokenizer)
-    asked = set(tokenizer.convert_tokens_to_ids([CHECK, " ="]))
+    row = _with_checks(
+        [tokenizer.bos_token_id], lines, verdicts, [None] * len(lines), tokenizer, "drill"
+    )
+    check = tokenizer.convert_tokens_to_ids(CHECK)
     # The sums are random: nothing in them can be foretold but results and verdicts.
-    return ids, [t if i in asked else IGNORED for i, t in zip(ids, targets, strict=True)], "drill"
+    foretold = [
+        target if expected or token == check else IGNORED
+        for token, target, expected in zip(row.ids, row.targets, row.expected, strict=True)
+    ]
+    return replace(row, targets=foretold)
 
 
-def _checked(
-    ids: list[int], steps: Sequence[str], verdicts: Sequence[bool], tokenizer: Tokenizer
-) -> tuple[list[int], list[int]]:
-    """Append the steps with their checks. Steps judged right are also text to continue."""
-    check, right, wrong, equals = tokenizer.convert_tokens_to_ids([CHECK, RIGHT, WRONG, " ="])
-    ids = list(ids)
-    counts = [False] * len(ids)
-    answers: dict[int, int] = {}
-    for step, verdict in zip(steps, verdicts, strict=True):
+def _with_checks(
+    start: list[int],
+    steps: Sequence[str],
+    verdicts: Sequence[bool],
+    wanted: Sequence[Wanted | None],
+    tokenizer: Tokenizer,
+    kind: str,
+) -> Row:
+    """Append the steps with their checks.
+
+    Steps judged right are also text to continue. In wrong ones the targets are the operands,
+    the operation and the result that should stand there.
+    """
+    to_id = tokenizer.convert_tokens_to_ids
+    ids, counts = list(start), [False] * len(start)
+    corrections: dict[int, int] = {}
+    verdict_targets: dict[int, int] = {}
+    for step, verdict, equation in zip(steps, verdicts, wanted, strict=True):
         body = tokenizer.encode(step.rstrip("\n"), add_special_tokens=False)
         closing = tokenizer.encode("\n", add_special_tokens=False) if step.endswith("\n") else []
-        answers[len(ids) + len(body)] = right if verdict else wrong
+        verdict_targets[len(ids) + len(body)] = to_id(RIGHT if verdict else WRONG)
         if (result := true_result(step)) is not None:
-            answers[len(ids) + body.index(equals)] = tokenizer.convert_tokens_to_ids(f" {result}")
-        ids += [*body, check, *closing]
+            equals = len(ids) + body.index(to_id(" ="))
+            corrections[equals] = to_id(f" {result}")
+            for offset, piece in zip((-4, -3, -2), equation or (), strict=False):
+                corrections[equals + offset] = to_id(f" {piece}")
+        ids += [*body, to_id(CHECK), *closing]
         counts += [verdict] * len(body) + [False] * (1 + len(closing))
     targets = next_tokens(ids, counts)
-    for position, answer in answers.items():
-        targets[position] = answer
-    return ids, targets
+    for position, target in (corrections | verdict_targets).items():
+        targets[position] = target
+    return Row(ids, targets, [position in corrections for position in range(len(ids))], kind)
 
 
 def draw_batches(
-    recipe: Recipe, seed: int, tokenizer: Tokenizer
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, list[str]]]:
-    """Yield padded ids and targets, each (batch, length) and int64, and the kind of each row."""
+    recipe: Recipe, seed: int, tokenizer: Tokenizer, first_step: int = 0
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]]:
+    """Yield padded ids, targets and expected, each (batch, length), and the kind of each row."""
     rng = random.Random(seed)
-    drawn = 0
+    drawn = first_step * recipe.batch_size
     while True:
         size = 32 * recipe.batch_size
         progress = drawn / (recipe.steps * recipe.batch_size)
@@ -157,16 +183,17 @@ def draw_batches(
             for problem in problems
         ]
         drawn += size
-        rows.sort(key=lambda row: len(row[0]))
+        rows.sort(key=lambda row: len(row.ids))
         groups = [rows[i : i + recipe.batch_size] for i in range(0, size, recipe.batch_size)]
         rng.shuffle(groups)
         for group in groups:
-            length = max(len(ids) for ids, *_ in group)
+            length = max(len(row.ids) for row in group)
             pad = tokenizer.pad_token_id
             yield (
-                torch.tensor([ids + [pad] * (length - len(ids)) for ids, *_ in group]),
-                torch.tensor([t + [IGNORED] * (length - len(t)) for _, t, _ in group]),
-                [kind for *_, kind in group],
+                torch.tensor([row.ids + [pad] * (length - len(row.ids)) for row in group]),
+                torch.tensor([row.targets + [IGNORED] * (length - len(row.ids)) for row in group]),
+                torch.tensor([row.expected + [False] * (length - len(row.ids)) for row in group]),
+                [row.kind for row in group],
             )
 
 
@@ -179,47 +206,56 @@ def learning_rate_at(step: int, recipe: Recipe) -> float:
 class Hints(nn.Module):
     """Two auxiliary losses that make a small model learn checking in minutes, not hours.
 
-    A verdict compares a written result with the one that the model would have written. So the
-    middle layer is asked to know the result already (through the model's own output head), and
-    a probe asks the layer before the last, at the written result, whether the two agree. The
-    probe is thrown away afterwards: the saved model is an ordinary Llama.
+    A verdict compares what is written with what the model would have written. So the middle
+    layer is asked to know already what should stand next in an equation (through the model's
+    own output head), and a probe asks the layer before the last, at what does stand there,
+    whether the two agree. The probe is thrown away afterwards: the saved model is an ordinary
+    Llama.
     """
 
-    def __init__(self, model: LlamaForCausalLM) -> None:
+    def __init__(self, hidden_size: int) -> None:
         super().__init__()
-        self.model = [model]  # in a list, so that its parameters are not this module's
-        self.agrees = nn.Linear(model.config.hidden_size, 1)
+        self.agrees = nn.Linear(hidden_size, 1)
 
     def forward(
         self,
+        model: LlamaForCausalLM,
         hidden: Sequence[torch.Tensor],
         ids: torch.Tensor,
         targets: torch.Tensor,
-        knows_result: torch.Tensor,
+        expected: torch.Tensor,
     ) -> torch.Tensor:
-        """Return the loss; ``knows_result`` (batch, length) marks "=" with its true result."""
-        [model] = self.model
-        halfway = hidden[len(hidden) // 2][knows_result]
-        early = F.cross_entropy(model.lm_head(model.model.norm(halfway)), targets[knows_result])
-        written = hidden[-2][:, 1:][knows_result[:, :-1]]
-        agree = (ids[:, 1:] == targets[:, :-1])[knows_result[:, :-1]].float()
+        """Return the loss; all but ``hidden`` (one (batch, length, width) a layer) as in Row."""
+        halfway = hidden[len(hidden) // 2][expected]
+        early = F.cross_entropy(model.lm_head(model.model.norm(halfway)), targets[expected])
+        written = hidden[-2][:, 1:][expected[:, :-1]]
+        agree = (ids[:, 1:] == targets[:, :-1])[expected[:, :-1]].float()
         probed = F.binary_cross_entropy_with_logits(self.agrees(written)[:, 0], agree)
         return 0.5 * early + probed
 
 
-def pretrain(recipe: Recipe, seed: int, log_every: int = 100) -> LlamaForCausalLM:
-    """Train a base model; prints step, loss, shares of right sums and verdicts, and speed."""
+def pretrain(
+    recipe: Recipe, seed: int, log_every: int = 100, start: Path | None = None
+) -> LlamaForCausalLM:
+    """Train a base model; prints step, loss, shares of right sums and verdicts, and speed.
+
+    From a checkpoint (``start``) it goes on with the second half of the recipe.
+    """
     torch.manual_seed(seed)
     tokenizer = build_tokenizer()
     model = build_model(recipe, tokenizer)
-    hints = Hints(model)
+    if start is not None:
+        model = LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
+    hints = Hints(recipe.hidden)
     check, equals = tokenizer.convert_tokens_to_ids([CHECK, " ="])
     parameters = [*model.parameters(), *hints.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=0.01, betas=(0.9, 0.98))
     started, num_tokens, total = time.monotonic(), 0, 0.0
     hits: dict[str, list[torch.Tensor]] = {}
-    batches = islice(draw_batches(recipe, seed, tokenizer), recipe.steps)
-    for step, (ids, targets, kinds) in enumerate(batches, start=1):
+    first_step = 0 if start is None else recipe.steps // 2
+    batches = draw_batches(recipe, seed, tokenizer, first_step)
+    batches = islice(batches, recipe.steps - first_step)
+    for step, (ids, targets, expected, kinds) in enumerate(batches, start=first_step + 1):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, recipe)
         outputs = model(input_ids=ids, use_cache=False, output_hidden_states=True)
@@ -229,7 +265,7 @@ def pretrain(recipe: Recipe, seed: int, log_every: int = 100) -> LlamaForCausalL
         losses = F.cross_entropy(outputs.logits[kept], targets[kept], reduction="none")
         loss = (losses * weights).sum() / weights.sum()
         if recipe.check_share:
-            loss = loss + hints(outputs.hidden_states, ids, targets, kept & (ids == equals))
+            loss = loss + hints(model, outputs.hidden_states, ids, targets, expected)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -261,11 +297,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int)
+    parser.add_argument(
+        "--start", type=Path, help="checkpoint to go on from, with the recipe's second half"
+    )
     args = parser.parse_args()
     recipe = RECIPES[args.model]
     if args.steps:
         recipe = replace(recipe, steps=args.steps)
-    model = pretrain(recipe, args.seed)
+    model = pretrain(recipe, args.seed, start=args.start)
     model.to(torch.bfloat16).save_pretrained(args.out)
     build_tokenizer().save_pretrained(args.out)
 

@@ -208,7 +208,8 @@ def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake_root: Path) 
         )
     except duckdb.Error as error:
         asset = WRITTEN_BY.get(table.name, table.name)
-        raise ValueError(f"{folder}: {error}: materialize the asset {asset} again") from error
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{folder}: {reason}: materialize the asset {asset} again") from error
 
 
 def _create(connection: duckdb.DuckDBPyConnection, model: SqlModel) -> None:

@@ -1,0 +1,242 @@
+"""Building the warehouse: lineage, order, replacement in one move, and what users do wrong."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from resources.warehouse import (
+    MAX_FAILING_ROWS,
+    SQL_ROOT,
+    build_warehouse,
+    lineage,
+    run_tests,
+    sql_models,
+    sql_tests,
+)
+from shepherd.schemas import TABLES
+from tests.small_lake import small_lake, write_lake
+
+FRAMES = small_lake(num_train=4, num_test=2)
+
+
+@pytest.mark.parametrize(
+    ("sql", "reads"),
+    [
+        ("from a", ["a"]),
+        ("-- comment\nselect 1 as x;\n", []),
+        ("select * from lake.a join b using (i), c", ["b", "c", "lake.a"]),
+        ("with a as (from b) from a", ["b"]),
+        ("with a as (from a) from a", ["a"]),
+        ("with A as (from b) from a", ["b"]),
+        ("with a as (from b) from lake.a", ["b", "lake.a"]),
+        ("with a as (from b), c as (from a) select * from c where x in (from d)", ["b", "d"]),
+        ("select * from (with a as (from b) from a), a", ["a", "b"]),
+        (
+            "with recursive a as (select 1 as x union all select x + 1 from a, b) from a",
+            ["b"],
+        ),
+        ("from a union all by name from b", ["a", "b"]),
+        ("select (select max(x) from a), exists (from b) from range(3)", ["a", "b"]),
+        ("select x from a qualify row_number() over (order by x) = 1", ["a"]),
+        ("from a anti join (from b where c) as d using (i)", ["a", "b"]),
+        ("select * from a, unnest([1, 2]) as u", ["a"]),
+        ("pivot a on x using sum(y)", None),
+        ("select", None),
+        ("from a; from b", None),
+        ("create table a as from b", None),
+        ("drop table a", None),
+    ],
+)
+def test_lineage_names_the_relations_that_a_select_reads(sql: str, reads: list[str] | None) -> None:
+    if reads is None:
+        with pytest.raises(ValueError, match="SELECT"):
+            lineage(sql)
+    else:
+        assert lineage(sql) == reads
+
+
+def test_each_model_comes_after_those_it_reads() -> None:
+    seen = {f"lake.{table}" for table in TABLES}
+    for model in sql_models():
+        assert set(model.upstream) <= seen
+        assert "Grain: one row per" in model.description
+        seen.add(model.name)
+
+
+def write_sql(root: Path, files: dict[str, str]) -> Path:
+    for name, sql in files.items():
+        path = root / f"{name}.sql"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(sql)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"staging/stg_a": "from lake.problems"}, r"stg_a\.sql: begin the file with a comment"),
+        ({"staging/stg_a": "-- A.\nfrom lake.nothing"}, "reads lake.nothing, which is neither"),
+        ({"staging/stg_a": "-- A.\nselec 1"}, r"stg_a\.sql: not a SELECT: syntax error"),
+        ({"marts/a": "-- A.\nfrom b", "marts/b": "-- B.\nfrom a"}, "models read each other: "),
+        (
+            {"marts/a": "-- A.\nfrom lake.steps", "intermediate/a": "-- A.\nfrom lake.steps"},
+            "has this name",
+        ),
+        (
+            {"marts/a": "-- A.\nselect no_such_column from lake.steps"},
+            r"a\.sql: Binder Error.*no_such_column",
+        ),
+        (
+            {"marts/a": "-- A.\nselect content from lake.steps, read_text('/etc/hostname')"},
+            r"a\.sql: Permission Error",
+        ),
+    ],
+)
+def test_a_wrong_sql_file_is_named_and_the_old_warehouse_stays(
+    tmp_path: Path, files: dict[str, str], message: str
+) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    warehouse.write_text("old")
+    with pytest.raises(ValueError, match=message):
+        build_warehouse(tmp_path / "lake", warehouse, write_sql(tmp_path / "sql", files))
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [warehouse.name]
+    assert warehouse.read_text() == "old"
+
+
+def test_a_test_of_no_model_is_refused(tmp_path: Path) -> None:
+    write_sql(tmp_path, {"marts/a": "-- A.\nfrom lake.steps", "tests/b__is_empty": "-- B.\nfrom a"})
+    with pytest.raises(ValueError, match="no model is named b"):
+        sql_tests(tmp_path)
+
+
+def test_an_empty_lake_gives_empty_relations_and_all_tests_hold(tmp_path: Path) -> None:
+    warehouse = tmp_path / "home" / "warehouse.duckdb"
+    rows = build_warehouse(tmp_path / "lake", warehouse)
+    assert set(rows) == {f"lake.{table}" for table in TABLES} | {m.name for m in sql_models()}
+    assert set(rows.values()) == {0}
+    assert {result.num_failures for result in run_tests(warehouse)} == {0}
+
+
+def test_the_lake_is_copied_whole_with_its_types_and_meanings(tmp_path: Path) -> None:
+    lake = write_lake(FRAMES, tmp_path / "la[k]e*" / "dataset=x")
+    rows = build_warehouse(lake, tmp_path / "warehouse.duckdb")
+    with duckdb.connect(tmp_path / "warehouse.duckdb", read_only=True) as connection:
+        for name, table in TABLES.items():
+            copied = connection.sql(f"from lake.{name}").pl()
+            assert copied.schema == table.schema
+            assert rows[f"lake.{name}"] == copied.height == FRAMES[name].height
+            assert copied.sort(table.key).equals(FRAMES[name].sort(table.key))
+        meanings = connection.execute(
+            "select comment from duckdb_columns where schema_name = 'lake' and comment is null"
+        ).fetchall()
+        views = connection.execute(
+            "select comment from duckdb_views where not internal and comment is null"
+        ).fetchall()
+    assert meanings == views == []
+
+
+def test_the_warehouse_works_where_the_lake_is_gone(tmp_path: Path) -> None:
+    lake = write_lake(FRAMES, tmp_path / "here" / "lake")
+    rows = build_warehouse(lake, tmp_path / "here" / "warehouse.duckdb")
+    (tmp_path / "there").mkdir()
+    moved = shutil.move(tmp_path / "here" / "warehouse.duckdb", tmp_path / "there")
+    shutil.rmtree(tmp_path / "here")
+    with duckdb.connect(moved, read_only=True) as connection:
+        for name, count in rows.items():
+            assert connection.execute(f"select count(*) from {name}").fetchall() == [(count,)]
+
+
+def test_hidden_files_of_a_write_in_progress_are_not_read(tmp_path: Path) -> None:
+    lake = write_lake(FRAMES, tmp_path / "lake")
+    (lake / "steps" / "word_problems" / ".00.parquet.0123.tmp").write_text("half a file")
+    rows = build_warehouse(lake, tmp_path / "warehouse.duckdb")
+    assert rows["stg_steps"] == FRAMES["steps"].height
+
+
+def test_a_file_that_is_not_of_its_table_names_the_asset(tmp_path: Path) -> None:
+    frames = {**FRAMES, "rollout_costs": FRAMES["rollout_costs"].drop("seconds")}
+    lake = write_lake(frames, tmp_path / "lake")
+    with pytest.raises(ValueError, match=r"rollout_costs.*seconds.*asset rollouts again"):
+        build_warehouse(lake, tmp_path / "warehouse.duckdb")
+
+
+def test_an_analyst_with_the_file_open_meets_no_lock(tmp_path: Path) -> None:
+    """Neither a reader nor a writer in another process stands in the way, nor loses its own."""
+    lake, warehouse = write_lake(FRAMES, tmp_path / "lake"), tmp_path / "warehouse.duckdb"
+    build_warehouse(lake, warehouse)
+    session = (
+        "import duckdb, sys\n"
+        "connection = duckdb.connect(sys.argv[1])\n"
+        "connection.execute('create table mine as select 1 as x')\n"
+        "print('ready', flush=True)\n"
+        "input()\n"
+        "print(connection.execute('select count(*) from stg_steps, mine').fetchall()[0][0])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", session, str(warehouse)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as analyst:
+        assert analyst.stdout is not None
+        assert analyst.stdout.readline() == "ready\n"
+        shutil.rmtree(lake / "steps")
+        build_warehouse(lake, warehouse)
+        with duckdb.connect(warehouse, read_only=True) as connection:
+            assert connection.execute("select count(*) from stg_steps").fetchall() == [(0,)]
+        answer, _ = analyst.communicate("\n")
+    assert answer == f"{FRAMES['steps'].height}\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lake", "warehouse.duckdb"]
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        assert connection.execute("select count(*) from stg_steps").fetchall() == [(0,)]
+
+
+def test_failing_rows_are_counted_and_the_first_are_kept(tmp_path: Path) -> None:
+    twice = pl.concat([FRAMES["rollouts"], FRAMES["rollouts"]])
+    lake = write_lake({**FRAMES, "rollouts": twice}, tmp_path / "lake")
+    build_warehouse(lake, tmp_path / "warehouse.duckdb")
+    results = {result.name: result for result in run_tests(tmp_path / "warehouse.duckdb")}
+    found = results["stg_rollouts__key_is_unique"]
+    assert (found.model, found.num_failures) == ("stg_rollouts", FRAMES["rollouts"].height)
+    assert found.rows.height == min(MAX_FAILING_ROWS, found.num_failures)
+    assert found.rows["num_rows"].unique().to_list() == [2]
+
+
+def test_tests_without_a_warehouse_say_how_to_build_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="build it with"):
+        run_tests(tmp_path / "warehouse.duckdb")
+
+
+def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "resources.warehouse", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=SQL_ROOT.parent,
+        env={**os.environ, "SHEPHERD_HOME": str(home)},
+    )
+
+
+def test_the_command_line_builds_tests_and_fails_on_failing_rows(tmp_path: Path) -> None:
+    write_lake(FRAMES, tmp_path / "lake")
+    built = command(tmp_path, "build")
+    assert (built.returncode, "label_quality" in built.stdout) == (0, True)
+    held = command(tmp_path, "test")
+    assert (held.returncode, held.stdout) == (
+        0,
+        f"{len(sql_tests())} of {len(sql_tests())} tests hold\n",
+    )
+    with duckdb.connect(tmp_path / "warehouse.duckdb") as connection:
+        connection.execute("update lake.problems set split = 'dev'")
+    failed = command(tmp_path, "test")
+    assert failed.returncode == 1
+    assert "stg_problems__split_is_known: 6 rows, the first are" in failed.stdout
+    assert command(tmp_path / "empty", "test").stderr.startswith(str(tmp_path / "empty"))
+    assert command(tmp_path, "frobnicate").stderr.startswith("usage: ")

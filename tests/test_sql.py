@@ -1,5 +1,6 @@
 """The SQL itself: every test catches a planted defect, and the marts say what is in the lake."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -297,3 +298,18 @@ def test_a_human_annotator_is_the_reference_before_the_oracle(tmp_path: Path) ->
         ("human", "oracle"),
         ("monte_carlo", "oracle"),
     ]
+
+
+DOCS = Path(__file__).parent.parent / "docs" / "sql.md"
+
+
+@pytest.mark.parametrize("query", re.findall(r"```sql\n(.*?)```", DOCS.read_text(), re.DOTALL))
+def test_every_query_of_the_docs_runs_and_finds_something(
+    connection: duckdb.DuckDBPyConnection, query: str
+) -> None:
+    assert connection.execute(query).fetchall()
+
+
+def test_the_docs_name_every_mart() -> None:
+    listed = set(re.findall(r"^\| `(\w+)` \|", DOCS.read_text(), re.MULTILINE))
+    assert listed == {model.name for model in MODELS if model.layer == "marts"}

@@ -195,35 +195,30 @@ def _draw_sentences(rng: random.Random, num_steps: int) -> list[Sentence]:
 
     who, other, third = rng.sample(NAMES, 3)
     item = rng.choice(ITEMS)
+    plot = rng.choice(("one", "related", "both"))
+    reserved = {"one": 0, "related": 1, "both": 2}[plot]
     story = [say("have", who=who, n=rng.randint(2, 15), item=item)]
-    plot = rng.choice(("one", "related", "both", "two_starts"))
-    if plot == "two_starts":
-        story.append(say("have", who=other, n=rng.randint(2, 15), item=item))
-    reserved = {"one": 0, "related": 1, "both": 2, "two_starts": 1}[plot]
-    actors = (who, other) if plot == "two_starts" else (who,)
-    story += _draw_changes(rng, say, num_steps - reserved, actors, item)
-    if plot in ("related", "both"):
+    story += _draw_changes(rng, say, num_steps - reserved, who, item)
+    if plot != "one":
         kind = rng.choice(("more", "fewer", "multiple"))
         n = rng.randint(2, 4) if kind == "multiple" else rng.randint(2, 9)
         story.append(say(kind, who=who, other=other, n=n))
     if rng.random() < 0.5:
         noise = say("noise", who=third, n=rng.randint(2, 20))
         story.insert(rng.randint(1, len(story)), noise)
-    asks_both = plot in ("both", "two_starts")
-    asked = other if plot == "related" else who
-    story.append(
-        say("ask_both", who=who, other=other, item=item)
-        if asks_both
-        else say("ask", who=asked, item=item)
-    )
-    return story
+    question = {
+        "one": say("ask", who=who, item=item),
+        "related": say("ask", who=other, item=item),
+        "both": say("ask_both", who=who, other=other, item=item),
+    }
+    return [*story, question[plot]]
 
 
 def _draw_changes(
     rng: random.Random,
     say: Callable[..., Sentence],
     num_nodes: int,
-    actors: Sequence[str],
+    who: str,
     item: str,
 ) -> Iterator[Sentence]:
     while num_nodes > 0:
@@ -231,7 +226,7 @@ def _draw_changes(
         if kind == "packs" and num_nodes < 2:
             continue
         n = rng.randint(2, 4) if kind in ("times", "packs") else rng.randint(2, 9)
-        yield say(kind, who=rng.choice(actors), n=n, m=rng.randint(2, 9), item=item)
+        yield say(kind, who=who, n=n, m=rng.randint(2, 9), item=item)
         num_nodes -= 2 if kind == "packs" else 1
 
 

@@ -53,7 +53,7 @@ class Recipe:
 
 
 RECIPES = {
-    "base-small": Recipe(hidden=96, layers=3, steps=600, check_share=0.0),
+    "base-small": Recipe(hidden=96, layers=3, steps=450, check_share=0.0),
     "base-large": Recipe(hidden=128, layers=6, steps=4500, check_share=0.5, drill_share=0.7),
 }
 

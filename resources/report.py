@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 
 from shepherd.splitting import split_steps
 
@@ -92,8 +93,10 @@ def render(content: Row) -> str:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
-    rows: list[Row] = connection.sql(query).pl().to_dicts()
-    return rows
+    rows = connection.sql(query).pl()
+    # DuckDB adds up in no fixed order, so the last digits of a mean differ between runs.
+    settled: list[Row] = rows.with_columns(pl.selectors.float().round(9)).to_dicts()
+    return settled
 
 
 def _problems(connection: duckdb.DuckDBPyConnection) -> list[Row]:

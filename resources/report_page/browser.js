@@ -153,10 +153,14 @@ function solutionCard(solution, problem, colouring) {
       "header", {},
       verdict(solution.correct),
       element("b", { dir: "auto" }, solution.answer ?? "no answer"),
-      solution.draws > 1 ? `drawn ${count(solution.draws)} times` : null,
-      scores.length ? `PRM ${Math.min(...scores).toFixed(2)}` : null,
-      typeof solution.outcome === "number" ? `ORM ${solution.outcome.toFixed(2)}` : null,
-      element("span", { dir: "auto" }, solution.generator),
+      ...[
+        solution.draws > 1 ? `drawn ${count(solution.draws)} times` : null,
+        scores.length ? `lowest PRM ${Math.min(...scores).toFixed(2)}` : null,
+        typeof solution.outcome === "number" ? `ORM ${solution.outcome.toFixed(2)}` : null,
+        solution.generator,
+      ]
+        .filter((fact) => fact !== null)
+        .map((fact) => element("span", { dir: "auto" }, fact)),
     ),
     ...solution.steps.flatMap((step) => stepView(step, problem, solution, colouring)),
   );

@@ -67,8 +67,12 @@ function showLead({ marts }) {
         `one sample solves ${percent(single)}; choosing among ${count(largest)}, ${ways.join(", ")}.`,
     );
   }
-  lead.textContent =
-    sentences.join(" ") || "Each step of a solution is labelled by what it can still lead to.";
+  const solutions = sum(marts.dataset_counts, "num_solutions");
+  if (!sentences.length && solutions) {
+    const right = sum(marts.dataset_counts, "num_correct_solutions");
+    sentences.push(`${percent(right / solutions)} of ${count(solutions)} distinct solutions are right. No step is labelled yet.`);
+  }
+  lead.textContent = sentences.join(" ") || "Nothing was sampled yet.";
 }
 
 function showOverview(section, { marts }) {
@@ -81,8 +85,8 @@ function showOverview(section, { marts }) {
     [count(sum(counts, "num_steps")), "steps"],
     [count(sum(counts, "num_rollouts")), `rollouts from ${count(sum(counts, "num_prefixes"))} distinct prefixes`],
     [count(sum(counts, "num_labels")), "step labels, by all annotators"],
-    [asked ? percent(merged / asked) : "–", "of rollouts saved by merging equal prefixes"],
-  ];
+    asked ? [percent(merged / asked), "of rollouts saved by merging equal prefixes"] : null,
+  ].filter(Boolean);
   section.append(
     element(
       "div", { class: "tiles" },
@@ -279,6 +283,12 @@ function showCost(section, { marts }) {
       ],
       marts.sampling_costs,
     ),
+  );
+}
+
+function showGrading(section, { marts }) {
+  if (!marts.grading_reasons.length) return;
+  section.append(
     table(
       "How were answers graded?",
       [
@@ -306,6 +316,7 @@ load().then(
     showVerification(document.getElementById("verification"), content);
     showLabels(document.getElementById("labels"), content);
     showCost(document.getElementById("cost"), content);
+    showGrading(document.getElementById("cost"), content);
     showBrowser(document.getElementById("solutions"), content);
   },
   () => {

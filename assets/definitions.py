@@ -14,6 +14,7 @@ from assets.labeled_solutions import labeled_solutions
 from assets.oracle_labels import oracle_labels
 from assets.problems import problems
 from assets.quality import QUALITY_CHECKS
+from assets.report import report
 from assets.reward_models import outcome_reward_model, process_reward_model
 from assets.rollouts import rollouts
 from assets.samplers import samplers_of
@@ -41,11 +42,12 @@ def assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
         chosen += sampled_assets_of(settings)
     names = [key.to_user_string() for asset in chosen for key in asset.keys]
     warehouse = warehouse_of(names)
-    names += [key.to_user_string() for key in warehouse.keys]
+    chosen += [warehouse, report]
+    names = [key.to_user_string() for asset in chosen for key in asset.keys]
     for name in settings.generators:
         if names.count(name) > 1:
             raise ValueError(f"generators.{name}: an asset has this name: choose another")
-    return [*chosen, warehouse]
+    return chosen
 
 
 def sampled_assets_of(settings: Settings) -> list[dg.AssetsDefinition]:

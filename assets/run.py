@@ -7,6 +7,7 @@ are kept in DAGSTER_HOME, where the UI (``make ui``) shows them.
 """
 
 import argparse
+import atexit
 import os
 import shutil
 import sys
@@ -54,5 +55,12 @@ def prepare_dagster_home(home: Home) -> None:
         shutil.copy(TEMPLATE, folder / TEMPLATE.name)
 
 
+def silence_the_end() -> None:
+    """Send what native code prints after Python's own end nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 if __name__ == "__main__":
+    # DuckDB's binding takes torch's references at the end of the process for leaks, and tells.
+    atexit.register(silence_the_end)
     sys.exit(main())

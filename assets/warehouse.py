@@ -10,10 +10,7 @@ from assets.describe import OWNERS, preview
 from resources.lake import WRITTEN_BY
 from resources.warehouse import SqlModel, build_warehouse, run_tests, sql_models, sql_tests
 
-QUALITY_TESTS = {
-    "grading_reasons__few_answers_time_out",
-    "label_quality__monte_carlo_agrees_with_the_truth",
-}
+QUALITY_TESTS = {"grading_reasons__few_answers_time_out"}
 """Tests of how good results are: they warn. All others are of what must hold."""
 
 

@@ -20,8 +20,13 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
 def settings_from_env() -> Settings:
-    """Return the settings of the profile that ``SHEPHERD_PROFILE`` names (default ``demo``)."""
-    return load_settings(os.environ.get("SHEPHERD_PROFILE") or "demo")
+    """Return the settings of the profile that the environment names."""
+    return load_settings(profile_from_env())
+
+
+def profile_from_env() -> str:
+    """Return the name or path in ``SHEPHERD_PROFILE``, or ``demo`` if it is unset or empty."""
+    return os.environ.get("SHEPHERD_PROFILE") or "demo"
 
 
 def load_settings(name_or_path: str) -> Settings:

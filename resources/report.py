@@ -29,7 +29,7 @@ MAX_CHARACTERS = 4000
 """Characters of a text on the page."""
 
 PAGE = Path(__file__).resolve().parent / "report_page"
-_MARTS = (
+MARTS = (
     "dataset_counts",
     "verification_results",
     "label_quality",
@@ -62,7 +62,7 @@ def build_report(warehouse: Path, out: Path, *, profile: str) -> None:
                 "rollouts": MAX_ROLLOUTS,
                 "characters": MAX_CHARACTERS,
             },
-            "marts": {mart: _rows(connection, f"from {mart}") for mart in _MARTS},
+            "marts": {mart: _rows(connection, f"from {mart}") for mart in MARTS},
             "problems": _problems(connection),
         }
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,32 @@
+"""The page that a person looks at: accuracy, label quality, cost, and every coloured step."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from assets.deployment import DeploymentResource
+from assets.describe import OWNERS
+from resources.profiles import profile_from_env
+from resources.report import MARTS, build_report
+
+
+@dg.asset(
+    deps=MARTS,
+    group_name="warehouse",
+    kinds={"html"},
+    owners=OWNERS,
+    tags={"stage": "warehouse"},
+    code_version="1",
+    description="One self-contained HTML page of the warehouse: report.html in the home folder.",
+)
+def report(deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+    """Write the report aside, then put it in place."""
+    out = deployment.home.report
+    build_report(deployment.home.warehouse, out, profile=Path(profile_from_env()).stem)
+    return dg.MaterializeResult(
+        metadata={
+            "page": dg.MetadataValue.url(out.as_uri()),
+            "path": dg.MetadataValue.path(out),
+            "bytes": out.stat().st_size,
+        }
+    )

@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Sequence
 
-from shepherd.word_problems import MAX_VALUE, WordProblem, apply, write_step
+from shepherd.word_problems import ITEMS, MAX_VALUE, NAMES, WordProblem, apply, write_step
 
 Wanted = tuple[int, str, int]
 """Left operand, operation and right operand that a step should have written."""
@@ -15,17 +15,20 @@ def write_flawed(
 ) -> tuple[list[str], list[Wanted | None]]:
     """Return the steps of a solution in which each step slips with probability ``error_rate``.
 
-    A slip is a wrong result, a wrong operand, a wrong operation or a step left out; the steps
-    after it go on from the value that was written, as a model's own mistakes do. Which steps
-    are wrong in the end is for :func:`shepherd.word_problems.judge_steps` to say: a slip can
-    happen to be right. Joined, the steps are the solution. Beside each step stands what it
-    should have computed, given the values before it; None once a step has been left out.
+    A slip is a wrong result, a wrong operand, a wrong operation or a step left out (the last
+    one too: the solution stops early); now and then there is a step too many. The steps after a
+    slip go on from the value that was written, as a model's own mistakes do. Which steps are
+    wrong in the end is for :func:`shepherd.word_problems.judge_steps` to say: a slip can happen
+    to be right. Joined, the steps are the solution. Beside each step stands what it should have
+    computed, given the values before it; None once a step has been left out.
     """
     numbers = [int(number) for number in re.findall(r"\d+", problem.question)]
+    careless = rng.random() < 0.3
     results: list[int] = []
     steps: list[str] = []
     wanted: list[Wanted | None] = []
     skipped: list[Wanted] = []
+    answer = rng.choice(numbers)
     for node in problem.nodes:
         left, right = (x if isinstance(x, int) else results[x[0]] for x in (node.left, node.right))
         op, right_way = node.op, (left, node.op, right)
@@ -42,15 +45,33 @@ def write_flawed(
             skipped.append(right_way)
             continue
         equation = f"{left} {op} {right} = {result}"
-        steps.append(
-            write_step(len(steps) + 1, equation, node.lead, problem.item, rng.random() < 0.5)
-        )
+        steps.append(_write(len(steps) + 1, equation, node.lead, problem.item, rng, careless))
         wanted.append(_first_wanted(right_way, skipped, wanted))
-    answer = _other_result(results[-1], rng) if rng.random() < error_rate / 8 else results[-1]
+        answer = result
+    if rng.random() < error_rate / 4:
+        op, number = rng.choice("+-*"), rng.choice(numbers)
+        extra = _in_range(apply(op, answer, number))
+        equation = f"{answer} {op} {number} = {extra}"
+        steps.append(
+            _write(len(steps) + 1, equation, "Together they have", problem.item, rng, careless)
+        )
+        wanted.append(None)
+        answer = extra
+    if rng.random() < error_rate / 8:
+        answer = _other_result(answer, rng)
     closing = f"The answer is: {answer}"
     if not steps:
         return [closing], [None]
     return [*steps[:-1], steps[-1] + closing], wanted
+
+
+def _write(
+    index: int, equation: str, lead: str, item: str, rng: random.Random, careless: bool
+) -> str:
+    """Write a step, bare or wordy; carelessly, with the wrong words: they carry no claim."""
+    if careless:
+        lead, item = rng.choice((lead, f"{rng.choice(NAMES)} has")), rng.choice((item, *ITEMS))
+    return write_step(index, equation, lead, item, rng.random() < 0.5)
 
 
 def _first_wanted(
@@ -81,7 +102,7 @@ def true_result(step: str) -> int | None:
     return None
 
 
-SLIPS = ("result", "result", "result", "operand", "operand", "operation", "skip")
+SLIPS = ("result", "result", "operand", "operand", "operation", "skip", "skip")
 """Kinds of slips in the proportions in which small models make them."""
 
 

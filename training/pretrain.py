@@ -6,9 +6,9 @@
 The corpus is unlimited and drawn on the fly from the train split of the word problems: worked
 solutions to continue, and flawed ones with the question "?" after each step, to which the
 target is "right" or "wrong" (exact, from the oracle; the answer never stands in the input). A
-base model thus brings arithmetic and some idea of checking, as a base model that has read the
-web does; it has never seen a reward model's tag, and which steps of a generator's solutions
-are wrong it is told by nobody but the annotators of the pipeline.
+base model thus brings arithmetic and an idea of checking, as a base model that has read the web
+does; a reward model's tag and labels start as copies of "?", "right" and "wrong". Solutions of
+a generator it has never seen: which steps of those are wrong only the annotators tell.
 """
 
 import argparse
@@ -36,6 +36,7 @@ from shepherd.word_problems import (
     write_step,
 )
 from training.loop import IGNORED, next_tokens
+from training.reward_model import BAD, GOOD, STEP_TAG
 from training.tokenizer import CHECK, RIGHT, WRONG, build_tokenizer
 
 
@@ -53,8 +54,8 @@ class Recipe:
 
 
 RECIPES = {
-    "base-small": Recipe(hidden=96, layers=3, steps=450, check_share=0.0),
-    "base-large": Recipe(hidden=128, layers=6, steps=4500, check_share=0.5, drill_share=0.7),
+    "base-small": Recipe(hidden=96, layers=3, steps=800, check_share=0.0),
+    "base-large": Recipe(hidden=128, layers=6, steps=9000, check_share=0.5, drill_share=0.7),
 }
 
 
@@ -290,6 +291,20 @@ def pretrain(
     return model
 
 
+def seed_reward_tokens(model: LlamaForCausalLM, tokenizer: Tokenizer) -> None:
+    """Let the tokens of a reward model start as copies of "?", "right" and "wrong".
+
+    They do not occur in the corpus, and new tokens usually start from related ones.
+    """
+    new, related = (
+        tokenizer.convert_tokens_to_ids(pieces)
+        for pieces in ([STEP_TAG, GOOD, BAD], [CHECK, RIGHT, WRONG])
+    )
+    with torch.no_grad():
+        weights = model.get_input_embeddings().weight
+        weights[new] = weights[related]
+
+
 def main() -> None:
     """Pretrain one of RECIPES and save it as a Hugging Face checkpoint in bfloat16."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -305,6 +320,7 @@ def main() -> None:
     if args.steps:
         recipe = replace(recipe, steps=args.steps)
     model = pretrain(recipe, args.seed, start=args.start)
+    seed_reward_tokens(model, build_tokenizer())
     model.to(torch.bfloat16).save_pretrained(args.out)
     build_tokenizer().save_pretrained(args.out)
 

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from training.loop import IGNORED, Batch, Example, next_tokens
 
 STEP_TAG, GOOD, BAD = " ки", "+", "-"
+"""The published tag and labels; the label tokens are not the signs of sums, which have a space."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import PreTrainedTokenizerFast
 
 from shepherd.word_problems import ITEMS, MAX_VALUE, NAMES, PHRASES
+from training.reward_model import BAD, GOOD, STEP_TAG
 
 PAD, BOS, EOS, UNK = "<pad>", "<s>", "</s>", "<unk>"
-STEP_TAG, GOOD, BAD = " ки", "+", "-"
-"""The published Math-Shepherd tag and labels; the label tokens are not the signs of sums."""
-
 CHECK, RIGHT, WRONG = " ?", " right", " wrong"
 """How the pretraining corpus asks after a step and what it answers."""
 

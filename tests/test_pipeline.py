@@ -1,0 +1,180 @@
+"""The whole pipeline on the tiny profile, in this process; then what a user does with it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from assets.deployment import PARTITIONS, SETTINGS
+from assets.pipeline import run_pipeline
+from resources.home import Home
+from resources.lake import Lake
+from shepherd import schemas
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = Path(sys.executable).parent
+PARTITION_KEYS = sorted(PARTITIONS.get_partition_keys())
+
+
+@pytest.fixture(scope="module")
+def home() -> Home:
+    """The home of all tests, with the pipeline run once."""
+    home = Home.from_env()
+    assert run_pipeline(home) == 0
+    return home
+
+
+@pytest.fixture
+def lake(home: Home) -> Lake:
+    return Lake(home.lake)
+
+
+def run(*arguments: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        arguments,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_every_stage_wrote_what_the_profile_asks_for(lake: Lake) -> None:
+    [dataset], sampling = SETTINGS.datasets.values(), SETTINGS.sampling
+    assert dataset.num_train
+    assert dataset.num_test
+    draws = dataset.num_train * sampling.samples_per_problem
+    steps = lake.read(schemas.STEPS)
+    prefixes = steps.filter(~pl.col("is_last"))["prefix_id"].n_unique()
+    assert lake.read(schemas.PROBLEMS).height == dataset.num_train + dataset.num_test
+    assert lake.read(schemas.SOLUTIONS)["num_samples"].sum() == draws
+    assert lake.read(schemas.ROLLOUTS).height == prefixes * sampling.num_rollouts
+    assert lake.read(schemas.STEP_LABELS).height == steps.height
+    assert lake.read(schemas.ORACLE_LABELS).height == steps.height
+    candidates = lake.read(schemas.CANDIDATES)
+    assert candidates.height == dataset.num_test * sampling.num_candidates
+    assert lake.read(schemas.CANDIDATE_SCORES).height == 2 * candidates.height
+    assert set(lake.read(schemas.EVALUATIONS)["method"]) == {
+        "pass@1",
+        "oracle",
+        "SC",
+        "ORM",
+        "PRM",
+        "SC+ORM",
+        "SC+PRM",
+    }
+    assert lake.partitions(schemas.STEPS) == [
+        tuple(key.split("|")) for key in PARTITION_KEYS
+    ]
+
+
+def test_no_journal_is_left_behind(home: Home) -> None:
+    assert list(home.journals.rglob("*.jsonl")) == []
+
+
+def test_the_runs_are_kept_with_numbers_to_plot(home: Home) -> None:
+    with dg.DagsterInstance.get() as instance:
+        for asset, number in {
+            "solutions": "share_correct",
+            "steps": "mean_steps",
+            "rollouts": "rollouts_merged",
+            "oracle_labels": "monte_carlo_num_steps",
+            "candidates": "tokens_per_second",
+        }.items():
+            for key in PARTITION_KEYS:
+                event = latest(instance, asset, key)
+                assert isinstance(event.metadata[number].value, int | float), (asset, key)
+                assert event.metadata["dagster/row_count"].value >= 0
+
+
+def latest(instance: dg.DagsterInstance, asset: str, partition: str) -> dg.AssetMaterialization:
+    found = instance.fetch_materializations(
+        dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=[partition]), limit=1
+    )
+    materialization = found.records[0].asset_materialization
+    assert materialization is not None
+    return materialization
+
+
+def test_a_second_run_has_nothing_to_do(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_pipeline(home) == 0
+    told = capsys.readouterr().out
+    assert "-- " not in told
+    assert told.count("up to date") == told.count("==\nup to date")
+    assert "Share of test problems solved" in told
+
+
+def test_one_partition_and_a_range_from_the_command_line(home: Home, lake: Lake) -> None:
+    path = lake.path("steps", *PARTITION_KEYS[0].split("|"))
+    before = path.read_bytes()
+    path.unlink()
+    select = (SCRIPTS / "dagster", "asset", "materialize", "-m", "assets.definitions", "--select")
+    one = run(*select, "steps", "--partition", PARTITION_KEYS[0])
+    assert one.returncode == 0, one.stderr
+    assert path.read_bytes() == before
+    path.unlink()
+    span = "...".join((PARTITION_KEYS[0], PARTITION_KEYS[-1]))
+    whole = run(*select, "steps,step_labels", "--partition-range", span)
+    assert whole.returncode == 0, whole.stderr
+    assert path.read_bytes() == before
+
+
+LAUNCH = """
+mutation Backfill($backfillParams: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $backfillParams) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+
+
+@pytest.fixture
+def daemon(home: Home) -> Iterator[None]:
+    process = subprocess.Popen(
+        [SCRIPTS / "dagster-daemon", "run", "-w", "workspace.yaml"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    yield
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=30)
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_backfill_from_the_ui_runs_each_shard_alone(tmp_path: Path) -> None:
+    parameters = {
+        "assetSelection": [{"path": ["solutions"]}],
+        "partitionNames": PARTITION_KEYS,
+        "fromFailure": False,
+    }
+    answer = tmp_path / "answer.json"
+    variables = json.dumps({"backfillParams": parameters})
+    graphql = (SCRIPTS / "dagster-graphql", "-w", "workspace.yaml", "-t", LAUNCH)
+    launched = run(*graphql, "-v", variables, "-o", answer)
+    assert launched.returncode == 0, launched.stderr
+    reply = json.loads(answer.read_text())["data"]["launchPartitionBackfill"]
+    assert reply["__typename"] == "LaunchBackfillSuccess", reply
+    with dg.DagsterInstance.get() as instance:
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            backfill = instance.get_backfill(reply["backfillId"])
+            assert backfill is not None
+            if backfill.status.value.startswith("COMPLETED"):
+                break
+            time.sleep(1)
+        runs = instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": reply["backfillId"]}))
+    assert backfill.status.value == "COMPLETED_SUCCESS"
+    assert sorted(run.tags["dagster/partition"] for run in runs) == PARTITION_KEYS

@@ -1,0 +1,103 @@
+"""What a user gets wrong: one line that says what to do, and a lake that is as before."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+TINY = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text())
+
+
+def run_profile(profile: str | Path, home: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "assets.run", "--profile", str(profile)],
+        cwd=ROOT,
+        env={**os.environ, "SHEPHERD_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def contents(lake: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in lake.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home whose lake holds problems of the tiny profile's dataset in two shards."""
+    from resources.lake import Lake
+    from resources.problems import load_problems
+    from shepherd.identity import shard_of
+    from shepherd.schemas import PROBLEMS
+    from shepherd.settings import Settings
+
+    settings = Settings.model_validate(TINY)
+    lake = Lake(tmp_path / "home" / "lake")
+    lake.check_shards(settings)
+    [(name, dataset)] = settings.datasets.items()
+    problems, _ = load_problems(name, dataset, settings.seed)
+    keys = [shard_of(problem_id, settings.shards) for problem_id in problems["problem_id"]]
+    for key in sorted(set(keys)):
+        lake.write(PROBLEMS, problems.filter([k == key for k in keys]), name, key)
+    return tmp_path / "home"
+
+
+def changed(tmp_path: Path, **fields: object) -> Path:
+    path = tmp_path / "profile.yaml"
+    path.write_text(yaml.safe_dump({**TINY, **fields}))
+    return path
+
+
+def malformed(tmp_path: Path) -> dict[str, object]:
+    good = '{"question": "What is 1 + 1?", "answer": "#### 2"}\n'
+    (tmp_path / "train.jsonl").write_text(good + '{"question": "What is 2 + 2?"}\n')
+    (tmp_path / "test.jsonl").write_text('{"question": "What is 3 + 3?", "answer": "#### 6"}\n')
+    return {
+        "school": {
+            "source": "gsm8k",
+            "train": str(tmp_path / "train.jsonl"),
+            "test": str(tmp_path / "test.jsonl"),
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"shards": 8}, ["shards is 8", "2 shards", "SHEPHERD_HOME"]),
+        ({"completer": {"base": "base-huge"}}, ["base-huge", "correct `base`"]),
+        ({"datasets": {"words": {"source": "mathqa"}}}, ["datasets.words.source", "mathqa"]),
+        ({"generators": {"rollouts": TINY["completer"]}}, ["generators.rollouts", "another"]),
+        (None, ["train.jsonl", "line 2", "answer"]),
+    ],
+    ids=["shards", "model", "dataset", "name", "row"],
+)
+def test_a_wrong_profile_or_row(
+    home: Path, tmp_path: Path, fields: dict[str, object] | None, says: list[str]
+) -> None:
+    profile = changed(tmp_path, **(fields or {"datasets": malformed(tmp_path)}))
+    before = contents(home / "lake")
+    done = run_profile(profile, home)
+    assert done.returncode == 2, done.stderr
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert all(part in line for part in says), line
+    after = contents(home / "lake")
+    assert {name: after[name] for name in before if not name.endswith("shards.json")} == {
+        name: data for name, data in before.items() if not name.endswith("shards.json")
+    }
+    assert after.keys() - before.keys() == set()
+
+
+def test_a_profile_that_does_not_exist(home: Path) -> None:
+    done = run_profile("nothing", home)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert "no profile 'nothing'" in line
+    assert "demo" in line

@@ -53,6 +53,7 @@ def measure(lake: Lake, profile: str) -> dict[str, float]:
         lake.read(CANDIDATES).select("candidate_id", "is_correct"), on="candidate_id"
     )
     how = load_settings(profile).verification.aggregation
+    assert labels.agreement is not None, "the demo labels steps that are not the last"
     measured = {"label accuracy": labels.agreement}
     for (name,), part in scored.group_by("reward_model", maintain_order=True):
         score = aggregate(part["step_scores"], how)

@@ -54,7 +54,7 @@ def train_orm(
         settings,
         pad_id=tokenizer.pad_token_id,
         seed=seed,
-        name=f"ORM {out.name}",
+        name="train ORM",
         num_cut=len(examples) - len(fitting),
     )
     loop.save(model, tokenizer, out)

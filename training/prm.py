@@ -49,7 +49,7 @@ def train_prm(
         settings,
         pad_id=tokenizer.pad_token_id,
         seed=seed,
-        name=f"PRM {out.name}",
+        name="train PRM",
         num_cut=num_cut,
     )
     loop.save(model, tokenizer, out)

@@ -55,7 +55,7 @@ def train_sft(
         settings,
         pad_id=tokenizer.pad_token_id,
         seed=seed,
-        name=f"SFT {out.name}",
+        name="SFT",
         num_cut=len(encoded) - len(fitting),
     )
     loop.save(model, tokenizer, out)

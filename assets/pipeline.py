@@ -26,6 +26,11 @@ STAGES = {
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Failures are told below, in one line where that is enough."""
 
+MAX_NAMES = 7
+"""Assets of a run that are named on the console."""
+
+INTERRUPTED = ("KeyboardInterrupt", "DagsterExecutionInterruptedError")
+
 
 @dataclass(frozen=True)
 class Work:
@@ -33,6 +38,13 @@ class Work:
 
     keys: list[dg.AssetKey]
     partitions: list[str]
+
+    @property
+    def what(self) -> str:
+        """The assets, for a line on the console."""
+        names = [key.to_user_string() for key in self.keys]
+        more = [f"and {len(names) - MAX_NAMES} more"] if len(names) > MAX_NAMES else []
+        return ", ".join([*names[:MAX_NAMES], *more])
 
     @property
     def where(self) -> str:
@@ -94,8 +106,7 @@ def _run_stages(instance: dg.DagsterInstance) -> list[Failure]:
             if failures and not work.partitions:
                 break
             num_runs += 1
-            names = ", ".join(key.to_user_string() for key in work.keys)
-            print(f"-- {work.where}: {names}", flush=True)
+            print(f"-- {work.where}: {work.what}", flush=True)
             failures += _execute(job, instance, work)
         if failures:
             return failures
@@ -138,6 +149,11 @@ def _pending(progress: Progress, keys: list[dg.AssetKey]) -> Iterator[Work]:
 
 
 def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, work: Work) -> list[Failure]:
+    """Make a run and tell which checks do not hold; return the steps that failed.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted, which Dagster keeps as a failure.
+    """
     is_range = len(work.partitions) > 1
     result = job.execute_in_process(
         run_config=QUIET,
@@ -155,9 +171,7 @@ def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, work: Work) ->
     for evaluation in result.get_asset_check_evaluations():
         if not evaluation.passed:
             print(_complaint(evaluation))
-    return [
-        _failure(work, event) for event in result.filter_events(lambda event: event.is_step_failure)
-    ]
+    return [_failure(work, event) for event in result.get_step_failure_events()]
 
 
 def _complaint(evaluation: dg.AssetCheckEvaluation) -> str:
@@ -174,6 +188,8 @@ def _complaint(evaluation: dg.AssetCheckEvaluation) -> str:
 def _failure(work: Work, event: dg.DagsterEvent) -> Failure:
     error = event.step_failure_data.error
     cause = error.cause if error and error.cause else error
+    if cause is not None and cause.cls_name in INTERRUPTED:
+        raise KeyboardInterrupt
     if cause is None:
         return Failure(work, event.step_key or "", event.message or "", is_users=False)
     is_users = cause.cls_name in ("ValueError", "DagsterAssetCheckFailedError")

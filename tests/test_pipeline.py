@@ -16,7 +16,9 @@ import pytest
 
 from assets.deployment import PARTITIONS, SETTINGS
 from assets.pipeline import run_pipeline
+from resources.drawing import Drawn, Sampler, Shard, draw_solutions
 from resources.home import Home
+from resources.io_managers import Partition
 from resources.lake import Lake
 from shepherd import schemas
 
@@ -111,6 +113,36 @@ def test_a_second_run_has_nothing_to_do(home: Home, capsys: pytest.CaptureFixtur
     assert "-- " not in told
     assert told.count("up to date") == told.count("==\nup to date")
     assert "Share of test problems solved" in told
+
+
+def test_a_failed_shard_stops_no_other_and_is_told(
+    home: Home, lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing, sound = (Partition.of(key) for key in PARTITION_KEYS)
+    paths = {at: lake.path("solutions", *at) for at in (failing, sound)}
+    before = {at: path.read_bytes() for at, path in paths.items()}
+    for path in paths.values():
+        path.unlink()
+
+    def fail(problems: pl.DataFrame, sampler: Sampler, sampling: object, shard: Shard) -> Drawn:
+        if shard.key == failing.shard:
+            raise ValueError("the model is gone: bring it back")
+        return draw_solutions(problems, sampler, SETTINGS.sampling, shard)
+
+    monkeypatch.setattr("resources.drawing.draw_solutions", fail)
+    assert run_pipeline(home) == 2
+    told = capsys.readouterr()
+    assert [line for line in told.err.splitlines() if "error" in line] == [
+        f"error: solutions ({failing.key}): the model is gone: bring it back"
+    ]
+    assert "Reward models" not in told.out
+    assert not paths[failing].exists()
+    assert paths[sound].read_bytes() == before[sound]
+
+    monkeypatch.undo()
+    assert run_pipeline(home) == 0
+    assert f"-- {sound.key}: solutions" not in capsys.readouterr().out
+    assert paths[failing].read_bytes() == before[failing]
 
 
 def test_one_partition_and_a_range_from_the_command_line(home: Home, lake: Lake) -> None:

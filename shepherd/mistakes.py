@@ -19,8 +19,10 @@ def write_flawed(
     one too: the solution stops early); now and then there is a step too many. The steps after a
     slip go on from the value that was written, as a model's own mistakes do. Which steps are
     wrong in the end is for :func:`shepherd.word_problems.judge_steps` to say: a slip can happen
-    to be right. Joined, the steps are the solution. Beside each step stands what it should have
-    computed, given the values before it; None once a step has been left out.
+    to be right. What carries no claim varies too: swapped operands of + and *, and in careless
+    solutions names, items and the number of a step. Joined, the steps are the solution. Beside
+    each step stands what it should have computed, given the values before it; None once a step
+    has been left out.
     """
     numbers = [int(number) for number in re.findall(r"\d+", problem.question)]
     careless = rng.random() < 0.3
@@ -31,6 +33,8 @@ def write_flawed(
     answer = rng.choice(numbers)
     for node in problem.nodes:
         left, right = (x if isinstance(x, int) else results[x[0]] for x in (node.left, node.right))
+        if node.op != "-" and rng.random() < 0.1:
+            left, right = right, left
         op, right_way = node.op, (left, node.op, right)
         slip = rng.choice(SLIPS) if rng.random() < error_rate else ""
         if slip == "operand":
@@ -48,13 +52,12 @@ def write_flawed(
         steps.append(_write(len(steps) + 1, equation, node.lead, problem.item, rng, careless))
         wanted.append(_first_wanted(right_way, skipped, wanted))
         answer = result
-    if rng.random() < error_rate / 4:
+    if rng.random() < error_rate / 2:
         op, number = rng.choice("+-*"), rng.choice(numbers)
         extra = _in_range(apply(op, answer, number))
         equation = f"{answer} {op} {number} = {extra}"
-        steps.append(
-            _write(len(steps) + 1, equation, "Together they have", problem.item, rng, careless)
-        )
+        lead = rng.choice(("Together they have", problem.nodes[-1].lead))
+        steps.append(_write(len(steps) + 1, equation, lead, problem.item, rng, careless))
         wanted.append(None)
         answer = extra
     if rng.random() < error_rate / 8:
@@ -71,6 +74,7 @@ def _write(
     """Write a step, bare or wordy; carelessly, with the wrong words: they carry no claim."""
     if careless:
         lead, item = rng.choice((lead, f"{rng.choice(NAMES)} has")), rng.choice((item, *ITEMS))
+        index = rng.randint(1, 9) if rng.random() < 0.1 else index
     return write_step(index, equation, lead, item, rng.random() < 0.5)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -58,13 +59,49 @@ class ModelSettings(Section):
     training: TrainingSettings | None = None
 
 
-class EngineSettings(Section):
-    """How completions are drawn."""
+class OpenAISettings(Section):
+    """OpenAI-compatible servers that serve one model under one name; times are in seconds.
 
-    kind: Literal["transformers"] = "transformers"
+    ``api_key_variable`` names the environment variable that holds the key, if servers want one.
+    ``patience`` is how long all servers may fail before the run ends.
+    """
+
+    base_urls: tuple[str, ...] = Field(min_length=1, description="http://host:8000/v1, ...")
+    api_key_variable: str = "OPENAI_API_KEY"
+    request_timeout: float = Field(600.0, gt=0)
+    patience: float = Field(300.0, ge=0)
+
+    @field_validator("base_urls")
+    @classmethod
+    def _urls_are_plain(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+                raise ValueError(
+                    "write each server as http(s)://host:port/v1, and name the variable that "
+                    "holds its key in api_key_variable"
+                )
+        return tuple(url.rstrip("/") for url in urls)
+
+
+class EngineSettings(Section):
+    """How completions are drawn. ``openai`` counts for its ``kind`` alone.
+
+    ``batch_size`` is the number of requests that run at once, on each server for ``openai``.
+    ``dtype`` does not reach servers, ``device`` reaches ``transformers`` alone.
+    """
+
+    kind: Literal["transformers", "openai"] = "transformers"
     batch_size: int = Field(512, ge=1)
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     device: str = "auto"
+    openai: OpenAISettings | None = None
+
+    @model_validator(mode="after")
+    def _servers_are_named(self) -> "EngineSettings":
+        if self.kind == "openai" and self.openai is None:
+            raise ValueError("engine.kind openai: name the servers in engine.openai.base_urls")
+        return self
 
 
 class SamplingSettings(Section):
@@ -76,6 +113,26 @@ class SamplingSettings(Section):
     temperature: float = Field(0.7, ge=0)
     rollout_temperature: float = Field(0.7, ge=0)
     max_tokens: int = Field(512, ge=1)
+
+
+AnnotatorName = Literal[
+    "monte_carlo", "first_success", "outcome_closure", "binary_search", "tree_search", "adaptive"
+]
+
+
+class AnnotationSettings(Section):
+    """Who labels steps. Several annotators share their rollouts; training reads the first's.
+
+    ``num_searches`` is OmegaPRM's number of searches a problem. The last four fields are what
+    ``adaptive`` assumes of its completer and generators (shepherd/annotators/adaptive.py).
+    """
+
+    annotators: tuple[AnnotatorName, ...] = Field(("monte_carlo",), min_length=1)
+    num_searches: int = Field(100, ge=1)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    success_rate: float = Field(0.95, gt=0, lt=1)
+    false_success_rate: float = Field(0.01, gt=0, lt=1)
+    luck: float = Field(0.1, gt=0, lt=1)
 
 
 class VerificationSettings(Section):
@@ -101,6 +158,7 @@ class Settings(Section):
     process_reward_model: ModelSettings | None = None
     engine: EngineSettings = EngineSettings()
     sampling: SamplingSettings = SamplingSettings()
+    annotation: AnnotationSettings = AnnotationSettings()
     verification: VerificationSettings = VerificationSettings()
 
     @field_validator("datasets", "generators")

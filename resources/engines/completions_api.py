@@ -1,0 +1,138 @@
+"""What goes to an OpenAI-compatible ``/completions`` and what its answers mean."""
+
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+import httpx
+from pydantic import BaseModel, Field, ValidationError
+
+from shepherd.requests import Completion, Request
+
+REFUSED = {400, 413, 422}
+"""The request cannot be served, now or later."""
+BUSY = {408, 409, 425, 429}
+"""The server lives, and may serve the request later."""
+LONGEST_RETRY_AFTER = 3600.0
+LONGEST_REASON = 300
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a request has no completion yet.
+
+    ``busy``: the server asks for time. ``down``: it failed. ``absent``: it lacks the model.
+    ``may_be_own``: the request itself may be what the server fails on.
+    """
+
+    kind: Literal["busy", "down", "absent"]
+    reason: str
+    retry_after: float = 0.0
+    may_be_own: bool = False
+
+
+class _Choice(BaseModel):
+    text: str
+    finish_reason: Literal["stop", "length", "content_filter"]
+
+
+class _PromptDetails(BaseModel):
+    cached_tokens: int | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int = 0
+    prompt_tokens_details: _PromptDetails | None = None
+
+
+class _Answer(BaseModel):
+    choices: list[_Choice] = Field(min_length=1, max_length=1)
+    usage: _Usage
+
+
+def body(model: str, request: Request) -> dict[str, str | int | float]:
+    """Return the JSON object that asks for a request's completion."""
+    return {
+        "model": model,
+        "prompt": request.prompt,
+        "seed": request.seed,
+        "temperature": request.temperature,
+        # Servers may have defaults of their own, such as those of the model's generation config.
+        "top_p": 1.0,
+        "max_tokens": request.max_tokens,
+    }
+
+
+def read(request: Request, response: httpx.Response, *, secret: str) -> Completion | Trouble:
+    """Return what an answer means for its request; ``seconds`` is left at 0.
+
+    ``secret`` is the key; no reason holds it.
+
+    Raises:
+        ValueError: no such request will ever be served; the message names status and reason.
+    """
+    status, message = response.status_code, _message(response, secret)
+    reason = f"{status} {message}"
+    if status == httpx.codes.OK:
+        return _read_completion(request, response, message)
+    if status in REFUSED:
+        return refusal(request, reason)
+    if status in BUSY:
+        return Trouble("busy", reason, _retry_after(response))
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        is_own = status == httpx.codes.INTERNAL_SERVER_ERROR
+        return Trouble("down", reason, _retry_after(response), may_be_own=is_own)
+    if status == httpx.codes.NOT_FOUND:
+        return Trouble("absent", reason)
+    raise ValueError(reason)
+
+
+def refusal(request: Request, reason: str) -> Completion:
+    """Return the completion that records why a request has none."""
+    return Completion(request.id, "", "error", 0, 0, 0, 0.0, reason)
+
+
+def _read_completion(
+    request: Request, response: httpx.Response, message: str
+) -> Completion | Trouble:
+    try:
+        answer = _Answer.model_validate_json(response.content)
+    except ValidationError:
+        reason = f"200 with something else than one completion: {message}"
+        return Trouble("down", reason, may_be_own=True)
+    [choice], usage = answer.choices, answer.usage
+    if choice.finish_reason == "content_filter":
+        return refusal(request, "the server's content filter cut the completion")
+    details = usage.prompt_tokens_details
+    return Completion(
+        request_id=request.id,
+        text=choice.text,
+        finish_reason=choice.finish_reason,
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=(details and details.cached_tokens) or 0,
+        num_tokens=usage.completion_tokens,
+        seconds=0.0,
+    )
+
+
+def _message(response: httpx.Response, secret: str) -> str:
+    """Return the server's own words, in one short line."""
+    text = " ".join(response.text.split())
+    if secret:
+        text = text.replace(secret, "***")
+    return text[:LONGEST_REASON] or response.reason_phrase
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Return the seconds of the Retry-After header, which holds seconds or a date; 0 without."""
+    value = response.headers.get("retry-after", "")
+    if value.isascii() and value.isdigit():
+        seconds = float(value)
+    else:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except ValueError:
+            seconds = 0.0
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)

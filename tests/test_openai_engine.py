@@ -1,0 +1,390 @@
+"""The engine of OpenAI-compatible servers, against small real ones with planned faults."""
+
+import json
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from resources.engines import open_engine, openai, replicas
+from resources.engines.openai import OpenAIEngine
+from resources.engines.replicas import Replicas
+from shepherd.requests import Completion, Engine, Request
+from shepherd.settings import EngineSettings, OpenAISettings
+
+KEY = "sk-very-secret"
+Fault = Callable[[dict[str, Any]], tuple[int, dict[str, str], bytes] | None]
+"""Takes a request's body; returns status, headers and body to answer with, null to go on."""
+
+
+def no_fault(body: dict[str, Any]) -> None:
+    return None
+
+
+class Server:
+    """A server of ``/v1/completions``; ``asked`` holds the bodies in their order."""
+
+    def __init__(self, fault: Fault = no_fault, seconds: float = 0.0, port: int = 0) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.most_at_once = 0
+        at_once, lock, server = 0, threading.Lock(), self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                nonlocal at_once
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with lock:
+                    at_once += 1
+                    server.most_at_once = max(server.most_at_once, at_once)
+                    server.asked.append(body)
+                    server.headers.append(dict(self.headers))
+                answer = fault(body) or (200, {}, json.dumps(completion(body)).encode())
+                time.sleep(seconds)
+                with lock:
+                    at_once -= 1
+                status, headers, content = answer
+                if status == 0:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def completion(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "choices": [{"text": f" {body['prompt']} {body['seed']}", "finish_reason": "stop"}],
+        "usage": {
+            "prompt_tokens": 7,
+            "completion_tokens": 3,
+            "prompt_tokens_details": {"cached_tokens": 4},
+        },
+    }
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(openai, "LONGEST_DELAY", 0.05)
+    monkeypatch.setattr(openai, "SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(replicas, "FIRST_PAUSE", 0.05)
+    monkeypatch.setenv("COMPLETER_KEY", KEY)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    started: list[Server] = []
+
+    def start(*args: Any, **kwargs: Any) -> Server:
+        started.append(Server(*args, **kwargs))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+def settings(*servers: Server, **fields: Any) -> OpenAISettings:
+    urls = tuple(server.url for server in servers)
+    return OpenAISettings(
+        **{"base_urls": urls, "api_key_variable": "COMPLETER_KEY", "patience": 20.0, **fields}
+    )
+
+
+def requests(count: int, prompt: str = "p") -> list[Request]:
+    return [Request(f"r{k}", prompt, seed=k, temperature=0.7, max_tokens=5) for k in range(count)]
+
+
+def drain(engine: Engine) -> dict[str, Completion]:
+    completions: dict[str, Completion] = {}
+    while finished := engine.poll():
+        completions |= {completion.request_id: completion for completion in finished}
+    return completions
+
+
+def draw(asked: list[Request], *servers: Server, **fields: Any) -> dict[str, Completion]:
+    with closing(OpenAIEngine("owner/model", settings(*servers, **fields), batch_size=4)) as engine:
+        engine.add(asked)
+        return drain(engine)
+
+
+def failing_first(count: int, status: int, headers: dict[str, str] | None = None) -> Fault:
+    """Return the fault of the first ``count`` tries of each request."""
+    tries: Counter[int] = Counter()
+
+    def fault(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes] | None:
+        tries[body["seed"]] += 1
+        if tries[body["seed"]] <= count:
+            return status, headers or {}, b"try later"
+        return None
+
+    return fault
+
+
+def test_a_request_says_what_to_draw_and_its_answer_is_read(serve: Callable[..., Server]) -> None:
+    server = serve()
+    [drawn] = draw(requests(1), server).values()
+    assert server.asked == [
+        {
+            "model": "owner/model",
+            "prompt": "p",
+            "seed": 0,
+            "temperature": 0.7,
+            "top_p": 1.0,
+            "max_tokens": 5,
+        }
+    ]
+    assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
+    seconds = drawn.seconds
+    assert drawn == Completion("r0", " p 0", "stop", 7, 4, 3, seconds)
+    assert 0 < seconds < 10
+
+
+def test_without_a_key_none_is_sent(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COMPLETER_KEY")
+    server = serve()
+    assert draw(requests(1), server)
+    assert "Authorization" not in server.headers[0]
+
+
+def test_requests_at_once_are_bounded_and_spread_over_servers(
+    serve: Callable[..., Server],
+) -> None:
+    servers = [serve(seconds=0.02) for _ in range(3)]
+    started = time.perf_counter()
+    completions = draw(requests(60), *servers)
+    elapsed = time.perf_counter() - started
+    assert {c.text for c in completions.values()} == {f" p {k}" for k in range(60)}
+    assert all(1 <= server.most_at_once <= 4 for server in servers)
+    assert min(len(server.asked) for server in servers) >= 10
+    assert sum(c.seconds for c in completions.values()) <= elapsed
+
+
+def test_requests_may_be_added_while_others_run(serve: Callable[..., Server]) -> None:
+    server = serve(seconds=0.01)
+    with closing(OpenAIEngine("m", settings(server), batch_size=2)) as engine:
+        assert engine.capacity == 2
+        assert engine.poll() == []
+        completions = {}
+        asked = requests(9)
+        for start in range(0, 9, 3):
+            engine.add(asked[start : start + 3])
+            completions |= {completion.request_id: completion for completion in engine.poll()}
+        completions |= drain(engine)
+        assert completions.keys() == {request.id for request in asked}
+        assert engine.poll() == []
+
+
+@pytest.mark.parametrize("status", [0, 408, 429, 500, 502, 503])
+def test_what_may_succeed_later_is_tried_again(serve: Callable[..., Server], status: int) -> None:
+    server = serve(failing_first(2, status))
+    completions = draw(requests(6), server)
+    assert {c.finish_reason for c in completions.values()} == {"stop"}
+    assert len(server.asked) == 18
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"{}", b'{"choices": [], "usage": {}}'])
+def test_an_answer_that_is_no_completion_is_tried_again(
+    serve: Callable[..., Server], content: bytes
+) -> None:
+    tries: Counter[int] = Counter()
+
+    def fault(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes] | None:
+        tries[body["seed"]] += 1
+        return (200, {}, content) if tries[body["seed"]] == 1 else None
+
+    completions = draw(requests(3), serve(fault))
+    assert {c.finish_reason for c in completions.values()} == {"stop"}
+
+
+def test_a_request_that_times_out_is_tried_again(serve: Callable[..., Server]) -> None:
+    tries: Counter[int] = Counter()
+
+    def fault(body: dict[str, Any]) -> None:
+        tries[body["seed"]] += 1
+        if body["seed"] == 1 and tries[1] == 1:
+            time.sleep(1.5)
+
+    completions = draw(requests(4), serve(fault), request_timeout=1.0)
+    assert {c.finish_reason for c in completions.values()} == {"stop"}
+    assert tries[1] == 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_is_left_alone_for_as_long_as_it_asks(
+    serve: Callable[..., Server], status: int
+) -> None:
+    times = []
+
+    def fault(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes] | None:
+        times.append(time.monotonic())
+        return (status, {"Retry-After": "1"}, b"") if len(times) == 1 else None
+
+    assert len(draw(requests(1), serve(fault))) == 1
+    assert times[1] - times[0] >= 0.99
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_refused_request_is_a_recorded_error(serve: Callable[..., Server], status: int) -> None:
+    def fault(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes] | None:
+        return (status, {}, b'{"message":\n "too long"}') if body["seed"] == 2 else None
+
+    server = serve(fault)
+    completions = draw(requests(4), server)
+    refused = completions.pop("r2")
+    assert (refused.finish_reason, refused.text) == ("error", "")
+    assert refused.error == f'{status} {{"message": "too long"}}'
+    assert {c.finish_reason for c in completions.values()} == {"stop"}
+    assert len(server.asked) == 4
+
+
+def test_a_request_that_a_living_server_always_fails_on_is_a_recorded_error(
+    serve: Callable[..., Server],
+) -> None:
+    def fault(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes] | None:
+        return (500, {}, b"boom") if body["seed"] == 2 else None
+
+    server = serve(fault, seconds=0.01)
+    completions = draw(requests(40), server)
+    assert completions["r2"].error == f"failed {openai.MAX_ATTEMPTS} times, last: 500 boom"
+    assert sum(c.finish_reason == "stop" for c in completions.values()) == 39
+
+
+def test_a_dead_server_is_left_out_and_taken_back(serve: Callable[..., Server]) -> None:
+    alive, dead = serve(seconds=0.005), serve()
+    dead.stop()
+    with closing(OpenAIEngine("m", settings(alive, dead), batch_size=4)) as engine:
+        engine.add(requests(40))
+        assert len(drain(engine)) == 40
+        assert len(alive.asked) == 40
+        again = serve(port=dead.port)
+        deadline = time.monotonic() + 20
+        while not again.asked and time.monotonic() < deadline:
+            engine.add(requests(8))
+            assert {c.finish_reason for c in drain(engine).values()} == {"stop"}
+        engine.add(requests(40))
+        drain(engine)
+        assert len(again.asked) > 5
+
+
+def test_all_servers_dead_end_the_run_in_one_line(serve: Callable[..., Server]) -> None:
+    def fault(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes] | None:
+        return None if body["seed"] < 3 else (500, {}, b"boom")
+
+    broken, gone = serve(fault), serve()
+    gone.stop()
+    with closing(OpenAIEngine("m", settings(broken, gone, patience=0.5), batch_size=3)) as engine:
+        engine.add(requests(9)[:3])
+        assert len(drain(engine)) == 3
+        engine.add(requests(9)[3:])
+        with pytest.raises(ValueError, match=r"no server has answered for 0\.5 s") as caught:
+            engine.poll()
+        assert "\n" not in str(caught.value)
+        assert all(part in str(caught.value) for part in (broken.url, "500 boom", gone.url))
+        with pytest.raises(ValueError, match="no server has answered"):
+            engine.poll()
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [(401, r"401 .*\(the variable of the key, COMPLETER_KEY, is set\)"), (302, "302 Found")],
+)
+def test_a_wrong_server_or_key_ends_the_run_and_no_message_holds_the_key(
+    serve: Callable[..., Server], caplog: pytest.LogCaptureFixture, status: int, says: str
+) -> None:
+    content = f"bad key {KEY}".encode() if status == 401 else b""
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(ValueError, match=says) as caught:
+        draw(requests(1), serve(lambda body: (status, {}, content)))
+    assert KEY not in str(caught.value)
+    assert KEY not in caplog.text
+
+
+def test_servers_without_the_model_are_left_out(serve: Callable[..., Server]) -> None:
+    other = serve(lambda body: (404, {}, b"model m does not exist"))
+    completions = draw(requests(8), serve(), other)
+    assert {c.finish_reason for c in completions.values()} == {"stop"}
+    with pytest.raises(ValueError, match=r"404 model m does not exist.*engine\.openai\.base_urls"):
+        draw(requests(8), other)
+
+
+def test_close_ends_what_runs(serve: Callable[..., Server]) -> None:
+    engine = OpenAIEngine("m", settings(serve(seconds=5.0)), batch_size=4)
+    engine.add(requests(8))
+    time.sleep(0.1)
+    started = time.monotonic()
+    engine.close()
+    assert time.monotonic() - started < 2
+    assert engine.poll() == []
+
+
+def test_the_circuit_opens_probes_and_closes() -> None:
+    pool = Replicas(("http://a",), batch_size=10, patience=1000.0)
+
+    def fail(now: float) -> None:
+        replica = pool.take(now)
+        assert replica is not None
+        pool.release(replica)
+        pool.failed(replica, now, "down")
+
+    for now in (0.0, 0.1, 0.2):
+        fail(now)
+    assert pool.take(0.2) is None
+    reopens = 0.2 + replicas.FIRST_PAUSE
+    fail(reopens)
+    assert pool.take(reopens + replicas.FIRST_PAUSE) is None
+    probe = pool.take(reopens + 2 * replicas.FIRST_PAUSE)
+    assert probe is not None
+    assert pool.take(reopens + 2 * replicas.FIRST_PAUSE) is None
+    pool.release(probe)
+    pool.answered(probe)
+    assert [pool.take(10.0) for _ in range(11)].count(None) == 1
+
+
+def test_open_engine_follows_the_settings(serve: Callable[..., Server]) -> None:
+    server = serve()
+    chosen = EngineSettings(kind="openai", batch_size=3, openai=settings(server, server))
+    with closing(open_engine(chosen, "owner/model")) as engine:
+        assert engine.capacity == 6
+        engine.add(requests(1))
+        assert len(drain(engine)) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [("127.0.0.1:8000", "http"), ("http://user:pass@host/v1", "api_key_variable")],
+)
+def test_servers_are_named_by_plain_addresses(url: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        OpenAISettings(base_urls=(url,))
+
+
+def test_the_openai_engine_needs_servers() -> None:
+    with pytest.raises(ValueError, match=r"engine\.openai\.base_urls"):
+        EngineSettings(kind="openai")

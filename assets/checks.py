@@ -67,17 +67,18 @@ def steps_rebuild_their_solutions(steps: Frames, solutions: Frames) -> dg.AssetC
     return no_rows(each(violations.not_rebuilt, steps, solutions))
 
 
-@partition_check("rollouts", "steps", blocking=True)
-def every_prefix_was_rolled_out(rollouts: Frames, steps: Frames) -> dg.AssetCheckResult:
-    """Each distinct non-final prefix has exactly N rollouts, and no other prefix has any."""
+@partition_check("rollouts", blocking=True)
+def rollouts_are_counted_through(rollouts: Frames) -> dg.AssetCheckResult:
+    """The rollouts of each prefix are numbered from 0 without a gap, and are at most N."""
     count = SETTINGS.sampling.num_rollouts
-    return no_rows(each(partial(violations.not_rolled_out, num_rollouts=count), rollouts, steps))
+    return no_rows(each(partial(violations.not_counted_through, num_rollouts=count), rollouts))
 
 
 @partition_check("step_labels", "steps", blocking=True)
-def every_step_has_one_label(step_labels: Frames, steps: Frames) -> dg.AssetCheckResult:
-    """No step is unlabelled, none is labelled twice, and no label lacks its step."""
-    return no_rows(each(violations.not_labelled_once, step_labels, steps))
+def solutions_are_labelled_whole(step_labels: Frames, steps: Frames) -> dg.AssetCheckResult:
+    """An annotator of the profile labels all steps of a solution or none; no label lacks a step."""
+    names = SETTINGS.annotation.annotators
+    return no_rows(each(partial(violations.not_labelled, annotators=names), step_labels, steps))
 
 
 @partition_check("candidates", "problems", blocking=True)
@@ -112,8 +113,8 @@ def every_candidate_was_scored(candidate_scores: Frames, candidates: Frames) -> 
 STRUCTURAL_CHECKS = [
     every_train_problem_was_sampled,
     steps_rebuild_their_solutions,
-    every_prefix_was_rolled_out,
-    every_step_has_one_label,
+    rollouts_are_counted_through,
+    solutions_are_labelled_whole,
     every_test_problem_was_sampled,
     every_candidate_was_scored,
 ]

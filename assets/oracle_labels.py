@@ -25,8 +25,11 @@ def oracle_labels(
         if deployment.settings.datasets[partition.dataset].source != "word_problems":
             return ORACLE_LABELS.empty()
         truth = oracle.oracle_labels(steps[partition], problems[partition])
-        found = label_accuracy(step_labels[partition], truth, steps[partition])
-        numbers = {f"monte_carlo_{name}": number for name, number in vars(found).items()}
+        numbers = {
+            f"{annotator}_{name}": number
+            for (annotator,), labels in step_labels[partition].group_by("annotator")
+            for name, number in vars(label_accuracy(labels, truth, steps[partition])).items()
+        }
         context.add_asset_metadata(
             {name: round(number, 4) for name, number in numbers.items() if number is not None},
             partition_key=partition.key,

@@ -6,6 +6,9 @@ import polars as pl
 from assets.deployment import ALL_PARTITIONS, SETTINGS, DeploymentResource, version_of
 from assets.fine_tuning import fine_tune, model_asset
 
+TRAINING_ANNOTATOR = SETTINGS.annotation.annotators[0]
+"""The first annotator of the profile."""
+
 INPUTS = {"labeled_solutions": ALL_PARTITIONS, "problems": ALL_PARTITIONS}
 
 
@@ -13,7 +16,7 @@ INPUTS = {"labeled_solutions": ALL_PARTITIONS, "problems": ALL_PARTITIONS}
     "outcome_reward_model",
     group="reward_models",
     ins=INPUTS,
-    code_version=version_of(SETTINGS.seed, SETTINGS.outcome_reward_model),
+    code_version=version_of(SETTINGS.seed, SETTINGS.outcome_reward_model, TRAINING_ANNOTATOR),
 )
 def outcome_reward_model(
     labeled_solutions: pl.DataFrame, problems: pl.DataFrame, deployment: DeploymentResource
@@ -29,12 +32,12 @@ def outcome_reward_model(
     "process_reward_model",
     group="reward_models",
     ins=INPUTS,
-    code_version=version_of(SETTINGS.seed, SETTINGS.process_reward_model),
+    code_version=version_of(SETTINGS.seed, SETTINGS.process_reward_model, TRAINING_ANNOTATOR),
 )
 def process_reward_model(
     labeled_solutions: pl.DataFrame, problems: pl.DataFrame, deployment: DeploymentResource
 ) -> dg.MaterializeResult[None]:
-    """PRM: the probability that each step is right, trained on Monte Carlo labels (eq. 2)."""
+    """PRM: the probability that each step is right, trained on step labels (eq. 2)."""
     from training.prm import train_prm
 
     examples = training_examples(labeled_solutions, problems)
@@ -42,8 +45,8 @@ def process_reward_model(
 
 
 def training_examples(labeled_solutions: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
-    """Return the Monte Carlo labels of train problems: imported solutions are of test problems."""
+    """Return the first annotator's labels of train problems: imported ones are of test problems."""
     train = problems.filter(pl.col("split") == "train")
-    return labeled_solutions.filter(pl.col("annotator") == "monte_carlo").join(
+    return labeled_solutions.filter(pl.col("annotator") == TRAINING_ANNOTATOR).join(
         train, on="problem_id", how="semi"
     )

@@ -5,6 +5,7 @@ from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, v
 from assets.describe import table_asset
 from assets.fine_tuning import GPU_POOL
 from assets.sampling import add_numbers, keep, open_samplers, shard_of_run, total
+from shepherd.annotators.known import build_annotators
 from shepherd.schemas import ROLLOUT_COSTS, ROLLOUTS
 
 
@@ -16,6 +17,7 @@ from shepherd.schemas import ROLLOUT_COSTS, ROLLOUTS
     pool=GPU_POOL,
     deps=["completer"],
     code_version=version_of(
+        SETTINGS.annotation,
         SETTINGS.sampling.num_rollouts,
         SETTINGS.sampling.rollout_temperature,
         SETTINGS.sampling.max_tokens,
@@ -24,15 +26,19 @@ from shepherd.schemas import ROLLOUT_COSTS, ROLLOUTS
 def rollouts(
     context: dg.AssetExecutionContext,
     problems: pl.DataFrame,
+    solutions: pl.DataFrame,
     steps: pl.DataFrame,
     deployment: DeploymentResource,
 ) -> pl.DataFrame:
-    """N completions of every distinct non-final prefix, by the completer."""
+    """What the annotators ask for: completions of step prefixes, by the completer."""
     from resources.drawing import draw_rollouts
 
     [completer] = open_samplers(deployment, ["completer"])
-    shard, sampling = shard_of_run(context, deployment), deployment.settings.sampling
-    drawn = draw_rollouts(steps, problems, completer, sampling, shard)
+    shard, settings = shard_of_run(context, deployment), deployment.settings
+    annotators = build_annotators(settings.annotation, settings.sampling.num_rollouts)
+    drawn = draw_rollouts(
+        steps, solutions, problems, annotators, completer, settings.sampling, shard
+    )
     add_numbers(context, **label_costs(steps, drawn.cost))
     return keep(context, deployment, ROLLOUT_COSTS, [drawn])
 
@@ -43,6 +49,7 @@ def label_costs(steps: pl.DataFrame, costs: pl.DataFrame) -> dict[str, float]:
     seconds, tokens = total(costs, "seconds"), total(costs, "completion_tokens")
     return {
         "rollouts_merged": total(costs, "num_merged"),
+        "rollouts_spared": total(costs, "num_spared"),
         "labels_per_second": labels / seconds if seconds else 0.0,
         "tokens_per_label": tokens / labels if labels else 0.0,
     }

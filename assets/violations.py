@@ -1,5 +1,7 @@
 """Rows that must not exist: each function takes the frames of a partition and returns them."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from shepherd.schemas import CANDIDATE_SCORES
@@ -47,24 +49,30 @@ def not_rebuilt(steps: pl.DataFrame, solutions: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def not_rolled_out(rollouts: pl.DataFrame, steps: pl.DataFrame, num_rollouts: int) -> pl.DataFrame:
-    """Prefixes that lack rollouts, have too many, or need none."""
-    needed = steps.filter(~pl.col("is_last")).select("prefix_id").unique()
-    counts = rollouts.group_by("prefix_id").agg(drawn=pl.len())
+def not_counted_through(rollouts: pl.DataFrame, num_rollouts: int) -> pl.DataFrame:
+    """Prefixes whose rollouts are not numbered 0, 1, 2 ... or are more than N."""
     return (
-        needed.with_columns(wanted=pl.lit(num_rollouts))
-        .join(counts, on="prefix_id", how="full", coalesce=True)
-        .filter(pl.col("wanted").fill_null(0) != pl.col("drawn").fill_null(0))
+        rollouts.group_by("prefix_id", "completer")
+        .agg(drawn=pl.len(), last=pl.col("rollout_index").max())
+        .filter((pl.col("drawn") != pl.col("last") + 1) | (pl.col("drawn") > num_rollouts))
     )
 
 
-def not_labelled_once(labels: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    """Steps without exactly one label, and labels without a step."""
-    counts = labels.group_by("step_id").agg(labels=pl.len())
+def not_labelled(
+    labels: pl.DataFrame, steps: pl.DataFrame, annotators: Sequence[str]
+) -> pl.DataFrame:
+    """Solutions and annotators with a label for some steps only, labels without a step.
+
+    An annotator may leave a whole solution unlabelled.
+    """
+    labelled = labels.join(steps, on="step_id", how="left")
     return (
-        steps.select("step_id", is_step=pl.lit(value=True))
-        .join(counts, on="step_id", how="full", coalesce=True)
-        .filter(pl.col("is_step").is_null() | (pl.col("labels").fill_null(0) != 1))
+        labelled.group_by("solution_id", "annotator")
+        .agg(labels=pl.len(), steps=pl.col("num_steps").first())
+        .filter(
+            pl.col("steps").ne_missing(pl.col("labels").cast(pl.Int64))
+            | ~pl.col("annotator").is_in(annotators)
+        )
     )
 
 

@@ -16,10 +16,13 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+import polars as pl
+
 from benchmarks.report import Result, at_least, at_most, main
 from resources.drawing import Sampler, Shard, draw_rollouts, transformers_sampler
 from resources.lake import Lake
 from resources.problems import load_problems
+from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.requests import Completion, Engine, Request
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import ROLLOUTS
@@ -68,13 +71,23 @@ def roll_out(make_sampler: Callable[[], Sampler], folder: Path) -> None:
     """Roll out the gold solutions' prefixes, as the stage does, into a lake in ``folder``."""
     problems, _ = load_problems("words", DATASET, seed=0)
     train = problems.filter(split="train")
-    gold = train.select("problem_id", solution_id="problem_id", text="gold_solution")
+    gold = train.select(
+        "problem_id", solution_id="problem_id", text="gold_solution", is_correct=pl.lit(value=True)
+    )
     sampler = make_sampler()
     logged = replace(
         sampler, open_engine=lambda: LoggedEngine(sampler.open_engine(), folder / "added")
     )
     shard = Shard("words", "00", folder, run_seed=0)
-    drawn = draw_rollouts(split_solutions(gold), train, logged, SAMPLING, shard)
+    drawn = draw_rollouts(
+        split_solutions(gold),
+        gold,
+        train,
+        [MonteCarlo(SAMPLING.num_rollouts)],
+        logged,
+        SAMPLING,
+        shard,
+    )
     Lake(folder).write(ROLLOUTS, drawn.frame, "words", "00")
 
 

@@ -1,13 +1,24 @@
 """The sampling stages: problems and steps in, graded draws and their cost out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from resources.journal import Fingerprint
-from resources.sampling import grade_completions, sample
+from resources.sampling import (
+    Cost,
+    Fixed,
+    Grade,
+    Source,
+    grade_completions,
+    grade_texts,
+    sample,
+    with_grades,
+)
+from shepherd.annotators.problem import Annotator, Problem, Rollout, read_problems
 from shepherd.identity import content_id
 from shepherd.requests import Completion, Engine, Request
 from shepherd.rollouts import (
@@ -15,9 +26,10 @@ from shepherd.rollouts import (
     collect_rollouts,
     collect_solutions,
     distinct_prefixes,
-    rollout_requests,
+    rollout_request,
     solution_requests,
 )
+from shepherd.scheduling import Draw, Scheduler
 from shepherd.schemas import CANDIDATES, ROLLOUT_COSTS, ROLLOUTS, SOLUTIONS, Table
 from shepherd.settings import EngineSettings, ModelSettings, SamplingSettings
 
@@ -89,63 +101,126 @@ def draw_solutions(
     problems: pl.DataFrame, sampler: Sampler, sampling: SamplingSettings, shard: Shard
 ) -> Drawn:
     """Draw ``samples_per_problem`` solutions of each problem; SOLUTIONS and SOLUTION_COSTS."""
-    num_samples = sampling.samples_per_problem
-    requests = _of_problems(SOLUTIONS, problems, sampler, sampling, shard, num_samples)
-
-    def collect(completions: Sequence[Completion]) -> pl.DataFrame:
-        return collect_solutions(requests, completions, sampler.name)
-
-    return _draw(SOLUTIONS, requests, collect, problems, sampler, sampling, shard)
+    return _draw_fixed(
+        SOLUTIONS,
+        collect_solutions,
+        problems,
+        sampler,
+        sampling,
+        shard,
+        sampling.samples_per_problem,
+    )
 
 
 def draw_candidates(
     problems: pl.DataFrame, sampler: Sampler, sampling: SamplingSettings, shard: Shard
 ) -> Drawn:
     """Draw ``num_candidates`` solutions of each problem; CANDIDATES and CANDIDATE_COSTS."""
-    num_samples = sampling.num_candidates
-    requests = _of_problems(CANDIDATES, problems, sampler, sampling, shard, num_samples)
-
-    def collect(completions: Sequence[Completion]) -> pl.DataFrame:
-        return collect_candidates(requests, completions, sampler.name)
-
-    return _draw(CANDIDATES, requests, collect, problems, sampler, sampling, shard)
+    return _draw_fixed(
+        CANDIDATES, collect_candidates, problems, sampler, sampling, shard, sampling.num_candidates
+    )
 
 
 def draw_rollouts(
     steps: pl.DataFrame,
+    solutions: pl.DataFrame,
     problems: pl.DataFrame,
+    annotators: Sequence[Annotator],
     sampler: Sampler,
     sampling: SamplingSettings,
     shard: Shard,
 ) -> Drawn:
-    """Draw ``num_rollouts`` of each distinct non-final prefix; ROLLOUTS and ROLLOUT_COSTS."""
-    prefixes = distinct_prefixes(steps, problems)
-    requests = rollout_requests(
-        prefixes,
-        template=sampler.template,
-        run_seed=shard.run_seed,
-        num_rollouts=sampling.num_rollouts,
-        temperature=sampling.rollout_temperature,
-        max_tokens=sampling.max_tokens,
+    """Draw the rollouts that the annotators ask for; ROLLOUTS and ROLLOUT_COSTS."""
+    gold = dict(problems.select("problem_id", "gold_answer").iter_rows())
+    source = Rolling(
+        read_problems(steps, solutions, problems), annotators, gold, sampler, sampling, shard
     )
+    temperature = sampling.rollout_temperature
+    cost = _sample(ROLLOUTS, source, sampler, temperature, sampling.max_tokens, shard)
+    served = distinct_prefixes(steps, problems).select("prefix_id", "num_steps_served")
+    rollouts = source.rollouts()
+    merged = rollouts.join(served, on="prefix_id")["num_steps_served"] - 1
+    num_spared = max(0, served.height * sampling.num_rollouts - rollouts.height)
+    return Drawn(rollouts, _costs(ROLLOUTS, cost, sampler, shard, int(merged.sum()), num_spared))
 
-    def collect(completions: Sequence[Completion]) -> pl.DataFrame:
-        return collect_rollouts(requests, completions, prefixes, sampler.name)
 
-    num_steps = int(prefixes["num_steps_served"].sum())
-    num_merged = (num_steps - prefixes.height) * sampling.num_rollouts
-    return _draw(ROLLOUTS, requests, collect, problems, sampler, sampling, shard, num_merged)
+class Rolling:
+    """The rollouts that annotators ask for, as a source of requests; grades what comes."""
+
+    unit = "problem"
+
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        annotators: Sequence[Annotator],
+        gold: Mapping[str, str],
+        sampler: Sampler,
+        sampling: SamplingSettings,
+        shard: Shard,
+    ) -> None:
+        self.total = len(problems)
+        self._scheduler = Scheduler(problems, annotators)
+        self._gold = gold
+        self._completer = sampler.name
+        self._to_request = partial(
+            rollout_request,
+            template=sampler.template,
+            run_seed=shard.run_seed,
+            temperature=sampling.rollout_temperature,
+            max_tokens=sampling.max_tokens,
+        )
+        self._awaited: dict[str, tuple[Draw, Request]] = {}
+        self._finished: list[tuple[Draw, Request, Completion, Grade]] = []
+
+    @property
+    def num_done(self) -> int:
+        """How many problems are fully rolled out."""
+        return self._scheduler.num_done
+
+    def take(self, count: int) -> list[Request]:
+        """Return requests in the scheduler's order."""
+        requests = []
+        for draw in self._scheduler.take(count):
+            request = self._to_request(draw)
+            self._awaited[request.id] = draw, request
+            requests.append(request)
+        return requests
+
+    def tell(self, completions: Sequence[Completion]) -> None:
+        """Grade what finished and hand it to the scheduler."""
+        awaited = [self._awaited.pop(completion.request_id) for completion in completions]
+        grades = grade_texts(
+            [self._gold[draw.problem.problem_id] for draw, _ in awaited],
+            [completion.text for completion in completions],
+            [completion.finish_reason for completion in completions],
+        )
+        for (draw, request), completion, grade in zip(awaited, completions, grades, strict=True):
+            self._finished.append((draw, request, completion, grade))
+            self._scheduler.tell(
+                draw, Rollout(grade.is_correct, completion.text, completion.num_tokens)
+            )
+
+    def rollouts(self) -> pl.DataFrame:
+        """Return all that finished, by problem, prefix and index."""
+        ordered = sorted(
+            self._finished,
+            key=lambda found: (found[0].problem.problem_id, found[0].prefix, found[0].index),
+        )
+        draws, requests, completions, grades = zip(*ordered, strict=True) if ordered else ((),) * 4
+        ungraded = collect_rollouts(draws, requests, completions, self._completer)
+        return with_grades(ungraded, grades).select(ROLLOUTS.schema.keys())
 
 
-def _of_problems(
+def _draw_fixed(
     table: Table,
+    collect: Callable[[Sequence[Request], Sequence[Completion], str], pl.DataFrame],
     problems: pl.DataFrame,
     sampler: Sampler,
     sampling: SamplingSettings,
     shard: Shard,
     num_samples: int,
-) -> list[Request]:
-    return solution_requests(
+) -> Drawn:
+    requests = solution_requests(
         problems,
         stage=table.name,
         template=sampler.template,
@@ -155,41 +230,52 @@ def _of_problems(
         temperature=sampling.temperature,
         max_tokens=sampling.max_tokens,
     )
+    source = Fixed(requests)
+    cost = _sample(table, source, sampler, sampling.temperature, sampling.max_tokens, shard)
+    collected = collect(requests, source.completions, sampler.name)
+    graded = grade_completions(collected, problems).select(table.schema.keys())
+    return Drawn(graded, _costs(table, cost, sampler, shard))
 
 
-def _draw(
+def _sample(
     table: Table,
-    requests: Sequence[Request],
-    collect: Callable[[Sequence[Completion]], pl.DataFrame],
-    problems: pl.DataFrame,
+    source: Source,
     sampler: Sampler,
-    sampling: SamplingSettings,
+    temperature: float,
+    max_tokens: int,
     shard: Shard,
-    num_merged: int = 0,
-) -> Drawn:
-    temperature = sampling.rollout_temperature if table is ROLLOUTS else sampling.temperature
-    sampled = sample(
+) -> Cost:
+    return sample(
         sampler.open_engine,
-        requests,
+        source,
         shard.journal(table.name, sampler.name),
         fingerprint={
             **sampler.fingerprint,
             "template": sampler.template,
             "seed": shard.run_seed,
             "temperature": temperature,
-            "max_tokens": sampling.max_tokens,
+            "max_tokens": max_tokens,
         },
         description=f"{table.name} {shard.dataset} {shard.key} {sampler.name}",
     )
-    graded = grade_completions(collect(sampled.completions), problems)
-    cost = {
+
+
+def _costs(
+    table: Table,
+    cost: Cost,
+    sampler: Sampler,
+    shard: Shard,
+    num_merged: int = 0,
+    num_spared: int = 0,
+) -> pl.DataFrame:
+    row = {
         "stage": table.name,
         "dataset": shard.dataset,
         "shard": shard.key,
         "model": sampler.name,
         "num_merged": num_merged,
-        **asdict(sampled.cost),
+        "num_spared": num_spared,
+        **asdict(cost),
     }
     # The three cost tables have the same columns.
-    costs = pl.DataFrame([cost], schema=ROLLOUT_COSTS.schema)
-    return Drawn(graded.select(table.schema.keys()), costs)
+    return pl.DataFrame([row], schema=ROLLOUT_COSTS.schema)

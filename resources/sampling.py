@@ -1,16 +1,18 @@
 """Draw completions through an engine and a journal, and grade what was drawn."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 from tqdm import tqdm
 
 from resources.grading import grade_pairs
-from resources.journal import Fingerprint, Journal, open_journal
+from resources.journal import Fingerprint, open_journal
 from shepherd.answers import extract_answer
 from shepherd.requests import Completion, Engine, Request
 
@@ -40,91 +42,162 @@ class Cost:
         )
 
 
-@dataclass(frozen=True)
-class Sampled:
-    """Completions in the order of their requests, and what they took."""
+class Source(Protocol):
+    """What decides which requests to draw. ``unit`` says what ``num_done`` and ``total`` count."""
 
-    completions: list[Completion]
-    cost: Cost
+    unit: str
+    total: int
+
+    @property
+    def num_done(self) -> int:
+        """How much of ``total`` is finished."""
+        ...
+
+    def take(self, count: int) -> list[Request]:
+        """Return up to ``count`` requests to draw now; none while it waits, or at the end."""
+        ...
+
+    def tell(self, completions: Sequence[Completion]) -> None:
+        """Take in what finished."""
+        ...
+
+
+class Fixed:
+    """Requests that are known beforehand, in their order."""
+
+    unit = "completion"
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        assert len({request.id for request in requests}) == len(requests), "request ids repeat"
+        self.total = len(requests)
+        self.num_done = 0
+        self._requests = requests
+        self._waiting = iter(requests)
+        self._finished: dict[str, Completion] = {}
+
+    def take(self, count: int) -> list[Request]:
+        """Return the next ``count`` requests."""
+        return list(islice(self._waiting, count))
+
+    def tell(self, completions: Sequence[Completion]) -> None:
+        """Keep what finished."""
+        self._finished.update((completion.request_id, completion) for completion in completions)
+        self.num_done += len(completions)
+
+    @property
+    def completions(self) -> list[Completion]:
+        """Return what came of each request, in their order."""
+        return [self._finished[request.id] for request in self._requests]
+
+
+BLOCK = 1024
+"""Requests that are looked up in the journal at a time, before an engine is open."""
 
 
 def sample(
     open_engine: Callable[[], Engine],
-    requests: Sequence[Request],
+    source: Source,
     journal_path: Path,
     *,
     fingerprint: Fingerprint,
     description: str,
-) -> Sampled:
-    """Return a completion of each request, drawing those that the journal does not hold.
+) -> Cost:
+    """Draw what the source asks for and tell it, taking from the journal what that holds.
 
-    The result does not depend on how often earlier runs were killed. The engine is opened only
-    if something is left to draw. The journal stays, for the caller to remove once the result is
-    written elsewhere.
+    Twice the engine's capacity is kept queued. What the source is told does not depend on how
+    often earlier runs were killed. The engine is opened only if something is left to draw. The
+    journal stays, for the caller to remove once the result is written elsewhere.
 
     Raises:
         ValueError: another run has the journal open.
     """
-    assert len({request.id for request in requests}) == len(requests), "request ids repeat"
-    with open_journal(journal_path, fingerprint) as journal:
-        left = [request for request in requests if request.id not in journal.finished]
-        if left:
-            with (
-                closing(open_engine()) as engine,
-                tqdm(
-                    desc=description,
-                    total=len(requests),
-                    initial=len(requests) - len(left),
-                    unit="completion",
-                    mininterval=1.0,
-                ) as bar,
-            ):
-                _draw(engine, left, journal, bar.update)
-        completions = [journal.finished[request.id] for request in requests]
-    return Sampled(completions, Cost.of(completions))
+    told: list[Completion] = []
+    with (
+        open_journal(journal_path, fingerprint) as journal,
+        ExitStack() as stack,
+        tqdm(desc=description, total=source.total, unit=source.unit, mininterval=1.0) as bar,
+    ):
+        engine, num_queued = None, 0
+        waiting: deque[Request] = deque()
+        while True:
+            room = BLOCK if engine is None else 2 * engine.capacity - num_queued - len(waiting)
+            finished = []
+            for request in source.take(max(0, room)):
+                if request.id in journal.finished:
+                    finished.append(journal.finished[request.id])
+                else:
+                    waiting.append(request)
+            if waiting:
+                engine = engine or stack.enter_context(closing(open_engine()))
+                fresh = min(len(waiting), 2 * engine.capacity - num_queued)
+                engine.add([waiting.popleft() for _ in range(fresh)])
+                num_queued += fresh
+            if not finished:
+                if engine is None or num_queued == 0:
+                    break
+                finished = engine.poll()
+                assert finished, "the engine finished nothing although requests are queued"
+                journal.record(finished)
+                num_queued -= len(finished)
+            source.tell(finished)
+            told += finished
+            bar.update(source.num_done - bar.n)
+    return Cost.of(told)
 
 
-def _draw(
-    engine: Engine,
-    requests: Sequence[Request],
-    journal: Journal,
-    advance: Callable[[int], object],
-) -> None:
-    """Draw all requests, in order, with twice the engine's capacity queued."""
-    waiting, num_queued, num_left = iter(requests), 0, len(requests)
-    while num_left:
-        fresh = list(islice(waiting, 2 * engine.capacity - num_queued))
-        engine.add(fresh)
-        finished = engine.poll()
-        assert finished, "the engine finished nothing although requests are queued"
-        journal.record(finished)
-        advance(len(finished))
-        num_queued += len(fresh) - len(finished)
-        num_left -= len(finished)
+@dataclass(frozen=True)
+class Grade:
+    """What a completion answers, whether that is correct, and how the verdict was reached."""
+
+    answer: str | None
+    is_correct: bool
+    reason: str
+
+
+def grade_texts(
+    golds: Sequence[str], texts: Sequence[str], finish_reasons: Sequence[str]
+) -> list[Grade]:
+    """Grade completions against gold answers, each distinct text and pair once.
+
+    A completion that is an error, was cut at its token limit or names no answer is incorrect,
+    ``missing``.
+    """
+    extracted: dict[str, str | None] = {}
+    answers: list[str | None] = []
+    for text, finish_reason in zip(texts, finish_reasons, strict=True):
+        if finish_reason not in COMPLETE:
+            answers.append(None)
+            continue
+        if text not in extracted:
+            extracted[text] = extract_answer(text)
+        answers.append(extracted[text])
+    verdicts = grade_pairs(list(zip(golds, answers, strict=True)))
+    return [
+        Grade(answer, verdict.correct, verdict.reason)
+        for answer, verdict in zip(answers, verdicts, strict=True)
+    ]
 
 
 def grade_completions(frame: pl.DataFrame, gold: pl.DataFrame) -> pl.DataFrame:
-    """Return ``frame`` with the columns answer, is_correct and grade_reason.
+    """Return ``frame`` with the columns answer, is_correct and grade_reason (:func:`grade_texts`).
 
-    Takes problem_id, text and finish_reason, and ``gold``: problem_id, gold_answer. A completion
-    that is an error, was cut at its token limit or names no answer is incorrect, ``missing``.
+    Takes problem_id, text and finish_reason, and ``gold``: problem_id, gold_answer.
     """
-    graded = frame.join(
+    joined = frame.join(
         gold.select("problem_id", "gold_answer"),
         on="problem_id",
         how="left",
         maintain_order="left",
     )
-    assert graded["gold_answer"].null_count() == 0
-    whole = graded["finish_reason"].is_in(COMPLETE)
-    extracted = {text: extract_answer(text) for text in graded["text"].filter(whole).unique()}
-    answers = [
-        extracted[text] if is_whole else None
-        for text, is_whole in zip(graded["text"], whole, strict=True)
-    ]
-    verdicts = grade_pairs(list(zip(graded["gold_answer"], answers, strict=True)))
+    assert joined["gold_answer"].null_count() == 0
+    columns = (joined[name].to_list() for name in ("gold_answer", "text", "finish_reason"))
+    return with_grades(frame, grade_texts(*columns))
+
+
+def with_grades(frame: pl.DataFrame, grades: Sequence[Grade]) -> pl.DataFrame:
+    """Return ``frame`` with the grade of each row as columns."""
     return frame.with_columns(
-        pl.Series("answer", answers, dtype=pl.String),
-        pl.Series("is_correct", [verdict.correct for verdict in verdicts], dtype=pl.Boolean),
-        pl.Series("grade_reason", [verdict.reason for verdict in verdicts], dtype=pl.String),
+        pl.Series("answer", [grade.answer for grade in grades], dtype=pl.String),
+        pl.Series("is_correct", [grade.is_correct for grade in grades], dtype=pl.Boolean),
+        pl.Series("grade_reason", [grade.reason for grade in grades], dtype=pl.String),
     )

@@ -1,64 +1,10 @@
-"""From rollouts to step labels (Math-Shepherd, arXiv 2312.08935, eq. 3 and 4)."""
+"""Step labels gathered by solution for training, and compared with the truth."""
 
 from dataclasses import dataclass
 
 import polars as pl
 
-from shepherd.schemas import LABELED_SOLUTIONS, STEP_LABELS
-
-Z_95 = 1.959963984540054
-"""The 97.5 % quantile of the standard normal distribution."""
-
-
-def monte_carlo_labels(
-    steps: pl.DataFrame, rollouts: pl.DataFrame, solutions: pl.DataFrame
-) -> pl.DataFrame:
-    """Return the ``step_labels`` of the annotator ``monte_carlo``, one for each step, in order.
-
-    hard: 1 if any rollout of the prefix is correct (eq. 3); soft: the share that is (eq. 4),
-    with its Wilson interval. The last step takes the solution's own correctness, without
-    rollouts and interval. A rollout that ended in an error counts as incorrect.
-
-    Raises:
-        ValueError: a step that is not the last has no rollouts.
-    """
-    outcomes = rollouts.group_by("prefix_id").agg(
-        num_rollouts=pl.len().cast(pl.Int64),
-        num_correct=pl.col("is_correct").sum().cast(pl.Int64),
-    )
-    joined = steps.join(outcomes, on="prefix_id", how="left", maintain_order="left").join(
-        solutions.select("solution_id", "is_correct"),
-        on="solution_id",
-        how="left",
-        maintain_order="left",
-    )
-    _require_rollouts(joined)
-    assert joined["is_correct"].null_count() == 0
-    is_last, own = pl.col("is_last"), pl.col("is_correct")
-    n, c = pl.col("num_rollouts"), pl.col("num_correct")
-    low, high = wilson_interval(c, n)
-    none = pl.lit(0, pl.Int64)
-    return joined.select(
-        "step_id",
-        annotator=pl.lit("monte_carlo"),
-        num_rollouts=pl.when(is_last).then(none).otherwise(n),
-        num_correct=pl.when(is_last).then(none).otherwise(c),
-        hard=pl.when(is_last).then(own).otherwise(c > 0).cast(pl.Int64),
-        soft=pl.when(is_last).then(own.cast(pl.Float64)).otherwise(c / n),
-        low=pl.when(~is_last).then(low),
-        high=pl.when(~is_last).then(high),
-    ).select(STEP_LABELS.schema.keys())
-
-
-def wilson_interval(successes: pl.Expr, trials: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    """Return both ends of the 95 % Wilson score interval of a share (Wilson 1927)."""
-    share = successes / trials
-    scale = 1 + Z_95**2 / trials
-    centre = (share + Z_95**2 / (2 * trials)) / scale
-    margin = Z_95 * (share * (1 - share) / trials + Z_95**2 / (4 * trials**2)).sqrt() / scale
-    # Rounding alone takes the ends past 0, 1 and the share itself.
-    low = pl.min_horizontal((centre - margin).clip(0, 1), share)
-    return low, pl.max_horizontal((centre + margin).clip(0, 1), share)
+from shepherd.schemas import LABELED_SOLUTIONS
 
 
 def labeled_solutions(
@@ -123,12 +69,3 @@ def label_accuracy(labels: pl.DataFrame, truth: pl.DataFrame, steps: pl.DataFram
         recall=labelled_wrong.filter(is_wrong).mean(),
     ).row(0)
     return LabelAccuracy(both.height, agreement, precision, recall)
-
-
-def _require_rollouts(joined: pl.DataFrame) -> None:
-    missing = joined.filter(~pl.col("is_last") & pl.col("num_rollouts").is_null())
-    if missing.height:
-        raise ValueError(
-            f"rollouts: none for {missing.height} steps, first for prefix "
-            f"{missing['prefix_id'][0]}: materialize the asset rollouts of this partition again"
-        )

@@ -13,6 +13,7 @@ import polars as pl
 from shepherd.identity import content_id, derive_seed
 from shepherd.prompts import build_prompt
 from shepherd.requests import Completion, Request
+from shepherd.scheduling import Draw
 from shepherd.schemas import CANDIDATES, ROLLOUTS, SOLUTIONS, STEPS, Table
 from shepherd.splitting import split_steps
 
@@ -104,46 +105,28 @@ def solution_requests(
     return requests
 
 
-def rollout_requests(
-    prefixes: pl.DataFrame,
-    *,
-    template: str,
-    run_seed: int,
-    num_rollouts: int,
-    temperature: float,
-    max_tokens: int,
-) -> list[Request]:
-    """Return ``num_rollouts`` requests for each prefix; ids are ``<prefix_id>:<index>``."""
-    requests = []
-    for prefix_id, question, prefix in prefixes.select(
-        "prefix_id", "question", "prefix"
-    ).iter_rows():
-        prompt = build_prompt(template, question, prefix)
-        for index in range(num_rollouts):
-            seed = derive_seed(run_seed, "rollouts", prefix_id, index)
-            requests.append(Request(f"{prefix_id}:{index}", prompt, seed, temperature, max_tokens))
-    return requests
+def rollout_request(
+    draw: Draw, *, template: str, run_seed: int, temperature: float, max_tokens: int
+) -> Request:
+    """Return the request of one rollout; its id is ``<prefix_id>:<index>``."""
+    prompt = build_prompt(template, draw.problem.question, draw.prefix)
+    seed = derive_seed(run_seed, "rollouts", draw.prefix_id, draw.index)
+    return Request(draw.request_id, prompt, seed, temperature, max_tokens)
 
 
 def collect_rollouts(
+    draws: Sequence[Draw],
     requests: Sequence[Request],
     completions: Sequence[Completion],
-    prefixes: pl.DataFrame,
     completer: str,
 ) -> pl.DataFrame:
-    """Return the ungraded ``rollouts`` of :func:`rollout_requests`; errors are rows as well."""
-    drawn = (
-        _drawn(requests, completions)
-        .rename({"asked": "prefix_id", "draw": "rollout_index"})
-        .join(
-            prefixes.select("prefix_id", "problem_id"),
-            on="prefix_id",
-            how="left",
-            maintain_order="left",
-        )
-        .with_columns(completer=pl.lit(completer))
-    )
-    return drawn.select(_ungraded(ROLLOUTS))
+    """Return the ungraded ``rollouts`` of draws, in their order; errors are rows as well."""
+    problems = {draw.prefix_id: draw.problem.problem_id for draw in draws}
+    drawn = _drawn(requests, completions).rename({"asked": "prefix_id", "draw": "rollout_index"})
+    return drawn.with_columns(
+        problem_id=pl.col("prefix_id").replace_strict(problems, return_dtype=pl.String),
+        completer=pl.lit(completer),
+    ).select(_ungraded(ROLLOUTS))
 
 
 def collect_solutions(

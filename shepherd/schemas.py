@@ -151,8 +151,10 @@ STEP_LABELS = Table(
         Column("annotator", TEXT, "monte_carlo, oracle, human, ..."),
         Column("num_rollouts", INT, "completions drawn; 0 where the label needed none"),
         Column("num_correct", INT, "of these, how many ended in the gold answer"),
-        Column("hard", INT, "1 if any completion was correct, else 0 (eq. 3)"),
-        Column("soft", FLOAT, "share of correct completions (eq. 4)", nullable=True),
+        Column("hard", INT, "1 if right: for monte_carlo, any completion was correct (eq. 3)"),
+        Column(
+            "soft", FLOAT, "share of correct completions (eq. 4), or a probability", nullable=True
+        ),
         Column("low", FLOAT, "lower end of the 95 % Wilson interval of soft", nullable=True),
         Column("high", FLOAT, "upper end of the 95 % Wilson interval of soft", nullable=True),
     ),
@@ -218,6 +220,7 @@ _COST_COLUMNS = (
     Column("model", TEXT, "name of the model that sampled"),
     Column("num_requests", INT, "completions drawn"),
     Column("num_merged", INT, "completions saved by rolling an identical prefix out once"),
+    Column("num_spared", INT, "completions that exactly N of each prefix would have drawn beyond"),
     Column("prompt_tokens", INT, "tokens of all prompts"),
     Column("cached_tokens", INT, "of these, not computed again thanks to a shared prefill"),
     Column("completion_tokens", INT, "tokens drawn"),

@@ -59,6 +59,17 @@ class ModelSettings(Section):
     training: TrainingSettings | None = None
 
 
+class VllmSettings(Section):
+    """The vLLM engine's own fields, under vLLM's names."""
+
+    tensor_parallel_size: int = Field(1, ge=1)
+    pipeline_parallel_size: int = Field(1, ge=1)
+    data_parallel_size: int = Field(1, ge=1)
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
+    max_model_len: int | None = Field(None, ge=2, description="tokens; the model's own if null")
+    enforce_eager: bool = False
+
+
 class OpenAISettings(Section):
     """OpenAI-compatible servers that serve one model under one name; times are in seconds.
 
@@ -85,16 +96,17 @@ class OpenAISettings(Section):
 
 
 class EngineSettings(Section):
-    """How completions are drawn. ``openai`` counts for its ``kind`` alone.
+    """How completions are drawn. ``vllm`` and ``openai`` count for their ``kind`` alone.
 
     ``batch_size`` is the number of requests that run at once, on each server for ``openai``.
     ``dtype`` does not reach servers, ``device`` reaches ``transformers`` alone.
     """
 
-    kind: Literal["transformers", "openai"] = "transformers"
+    kind: Literal["transformers", "vllm", "openai"] = "transformers"
     batch_size: int = Field(512, ge=1)
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     device: str = "auto"
+    vllm: VllmSettings = VllmSettings()
     openai: OpenAISettings | None = None
 
     @model_validator(mode="after")

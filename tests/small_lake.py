@@ -13,9 +13,10 @@ from pathlib import Path
 import polars as pl
 
 from resources.lake import Lake
+from shepherd.annotators.known import step_labels
 from shepherd.answers import extract_answer
 from shepherd.identity import content_id, shard_of
-from shepherd.labels import labeled_solutions, monte_carlo_labels
+from shepherd.labels import labeled_solutions
 from shepherd.oracle import oracle_labels
 from shepherd.rollouts import distinct_prefixes, split_solutions
 from shepherd.schemas import (
@@ -30,6 +31,7 @@ from shepherd.schemas import (
     SOLUTIONS,
     Table,
 )
+from shepherd.settings import AnnotationSettings
 from shepherd.splitting import split_steps
 from shepherd.verification import evaluate
 from shepherd.word_problems import WordProblem, draw_problems, judge_steps, write_solution
@@ -57,7 +59,14 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
     solutions = frame(SOLUTIONS, [row for p in drawn["train"] for row in _solutions(p, rng)])
     steps = split_solutions(solutions)
     rollouts = _rollouts(steps, problems, {_id(p): p for p in drawn["train"]}, rng)
-    labels = monte_carlo_labels(steps, rollouts, solutions)
+    labels = step_labels(
+        AnnotationSettings(),
+        NUM_ROLLOUTS,
+        steps=steps,
+        rollouts=rollouts,
+        solutions=solutions,
+        problems=problems,
+    )
     candidates = frame(CANDIDATES, [row for p in drawn["test"] for row in _candidates(p, rng)])
     scores = _scores(candidates, problems, rng)
     evaluations = evaluate(
@@ -257,6 +266,7 @@ def _cost(table: Table, stage: str, num_requests: int, wanted: int) -> pl.DataFr
                 "model": "completer" if stage == "rollouts" else "generator",
                 "num_requests": num_requests,
                 "num_merged": max(0, wanted - num_requests),
+                "num_spared": 0,
                 "prompt_tokens": 60 * num_requests,
                 "cached_tokens": 45 * num_requests,
                 "completion_tokens": 25 * num_requests,

@@ -48,11 +48,13 @@ PROBLEMS = frame(
 
 
 def rollouts(*prefixes: str) -> pl.DataFrame:
-    return frame(schemas.ROLLOUTS, *({"prefix_id": prefix} for prefix in prefixes))
+    numbered = [(prefix, prefixes[:i].count(prefix)) for i, prefix in enumerate(prefixes)]
+    names = ("prefix_id", "rollout_index")
+    return frame(schemas.ROLLOUTS, *(dict(zip(names, row, strict=True)) for row in numbered))
 
 
 def labels(*steps: str) -> pl.DataFrame:
-    return frame(schemas.STEP_LABELS, *({"step_id": step} for step in steps))
+    return frame(schemas.STEP_LABELS, *({"step_id": step, "annotator": "a"} for step in steps))
 
 
 def scores(*rows: tuple[str, str, list[float]]) -> pl.DataFrame:
@@ -85,13 +87,15 @@ ALL_SCORES = (
         (violations.not_rebuilt(STEPS.tail(2), SOLUTIONS), 1),
         (violations.not_rebuilt(STEPS, SOLUTIONS.head(1)), 1),
         (violations.not_rebuilt(STEPS.with_columns(step_index=pl.lit(1)), SOLUTIONS), 1),
-        (violations.not_rolled_out(rollouts("x", "x"), STEPS, 2), 0),
-        (violations.not_rolled_out(rollouts("x"), STEPS, 2), 1),
-        (violations.not_rolled_out(rollouts(), STEPS, 2), 1),
-        (violations.not_rolled_out(rollouts("x", "x", "z"), STEPS, 2), 1),
-        (violations.not_labelled_once(labels("s1", "s2", "s3"), STEPS), 0),
-        (violations.not_labelled_once(labels("s1", "s2"), STEPS), 1),
-        (violations.not_labelled_once(labels("s1", "s1", "s2", "s4"), STEPS), 3),
+        (violations.not_counted_through(rollouts("x", "x"), 2), 0),
+        (violations.not_counted_through(rollouts("x", "x", "z"), 2), 0),
+        (violations.not_counted_through(rollouts("x", "x"), 1), 1),
+        (violations.not_counted_through(rollouts("x", "x").tail(1), 2), 1),
+        (violations.not_labelled(labels("s1", "s2", "s3"), STEPS, ["a"]), 0),
+        (violations.not_labelled(labels(), STEPS, ["a"]), 0),
+        (violations.not_labelled(labels("s1", "s2", "s3"), STEPS, ["b"]), 2),
+        (violations.not_labelled(labels("s1", "s3"), STEPS, ["a"]), 1),
+        (violations.not_labelled(labels("s1", "s2", "s3", "s4"), STEPS, ["a"]), 1),
         (violations.not_scored(scores(*ALL_SCORES), CANDIDATES, NUM_SCORES), 0),
         (violations.not_scored(scores(*ALL_SCORES[1:]), CANDIDATES, NUM_SCORES), 1),
         (violations.not_scored(scores(*ALL_SCORES), CANDIDATES, {"orm": 1, "prm": 1}), 1),
@@ -111,7 +115,7 @@ def test_gold_examples_are_of_train_problems_and_limited() -> None:
     assert gold_examples(many.head(0), None).is_empty()
 
 
-def test_reward_models_train_on_monte_carlo_labels_of_train_problems() -> None:
+def test_reward_models_train_on_the_first_annotators_labels_of_train_problems() -> None:
     labeled = frame(
         schemas.LABELED_SOLUTIONS,
         {"solution_id": "a", "problem_id": "p", "annotator": "monte_carlo"},
@@ -128,9 +132,13 @@ def test_aucs_rank_within_a_problem() -> None:
 
 
 def test_label_costs_count_steps_that_are_not_the_last() -> None:
-    costs = frame(schemas.ROLLOUT_COSTS, {"num_merged": 8, "completion_tokens": 30, "seconds": 0.5})
+    costs = frame(
+        schemas.ROLLOUT_COSTS,
+        {"num_merged": 8, "num_spared": 2, "completion_tokens": 30, "seconds": 0.5},
+    )
     assert label_costs(STEPS, costs) == {
         "rollouts_merged": 8,
+        "rollouts_spared": 2,
         "labels_per_second": 2.0,
         "tokens_per_label": 30.0,
     }

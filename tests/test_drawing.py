@@ -14,6 +14,8 @@ from resources.drawing import (
     draw_solutions,
     weights_identity,
 )
+from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo
+from shepherd.annotators.problem import Annotator
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import (
     CANDIDATE_COSTS,
@@ -31,11 +33,15 @@ PROBLEMS = pl.DataFrame(
     {"problem_id": ["p", "q"], "question": ["How many?", "boom"], "gold_answer": ["2", "3"]}
 )
 A, B, C = (f"Step {k}: {k} + 1 = {k + 1}.\n" for k in range(1, 4))
-STEPS = split_solutions(
-    pl.DataFrame(
-        {"solution_id": ["s", "t"], "problem_id": ["p", "p"], "text": [A + B + C, A + B + A]}
-    )
+WRITTEN = pl.DataFrame(
+    {
+        "solution_id": ["s", "t"],
+        "problem_id": ["p", "p"],
+        "text": [A + B + C, A + B + A],
+        "is_correct": [True, False],
+    }
 )
+STEPS = split_solutions(WRITTEN)
 SAMPLING = SamplingSettings(samples_per_problem=12, num_candidates=20, num_rollouts=3)
 
 
@@ -43,10 +49,16 @@ def sampler(weights: str = "abc") -> Sampler:
     return Sampler("weak", "plain", {"weights": weights}, FakeEngine)
 
 
-def draw(table: Table, folder: Path, sampling: SamplingSettings = SAMPLING) -> Drawn:
+def draw(
+    table: Table,
+    folder: Path,
+    sampling: SamplingSettings = SAMPLING,
+    *annotators: Annotator,
+) -> Drawn:
     shard = Shard("words", "00", folder, run_seed=7)
     if table is ROLLOUTS:
-        return draw_rollouts(STEPS, PROBLEMS, sampler(), sampling, shard)
+        asking = annotators or [MonteCarlo(sampling.num_rollouts)]
+        return draw_rollouts(STEPS, WRITTEN, PROBLEMS, asking, sampler(), sampling, shard)
     stage = draw_solutions if table is SOLUTIONS else draw_candidates
     return stage(PROBLEMS, sampler(), sampling, shard)
 
@@ -91,6 +103,19 @@ def test_a_shared_prefix_is_rolled_out_once(tmp_path: Path) -> None:
     drawn = draw(ROLLOUTS, tmp_path)
     assert drawn.cost["num_merged"].item() == 2 * 3
     assert drawn.frame["rollout_index"].to_list() == [0, 1, 2] * 2
+
+
+def test_annotators_share_their_rollouts_and_stop_early(tmp_path: Path) -> None:
+    sampling = SamplingSettings(num_rollouts=8)
+    exactly = draw(ROLLOUTS, tmp_path / "exactly", sampling)
+    stopping = draw(ROLLOUTS, tmp_path / "stopping", sampling, FirstSuccess(8))
+    both = draw(ROLLOUTS, tmp_path / "both", sampling, FirstSuccess(8), MonteCarlo(8))
+    assert both.frame.equals(exactly.frame)
+    right = exactly.frame.with_columns(before=pl.col("is_correct").cum_sum().over("prefix_id"))
+    needed = right.filter(pl.col("before") - pl.col("is_correct").cast(pl.Int64) == 0)
+    assert stopping.frame.equals(needed.drop("before"))
+    assert stopping.cost["num_spared"].item() == 16 - needed.height > 0
+    assert exactly.cost["num_spared"].item() == 0
 
 
 def test_more_rollouts_go_on_from_fewer_and_other_temperatures_anew(tmp_path: Path) -> None:

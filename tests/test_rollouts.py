@@ -3,6 +3,7 @@ from fake_engine import complete
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shepherd.annotators.problem import Problem
 from shepherd.identity import content_id, derive_seed
 from shepherd.requests import Completion, Request
 from shepherd.rollouts import (
@@ -12,10 +13,11 @@ from shepherd.rollouts import (
     collect_rollouts,
     collect_solutions,
     distinct_prefixes,
-    rollout_requests,
+    rollout_request,
     solution_requests,
     split_solutions,
 )
+from shepherd.scheduling import Draw
 from shepherd.schemas import CANDIDATES, ROLLOUTS, SOLUTIONS, STEPS, Table, enforce
 
 PROBLEMS = pl.DataFrame({"problem_id": ["p", "q"], "question": ["How many?", "How much?"]})
@@ -45,15 +47,12 @@ def ask_problems(stage: str, generator: str, num_samples: int) -> list[Request]:
     )
 
 
-def ask_prefixes(prefixes: pl.DataFrame, num_rollouts: int = 2) -> list[Request]:
-    return rollout_requests(
-        prefixes,
-        template="plain",
-        run_seed=7,
-        num_rollouts=num_rollouts,
-        temperature=0.7,
-        max_tokens=64,
-    )
+def ask_draw(draw: Draw) -> Request:
+    return rollout_request(draw, template="plain", run_seed=7, temperature=0.7, max_tokens=64)
+
+
+def a_draw(prefix: str, index: int) -> Draw:
+    return Draw(Problem("p", "How many?", ()), prefix, content_id("p", prefix), index)
 
 
 def test_steps_of_solutions() -> None:
@@ -108,20 +107,15 @@ def test_prefixes_serve_exactly_the_steps_that_are_not_last(texts: list[tuple[st
     assert prefixes["prefix_id"].is_unique().all()
 
 
-def test_requests_of_prefixes() -> None:
-    prefixes = distinct_prefixes(split_solutions(solutions(("p", A + B + C))), PROBLEMS)
-    first = content_id("p", A)
-    assert ask_prefixes(prefixes)[1] == Request(
-        id=f"{first}:1",
+def test_the_request_of_a_rollout() -> None:
+    prefix_id = content_id("p", A)
+    assert ask_draw(a_draw(A, 1)) == Request(
+        id=f"{prefix_id}:1",
         prompt=f"How many?\n{A}",
-        seed=derive_seed(7, "rollouts", first, 1),
+        seed=derive_seed(7, "rollouts", prefix_id, 1),
         temperature=0.7,
         max_tokens=64,
     )
-    # Asking for more later asks for the same and goes on.
-    assert {r.id: r for r in ask_prefixes(prefixes, 5)}.items() >= {
-        r.id: r for r in ask_prefixes(prefixes, 2)
-    }.items()
 
 
 def test_seeds_of_solutions_differ_by_stage_generator_problem_and_draw() -> None:
@@ -136,18 +130,15 @@ def test_seeds_of_solutions_differ_by_stage_generator_problem_and_draw() -> None
 
 
 def test_collected_rollouts_keep_errors() -> None:
-    prefixes = distinct_prefixes(split_solutions(solutions(("p", A + "boom\n" + B))), PROBLEMS)
-    boom = prefixes.with_columns(prefix=pl.col("prefix") + "boom")
-    requests = ask_prefixes(pl.concat([prefixes, boom.with_columns(prefix_id=pl.lit("x"))]))
-    boomed = pl.concat([prefixes, boom.with_columns(prefix_id=pl.lit("x"))])
-    rollouts = collect_rollouts(requests, [complete(r) for r in requests], boomed, "big")
+    drawn = [a_draw(prefix, index) for prefix in (A, A + "boom") for index in (0, 1)]
+    requests = [ask_draw(draw) for draw in drawn]
+    rollouts = collect_rollouts(drawn, requests, [complete(r) for r in requests], "big")
     assert rollouts.columns == ungraded(ROLLOUTS)
     assert rollouts["seed"].to_list() == [request.seed for request in requests]
-    assert rollouts["rollout_index"].to_list() == [0, 1] * (len(requests) // 2)
+    assert rollouts["rollout_index"].to_list() == [0, 1, 0, 1]
     assert rollouts["problem_id"].unique().to_list() == ["p"]
-    errors = rollouts.filter(finish_reason="error")
-    assert errors.height > 0
-    assert errors["text"].unique().to_list() == [""]
+    assert rollouts["finish_reason"].to_list() == ["stop", "stop", "error", "error"]
+    assert rollouts["text"].to_list()[2:] == ["", ""]
 
 
 def draws(*texts: str) -> tuple[list[Request], list[Completion]]:
@@ -189,5 +180,4 @@ def test_collected_candidates_keep_duplicates() -> None:
 def test_nothing_asked_gives_empty_frames() -> None:
     assert collect_candidates([], [], "weak").is_empty()
     assert collect_solutions([], [], "weak").columns == ungraded(SOLUTIONS)
-    prefixes = distinct_prefixes(STEPS.empty(), PROBLEMS)
-    assert collect_rollouts([], [], prefixes, "big").columns == ungraded(ROLLOUTS)
+    assert collect_rollouts([], [], [], "big").columns == ungraded(ROLLOUTS)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.journal import Fingerprint
-from resources.sampling import Cost, Sampled, grade_completions, sample
+from resources.sampling import Cost, Fixed, grade_completions, sample
 from shepherd.requests import Completion, Engine, Request
 
 FINGERPRINT: Fingerprint = {"seed": 1}
@@ -20,14 +20,19 @@ def ask(num: int, prompt: str = "How many?\n") -> list[Request]:
     return [Request(f"p{i}:0", prompt, i, 0.7, 64) for i in range(num)]
 
 
+Sampled = tuple[list[Completion], Cost]
+
+
 def draw(open_engine: Callable[[], Engine], requests: list[Request], folder: Path) -> Sampled:
-    return sample(
+    source = Fixed(requests)
+    cost = sample(
         open_engine,
-        requests,
+        source,
         folder / "journal.jsonl",
         fingerprint=FINGERPRINT,
         description="solutions words 00 weak",
     )
+    return source.completions, cost
 
 
 def never() -> Engine:
@@ -50,9 +55,9 @@ class Stopped(FakeEngine):
 
 def test_completions_come_in_the_order_of_requests(tmp_path: Path) -> None:
     requests, engine = ask(30), FakeEngine(capacity=4)
-    sampled = draw(lambda: engine, requests, tmp_path)
-    assert sampled.completions == [complete(request) for request in requests]
-    assert sampled.cost == Cost(30, 60, 30, 210, 7.5)
+    completions, cost = draw(lambda: engine, requests, tmp_path)
+    assert completions == [complete(request) for request in requests]
+    assert cost == Cost(30, 60, 30, 210, 7.5)
     assert engine.added == [request.id for request in requests]
     assert engine.most_queued == 8
     assert engine.closed
@@ -62,8 +67,8 @@ def test_a_finished_stage_needs_no_engine(tmp_path: Path) -> None:
     requests = ask(10)
     first = draw(FakeEngine, requests, tmp_path)
     assert draw(never, requests, tmp_path) == first
-    assert draw(never, requests[3:5], tmp_path).completions == first.completions[3:5]
-    assert draw(never, [], tmp_path) == Sampled([], Cost(0, 0, 0, 0, 0))
+    assert draw(never, requests[3:5], tmp_path)[0] == first[0][3:5]
+    assert draw(never, [], tmp_path) == ([], Cost(0, 0, 0, 0, 0))
 
 
 @settings(derandomize=True, deadline=None, max_examples=25)
@@ -90,14 +95,14 @@ def test_interrupted_runs_add_up_to_an_undisturbed_one(
 def test_more_draws_go_on_from_fewer(tmp_path: Path) -> None:
     draw(FakeEngine, ask(5), tmp_path)
     engine = FakeEngine()
-    assert draw(lambda: engine, ask(8), tmp_path).cost.num_requests == 8
+    assert draw(lambda: engine, ask(8), tmp_path)[1].num_requests == 8
     assert engine.added == ["p5:0", "p6:0", "p7:0"]
 
 
 def test_errors_are_completions(tmp_path: Path) -> None:
     requests = [*ask(3, "boom"), Request("q:0", "How many?", 9, 0.7, 64)]
     sampled = draw(FakeEngine, requests, tmp_path)
-    assert [c.finish_reason for c in sampled.completions] == ["error"] * 3 + ["stop"]
+    assert [c.finish_reason for c in sampled[0]] == ["error"] * 3 + ["stop"]
     assert draw(never, requests, tmp_path) == sampled
 
 

@@ -1,0 +1,317 @@
+from collections.abc import Mapping
+from itertools import accumulate
+from random import Random
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shepherd.annotators.adaptive import Adaptive, believe
+from shepherd.annotators.first_error import BinarySearch
+from shepherd.annotators.known import KNOWN, step_labels
+from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo, OutcomeClosure
+from shepherd.annotators.problem import (
+    Annotator,
+    Problem,
+    Replay,
+    Rollout,
+    Solution,
+    read_problems,
+)
+from shepherd.annotators.tree_search import TreeSearch
+from shepherd.identity import content_id
+from shepherd.rollouts import split_solutions
+from shepherd.scheduling import Draw, Scheduler
+from shepherd.schemas import ROLLOUTS, STEP_LABELS, enforce
+from shepherd.settings import AnnotationSettings
+
+N = 8
+ADAPTIVE = Adaptive(N, confidence=0.95, success_rate=0.95, false_success_rate=0.01, luck=0.1)
+ALL = [
+    MonteCarlo(N),
+    FirstSuccess(N),
+    OutcomeClosure(N),
+    BinarySearch(N),
+    ADAPTIVE,
+    TreeSearch(N, num_searches=100),
+]
+
+
+def write(index: int, right: bool) -> str:
+    return f"Step {index}: {'right' if right else 'wrong'} {index}.\n"
+
+
+def problem_of(*first_errors: int, num_steps: int = 5, problem_id: str = "p") -> Problem:
+    """Return a problem with solutions whose first error is in these steps; past the last: none."""
+    return Problem(
+        problem_id,
+        "How many?",
+        tuple(
+            Solution(
+                solution_id=f"{problem_id}{number}",
+                is_correct=first > num_steps,
+                step_ids=tuple(f"{problem_id}{number}.{k}" for k in range(1, num_steps + 1)),
+                texts=tuple(
+                    write(k, k < first) + f"by {number}.\n" * (k >= first)
+                    for k in range(1, num_steps + 1)
+                ),
+            )
+            for number, first in enumerate(first_errors)
+        ),
+    )
+
+
+def roll_out(draw: Draw, success_rate: float = 0.95, luck: float = 0.0) -> Rollout:
+    """Return the rollout of an index: a success by chance from right prefixes, else by luck."""
+    rng = Random(f"{draw.prefix_id} {draw.index}")
+    is_right = "wrong" not in draw.prefix
+    is_correct = rng.random() < (success_rate if is_right else luck)
+    return Rollout(is_correct, write(9, right=is_correct), num_tokens=5)
+
+
+def annotate(
+    annotators: list[Annotator],
+    *problems: Problem,
+    order: int = 0,
+    success_rate: float = 0.95,
+    luck: float = 0.0,
+) -> tuple[list[dict[str, list[int]]], dict[str, Rollout]]:
+    """Return each annotator's hard labels by solution, and all that was drawn, by request."""
+    scheduler, drawn, rng = Scheduler(problems, annotators), {}, Random(order)
+    in_hand: list[Draw] = []
+    while True:
+        in_hand += scheduler.take(6 - len(in_hand))
+        if not in_hand:
+            break
+        draw = in_hand.pop(rng.randrange(len(in_hand)))
+        assert draw.request_id not in drawn, "a rollout was drawn twice"
+        drawn[draw.request_id] = roll_out(draw, success_rate, luck)
+        scheduler.tell(draw, drawn[draw.request_id])
+    assert scheduler.num_done == len(problems)
+    pool = pool_of(drawn)
+    labels = []
+    for annotator in annotators:
+        found: dict[str, list[int]] = {}
+        for problem in problems:
+            replay = Replay(annotator, problem)
+            assert not replay.advance(pool)
+            for step_id, label in replay.labels():
+                found.setdefault(step_id.split(".")[0], []).append(label.hard)
+        labels.append(found)
+    return labels, drawn
+
+
+def pool_of(drawn: Mapping[str, Rollout]) -> dict[str, list[Rollout]]:
+    pool: dict[str, dict[int, Rollout]] = {}
+    for request_id, rollout in drawn.items():
+        prefix_id, index = request_id.split(":")
+        pool.setdefault(prefix_id, {})[int(index)] = rollout
+    return {prefix: [found[i] for i in range(len(found))] for prefix, found in pool.items()}
+
+
+@pytest.mark.parametrize("annotator", ALL, ids=lambda annotator: annotator.name)
+def test_each_annotator_finds_the_first_error_that_its_rollouts_show(annotator: Annotator) -> None:
+    problem = problem_of(1, 2, 3, 4, 5, 6)
+    [labels], _ = annotate([annotator], problem)
+    expected = {f"p{i}": [1] * min(i, 5) + [0] * max(5 - i, 0) for i in range(6)}
+    assert labels == expected
+
+
+PROBLEMS = st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=5), max_size=4).map(
+    lambda problems: [
+        problem_of(*errors, problem_id="pqrs"[index]) for index, errors in enumerate(problems)
+    ]
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(PROBLEMS, st.integers(0, 5))
+def test_labels_depend_neither_on_order_nor_on_who_else_asks(
+    problems: list[Problem], order: int
+) -> None:
+    together, drawn = annotate(ALL, *problems, order=order, success_rate=0.4, luck=0.1)
+    for annotator, labels in zip(ALL, together, strict=True):
+        [alone], fewer = annotate([annotator], *problems, order=7, success_rate=0.4, luck=0.1)
+        assert alone == labels
+        assert fewer.items() <= drawn.items()
+
+
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(PROBLEMS)
+def test_first_success_gives_the_hard_labels_of_monte_carlo_for_fewer_rollouts(
+    problems: list[Problem],
+) -> None:
+    [exact], all_drawn = annotate([MonteCarlo(N)], *problems, success_rate=0.3, luck=0.05)
+    [stopping], drawn = annotate([FirstSuccess(N)], *problems, success_rate=0.3, luck=0.05)
+    assert stopping == exact
+    assert drawn.items() <= all_drawn.items()
+    for found in pool_of(drawn).values():
+        assert not any(rollout.is_correct for rollout in found[:-1])
+        assert found[-1].is_correct or len(found) == N
+
+
+def test_what_each_annotator_draws() -> None:
+    problems = [problem_of(1, 2, 3, 4, 5, 6, problem_id=name) for name in "pqrs"]
+    drawn = {a.name: len(annotate([a], *problems)[1]) for a in ALL}
+    distinct = sum(len(problem.prefixes) for problem in problems)
+    assert drawn["monte_carlo"] == N * distinct
+    assert drawn["outcome_closure"] == N * (distinct - 4 * 4)
+    # A wrong prefix takes N either way; a right one hardly more than one rollout.
+    assert drawn["first_success"] < N * (distinct - 4 * 4) + 2 * 4 * 4
+    assert drawn["binary_search"] < drawn["first_success"]
+    assert drawn["adaptive"] < drawn["monte_carlo"] / 5
+    assert drawn["tree_search"] <= drawn["monte_carlo"]
+
+
+def test_a_right_solution_needs_no_search_but_adaptive_looks_once() -> None:
+    problem = problem_of(6)
+    for annotator in (OutcomeClosure(N), BinarySearch(N), TreeSearch(N, 100)):
+        assert annotate([annotator], problem)[1] == {}
+    _, drawn = annotate([ADAPTIVE], problem)
+    last = content_id("p", problem.solutions[0].prefixes[-1])
+    assert list(drawn) == [f"{last}:0"]
+
+
+def test_belief() -> None:
+    # Nothing drawn: an error in each of three places alike.
+    assert believe(ADAPTIVE, False, ((0, 0), (0, 0))).right == pytest.approx((2 / 3, 1 / 3))
+    # A success proves what is before, as far as luck allows; failures speak for an error.
+    success, failure = (believe(ADAPTIVE, False, (c, (0, 0))).right for c in ((1, 0), (0, 2)))
+    assert success[0] > 0.99
+    assert failure[0] < 0.1
+    # A right answer is right until rollouts say otherwise.
+    assert believe(ADAPTIVE, True, ((0, 0),)).right == (pytest.approx(0.95),)
+    assert believe(ADAPTIVE, True, ((0, 8),)).right[0] < 0.5
+    assert believe(ADAPTIVE, True, ((0, 0),)).most_telling is None
+    # Decided or drawn N times, a prefix is asked for no more.
+    assert believe(ADAPTIVE, False, ((3, 5),)).most_telling is None
+
+
+@settings(derandomize=True, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=6).map(tuple), st.booleans()
+)
+def test_belief_falls_along_a_solution(counts: tuple[tuple[int, int], ...], right: bool) -> None:
+    belief = believe(ADAPTIVE, right, counts)
+    assert len(belief.right) == len(counts)
+    assert all(a >= b - 1e-12 for a, b in zip(belief.right, belief.right[1:], strict=False))
+    assert all(0 <= share <= 1 + 1e-12 for share in belief.right)
+
+
+def test_the_tree_is_data() -> None:
+    annotator, problem = TreeSearch(N, num_searches=100), problem_of(3, 4, 6)
+    _, drawn = annotate([annotator], problem, success_rate=0.5)
+    replay = Replay(annotator, problem)
+    replay.advance(pool_of(drawn))
+    tree = annotator.tree(problem, replay.shown)
+    assert tree.row(0) == ("", None, pytest.approx(1 / 3), 2)
+    parents = dict(tree.select("prefix", "parent").iter_rows())
+    assert all(prefix.startswith(parent) for prefix, parent in parents.items() if parent)
+    values = {row["prefix"]: row["value"] for row in tree.iter_rows(named=True)}
+    assert all(value == 0 for prefix, value in values.items() if "wrong" in prefix)
+
+
+def test_searches_are_limited() -> None:
+    problem = problem_of(3, 3, 3, 3)
+    [few], _ = annotate([TreeSearch(N, num_searches=1)], problem)
+    [many], _ = annotate([TreeSearch(N, num_searches=100)], problem)
+    assert len(few) < len(many) == 4
+
+
+TEXTS = [("s", "right 1.\nright 2.\nright 3.\n", True), ("t", "right 1.\nwrong 2.\nx\n", False)]
+SOLUTIONS = pl.DataFrame(
+    [("p", *row) for row in TEXTS],
+    schema=["problem_id", "solution_id", "text", "is_correct"],
+    orient="row",
+)
+STEPS = split_solutions(SOLUTIONS)
+QUESTIONS = pl.DataFrame({"problem_id": ["p"], "question": ["How many?"]})
+
+
+def rollouts_of(outcomes: Mapping[str, list[bool]]) -> pl.DataFrame:
+    rows = [
+        {
+            "prefix_id": content_id("p", prefix),
+            "problem_id": "p",
+            "completer": "big",
+            "rollout_index": index,
+            "text": "on",
+            "answer": None,
+            "is_correct": is_correct,
+            "grade_reason": "exact",
+            "finish_reason": "stop",
+            "num_tokens": 3,
+            "seed": 1,
+        }
+        for prefix, found in outcomes.items()
+        for index, is_correct in enumerate(found)
+    ]
+    return pl.DataFrame(rows, schema=ROLLOUTS.schema)
+
+
+PREFIXES = {
+    "right 1.\n": [True] + [False] * 7,
+    "right 1.\nright 2.\n": [True] * 8,
+    "right 1.\nwrong 2.\n": [False] * 8,
+}
+
+
+def label(names: list[str], steps: pl.DataFrame, rollouts: pl.DataFrame) -> pl.DataFrame:
+    return step_labels(
+        AnnotationSettings.model_validate({"annotators": names}),
+        N,
+        steps=steps,
+        rollouts=rollouts,
+        solutions=SOLUTIONS,
+        problems=QUESTIONS,
+    )
+
+
+def test_labels_of_frames() -> None:
+    labels = label(list(KNOWN), STEPS.reverse(), rollouts_of(PREFIXES).reverse())
+    assert enforce(STEP_LABELS, labels).equals(labels)
+    assert labels["annotator"].unique(maintain_order=True).to_list() == list(KNOWN)
+    exact = labels.filter(annotator="monte_carlo").reverse()
+    assert exact["step_id"].equals(STEPS["step_id"])
+    assert exact.select("num_rollouts", "num_correct", "hard", "soft").rows() == [
+        (8, 1, 1, 0.125),
+        (8, 8, 1, 1.0),
+        (0, 0, 1, 1.0),
+        (8, 1, 1, 0.125),
+        (8, 0, 0, 0.0),
+        (0, 0, 0, 0.0),
+    ]
+    # Published ends of Wilson's interval for 1 of 8 and 0 of 8.
+    assert exact["low"].to_list() == [
+        pytest.approx(end, abs=1e-4) if end is not None else None
+        for end in (0.0224, 0.6756, None, 0.0224, 0.0, None)
+    ]
+    assert exact["high"][4] == pytest.approx(0.3244, abs=1e-4)
+    stopping = labels.filter(annotator="first_success").reverse()
+    assert stopping["num_rollouts"].to_list() == [1, 1, 0, 1, 8, 0]
+    assert stopping["hard"].equals(exact["hard"])
+    assert stopping["soft"].to_list() == [None, None, 1.0, None, None, 0.0]
+
+
+def test_a_prefix_without_rollouts_is_named() -> None:
+    some = dict(list(PREFIXES.items())[:2])
+    with pytest.raises(
+        ValueError, match=r"monte_carlo asks.*problem p.*materialize the asset roll"
+    ):
+        label(["monte_carlo"], STEPS, rollouts_of(some))
+
+
+def test_nothing_to_label() -> None:
+    labels = label(["monte_carlo", "adaptive"], STEPS.clear(), rollouts_of({}))
+    assert enforce(STEP_LABELS, labels).is_empty()
+
+
+def test_problems_of_frames() -> None:
+    [problem] = read_problems(STEPS.reverse(), SOLUTIONS, QUESTIONS)
+    assert [s.solution_id for s in problem.solutions] == ["s", "t"]
+    assert problem.prefixes == tuple(sorted(PREFIXES))
+    assert problem.proven == set(accumulate(["right 1.\n", "right 2.\n"]))
+    assert [content_id("p", prefix) for prefix in problem.solutions[1].prefixes] == STEPS.filter(
+        ~pl.col("is_last"), solution_id="t"
+    )["prefix_id"].to_list()

@@ -1,5 +1,7 @@
+import json
 import random
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,15 +11,20 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
+    AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
     PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
 )
 
-from resources.engines import open_engine
-from resources.engines.transformers import TransformersEngine, draw_tokens, uniform_numbers
+from resources.engines import open_engine, transformers
+from resources.engines.row_cache import RowCache
+from resources.engines.token_draws import draw_tokens, uniform_numbers
+from resources.engines.transformers import TransformersEngine
 from shepherd.requests import Completion, Request
 from shepherd.settings import EngineSettings
 from shepherd.word_problems import draw_problems
@@ -34,15 +41,20 @@ SHAPE = {
 }
 
 
-def save_checkpoint(folder: Path, kind: str, tokenizer: PreTrainedTokenizerFast) -> Path:
+def save_checkpoint(
+    folder: Path, kind: str, tokenizer: PreTrainedTokenizerFast, **fields: object
+) -> Path:
     """Save a random model whose likeliest tokens vary with the context."""
     torch.manual_seed(0)
     special = {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
     if kind == "llama":
         config = LlamaConfig(num_key_value_heads=1, tie_word_embeddings=True, **SHAPE, **special)
         model = LlamaForCausalLM(config)
+    elif kind == "mistral":
+        config = MistralConfig(num_key_value_heads=2, **SHAPE, **special, **fields)
+        model = MistralForCausalLM(config)
     else:
-        model = MistralForCausalLM(MistralConfig(num_key_value_heads=2, **SHAPE, **special))
+        model = Qwen2ForCausalLM(Qwen2Config(num_key_value_heads=2, **SHAPE, **special, **fields))
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() == 2:
@@ -82,10 +94,11 @@ def rollouts(temperature: float, count: int = 4) -> list[Request]:
     ]
 
 
-def test_greedy_is_what_generate_gives(checkpoint: Path) -> None:
+def check_greedy(checkpoint: Path) -> None:
+    """Check that greedy completions are those of transformers' ``generate``."""
     requests = rollouts(temperature=0.0)
     completions = draw(checkpoint, requests, batch_size=6)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     model = AutoModelForCausalLM.from_pretrained(checkpoint)
     for request in requests:
         ids = tokenizer(request.prompt, return_tensors="pt")["input_ids"]
@@ -97,6 +110,22 @@ def test_greedy_is_what_generate_gives(checkpoint: Path) -> None:
         assert completion.finish_reason == ("stop" if stopped else "length")
         assert completion.num_tokens == len(new)
         assert completion.prompt_tokens == ids.shape[1]
+
+
+def test_greedy_is_what_generate_gives(checkpoint: Path) -> None:
+    check_greedy(checkpoint)
+
+
+@pytest.mark.parametrize("window", [5, 33])
+def test_a_sliding_window_limits_what_is_seen_and_not_the_length(
+    tmp_path: Path, window: int
+) -> None:
+    check_greedy(save_checkpoint(tmp_path, "mistral", build_tokenizer(), sliding_window=window))
+
+
+def test_layers_may_differ_in_what_they_see(tmp_path: Path) -> None:
+    fields = {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1}
+    check_greedy(save_checkpoint(tmp_path, "qwen2", build_tokenizer(), **fields))
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7])
@@ -158,6 +187,35 @@ def test_the_window_limits_prompts_and_completions(checkpoint: Path) -> None:
     assert sum(completion.finish_reason == "error" for completion in completions.values()) == 2
 
 
+def test_no_tokens_are_drawn_where_none_are_asked_for(checkpoint: Path) -> None:
+    [prompt] = prompts(1)
+    requests = [Request(f"{n}", prompt, 1, 1.0, max_tokens=n) for n in (0, 1, 0)]
+    completions = draw(checkpoint, requests, batch_size=4)
+    assert [completions[f"{n}"].num_tokens for n in (0, 1)] == [0, 1]
+    assert (completions["0"].finish_reason, completions["0"].text) == ("length", "")
+
+
+def test_prefilled_states_live_while_requests_wait_for_them(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transformers, "PREFILL_TOKENS", 100)
+    loaded: list[weakref.ref[torch.Tensor]] = []
+    load = RowCache.load
+
+    def watch(cache: RowCache, first: int, last: int, states: torch.Tensor) -> None:
+        load(cache, first, last, states)
+        loaded.append(weakref.ref(states))
+
+    monkeypatch.setattr(RowCache, "load", watch)
+    engine = TransformersEngine(checkpoint, batch_size=10, dtype="float32", device="cpu")
+    engine.add(rollouts(temperature=1.0))
+    engine.poll()
+    assert len(loaded) == 3
+    assert not any(ref() is not None for ref in loaded)
+    [kept] = [p.states for p in engine._queue.values() if p.states is not None]
+    assert kept.untyped_storage().nbytes() == kept.nbytes
+
+
 def metaspace_tokenizer() -> PreTrainedTokenizerFast:
     """Return a tokenizer of SentencePiece's kind: decoding drops the first token's space."""
     words = ["<unk>", "</s>", *(f"▁{word}" for word in ("one", "two", "three", "four")), "!"]
@@ -189,6 +247,34 @@ def test_a_checkpoint_without_a_stop_token_is_refused(tmp_path: Path) -> None:
     tokenizer.eos_token = None
     folder = save_checkpoint(tmp_path, "llama", tokenizer)
     with pytest.raises(ValueError, match="no stop token"):
+        TransformersEngine(folder, device="cpu")
+
+
+@pytest.mark.parametrize("gone", [None, "config.json", "tokenizer.json", "model.safetensors"])
+def test_a_missing_checkpoint_is_named_in_one_line(tmp_path: Path, gone: str | None) -> None:
+    folder = tmp_path / "model"
+    if gone:
+        save_checkpoint(folder, "llama", build_tokenizer())
+        (folder / gone).unlink()
+    with pytest.raises(
+        ValueError, match="no checkpoint that can be read: correct `base`"
+    ) as caught:
+        TransformersEngine(folder, device="cpu")
+    assert str(caught.value).startswith(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("layer_types", ["full_attention", "linear_attention"]), ("attn_logit_softcapping", 50.0)],
+)
+def test_models_that_do_more_than_attend_are_refused(
+    tmp_path: Path, field: str, value: object
+) -> None:
+    folder = save_checkpoint(tmp_path, "llama", build_tokenizer())
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, field: value}))
+    with pytest.raises(ValueError, match=r"does not compute .*engine\.kind to vllm"):
         TransformersEngine(folder, device="cpu")
 
 

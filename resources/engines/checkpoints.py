@@ -1,0 +1,76 @@
+"""What the local engines read of a checkpoint, with errors that a user can act on."""
+
+from pathlib import Path
+from typing import Any
+
+from shepherd.requests import Completion, Request
+
+ATTENDING_LAYERS = {"full_attention", "sliding_attention"}
+
+
+def load(part: Any, model: Path | str, **options: Any) -> Any:
+    """Return ``part.from_pretrained``, ``part`` being one of transformers' Auto classes.
+
+    Raises:
+        ValueError: ``model`` is no checkpoint folder or hub name, or lacks that part.
+    """
+    try:
+        return part.from_pretrained(model, **options)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{model}: no checkpoint that can be read: correct `base` in the profile, or download "
+            f"it again ({reason})"
+        ) from error
+
+
+def without_drawing(request: Request, num_prompt: int, window: int) -> Completion | None:
+    """Return the completion of a request that needs no model; null if it needs one.
+
+    The model takes at least one token of prompt and needs room for one more. ``window`` is the
+    most tokens of prompt and completion together.
+    """
+    if not 0 < num_prompt < window:
+        reason = (
+            f"the prompt has {num_prompt} tokens: the model needs at least 1 and, with a window "
+            f"of {window}, takes at most {window - 1}"
+        )
+        return Completion(request.id, "", "error", num_prompt, 0, 0, 0.0, reason)
+    if request.max_tokens == 0:
+        return Completion(request.id, "", "length", num_prompt, 0, 0, 0.0)
+    return None
+
+
+def check_attention(config: Any, model: Path | str) -> None:
+    """Check that a model's layers only attend, to all tokens before or to a sliding window.
+
+    Raises:
+        ValueError: some do something else.
+    """
+    layers = set(getattr(config, "layer_types", None) or ())
+    other = sorted(layers - ATTENDING_LAYERS)
+    if getattr(config, "attn_logit_softcapping", None):
+        other.append("attn_logit_softcapping")
+    if other:
+        raise ValueError(
+            f"{model}: the transformers engine does not compute {', '.join(other)}: set "
+            "engine.kind to vllm or openai"
+        )
+
+
+def stop_ids(model: Any, tokenizer: Any) -> list[int]:
+    """Return the tokens that end a completion.
+
+    Raises:
+        ValueError: neither the checkpoint nor its tokenizer names one.
+    """
+    declared = model.generation_config.eos_token_id
+    ids = set(declared if isinstance(declared, list) else [declared])
+    ids.add(tokenizer.eos_token_id)
+    ids.discard(None)
+    if not ids:
+        raise ValueError(
+            f"{tokenizer.name_or_path}: no stop token is known: name eos_token_id in the "
+            "checkpoint's generation_config.json or eos_token in its tokenizer_config.json"
+        )
+    return sorted(ids)

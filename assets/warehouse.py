@@ -10,7 +10,10 @@ from assets.describe import OWNERS, preview
 from resources.lake import WRITTEN_BY
 from resources.warehouse import SqlModel, build_warehouse, run_tests, sql_models, sql_tests
 
-QUALITY_TESTS = {"grading_reasons__few_answers_time_out"}
+QUALITY_TESTS = {
+    "grading_reasons__few_answers_time_out",
+    "doubtful_grades__no_answer_has_both_verdicts",
+}
 """Tests of how good results are: they warn. All others are of what must hold."""
 
 

@@ -8,37 +8,88 @@ import duckdb
 import polars as pl
 import pytest
 
-from resources.warehouse import build_warehouse, sql_models, sql_tests
+from resources.warehouse import build_warehouse, run_tests, sql_models, sql_tests
 from shepherd.labels import label_accuracy
 from shepherd.schemas import TABLES
 from tests.small_lake import NUM_CANDIDATES, NUM_ROLLOUTS, NUM_SAMPLES, small_lake, write_lake
 
 FRAMES = small_lake()
+FIRST_WRONG = (~pl.col("is_correct")).cum_sum().eq(1) & ~pl.col("is_correct")
+FRAMES["candidates"] = FRAMES["candidates"].with_columns(
+    grade_reason=pl.when(FIRST_WRONG).then(pl.lit("unparsable")).otherwise("grade_reason")
+)
 
 PLANTED = {
     "annotation_cost__every_rollout_is_paid_for": "delete from lake.rollouts where rowid = 0",
     "annotation_cost__merged_is_what_identical_prefixes_saved": (
         "update annotation_cost set num_merged = num_merged + 1"
     ),
+    "annotator_costs__rollouts_fit_the_budget": "update annotator_costs set num_stopped = 1",
+    "annotator_costs__shares_are_shares": "update annotator_costs set share_merged = 1.5",
     "calibration_bins__soft_lies_in_its_tenth": "update calibration_bins set tenth = 3",
+    "completion_endings__every_completion_is_counted": "delete from completion_endings",
+    "completion_endings__parts_are_not_above_the_whole": (
+        "update completion_endings set num_looping = num_truncated + 1"
+    ),
+    "completion_endings__stage_is_known": "update completion_endings set stage = 'labels'",
     "dataset_counts__every_dataset_is_counted": "delete from dataset_counts",
+    "dataset_counts__paper_counts_are_known": (
+        "update dataset_counts set num_paper_solutions = 440000"
+    ),
     "dataset_counts__parts_are_not_above_the_whole": (
         "update dataset_counts set num_train_problems = num_problems + 1"
     ),
+    "disputed_steps__annotators_differ": "update disputed_steps set good_by = wrong_by",
+    "disputed_steps__are_as_many_as_the_pairs_say": "delete from disputed_steps",
+    "disputed_steps__step_exists": "delete from lake.steps",
+    "doubtful_grades__doubt_is_known": "update doubtful_grades set doubt = 'luck'",
+    "doubtful_grades__no_answer_has_both_verdicts": (
+        "update doubtful_grades set doubt = 'both verdicts'"
+    ),
+    "doubtful_grades__problem_exists": "delete from lake.problems",
+    "estimates_by_budget__each_n_is_over_the_same_prefixes": (
+        "update estimates_by_budget set num_prefixes = 1 where num_rollouts = 2"
+    ),
+    "estimates_by_budget__intervals_hold_their_estimate": (
+        "update estimates_by_budget set mean_soft_high = mean_soft - 0.1"
+    ),
+    "estimates_by_budget__more_rollouts_call_no_fewer_prefixes_good": (
+        "update estimates_by_budget set num_good = 0 where num_rollouts = 4"
+    ),
     "grading_reasons__few_answers_time_out": "update grading_reasons set grade_reason = 'timeout'",
+    "grading_reasons__reason_is_known": "update grading_reasons set grade_reason = 'luck'",
     "grading_reasons__shares_add_up": "update grading_reasons set share = share + 0.1",
     "int_draws__nothing_is_drawn_less_than_once": "update int_draws set num_samples = 0",
     "int_labelled_steps__no_label_is_lost": "delete from int_labelled_steps where step_index = 1",
+    "int_prefix_outcomes__no_rollout_is_lost": "delete from int_prefix_outcomes where rowid = 0",
+    "int_prefix_outcomes__right_draws_are_counted": (
+        "update int_prefix_outcomes set num_correct = num_correct + 1"
+    ),
     "label_agreement__counts_add_up": "update label_agreement set num_steps = num_steps + 1",
+    "label_agreement__shares_are_shares": "update label_agreement set num_same_first_error = 1000",
     "label_quality__every_step_is_counted_once": "delete from label_quality where step_index = 1",
+    "label_quality__parts_are_not_above_the_whole": (
+        "update label_quality set num_found_wrong = num_truly_wrong + 1"
+    ),
     "label_quality__shares_are_shares": "update label_quality set share_good = 1.5",
+    "monotonicity_violations__none_is_missing": "delete from monotonicity_violations",
+    "monotonicity_violations__recovered_by_is_known": (
+        "update monotonicity_violations set recovered_by = 'luck'"
+    ),
+    "monotonicity_violations__recovery_comes_after_failure": (
+        "update monotonicity_violations set recovered_step = failed_step"
+    ),
+    "monotonicity_violations__solution_exists": "delete from lake.solutions",
     "rollout_budgets__more_rollouts_call_no_fewer_steps_good": (
         "update rollout_budgets set num_false_wrong = 1000 where num_rollouts = 4"
     ),
     "sampling_costs__every_draw_is_paid_for": "delete from sampling_costs",
+    "sampling_costs__stage_is_known": "update sampling_costs set stage = 'labels'",
     "solved_problems__outcome_follows_from_the_counts": (
         "update solved_problems set solved_by = 'all'"
     ),
+    "solved_problems__problem_exists": "delete from lake.problems",
+    "solved_problems__solved_by_is_known": "update solved_problems set solved_by = 'few'",
     "stg_candidate_scores__candidate_exists": "delete from lake.candidates where draw = 0",
     "stg_candidate_scores__scores_are_probabilities": (
         "update lake.candidate_scores set step_scores = [0.5, 'nan'::double] where rowid = 0"
@@ -95,7 +146,7 @@ PLANTED = {
         "update int_labelled_steps set hard = 1 where is_last and annotator = 'oracle'"
     ),
     "stg_step_labels__rollouts_give_the_counts": (
-        "update lake.rollouts set is_correct = not is_correct"
+        "update int_prefix_outcomes set num_correct = num_correct + 1"
     ),
     "stg_step_labels__soft_is_a_share": "update lake.step_labels set soft = 'nan'",
     "stg_step_labels__soft_is_the_share_of_rollouts": (
@@ -111,6 +162,7 @@ PLANTED = {
     "stg_steps__solution_exists": "delete from lake.solutions where rowid = 0",
     "suspicious_solutions__are_right_with_a_wrong_step": ("update int_labelled_steps set hard = 1"),
     "suspicious_solutions__none_is_missing": "delete from suspicious_solutions",
+    "suspicious_solutions__solution_exists": "delete from lake.solutions",
     "verification_results__accuracy_lies_in_its_interval": (
         "update verification_results set accuracy_high = accuracy - 0.1"
     ),
@@ -126,7 +178,7 @@ PLANTED = {
 }
 """One defect for each rule that is special to its model."""
 
-NULLED = {
+NULLED_IN_LAKE = {
     "stg_problems": "lake.problems set question",
     "stg_solutions": "lake.solutions set text",
     "stg_steps": "lake.steps set prefix_id",
@@ -144,7 +196,8 @@ def defect_of(name: str) -> str:
         table = f"lake.{READS.get(model, model[4:])}" if model.startswith("stg_") else model
         return f"insert into {table} from {table} limit 1"
     if rule == "required_columns_are_filled":
-        return f"update {NULLED[model]} = null"
+        [column, *_] = re.findall(r"(\w+) is null", TESTS[name].sql)
+        return f"update {NULLED_IN_LAKE.get(model, f'{model} set {column}')} = null"
     return PLANTED[name]
 
 
@@ -226,6 +279,117 @@ def test_all_rollouts_give_the_labels_again(connection: duckdb.DuckDBPyConnectio
     assert budgets["hard_agreement"][-1] == pytest.approx(found.agreement)
 
 
+def test_the_estimate_at_n_is_that_of_the_first_n_rollouts(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    counts = mart(connection, "estimates_by_budget").sort("num_rollouts")
+    for budget in range(1, NUM_ROLLOUTS + 1):
+        first = FRAMES["rollouts"].filter(pl.col("rollout_index") < budget)
+        prefixes = first.group_by("prefix_id").agg(c=pl.col("is_correct").sum(), n=pl.len())
+        means = prefixes.select(
+            mean_soft=(pl.col("c") / pl.col("n")).mean(), share_good=(pl.col("c") > 0).mean()
+        ).row(0, named=True)
+        found = counts.row(budget - 1, named=True)
+        assert {name: found[name] for name in means} == pytest.approx(means)
+        assert found["num_prefixes"] == prefixes.height
+    assert counts["num_changed_later"][-1] == 0
+
+
+def test_the_intervals_of_an_estimate_are_wilsons(connection: duckdb.DuckDBPyConnection) -> None:
+    counts = mart(connection, "estimates_by_budget").sort("num_rollouts")
+    one, all_drawn = counts.row(0, named=True), counts.row(-1, named=True)
+    # Of one rollout, 0 of 1 has the interval 0 to 0.7935 and 1 of 1 that from 0.2065 to 1.
+    assert one["mean_soft_low"] == pytest.approx(0.2065493 * one["mean_soft"])
+    assert one["mean_soft_high"] == pytest.approx(0.7934507 + 0.2065493 * one["mean_soft"])
+    labels = FRAMES["steps"].join(FRAMES["step_labels"].drop_nulls("low"), on="step_id")
+    prefixes = labels.unique("prefix_id")
+    assert all_drawn["mean_soft_low"] == pytest.approx(prefixes["low"].mean())
+    assert all_drawn["mean_soft_high"] == pytest.approx(prefixes["high"].mean())
+
+
+def test_a_violation_is_a_good_step_after_a_wrong_one(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    joined = FRAMES["steps"].join(FRAMES["step_labels"], on="step_id").sort("step_index")
+    labels = joined.group_by("solution_id").agg("hard")
+    expected = {
+        solution_id for solution_id, hard in labels.iter_rows() if hard != sorted(hard)[::-1]
+    }
+    found = mart(connection, "monotonicity_violations")
+    assert set(found["solution_id"]) == expected
+    assert found["is_truly_wrong"].null_count() == 0
+
+
+def test_disputed_steps_are_those_where_labels_and_truth_differ(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    both = FRAMES["step_labels"].join(FRAMES["oracle_labels"], on="step_id", suffix="_true")
+    early = FRAMES["steps"].filter(~pl.col("is_last"))["step_id"].implode()
+    differ = both.filter(pl.col("hard") != pl.col("hard_true"), pl.col("step_id").is_in(early))
+    assert set(mart(connection, "disputed_steps")["step_id"]) == set(differ["step_id"])
+
+
+def test_completions_that_repeat_others_are_counted(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    endings = mart(connection, "completion_endings")
+    repeated = dict(endings.select("stage", "num_repeated").iter_rows())
+    rollouts, candidates = FRAMES["rollouts"], FRAMES["candidates"]
+    assert repeated == {
+        "solutions": (FRAMES["solutions"]["num_samples"] - 1).sum(),
+        "rollouts": rollouts.height - rollouts.n_unique(["prefix_id", "text"]),
+        "candidates": candidates.height - candidates.n_unique(["problem_id", "text"]),
+    }
+
+
+def test_a_cut_completion_that_says_its_lines_again_loops(tmp_path: Path) -> None:
+    texts = ["a\nb\na\nb", "a\nb\nc", "a"]
+    frames = {**FRAMES, "rollouts": FRAMES["rollouts"].head(3)}
+    frames["rollouts"] = frames["rollouts"].with_columns(
+        text=pl.Series(texts), finish_reason=pl.lit("length")
+    )
+    build_warehouse(write_lake(frames, tmp_path / "lake"), tmp_path / "w.duckdb")
+    with duckdb.connect(tmp_path / "w.duckdb", read_only=True) as connection:
+        [row] = mart(connection, "completion_endings").filter(stage="rollouts").to_dicts()
+    assert (row["num_truncated"], row["num_looping"]) == (3, 1)
+
+
+def test_an_annotator_that_stops_early_spares_rollouts(tmp_path: Path) -> None:
+    """Labels of a stop at the first success, beside those from all rollouts."""
+    first = (
+        FRAMES["rollouts"]
+        .group_by("prefix_id")
+        .agg(
+            needed=pl.col("rollout_index").filter("is_correct").min().fill_null(NUM_ROLLOUTS - 1)
+            + 1
+        )
+    )
+    steps = FRAMES["steps"].filter(~pl.col("is_last")).join(first, on="prefix_id")
+    stopped = (
+        FRAMES["step_labels"]
+        .join(steps.select("step_id", "needed"), on="step_id", how="left", maintain_order="left")
+        .with_columns(
+            annotator=pl.lit("first_success"),
+            num_rollouts=pl.col("needed").fill_null(0),
+            num_correct=pl.min_horizontal("num_correct", 1),
+            soft=pl.lit(None, pl.Float64),
+        )
+        .drop("needed")
+    )
+    labels = pl.concat([FRAMES["step_labels"], stopped])
+    lake = write_lake({**FRAMES, "step_labels": labels}, tmp_path / "lake")
+    build_warehouse(lake, tmp_path / "w.duckdb")
+    assert {result.num_failures for result in run_tests(tmp_path / "w.duckdb")} == {0}
+    with duckdb.connect(tmp_path / "w.duckdb", read_only=True) as connection:
+        costs = {row["annotator"]: row for row in mart(connection, "annotator_costs").to_dicts()}
+        agreement = mart(connection, "label_agreement").filter(annotator="first_success")
+    assert costs["first_success"]["num_rollouts"] == first["needed"].sum()
+    assert costs["monte_carlo"]["num_stopped"] == 0
+    spared = first.height * NUM_ROLLOUTS - first["needed"].sum()
+    assert costs["first_success"]["num_stopped"] == spared
+    assert agreement.filter(other_annotator="monte_carlo")["agreement"].to_list() == [1.0]
+
+
 def test_annotation_cost_divides_by_the_labelled_steps(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
@@ -245,7 +409,8 @@ def test_dataset_counts_count_the_lake(connection: duckdb.DuckDBPyConnection) ->
 
 
 @pytest.mark.parametrize(
-    ("dataset", "paper"), [("gsm8k", 170_000), ("MATH", 270_000), ("word_problems", None)]
+    ("dataset", "paper"),
+    [("gsm8k", 170_000), ("MATH", 270_000), ("word_problems", None), ("aftermath", None)],
 )
 def test_counts_stand_beside_the_papers(tmp_path: Path, dataset: str, paper: int | None) -> None:
     problems = FRAMES["problems"].with_columns(dataset=pl.lit(dataset))

@@ -1,5 +1,5 @@
 -- How large is each dataset, and how does it compare with the paper's 170K GSM8K and 270K MATH
--- solutions (arXiv 2312.08935, section 4.1)?
+-- solutions (arXiv 2312.08935, section 4.1)? The datasets named gsm8k and math are compared.
 -- Grain: one row per dataset.
 with problem_counts as (
     select
@@ -36,7 +36,7 @@ rollout_counts as (
     select
         problems.dataset,
         count(*) as num_rollouts
-    from stg_rollouts as rollouts
+    from stg_rollouts
     inner join stg_problems as problems using (problem_id)
     group by problems.dataset
 ),
@@ -53,7 +53,7 @@ candidate_counts as (
     select
         problems.dataset,
         count(*) as num_candidates
-    from stg_candidates as candidates
+    from stg_candidates
     inner join stg_problems as problems using (problem_id)
     group by problems.dataset
 ),
@@ -70,8 +70,8 @@ paper as (
     select
         dataset,
         case
-            when dataset ilike '%gsm8k%' then 170000
-            when dataset ilike '%math%' then 270000
+            when lower(dataset) = 'gsm8k' then 170000
+            when lower(dataset) = 'math' then 270000
         end as num_paper_solutions
     from problem_counts
 )

@@ -1,10 +1,22 @@
 -- How were answers graded, and how many were never found or never decided?
 -- Grain: one row per dataset, stage, model and reason.
 with graded as (
-    select stage, problem_id, generator as model, grade_reason, is_correct, num_samples
+    select
+        stage,
+        problem_id,
+        generator as model,
+        grade_reason,
+        is_correct,
+        num_samples
     from int_draws
     union all
-    select 'rollouts' as stage, problem_id, completer as model, grade_reason, is_correct, 1
+    select
+        'rollouts' as stage,
+        problem_id,
+        completer as model,
+        grade_reason,
+        is_correct,
+        1 as num_samples
     from stg_rollouts
 )
 
@@ -20,4 +32,9 @@ select
 from graded
 inner join stg_problems as problems using (problem_id)
 group by problems.dataset, graded.stage, graded.model, graded.grade_reason
-order by problems.dataset, graded.stage, graded.model, num_answers desc, graded.grade_reason;
+order by
+    problems.dataset asc,
+    graded.stage asc,
+    graded.model asc,
+    num_answers desc,
+    graded.grade_reason asc;

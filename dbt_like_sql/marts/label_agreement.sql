@@ -1,9 +1,10 @@
--- How far do two annotators agree on the steps that both labelled (last steps left out)?
+-- How far do two annotators agree on the steps that both labelled (last steps left out), and on
+-- where a solution goes wrong first?
 -- Grain: one row per dataset and pair of annotators, in alphabetical order.
 with pairs as (
     select
         one.dataset,
-        one.annotator as annotator,
+        one.annotator,
         other.annotator as other_annotator,
         count(*) as num_steps,
         count(*) filter (where one.hard = 1 and other.hard = 1) as num_both_good,
@@ -14,6 +15,20 @@ with pairs as (
     inner join int_labelled_steps as other
         on other.step_id = one.step_id and other.annotator > one.annotator
     where not one.is_last
+    group by one.dataset, one.annotator, other.annotator
+),
+
+first_errors as (
+    select
+        one.dataset,
+        one.annotator,
+        other.annotator as other_annotator,
+        count(*) as num_solutions,
+        count(*) filter (where one.first_wrong_step is not distinct from other.first_wrong_step)
+            as num_same_first_error
+    from int_labelled_solutions as one
+    inner join int_labelled_solutions as other
+        on other.solution_id = one.solution_id and other.annotator > one.annotator
     group by one.dataset, one.annotator, other.annotator
 ),
 
@@ -38,6 +53,10 @@ select
     num_only_first_good,
     num_only_second_good,
     agreement,
-    (agreement - agreement_by_chance) / nullif(1 - agreement_by_chance, 0) as cohen_kappa
+    (agreement - agreement_by_chance) / nullif(1 - agreement_by_chance, 0) as cohen_kappa,
+    num_solutions,
+    num_same_first_error,
+    num_same_first_error / num_solutions as first_error_agreement
 from shares
+inner join first_errors using (dataset, annotator, other_annotator)
 order by dataset, annotator, other_annotator;

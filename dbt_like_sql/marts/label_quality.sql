@@ -1,10 +1,11 @@
--- How good are the labels of each annotator, early and late in a solution? Last steps are left
--- out: their label is the solution's own correctness, which needs no estimate. Counts add up, so
--- that shares over several rows are sums divided by sums.
--- Grain: one row per dataset, annotator and step position.
+-- How good are the labels of each annotator, by generator, early and late in a solution? Last steps
+-- are left out: their label is the solution's own correctness, which needs no estimate. Counts add
+-- up, so that shares over several rows are sums divided by sums.
+-- Grain: one row per dataset, annotator, generator and step position.
 select
     steps.dataset,
     steps.annotator,
+    steps.generator,
     steps.step_index,
     count(*) as num_steps,
     sum(steps.hard)::bigint as num_good,
@@ -24,5 +25,5 @@ from int_labelled_steps as steps
 left join int_true_labels as truth
     on truth.step_id = steps.step_id and truth.reference != steps.annotator
 where not steps.is_last
-group by steps.dataset, steps.annotator, steps.step_index
-order by steps.dataset, steps.annotator, steps.step_index;
+group by steps.dataset, steps.annotator, steps.generator, steps.step_index
+order by steps.dataset, steps.annotator, steps.generator, steps.step_index;

@@ -1,27 +1,45 @@
 -- How good would labels from fewer rollouts be? Hard and soft labels are computed again from the
--- first N rollouts of each prefix and compared with the truth (last steps left out).
+-- first N rollouts of each prefix and compared with the truth (last steps left out). N goes up to
+-- the fewest rollouts that a prefix has, so that each N is over the same steps.
 -- Grain: one row per dataset, completer, reference and number of rollouts (N).
-with running as (
+with patterns as (
     select
-        prefix_id,
+        truth.dataset,
+        outcomes.completer,
+        truth.reference,
+        truth.true_hard,
+        outcomes.num_rollouts as num_drawn,
+        outcomes.correct_draws,
+        count(*) as num_steps
+    from int_true_labels as truth
+    inner join int_prefix_outcomes as outcomes using (prefix_id)
+    group by all
+),
+
+budgets as (
+    select
+        dataset,
         completer,
-        rollout_index + 1 as num_rollouts,
-        sum(is_correct::integer) over draws as num_correct
-    from stg_rollouts
-    window draws as (partition by prefix_id, completer order by rollout_index)
+        reference,
+        unnest(range(1, min(num_drawn) + 1)) as num_rollouts
+    from patterns
+    group by dataset, completer, reference
 ),
 
 estimates as (
     select
-        truth.dataset,
-        running.completer,
-        truth.reference,
-        running.num_rollouts,
-        truth.true_hard,
-        (running.num_correct > 0)::integer as hard,
-        running.num_correct / running.num_rollouts as soft
-    from running
-    inner join int_true_labels as truth using (prefix_id)
+        patterns.dataset,
+        patterns.completer,
+        patterns.reference,
+        budgets.num_rollouts,
+        patterns.num_steps,
+        patterns.true_hard,
+        len(list_filter(patterns.correct_draws, lambda draw: draw < budgets.num_rollouts))
+            as num_correct,
+        (num_correct > 0)::integer as hard,
+        num_correct / budgets.num_rollouts as soft
+    from patterns
+    inner join budgets using (dataset, completer, reference)
 )
 
 select
@@ -29,11 +47,13 @@ select
     completer,
     reference,
     num_rollouts,
-    count(*) as num_steps,
-    avg((hard = true_hard)::integer) as hard_agreement,
-    avg(abs(soft - true_hard)) as mean_soft_error,
-    count(*) filter (where hard = 1 and true_hard = 0) as num_false_good,
-    count(*) filter (where hard = 0 and true_hard = 1) as num_false_wrong
+    sum(num_steps)::bigint as num_compared,
+    coalesce(sum(num_steps) filter (where hard = 1 and true_hard = 0), 0)::bigint
+        as num_false_good,
+    coalesce(sum(num_steps) filter (where hard = 0 and true_hard = 1), 0)::bigint
+        as num_false_wrong,
+    (num_compared - num_false_good - num_false_wrong) / num_compared as hard_agreement,
+    sum(num_steps * abs(soft - true_hard)) / num_compared as mean_soft_error
 from estimates
 group by dataset, completer, reference, num_rollouts
 order by dataset, completer, reference, num_rollouts;

@@ -1,12 +1,19 @@
 -- Fails where the costs do not count as many rollouts as there are.
 with drawn as (
-    select problems.dataset, rollouts.completer as model, count(*) as num_drawn
+    select
+        problems.dataset,
+        rollouts.completer as model,
+        count(*) as num_drawn
     from stg_rollouts as rollouts
     inner join stg_problems as problems using (problem_id)
     group by problems.dataset, rollouts.completer
 )
 
-select dataset, model, num_drawn, num_rollouts
+select
+    dataset,
+    model,
+    num_drawn,
+    num_rollouts
 from drawn
 full join annotation_cost using (dataset, model)
 where coalesce(num_drawn, 0) != coalesce(num_rollouts, 0);

@@ -1,9 +1,10 @@
--- Fails for keys that more than one row has: one row per dataset, annotator and position.
+-- Fails for keys that more than one row has: one row per dataset, annotator, generator, position.
 select
     dataset,
     annotator,
+    generator,
     step_index,
     count(*) as num_rows
 from label_quality
-group by dataset, annotator, step_index
+group by dataset, annotator, generator, step_index
 having count(*) > 1;

@@ -11,7 +11,12 @@ with drawn as (
     group by problems.dataset, draws.stage, draws.generator
 )
 
-select dataset, stage, model, num_drawn, num_requests
+select
+    dataset,
+    stage,
+    model,
+    num_drawn,
+    num_requests
 from drawn
 left join sampling_costs using (dataset, stage, model)
 where num_drawn is distinct from num_requests;

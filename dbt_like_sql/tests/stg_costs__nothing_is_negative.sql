@@ -3,5 +3,5 @@ select *
 from stg_costs
 where
     least(
-    num_requests, num_merged, prompt_tokens, cached_tokens, completion_tokens, seconds
-) < 0;
+        num_requests, num_merged, prompt_tokens, cached_tokens, completion_tokens, seconds
+    ) < 0;

@@ -3,5 +3,5 @@ select *
 from stg_solutions
 where
     grade_reason not in (
-    'exact', 'numeric', 'symbolic', 'different', 'timeout', 'unparsable', 'missing'
-);
+        'exact', 'numeric', 'symbolic', 'different', 'timeout', 'unparsable', 'missing'
+    );

@@ -1,24 +1,10 @@
--- Fails for Monte Carlo labels that the raw rollouts do not give.
-with drawn as (
-    select
-        prefix_id,
-        count(*) as num_rollouts,
-        count(*) filter (where is_correct) as num_correct
-    from stg_rollouts
-    group by prefix_id
-)
-
-select
-    labels.*,
-    drawn.num_rollouts as num_drawn,
-    drawn.num_correct as num_drawn_correct
+-- Fails for Monte Carlo labels that no completer's raw rollouts give.
+select labels.*
 from stg_step_labels as labels
 inner join stg_steps as steps using (step_id)
-left join drawn using (prefix_id)
-where
-    labels.annotator = 'monte_carlo'
-    and not steps.is_last
-    and (
-        labels.num_rollouts is distinct from drawn.num_rollouts
-        or labels.num_correct is distinct from drawn.num_correct
-    );
+anti join int_prefix_outcomes as outcomes
+    on
+        outcomes.prefix_id = steps.prefix_id
+        and outcomes.num_rollouts = labels.num_rollouts
+        and outcomes.num_correct = labels.num_correct
+where labels.annotator = 'monte_carlo' and not steps.is_last;

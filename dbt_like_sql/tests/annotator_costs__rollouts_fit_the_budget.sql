@@ -1,0 +1,8 @@
+-- Fails where drawn and saved rollouts are not the full budget of all prefixes.
+select *
+from annotator_costs
+where
+    num_rollouts + num_stopped != full_budget * num_prefixes
+    or num_rollouts < 1
+    or num_merged < 0
+    or num_prefixes > num_labels;

@@ -1,0 +1,14 @@
+-- Fails for completers whose budgets are not over the same prefixes, all that were rolled out.
+with prefixes as (
+    select
+        dataset,
+        completer,
+        count(*) as num_rolled_out
+    from int_prefix_outcomes
+    group by dataset, completer
+)
+
+select *
+from estimates_by_budget
+left join prefixes using (dataset, completer)
+where num_prefixes is distinct from num_rolled_out;

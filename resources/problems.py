@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from resources.jsonl import Line, Rejection, read_lines, refuse_many, rejected_frame
+from resources.rows import Line, Rejection, read_rows, refuse_many, rejected_frame
 from resources.sampling import grade_completions
 from shepherd.datasets import (
     ImportedSolution,
@@ -46,7 +46,7 @@ def load_problems(
         test = _read(dataset_name, settings, "test", seen, rejections)
         train = _read(dataset_name, settings, "train", seen, rejections)
         num_rows = len(train) + len(test) + len(rejections)
-        refuse_many(rejections, num_rows, settings.max_rejected_share, dataset_name)
+        _refuse_many(rejections, num_rows, settings, dataset_name)
         for split, problems in (("train", train), ("test", test)):
             if not problems:
                 raise ValueError(f"datasets.{dataset_name}.{split}: the file holds no problem")
@@ -81,13 +81,13 @@ def load_solutions(
     rejections: list[Rejection] = []
     num_rows = 0
     path = Path(settings.solutions).expanduser()
-    for line in read_lines(path, f"datasets.{dataset_name}.solutions"):
+    for line in read_rows(path, f"datasets.{dataset_name}.solutions"):
         num_rows += 1
         try:
             drawn[imported_solution(line.parse(), dataset_name, by_id, by_row)] += 1
         except ValueError as error:
-            rejections.append(Rejection(line, str(error)))
-    refuse_many(rejections, num_rows, settings.max_rejected_share, dataset_name)
+            rejections.append(Rejection.of(line, str(error)))
+    _refuse_many(rejections, num_rows, settings, dataset_name)
     tests = problems.filter(split="test")
     ungraded = _ungraded(drawn).join(tests, on="problem_id", how="semi", maintain_order="left")
     graded = grade_completions(ungraded, tests).select(SOLUTIONS.schema.keys())
@@ -137,7 +137,7 @@ def _read(
             if first is not line:
                 raise ValueError(f"question: repeats {first.file} line {first.number}")
         except ValueError as error:
-            rejections.append(Rejection(line, str(error)))
+            rejections.append(Rejection.of(line, str(error)))
         else:
             problems[row] = problem
     return problems
@@ -149,7 +149,7 @@ def _published(dataset: str, settings: DatasetSettings, split: str) -> Iterable[
     path = settings.test if split == "test" else settings.train
     if path is None:
         return _hub_lines(dataset, split)
-    return read_lines(Path(path).expanduser(), f"datasets.{dataset}.{split}")
+    return read_rows(Path(path).expanduser(), f"datasets.{dataset}.{split}")
 
 
 def _hub_lines(dataset: str, split: str) -> Iterator[Line]:
@@ -165,3 +165,15 @@ def _hub_lines(dataset: str, split: str) -> Iterator[Line]:
         raise ValueError(f"{name}: cannot be read from the hub: {way_out}") from error
     for number, row in enumerate(rows, start=1):
         yield Line(f"{name}/{split}", number, json.dumps(row).encode())
+
+
+def _refuse_many(
+    rejections: list[Rejection], num_rows: int, settings: DatasetSettings, dataset: str
+) -> None:
+    refuse_many(
+        next(iter(rejections), None),
+        len(rejections),
+        num_rows,
+        settings.max_rejected_share,
+        f"datasets.{dataset}.max_rejected_share",
+    )

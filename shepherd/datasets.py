@@ -43,8 +43,8 @@ def gsm8k_problem(row: object, dataset: str, split: str) -> Problem:
     Raises:
         ValueError: a field is missing, not text or empty, or the answer has no final answer.
     """
-    fields = _fields(row)
-    question, solution = _text(fields, "question").strip(), _text(fields, "answer")
+    fields = require_fields(row)
+    question, solution = require_text(fields, "question").strip(), require_text(fields, "answer")
     _, mark, gold = solution.rpartition("####")
     if not mark or not gold.strip():
         raise ValueError("answer: has no final answer after ####")
@@ -94,12 +94,12 @@ def imported_solution(
     Raises:
         ValueError: a field is missing or of the wrong type, or no test problem matches.
     """
-    fields = _fields(row)
-    text = _text(fields, "text", "response", "solution")
+    fields = require_fields(row)
+    text = require_text(fields, "text", "response", "solution")
     if "question" in fields:
-        problem = problems.get(content_id(dataset, _text(fields, "question").strip()))
+        problem = problems.get(content_id(dataset, require_text(fields, "question").strip()))
     elif "problem_id" in fields:
-        problem = problems.get(_text(fields, "problem_id"))
+        problem = problems.get(require_text(fields, "problem_id"))
     elif "idx" in fields:
         problem = _by_row(fields, rows)
     else:
@@ -115,7 +115,7 @@ def _by_row(fields: Mapping[str, object], rows: Mapping[int, Problem]) -> Proble
         raise ValueError(f"idx: is {type(index).__name__}, not a whole number")
     problem = rows.get(index)
     if problem is not None and "gold" in fields:
-        gold = _without_separators(_text(fields, "gold"))
+        gold = _without_separators(require_text(fields, "gold"))
         if gold != problem.gold_answer:
             raise ValueError(f"gold: {gold} is not that of row {index}, {problem.gold_answer}")
     return problem
@@ -123,18 +123,18 @@ def _by_row(fields: Mapping[str, object], rows: Mapping[int, Problem]) -> Proble
 
 def _generator(fields: Mapping[str, object]) -> str:
     if "generator" in fields:
-        return _text(fields, "generator")
-    parts = [_text(fields, name) for name in ("model", "style") if name in fields]
+        return require_text(fields, "generator")
+    parts = [require_text(fields, name) for name in ("model", "style") if name in fields]
     return "-".join(parts) or "imported"
 
 
-def _fields(row: object) -> Mapping[str, object]:
+def require_fields(row: object) -> Mapping[str, object]:
     if not isinstance(row, dict):
         raise ValueError(f"row: is {type(row).__name__}, not an object")
     return row
 
 
-def _text(fields: Mapping[str, object], *names: str) -> str:
+def require_text(fields: Mapping[str, object], *names: str) -> str:
     """Return the first of the named fields that is there; it must be text."""
     name = next((name for name in names if name in fields), None)
     if name is None:

@@ -112,14 +112,18 @@ def test_gzipped_files_and_byte_order_marks_are_read(tmp_path: Path) -> None:
     ("fields", "named"),
     [
         ({"train": "absent.jsonl"}, r"absent\.jsonl: no such file: set datasets\.g\.train"),
-        ({"test": "."}, r"\.: no such file: set datasets\.g\.test"),
+        ({"test": "empty"}, r"empty: the folder holds no \.json file: correct datasets\.g\.test"),
+        ({"test": "pyproject.toml"}, r"pyproject\.toml: is none of these kinds: set datasets\.g"),
         ({"test": None}, r"datasets\.g: set both train and test, or neither"),
         ({"train": None}, r"datasets\.g: set both train and test, or neither"),
     ],
 )
 def test_a_missing_file_names_the_field(
-    tmp_path: Path, fields: dict[str, str | None], named: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: dict[str, str | None], named: str
 ) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
     settings = gsm8k(tmp_path, [row("a")], [row("t")]).model_copy(update=fields)
     with pytest.raises(ValueError, match=named) as caught:
         load_problems("g", settings, seed=0)

@@ -1,0 +1,180 @@
+"""Rows of input files (JSONL, Parquet, CSV, folders of JSON); a bad row is set aside with a reason.
+
+A row is a line of JSON here, whatever file it comes from. A file is never held whole.
+"""
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from shepherd.schemas import REJECTED
+
+MAX_LINE_BYTES = 16 * 2**20
+_SHOWN_BYTES, _SHOWN_CHARACTERS = 4_000, 1_000
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a file; ``number`` counts from 1. ``fault`` says why it could not be read."""
+
+    file: str
+    number: int
+    raw: bytes
+    fault: str = ""
+
+    def parse(self) -> object:
+        """Return the decoded JSON value.
+
+        Raises:
+            ValueError: the line could not be read, is not UTF-8 or not JSON.
+        """
+        if self.fault:
+            raise ValueError(f"row: {self.fault}")
+        try:
+            # A file that was saved on Windows may open with a byte order mark.
+            return json.loads(self.raw.decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"row: is not UTF-8 at byte {error.start + 1}") from error
+        except json.JSONDecodeError as error:
+            raise ValueError(f"row: is not JSON (column {error.colno}: {error.msg})") from error
+        except RecursionError as error:
+            raise ValueError("row: is not JSON of reasonable depth") from error
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A row that could not be used, and why."""
+
+    file: str
+    number: int
+    reason: str
+    content: str
+
+    @classmethod
+    def of(cls, line: Line, reason: str) -> "Rejection":
+        """Reject a line, keeping what is shown of it."""
+        shown = line.raw[:_SHOWN_BYTES].decode("utf-8", "replace")[:_SHOWN_CHARACTERS]
+        return cls(line.file, line.number, reason, shown)
+
+
+def read_rows(path: Path, field: str) -> Iterator[Line]:
+    """Yield the rows of a .jsonl, .jsonl.gz, .parquet or .csv file, or of a folder's .json files.
+
+    Blank lines are passed over. A folder is read with its subfolders, in the order of its paths,
+    one row a file.
+
+    Raises:
+        ValueError: there is no such file, it is of another kind, or it is broken as a whole;
+            ``field`` is the field of the profile that names it.
+    """
+    if path.is_dir():
+        return _json_files(path, field)
+    for suffix, read in _READERS.items():
+        if path.name.endswith(suffix):
+            if not path.is_file():
+                break
+            return read(path)
+    known = ", ".join(_READERS)
+    problem = "is none of these kinds" if path.is_file() else "no such file"
+    raise ValueError(f"{path}: {problem}: set {field} to a {known} file, or a folder of .json")
+
+
+def _json_lines(path: Path) -> Iterator[Line]:
+    number = 0
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            while raw := file.readline(MAX_LINE_BYTES):
+                number += 1
+                if len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n"):
+                    while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+                        pass
+                    fault = f"is longer than {MAX_LINE_BYTES // 2**20} MiB"
+                    yield Line(str(path), number, raw[:_SHOWN_BYTES], fault)
+                elif raw.strip():
+                    yield Line(str(path), number, raw.rstrip(b"\r\n"))
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: broken gzip stream ({error}): fetch the file again") from error
+
+
+def _json_files(folder: Path, field: str) -> Iterator[Line]:
+    paths = sorted(folder.rglob("*.json"))
+    if not paths:
+        raise ValueError(f"{folder}: the folder holds no .json file: correct {field}")
+    for path in paths:
+        with path.open("rb") as file:
+            raw = file.read(MAX_LINE_BYTES + 1)
+        fault = "" if len(raw) <= MAX_LINE_BYTES else f"is longer than {MAX_LINE_BYTES} bytes"
+        yield Line(str(path), 1, raw, fault)
+
+
+def _parquet_rows(path: Path) -> Iterator[Line]:
+    import pyarrow
+    import pyarrow.parquet
+
+    number = 0
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1_000):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield Line(str(path), number, json.dumps(row, default=str).encode())
+    except pyarrow.ArrowInvalid as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{path}: broken Parquet ({reason}): fetch the file again") from error
+
+
+def _csv_rows(path: Path) -> Iterator[Line]:
+    # Bytes that are no UTF-8 become half surrogates, which the readers of rows refuse as no text.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        rows = csv.DictReader(file)
+        while True:
+            try:
+                row = next(rows, None)
+            except csv.Error as error:
+                yield Line(str(path), rows.line_num, b"", f"is not CSV ({error})")
+            else:
+                if row is None:
+                    return
+                yield Line(str(path), rows.line_num, json.dumps(row).encode())
+
+
+_READERS = {
+    ".jsonl": _json_lines,
+    ".jsonl.gz": _json_lines,
+    ".parquet": _parquet_rows,
+    ".csv": _csv_rows,
+}
+
+
+def rejected_frame(dataset: str, rejections: Sequence[Rejection]) -> pl.DataFrame:
+    """Return the table REJECTED of the rejections."""
+    return pl.DataFrame(
+        {
+            "dataset": [dataset] * len(rejections),
+            "file": [rejection.file for rejection in rejections],
+            "line": [rejection.number for rejection in rejections],
+            "reason": [rejection.reason for rejection in rejections],
+            "content": [rejection.content for rejection in rejections],
+        },
+        schema=REJECTED.schema,
+    )
+
+
+def refuse_many(
+    first: Rejection | None, num_rejected: int, num_rows: int, max_share: float, field: str
+) -> None:
+    """Raise ValueError naming the first rejection if they are more than a share of the rows.
+
+    ``field`` is what the user may raise to let more of them pass.
+    """
+    if first is not None and num_rejected > max_share * num_rows:
+        raise ValueError(
+            f"{first.file} line {first.number}: {first.reason} (the first of {num_rejected} bad "
+            f"rows of {num_rows}): correct the file, or raise {field} above {max_share:g}"
+        )

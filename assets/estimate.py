@@ -1,0 +1,100 @@
+"""Say what a profile's run will take, before it starts.
+
+    python -m assets.estimate --profile gsm8k [--tokens-per-second 20000]
+
+A stage that has finished shards in the lake is extrapolated from what those took; the others are
+estimated by the lengths of questions and gold solutions.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+import polars as pl
+
+from resources.home import Home
+from resources.lake import Lake
+from resources.problems import load_problems
+from resources.profiles import load_settings, settings_from_env
+from shepherd.estimates import Estimate, estimate_dataset, extrapolate
+from shepherd.schemas import CANDIDATE_COSTS, ROLLOUT_COSTS, SOLUTION_COSTS
+from shepherd.settings import Settings
+
+COSTS = {
+    "solutions": SOLUTION_COSTS,
+    "rollouts": ROLLOUT_COSTS,
+    "candidates": CANDIDATE_COSTS,
+}
+
+
+def main() -> int:
+    """Print the table; return 2 if the profile or its files are wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m assets.estimate", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--profile", help="name in profiles/ or path of a .yaml (default: demo)")
+    parser.add_argument(
+        "--tokens-per-second", type=float, help="of all engines together; else as measured"
+    )
+    arguments = parser.parse_args()
+    try:
+        settings = load_settings(arguments.profile) if arguments.profile else settings_from_env()
+        show(list(estimate_run(settings, Lake(Home.from_env().lake))), arguments.tokens_per_second)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
+    """Yield the estimate of each sampling stage of each dataset.
+
+    Datasets whose solutions are imported are not sampled.
+    """
+    for name, dataset in settings.datasets.items():
+        if dataset.solutions is not None:
+            continue
+        problems, _ = load_problems(name, dataset, settings.seed)
+        guesses = estimate_dataset(name, problems, len(settings.generators), settings.sampling)
+        for guess in guesses:
+            table = COSTS[guess.stage]
+            costs = lake.read(table) if lake.partitions(table) else table.empty()
+            yield extrapolate(name, guess.stage, costs, settings.shards) or guess
+
+
+def show(estimates: list[Estimate], tokens_per_second: float | None) -> None:
+    """Print requests, tokens in millions and hours by dataset and stage."""
+    if not estimates:
+        print("Nothing is sampled in this profile: its datasets import their solutions.")
+        return
+    table = pl.DataFrame([vars(estimate) for estimate in estimates]).with_columns(
+        tokens_per_second=pl.lit(tokens_per_second, pl.Float64)
+        if tokens_per_second
+        else pl.col("tokens_per_second")
+    )
+    shown = table.select(
+        "dataset",
+        "stage",
+        requests=pl.col("requests").round().cast(pl.Int64),
+        million_tokens_in=(pl.col("prompt_tokens") / 1e6).round(2),
+        million_tokens_out=(pl.col("completion_tokens") / 1e6).round(2),
+        hours=(pl.col("completion_tokens") / pl.col("tokens_per_second") / 3600).round(2),
+        basis="basis",
+    )
+    with pl.Config(
+        tbl_formatting="NOTHING",
+        tbl_hide_column_data_types=True,
+        tbl_hide_dataframe_shape=True,
+        tbl_rows=-1,
+        tbl_cols=-1,
+        tbl_width_chars=120,
+        fmt_str_lengths=60,
+        thousands_separator=True,
+    ):
+        print(shown)
+    if shown["hours"].null_count():
+        print("\nHours need a speed: give --tokens-per-second, or finish one shard of each stage.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

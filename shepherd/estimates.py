@@ -1,0 +1,96 @@
+"""What a run will take, before it starts: requests and tokens by stage, from the problems alone."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from shepherd.settings import SamplingSettings
+from shepherd.splitting import split_steps
+
+CHARACTERS_PER_TOKEN = 3.5
+"""Of mathematical English, by the tokenizers of LLaMA and its kin: about."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One sampling stage of one dataset; tokens are of all requests together.
+
+    ``tokens_per_second`` counts completion tokens; null where nothing was measured.
+    """
+
+    dataset: str
+    stage: str
+    requests: float
+    prompt_tokens: float
+    completion_tokens: float
+    basis: str = "from gold solutions, N everywhere"
+    tokens_per_second: float | None = None
+
+
+def estimate_dataset(
+    dataset: str, problems: pl.DataFrame, num_generators: int, sampling: SamplingSettings
+) -> list[Estimate]:
+    """Estimate the solutions, rollouts and candidates of a dataset's problems.
+
+    Sampled solutions are taken to be as long as the gold ones and all distinct,
+    their prefixes to differ, with N rollouts of each: merging and annotators
+    that stop early save from that.
+    """
+    train, test = (problems.filter(split=split) for split in ("train", "test"))
+    solutions = _sampled("solutions", dataset, train, sampling.samples_per_problem * num_generators)
+    rollouts = _rolled(dataset, train, sampling.samples_per_problem * num_generators, sampling)
+    candidates = _sampled("candidates", dataset, test, sampling.num_candidates * num_generators)
+    return [solutions, rollouts, candidates]
+
+
+def _sampled(stage: str, dataset: str, problems: pl.DataFrame, num_draws: int) -> Estimate:
+    questions, solutions = _lengths(problems["question"]), _lengths(problems["gold_solution"])
+    return Estimate(
+        dataset, stage, problems.height * num_draws, questions * num_draws, solutions * num_draws
+    )
+
+
+def _rolled(
+    dataset: str, problems: pl.DataFrame, num_draws: int, sampling: SamplingSettings
+) -> Estimate:
+    requests = prompt = completion = 0.0
+    for question, solution in problems.select("question", "gold_solution").iter_rows():
+        steps = split_steps(solution or "")
+        for index in range(1, len(steps)):
+            requests += 1
+            prompt += len(question) + sum(map(len, steps[:index]))
+            completion += sum(map(len, steps[index:]))
+    times = num_draws * sampling.num_rollouts
+    return Estimate(
+        dataset,
+        "rollouts",
+        requests * times,
+        prompt * times / CHARACTERS_PER_TOKEN,
+        completion * times / CHARACTERS_PER_TOKEN,
+    )
+
+
+def _lengths(texts: pl.Series) -> float:
+    return float(texts.fill_null("").str.len_chars().sum()) / CHARACTERS_PER_TOKEN
+
+
+def extrapolate(dataset: str, stage: str, costs: pl.DataFrame, num_shards: int) -> Estimate | None:
+    """Return the estimate of a stage from the costs of its finished shards; null if none is."""
+    done = costs.filter(dataset=dataset)
+    if done.is_empty():
+        return None
+    num_done = done["shard"].n_unique()
+    requests, prompt, completion, seconds = (
+        float(done[name].sum())
+        for name in ("num_requests", "prompt_tokens", "completion_tokens", "seconds")
+    )
+    times = num_shards / num_done
+    return Estimate(
+        dataset,
+        stage,
+        requests * times,
+        prompt * times,
+        completion * times,
+        f"measured on {num_done} of {num_shards} shards",
+        completion / seconds if seconds else None,
+    )

@@ -1,0 +1,71 @@
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from assets import estimate
+from shepherd.estimates import CHARACTERS_PER_TOKEN, estimate_dataset, extrapolate
+from shepherd.schemas import ROLLOUT_COSTS
+from shepherd.settings import SamplingSettings
+
+PROBLEMS = pl.DataFrame(
+    {
+        "split": ["train", "train", "test"],
+        "question": ["q" * 10, "q" * 20, "q" * 30],
+        "gold_solution": ["aaaa\nbbb\ncc", None, "x" * 7],
+    }
+)
+SAMPLING = SamplingSettings(samples_per_problem=3, num_rollouts=8, num_candidates=5)
+
+
+def test_an_estimate_from_gold_solutions() -> None:
+    solutions, rollouts, candidates = estimate_dataset("words", PROBLEMS, 2, SAMPLING)
+    unit = CHARACTERS_PER_TOKEN
+    assert (solutions.requests, candidates.requests) == (2 * 3 * 2, 1 * 5 * 2)
+    assert solutions.prompt_tokens * unit == pytest.approx(30 * 6)
+    assert solutions.completion_tokens * unit == pytest.approx(11 * 6)
+    # Two non-final prefixes: "aaaa\n" leaves 6 characters, "aaaa\nbbb\n" leaves 2.
+    assert rollouts.requests == 2 * 6 * 8
+    assert rollouts.prompt_tokens * unit == pytest.approx((10 + 5 + 10 + 9) * 6 * 8)
+    assert rollouts.completion_tokens * unit == pytest.approx((6 + 2) * 6 * 8)
+
+
+def test_finished_shards_tell_better() -> None:
+    row = {
+        "stage": "rollouts",
+        "dataset": "words",
+        "shard": "00",
+        "model": "completer",
+        "num_requests": 10,
+        "num_merged": 0,
+        "num_spared": 0,
+        "prompt_tokens": 100,
+        "cached_tokens": 50,
+        "completion_tokens": 40,
+        "seconds": 2.0,
+    }
+    costs = pl.DataFrame([row, row | {"shard": "02"}], schema=ROLLOUT_COSTS.schema)
+    found = extrapolate("words", "rollouts", costs, num_shards=4)
+    assert found is not None
+    assert (found.requests, found.prompt_tokens, found.completion_tokens) == (40, 400, 160)
+    assert (found.tokens_per_second, found.basis) == (20, "measured on 2 of 4 shards")
+    assert extrapolate("other", "rollouts", costs, num_shards=4) is None
+
+
+def test_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SHEPHERD_HOME", str(tmp_path))
+    command = ["estimate", "--profile", "demo"]
+    monkeypatch.setattr(sys, "argv", command)
+    assert estimate.main() == 0
+    out = capsys.readouterr().out
+    assert "3,000" in out
+    assert "give --tokens-per-second" in out
+    monkeypatch.setattr(sys, "argv", [*command, "--tokens-per-second", "1000"])
+    assert estimate.main() == 0
+    assert "null" not in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["estimate", "--profile", "dmo"])
+    assert estimate.main() == 2
+    assert "no profile 'dmo'" in capsys.readouterr().err

@@ -54,7 +54,7 @@ class Recipe:
 
 
 RECIPES = {
-    "base-small": Recipe(hidden=96, layers=3, steps=550, check_share=0.0),
+    "base-small": Recipe(hidden=96, layers=3, steps=650, check_share=0.0),
     "base-large": Recipe(hidden=128, layers=6, steps=9000, check_share=0.5, drill_share=0.7),
 }
 

@@ -5,7 +5,7 @@ from assets.deployment import ONE_RUN, DeploymentResource
 from assets.describe import table_asset
 from resources.io_managers import Frames, Partition
 from shepherd import oracle
-from shepherd.labels import label_accuracy
+from shepherd.labels import label_accuracies
 from shepherd.schemas import ORACLE_LABELS
 
 
@@ -27,8 +27,10 @@ def oracle_labels(
         truth = oracle.oracle_labels(steps[partition], problems[partition])
         numbers = {
             f"{annotator}_{name}": number
-            for (annotator,), labels in step_labels[partition].group_by("annotator")
-            for name, number in vars(label_accuracy(labels, truth, steps[partition])).items()
+            for annotator, found in label_accuracies(
+                step_labels[partition], truth, steps[partition]
+            ).items()
+            for name, number in vars(found).items()
         }
         context.add_asset_metadata(
             {name: round(number, 4) for name, number in numbers.items() if number is not None},

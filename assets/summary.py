@@ -4,7 +4,7 @@ import polars as pl
 
 from assets.deployment import SETTINGS, Deployment
 from assets.scoring import reward_model_aucs
-from shepherd.labels import label_accuracy
+from shepherd.labels import label_accuracies
 from shepherd.schemas import (
     CANDIDATE_COSTS,
     CANDIDATE_SCORES,
@@ -41,12 +41,12 @@ def print_summary(deployment: Deployment, seconds: float) -> None:
         print(f"\n== Done in {seconds:.0f} s ==")
         _show("Rows", counts(deployment, [table for table in _COUNTED if table in written]))
         if ORACLE_LABELS in written:
-            found = label_accuracy(
+            found = label_accuracies(
                 lake.read(STEP_LABELS), lake.read(ORACLE_LABELS), lake.read(STEPS)
             )
             _show(
                 "Hard labels against the oracle, steps that are not the last",
-                pl.DataFrame([vars(found)]),
+                pl.DataFrame([{"annotator": name, **vars(of)} for name, of in found.items()]),
             )
         if CANDIDATE_SCORES in written:
             aucs = reward_model_aucs(

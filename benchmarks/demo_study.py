@@ -13,7 +13,9 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import yaml
@@ -21,17 +23,23 @@ import yaml
 from benchmarks.report import Result, at_least, main
 from resources.home import Home
 from resources.lake import Lake
+from resources.models import BASE_MODELS
 from resources.profiles import PROFILES, load_settings
-from shepherd.labels import label_accuracy
+from shepherd.labels import label_accuracies
 from shepherd.schemas import (
     CANDIDATE_SCORES,
     CANDIDATES,
     EVALUATIONS,
     ORACLE_LABELS,
+    PROBLEMS,
     STEP_LABELS,
     STEPS,
 )
+from shepherd.settings import ModelSettings, Settings
+from shepherd.splitting import split_steps
 from shepherd.verification import aggregate, auc_within_problems
+from shepherd.word_problems import judge_steps
+from training.score import score_solutions
 
 
 def run_seed(seed: int, home: Path) -> dict[str, float]:
@@ -47,21 +55,75 @@ def run_seed(seed: int, home: Path) -> dict[str, float]:
 
 
 def measure(lake: Lake, profile: str) -> dict[str, float]:
-    """Return label accuracy, AUC within problems and accuracy by method at the largest N."""
-    labels = label_accuracy(lake.read(STEP_LABELS), lake.read(ORACLE_LABELS), lake.read(STEPS))
-    scored = lake.read(CANDIDATE_SCORES).join(
-        lake.read(CANDIDATES).select("candidate_id", "is_correct"), on="candidate_id"
+    """Return label accuracy, AUC within problems and accuracy by method at the largest N.
+
+    "answer" AUCs count a candidate as right if its answer is, "process" AUCs only if all its
+    steps are: some reach the answer by luck. "base" is the base model asked as a reward model
+    before any fine-tuning.
+    """
+    found = label_accuracies(lake.read(STEP_LABELS), lake.read(ORACLE_LABELS), lake.read(STEPS))
+    agreement = found["monte_carlo"].agreement
+    assert agreement is not None, "the demo labels steps that are not the last"
+    measured = {"label accuracy": agreement}
+    settings, problems = load_settings(profile), lake.read(PROBLEMS)
+    candidates = lake.read(CANDIDATES).join(problems, on="problem_id", maintain_order="left")
+    candidates = candidates.with_columns(all_right=all_steps_right(candidates))
+    measured["right by luck"] = share(candidates.filter("is_correct")["all_right"].not_())
+    scores = pl.concat([lake.read(CANDIDATE_SCORES), *base_scores(settings, candidates)])
+    scored = scores.join(
+        candidates.select("candidate_id", "is_correct", "all_right"), on="candidate_id"
     )
-    how = load_settings(profile).verification.aggregation
-    assert labels.agreement is not None, "the demo labels steps that are not the last"
-    measured = {"label accuracy": labels.agreement}
     for (name,), part in scored.group_by("reward_model", maintain_order=True):
-        score = aggregate(part["step_scores"], how)
-        measured[f"AUC {name}"] = auc_within_problems(
-            score, part["is_correct"], part["problem_id"].to_list()
-        )
+        score = aggregate(part["step_scores"], settings.verification.aggregation)
+        for truth, column in (("answer", "is_correct"), ("process", "all_right")):
+            measured[f"{truth} AUC {name}"] = auc_within_problems(
+                score, part[column], part["problem_id"].to_list()
+            )
     largest = lake.read(EVALUATIONS).sort("num_candidates").unique("method", keep="last")
     return measured | dict(largest.sort("method").select("method", "accuracy").iter_rows())
+
+
+def all_steps_right(candidates: pl.DataFrame) -> pl.Series:
+    """Say of each candidate whether the oracle finds no fault in any step."""
+    return pl.Series(
+        [
+            all(judge_steps(question, split_steps(text) or [text]))
+            for question, text in candidates.select("question", "text").iter_rows()
+        ]
+    )
+
+
+def base_scores(settings: Settings, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield ``candidate_scores`` by the base of each reward model, without fine-tuning."""
+    steps = [split_steps(text) or [text] for text in candidates["text"]]
+    asked = candidates.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String)))
+    models: dict[Literal["outcome", "process"], ModelSettings | None] = {
+        "outcome": settings.outcome_reward_model,
+        "process": settings.process_reward_model,
+    }
+    for kind, model in models.items():
+        assert model is not None, "the demo trains both"
+        assert model.training is not None, "the demo trains both"
+        scores = score_solutions(
+            BASE_MODELS / model.base,
+            asked,
+            kind=kind,
+            template=model.template,
+            max_length=model.training.max_length,
+        )
+        yield scores.join(
+            candidates.select("candidate_id", "problem_id"), on="candidate_id"
+        ).select(
+            "candidate_id",
+            "problem_id",
+            pl.lit(f"{kind} base").alias("reward_model"),
+            "step_scores",
+        )
+
+
+def share(flags: pl.Series) -> float:
+    """Return the share that is true."""
+    return float(flags.mean())  # type: ignore[arg-type]
 
 
 def study(num_seeds: int, folder: Path) -> list[Result]:
@@ -73,8 +135,8 @@ def study(num_seeds: int, folder: Path) -> list[Result]:
     mean = {name: float(frame[name].mean()) for name in frame.columns}  # type: ignore[arg-type]
     targets = {
         "label accuracy": 0.9,
-        "AUC process_reward_model": 0.9,
-        "AUC outcome_reward_model": 0.9,
+        "answer AUC process_reward_model": 0.9,
+        "answer AUC outcome_reward_model": 0.9,
         "SC": mean["pass@1"],
         "PRM": mean["SC"],
     }

@@ -69,3 +69,13 @@ def label_accuracy(labels: pl.DataFrame, truth: pl.DataFrame, steps: pl.DataFram
         recall=labelled_wrong.filter(is_wrong).mean(),
     ).row(0)
     return LabelAccuracy(both.height, agreement, precision, recall)
+
+
+def label_accuracies(
+    labels: pl.DataFrame, truth: pl.DataFrame, steps: pl.DataFrame
+) -> dict[str, LabelAccuracy]:
+    """Return :func:`label_accuracy` of each annotator in ``labels``, by name."""
+    return {
+        str(name): label_accuracy(part, truth, steps)
+        for (name,), part in labels.group_by("annotator", maintain_order=True)
+    }

@@ -1,0 +1,108 @@
+"""Solutions of the demo's generator and raw rollouts, for benchmarks that compare annotators."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from resources.drawing import Sampler, Shard, draw_rollouts, draw_solutions, transformers_sampler
+from resources.models import BASE_MODELS
+from resources.problems import load_problems
+from resources.profiles import load_settings
+from shepherd.annotators.problem import Annotator, Problem, read_problems
+from shepherd.oracle import oracle_labels
+from shepherd.rollouts import split_solutions
+from shepherd.settings import ModelSettings, SamplingSettings, Settings
+from training.sft import train_sft
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """What annotators work on: frames as in the schemas, and the truth about each step."""
+
+    problems: pl.DataFrame
+    solutions: pl.DataFrame
+    steps: pl.DataFrame
+    truth: pl.DataFrame
+    by_problem: list[Problem]
+    samplers: dict[str, Sampler]
+    sampling: SamplingSettings
+    shard: Shard
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """The raw rollouts of one completer, and the engine's seconds for each of their tokens."""
+
+    rollouts: pl.DataFrame
+    seconds_per_token: float
+
+
+def demo_solutions(folder: Path, *, seed: int, num_problems: int) -> Annotated:
+    """Fine-tune the demo's generator and completer and draw solutions of fresh train problems.
+
+    ``folder`` keeps models and journals, so that a killed benchmark resumes.
+    """
+    settings = load_settings("demo")
+    # The generator and completer are fine-tuned on other problems than those that are labelled.
+    gold = _problems(settings, seed=seed, num_problems=200)
+    problems = _problems(settings, seed=seed + 10_000, num_problems=num_problems)
+    assert settings.completer is not None, "the demo names its completer"
+    models = {"generator": settings.generators["generator"], "completer": settings.completer}
+    samplers = {
+        name: transformers_sampler(
+            name, model, _fine_tune(folder / name, model, gold, seed), settings.engine
+        )
+        for name, model in models.items()
+    }
+    shard = Shard("word_problems", "00", folder, seed)
+    drawn = draw_solutions(problems, samplers["generator"], settings.sampling, shard)
+    steps = split_solutions(drawn.frame)
+    return Annotated(
+        problems,
+        drawn.frame,
+        steps,
+        oracle_labels(steps, problems),
+        read_problems(steps, drawn.frame, problems),
+        samplers,
+        settings.sampling,
+        shard,
+    )
+
+
+def roll_out(work: Annotated, completer: str, annotators: Sequence[Annotator]) -> Rolled:
+    """Draw what the annotators ask for, by the named model."""
+    drawn = draw_rollouts(
+        work.steps,
+        work.solutions,
+        work.problems,
+        annotators,
+        work.samplers[completer],
+        work.sampling,
+        work.shard,
+    )
+    cost = drawn.cost.row(0, named=True)
+    return Rolled(drawn.frame, cost["seconds"] / max(1, cost["completion_tokens"]))
+
+
+def _problems(settings: Settings, *, seed: int, num_problems: int) -> pl.DataFrame:
+    dataset = settings.datasets["word_problems"].model_copy(
+        update={"num_train": num_problems, "num_test": 1}
+    )
+    return load_problems("word_problems", dataset, seed)[0].filter(split="train")
+
+
+def _fine_tune(folder: Path, model: ModelSettings, gold: pl.DataFrame, seed: int) -> Path:
+    assert model.training is not None, "the demo fine-tunes both"
+    if not (folder / "config.json").exists():
+        examples = gold.select("question", solution="gold_solution")
+        train_sft(
+            BASE_MODELS / model.base,
+            examples,
+            folder,
+            model.training,
+            template=model.template,
+            seed=seed,
+        )
+    return folder

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
+from resources.engines import open_engine
+from resources.engines.checkpoints import load_template
 from resources.journal import Fingerprint
 from resources.sampling import (
     Cost,
@@ -72,17 +74,26 @@ class Drawn:
 def transformers_sampler(
     name: str, model: ModelSettings, checkpoint: str | Path, engine: EngineSettings
 ) -> Sampler:
-    """Return the sampler of a checkpoint folder or hub name, on the embedded engine."""
+    """Return the sampler of a checkpoint folder or hub name, on the profile's engine.
 
-    def open_engine() -> Engine:
-        from resources.engines.transformers import TransformersEngine
+    Raises:
+        ValueError: the template is the model's own chat template, and there is none.
+    """
+    template = load_template(model.template, checkpoint)
+    return Sampler(
+        name, template, engine_identity(engine, checkpoint), lambda: open_engine(engine, checkpoint)
+    )
 
-        return TransformersEngine(
-            checkpoint, batch_size=engine.batch_size, dtype=engine.dtype, device=engine.device
-        )
 
-    fingerprint = {"weights": weights_identity(checkpoint), "dtype": engine.dtype}
-    return Sampler(name, model.template, fingerprint, open_engine)
+def engine_identity(engine: EngineSettings, checkpoint: str | Path) -> Fingerprint:
+    """Return what draws depend on beside their requests: weights, kind of engine, precision.
+
+    Where servers stand does not matter, and their precision is not known here.
+    """
+    identity = {"weights": weights_identity(checkpoint), "engine": engine.kind}
+    if engine.kind != "openai":
+        identity["dtype"] = engine.dtype
+    return identity
 
 
 def weights_identity(checkpoint: str | Path) -> str:

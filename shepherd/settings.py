@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from shepherd.prompts import check_template
+
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """Names that become folders: no separators, no leading dot."""
 
@@ -17,21 +19,54 @@ class Section(BaseModel):
 
 
 class DatasetSettings(Section):
-    """Where the problems of one dataset come from, and its solutions if they exist already.
+    """Where the problems of one dataset come from, and solutions or labels that exist already.
 
-    ``train`` and ``test`` are paths of published files (relative to the working directory), or
-    for ``gsm8k`` may be left out together to read ``openai/gsm8k`` from the Hugging Face hub.
-    ``solutions`` names a file of solutions sampled elsewhere for the test problems: they are
-    imported in place of the generators' (split ``test``).
+    ``train`` and ``test`` are paths (relative to the working directory) of .jsonl, .jsonl.gz,
+    .parquet or .csv files or of folders of .json; ``train`` may be several. Both are left out to
+    read ``gsm8k``, ``math`` or ``metamath`` from the Hugging Face hub. ``columns`` names the
+    columns of another source: question, answer, solution, level, subject.
+
+    With ``split: lightman`` (arXiv 2305.20050) ``train`` is all of MATH, and its problems that are
+    in ``test``, MATH500, are left out: 12,000 are left.
+
+    ``solutions`` names a file of solutions sampled elsewhere for the problems of
+    ``solutions_split``: they are imported in place of the generators'. ``labels`` names a file of
+    published step labels in ``labels_format``: those of train problems are imported as
+    ``annotator``'s in place of our own; rows of another ``labels_task`` are passed over.
     """
 
-    source: Literal["word_problems", "gsm8k"]
+    source: Literal["word_problems", "gsm8k", "math", "metamath", "columns"]
+    columns: dict[Literal["question", "answer", "solution", "level", "subject"], str] = {}
+    split: Literal["published", "lightman"] = "published"
     num_train: int | None = Field(None, ge=1, description="problems to keep; all if null")
     num_test: int | None = Field(None, ge=1, description="problems to keep; all if null")
-    train: str | None = None
+    train: str | tuple[str, ...] | None = None
     test: str | None = None
     solutions: str | None = None
+    solutions_split: Literal["train", "test"] = "test"
+    labels: str | None = None
+    labels_format: Literal["math_shepherd", "prm800k", "trl", "processbench"] = "math_shepherd"
+    labels_task: str | None = None
+    annotator: str = Field("imported", pattern=NAME_PATTERN)
     max_rejected_share: float = Field(0.01, ge=0, le=1)
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether solutions of train problems are sampled or imported, to be labelled here."""
+        imported_tests = self.solutions is not None and self.solutions_split == "test"
+        return self.labels is None and not imported_tests
+
+    @model_validator(mode="after")
+    def _columns_are_named(self) -> "DatasetSettings":
+        if self.source == "columns" and not (
+            "question" in self.columns and {"answer", "solution"} & self.columns.keys()
+        ):
+            raise ValueError("columns: name the column of the question, and of answer or solution")
+        if self.columns and self.source != "columns":
+            raise ValueError(f"columns: leave it out, {self.source} has columns of its own")
+        if self.split == "lightman" and self.source != "math":
+            raise ValueError("split lightman: it is a split of the source math")
+        return self
 
 
 class TrainingSettings(Section):
@@ -51,20 +86,29 @@ class ModelSettings(Section):
 
     ``base`` is a folder of ``resources/base_models``, a local checkpoint folder or a hub name.
     ``num_problems`` limits the gold solutions that fine-tuning sees; all if null.
+    ``template`` is plain, metamath, chat (the model's own) or a text that holds ``{question}``.
     """
 
     base: str
-    template: Literal["plain", "metamath"] = "plain"
+    template: str = "plain"
     num_problems: int | None = Field(None, ge=1)
     training: TrainingSettings | None = None
 
+    @field_validator("template")
+    @classmethod
+    def _template_is_known(cls, template: str) -> str:
+        check_template(template)
+        return template
+
 
 class VllmSettings(Section):
-    """The vLLM engine's own fields, under vLLM's names."""
+    """The vLLM engine's own fields, under vLLM's names.
+
+    There is no ``data_parallel_size``: vLLM runs such copies as servers only, for ``openai``.
+    """
 
     tensor_parallel_size: int = Field(1, ge=1)
     pipeline_parallel_size: int = Field(1, ge=1)
-    data_parallel_size: int = Field(1, ge=1)
     gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
     max_model_len: int | None = Field(None, ge=2, description="tokens; the model's own if null")
     enforce_eager: bool = False
@@ -185,7 +229,7 @@ class Settings(Section):
     def _models_are_complete(self) -> "Settings":
         if not self.datasets:
             raise ValueError("datasets: name at least one dataset")
-        needs_models = any(dataset.solutions is None for dataset in self.datasets.values())
+        needs_models = any(dataset.is_annotated for dataset in self.datasets.values())
         if needs_models and not (self.generators and self.completer):
             raise ValueError(
                 "generators and completer: name both, or give every dataset a `solutions` file"

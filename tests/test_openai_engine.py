@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from resources.drawing import engine_identity
 from resources.engines import open_engine, openai, replicas
 from resources.engines.openai import OpenAIEngine
 from resources.engines.replicas import Replicas
@@ -388,3 +389,16 @@ def test_servers_are_named_by_plain_addresses(url: str, says: str) -> None:
 def test_the_openai_engine_needs_servers() -> None:
     with pytest.raises(ValueError, match=r"engine\.openai\.base_urls"):
         EngineSettings(kind="openai")
+
+
+def test_draws_are_known_by_their_model_and_not_by_where_it_is_served() -> None:
+    def identity(kind: str, **fields: Any) -> object:
+        return engine_identity(EngineSettings(kind=kind, **fields), "owner/model")
+
+    here, there = (OpenAISettings(base_urls=(f"http://{host}/v1",)) for host in ("a", "b"))
+    served = identity("openai", openai=here)
+    assert served == identity("openai", openai=there, batch_size=3, dtype="float32")
+    assert served != identity("vllm")
+    assert identity("vllm") != identity("vllm", dtype="float32")
+    assert identity("transformers") != identity("vllm")
+    assert identity("transformers") == identity("transformers", batch_size=3)

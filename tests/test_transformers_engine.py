@@ -8,17 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_checkpoint import WINDOW, drain, prompts, rollouts, save_checkpoint
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
-    LlamaConfig,
     LlamaForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
     PreTrainedTokenizerFast,
-    Qwen2Config,
-    Qwen2ForCausalLM,
 )
 
 from resources.engines import open_engine, transformers
@@ -27,71 +23,25 @@ from resources.engines.token_draws import draw_tokens, uniform_numbers
 from resources.engines.transformers import TransformersEngine
 from shepherd.requests import Completion, Request
 from shepherd.settings import EngineSettings
-from shepherd.word_problems import draw_problems
 from training.tokenizer import build_tokenizer
 
-WINDOW = 80
-SHAPE = {
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "head_dim": 8,
-    "max_position_embeddings": WINDOW,
+KINDS = {
+    "llama": {"kind": "llama", "num_key_value_heads": 1, "tie_word_embeddings": True},
+    "mistral": {"kind": "mistral", "sliding_window": None},
 }
 
 
-def save_checkpoint(
-    folder: Path, kind: str, tokenizer: PreTrainedTokenizerFast, **fields: object
-) -> Path:
-    """Save a random model whose likeliest tokens vary with the context."""
-    torch.manual_seed(0)
-    special = {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
-    if kind == "llama":
-        config = LlamaConfig(num_key_value_heads=1, tie_word_embeddings=True, **SHAPE, **special)
-        model = LlamaForCausalLM(config)
-    elif kind == "mistral":
-        config = MistralConfig(num_key_value_heads=2, **SHAPE, **special, **fields)
-        model = MistralForCausalLM(config)
-    else:
-        model = Qwen2ForCausalLM(Qwen2Config(num_key_value_heads=2, **SHAPE, **special, **fields))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() == 2:
-                parameter.mul_(5)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module", params=["llama", "mistral"])
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_checkpoint(tmp_path_factory.mktemp("model"), request.param, build_tokenizer())
-
-
-def prompts(count: int) -> list[str]:
-    return [problem.question + "\n" for problem in draw_problems(3, "train", count)]
+    return save_checkpoint(
+        tmp_path_factory.mktemp("model"), tokenizer=build_tokenizer(), **request.param
+    )
 
 
 def draw(checkpoint: Path, requests: Sequence[Request], batch_size: int) -> dict[str, Completion]:
     engine = TransformersEngine(checkpoint, batch_size=batch_size, dtype="float32", device="cpu")
-    return drain(engine, requests)
-
-
-def drain(engine: TransformersEngine, requests: Sequence[Request]) -> dict[str, Completion]:
     engine.add(requests)
-    completions: dict[str, Completion] = {}
-    while finished := engine.poll():
-        completions |= {completion.request_id: completion for completion in finished}
-    return completions
-
-
-def rollouts(temperature: float, count: int = 4) -> list[Request]:
-    return [
-        Request(f"{p}/{k}", prompt, seed=10 * p + k, temperature=temperature, max_tokens=8 + 3 * k)
-        for p, prompt in enumerate(prompts(5))
-        for k in range(count)
-    ]
+    return drain(engine)
 
 
 def check_greedy(checkpoint: Path) -> None:
@@ -147,7 +97,7 @@ def test_requests_may_be_added_while_others_run(checkpoint: Path) -> None:
     for start in range(0, len(requests), 3):
         engine.add(requests[start : start + 3])
         completions |= {completion.request_id: completion for completion in engine.poll()}
-    completions |= drain(engine, [])
+    completions |= drain(engine)
     assert {i: c.text for i, c in completions.items()} == {i: c.text for i, c in expected.items()}
     assert engine.poll() == []
 
@@ -163,7 +113,8 @@ def test_a_prompt_is_prefilled_once_for_all_its_rollouts(checkpoint: Path) -> No
 def test_seconds_add_up_to_the_time_worked(checkpoint: Path) -> None:
     engine = TransformersEngine(checkpoint, batch_size=6, dtype="float32", device="cpu")
     started = time.perf_counter()
-    completions = drain(engine, rollouts(temperature=1.0))
+    engine.add(rollouts(temperature=1.0))
+    completions = drain(engine)
     elapsed = time.perf_counter() - started
     assert 0.5 * elapsed < sum(c.seconds for c in completions.values()) <= elapsed
 

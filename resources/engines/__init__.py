@@ -1,5 +1,6 @@
 """Engines that draw completions. Importing this package loads no model library."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from shepherd.requests import Engine
@@ -12,13 +13,24 @@ def open_engine(settings: EngineSettings, model: Path | str) -> Engine:
     ``model`` is a checkpoint folder or a hub name; servers are asked for it by that name.
 
     Raises:
-        ValueError: there is no such checkpoint, or the engine cannot run it.
+        ValueError: there is no such checkpoint, the engine cannot run it or is not installed.
     """
     if settings.kind == "openai":
         from resources.engines.openai import OpenAIEngine
 
         assert settings.openai is not None, "the settings check that servers are named"
         return OpenAIEngine(str(model), settings.openai, batch_size=settings.batch_size)
+    if settings.kind == "vllm":
+        if find_spec("vllm") is None:
+            raise ValueError(
+                "engine.kind vllm: vLLM is not installed: pip install -c constraints.txt "
+                "'.[vllm]', or set engine.kind to transformers or openai"
+            )
+        from resources.engines.vllm import VllmEngine
+
+        return VllmEngine(
+            model, settings.vllm, batch_size=settings.batch_size, dtype=settings.dtype
+        )
     from resources.engines.transformers import TransformersEngine
 
     return TransformersEngine(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from shepherd.prompts import CHAT, open_template
 from shepherd.requests import Completion, Request
 
 ATTENDING_LAYERS = {"full_attention", "sliding_attention"}
@@ -22,6 +23,19 @@ def load(part: Any, model: Path | str, **options: Any) -> Any:
             f"{model}: no checkpoint that can be read: correct `base` in the profile, or download "
             f"it again ({reason})"
         ) from error
+
+
+def load_template(template: str, model: Path | str) -> str:
+    """Return the text of a prompt template; for ``chat`` that of the model's tokenizer.
+
+    Raises:
+        ValueError: ``chat``, and the model has no tokenizer here or no usable chat template.
+    """
+    if template != CHAT:
+        return template
+    from transformers import AutoTokenizer
+
+    return open_template(template, load(AutoTokenizer, model))
 
 
 def without_drawing(request: Request, num_prompt: int, window: int) -> Completion | None:

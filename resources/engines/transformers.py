@@ -189,7 +189,8 @@ class TransformersEngine:
             logits_to_keep=1,
         )
         layers = cache.layers
-        states = layers[0].keys.new_empty((2, len(layers), *layers[0].keys.shape))
+        shape = (2, len(layers), *layers[0].keys.shape)
+        states: torch.Tensor = layers[0].keys.new_empty(shape)
         for i, layer in enumerate(layers):
             states[0, i], states[1, i] = layer.keys, layer.values
         return states

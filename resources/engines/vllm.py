@@ -1,0 +1,112 @@
+"""The engine of vLLM in this process: its own step loop, prefix cache and parallel workers."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from transformers import AutoConfig
+from vllm import EngineArgs, RequestOutput, SamplingParams
+from vllm.distributed import cleanup_dist_env_and_memory
+from vllm.inputs import TokensPrompt
+from vllm.sampling_params import RequestOutputKind
+from vllm.v1.engine.llm_engine import LLMEngine
+
+from resources.engines.checkpoints import load, without_drawing
+from resources.engines.clock import SharedClock
+from shepherd.requests import Completion, Request
+from shepherd.settings import VllmSettings
+
+
+class VllmEngine:
+    """Draws completions with vLLM, ``batch_size`` at once.
+
+    A completion repeats with its seed as far as the arithmetic does: what runs beside a request
+    changes the shape of the products and so their rounding.
+
+    Raises:
+        ValueError: there is no such checkpoint, or vLLM cannot run it with these settings.
+    """
+
+    def __init__(
+        self, model: Path | str, settings: VllmSettings, *, batch_size: int, dtype: str
+    ) -> None:
+        load(AutoConfig, model)
+        self.capacity = batch_size
+        arguments = EngineArgs(
+            model=str(model),
+            dtype=dtype,
+            max_num_seqs=batch_size,
+            enable_prefix_caching=True,
+            disable_log_stats=True,
+            **settings.model_dump(),
+        )
+        try:
+            self._engine = LLMEngine.from_engine_args(arguments)
+        except ValueError as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"{model}: vLLM refuses it: correct engine.vllm in the profile ({reason})"
+            ) from error
+        self._tokenizer = self._engine.get_tokenizer()
+        self._window = int(self._engine.model_config.max_model_len)
+        self._encoded: tuple[str, list[int]] = ("", [])
+        self._running: dict[str, float] = {}
+        self._finished: list[Completion] = []
+        self._clock = SharedClock()
+
+    def add(self, requests: Iterable[Request]) -> None:
+        for request in requests:
+            ids = self._encode(request.prompt)
+            ended = without_drawing(request, len(ids), self._window)
+            if ended:
+                self._finished.append(ended)
+                continue
+            self._running[request.id] = self._clock.seconds
+            self._engine.add_request(
+                request.id, TokensPrompt(prompt_token_ids=ids), _sampling(request)
+            )
+
+    def poll(self) -> list[Completion]:
+        self._clock.tick(0)
+        finished, self._finished = self._finished, []
+        while not finished and self._running:
+            num_running = len(self._running)
+            outputs = self._engine.step()
+            self._clock.tick(num_running)
+            finished = [self._completion(output) for output in outputs if output.finished]
+        return finished
+
+    def close(self) -> None:
+        self._engine.abort_request(list(self._running))
+        self._running.clear()
+        self._engine.engine_core.shutdown()
+        del self._engine
+        # Without this a second engine in this process finds the groups of the first.
+        cleanup_dist_env_and_memory()
+
+    def _encode(self, prompt: str) -> list[int]:
+        """Return a prompt's tokens; the rollouts of a prefix come one after another."""
+        if prompt != self._encoded[0]:
+            self._encoded = (prompt, self._tokenizer.encode(prompt))
+        return self._encoded[1]
+
+    def _completion(self, output: RequestOutput) -> Completion:
+        [drawn] = output.outputs
+        assert drawn.finish_reason in {"stop", "length"}, drawn.finish_reason
+        return Completion(
+            request_id=output.request_id,
+            text=drawn.text,
+            finish_reason=drawn.finish_reason,
+            prompt_tokens=len(output.prompt_token_ids),
+            cached_tokens=output.num_cached_tokens or 0,
+            num_tokens=len(drawn.token_ids),
+            seconds=self._clock.seconds - self._running.pop(output.request_id),
+        )
+
+
+def _sampling(request: Request) -> SamplingParams:
+    return SamplingParams(
+        seed=request.seed,
+        temperature=request.temperature,
+        max_tokens=request.max_tokens,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )

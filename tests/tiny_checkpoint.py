@@ -1,0 +1,63 @@
+"""Small random checkpoints, with the project's tokenizer or another."""
+
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+from shepherd.requests import Completion, Engine, Request
+from shepherd.word_problems import draw_problems
+
+WINDOW = 80
+SHAPE = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": WINDOW,
+}
+
+
+def save_checkpoint(
+    folder: Path, kind: str, tokenizer: PreTrainedTokenizerFast, **fields: object
+) -> Path:
+    """Save a random model of transformers' ``kind``; its likeliest tokens vary with the context."""
+    torch.manual_seed(0)
+    special = {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
+    config = AutoConfig.for_model(kind, **{**SHAPE, **special, **fields})
+    model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 2:
+                parameter.mul_(5)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def prompts(count: int) -> list[str]:
+    """Return the prompts of word problems."""
+    return [problem.question + "\n" for problem in draw_problems(3, "train", count)]
+
+
+def rollouts(temperature: float, count: int = 4) -> list[Request]:
+    """Return ``count`` requests of differing length for each of five prompts."""
+    return [
+        Request(f"{p}/{k}", prompt, seed=10 * p + k, temperature=temperature, max_tokens=8 + 3 * k)
+        for p, prompt in enumerate(prompts(5))
+        for k in range(count)
+    ]
+
+
+def drain(engine: Engine) -> dict[str, Completion]:
+    """Return all completions of what is queued, by request."""
+    completions: dict[str, Completion] = {}
+    while finished := engine.poll():
+        completions |= {completion.request_id: completion for completion in finished}
+    return completions

@@ -1,0 +1,64 @@
+"""Labels by entailment between the steps of wrong and of right solutions (DIVERSE).
+
+A baseline of the paper (arXiv 2206.02336): two steps say the same if each entails the other.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import polars as pl
+
+from shepherd.annotators.problem import Label
+from shepherd.annotators.reference import Compared, label_by_references
+
+Pair = tuple[str, str]
+"""Premise and hypothesis."""
+
+Entails = Callable[[Sequence[Pair]], Sequence[float]]
+"""The probability, for each pair, that the premise entails the hypothesis."""
+
+
+def nli_labels(
+    steps: pl.DataFrame, solutions: pl.DataFrame, problems: pl.DataFrame, entails: Entails
+) -> pl.DataFrame:
+    """Return ``step_labels`` of the annotator ``nli``.
+
+    A step of a wrong solution is as right as the steps so far are equivalent to those of the
+    same index of one reference: soft is the least probability of the entailments that takes,
+    for the reference that gives most, and hard is 1 where soft is above 1/2. What else holds,
+    and where references come from: :func:`shepherd.annotators.reference.label_by_references`.
+
+    All distinct pairs are asked in one call; equal texts entail each other unasked.
+    """
+
+    def judge(wrong: Sequence[Compared]) -> Iterator[list[Label]]:
+        pairs = sorted({pair for compared in wrong for pair in _pairs(compared)})
+        found = dict(zip(pairs, entails(pairs) if pairs else (), strict=True))
+        for compared in wrong:
+            yield _label(compared, found)
+
+    return label_by_references("nli", judge, steps, solutions, problems)
+
+
+def _pairs(compared: Compared) -> Iterator[Pair]:
+    for reference in compared.references:
+        for step, other in _aligned(compared, reference):
+            if step != other:
+                yield step, other
+                yield other, step
+
+
+def _label(compared: Compared, entailment: Mapping[Pair, float]) -> list[Label]:
+    best = [0.0] * (len(compared.solution.texts) - 1)
+    for reference in compared.references:
+        so_far = 1.0
+        for index, (step, other) in enumerate(_aligned(compared, reference)):
+            if step != other:
+                so_far = min(so_far, entailment[step, other], entailment[other, step])
+            best[index] = max(best[index], so_far)
+    return [Label(hard=int(soft > 0.5), soft=soft) for soft in best]
+
+
+def _aligned(compared: Compared, reference: Sequence[str]) -> Iterator[Pair]:
+    """Yield the solution's steps but for the last, each with the reference's of the same index."""
+    for step, other in zip(compared.solution.texts[:-1], reference, strict=False):
+        yield step.strip(), other.strip()

@@ -1,0 +1,214 @@
+"""How accurate is each way to label steps, and what does it cost?
+
+    python -m benchmarks.label_quality [--json] [--seeds 3] [--keep FOLDER] [--figure FILE.svg]
+
+Word problems, whose exact oracle is the truth. The demo's generator writes 15 solutions of each
+of 100 fresh problems; the completer (and, as a weaker completer, the generator itself) rolls out
+16 times from every prefix, and every annotator is replayed from these raw rollouts. Steps that
+are not the last count. Each value is the mean over seeds; ``spread`` is the standard deviation.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.annotated import Annotated, Rolled, demo_solutions, roll_out
+from benchmarks.report import Result, at_least, at_most, main
+from shepherd.agreement import label_quality
+from shepherd.annotators.known import build_annotators
+from shepherd.annotators.monte_carlo import MonteCarlo
+from shepherd.annotators.problem import Annotator, label_steps, replay_problems
+from shepherd.annotators.rule import rule_labels
+from shepherd.annotators.tree_search import TreeSearch
+from shepherd.settings import AnnotationSettings
+
+NUM_PROBLEMS = 100
+MAX_ROLLOUTS = 16
+N = 8
+ROLLING = AnnotationSettings.model_validate(
+    {
+        "annotators": [
+            "monte_carlo",
+            "first_success",
+            "outcome_closure",
+            "binary_search",
+            "tree_search",
+            "adaptive",
+        ]
+    }
+)
+MEASURES = ("agreement", "wrong_precision", "wrong_recall", "f1", "cross_entropy")
+BASELINES = ("rule",)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to label: its name, labels, completer tokens and seconds."""
+
+    name: str
+    labels: pl.DataFrame
+    tokens: int
+    seconds: float
+
+
+def measure(seed: int, folder: Path) -> pl.DataFrame:
+    """Return one row per way to label, measured on the work of one seed."""
+    work = demo_solutions(folder, seed=seed, num_problems=NUM_PROBLEMS)
+    strong = roll_out(
+        work, "completer", [MonteCarlo(MAX_ROLLOUTS), TreeSearch(N, ROLLING.num_searches)]
+    )
+    weak = roll_out(work, "generator", [MonteCarlo(MAX_ROLLOUTS)])
+    ways = [
+        *(replayed(a.name, a, work, strong) for a in build_annotators(ROLLING, N)),
+        computed("rule", work, lambda: rule_labels(work.steps, work.solutions, work.problems)),
+        *by_budget("completer", work, strong),
+        *by_budget("generator", work, weak),
+    ]
+    num_steps = work.steps.filter(~pl.col("is_last")).height
+    return pl.concat(
+        label_quality(way.labels, work.truth, work.steps).select(
+            pl.lit(way.name).alias("way"),
+            pl.col("num_steps").alias("num_labels"),
+            *(pl.col(name).cast(pl.Float64) for name in MEASURES),
+            pl.lit(way.tokens / num_steps).alias("tokens_per_label"),
+            pl.lit(way.seconds / num_steps).alias("seconds_per_label"),
+        )
+        for way in ways
+    )
+
+
+def replayed(name: str, annotator: Annotator, work: Annotated, rolled: Rolled) -> Way:
+    """Let an annotator label from raw rollouts; its cost is what it asked for."""
+    started = time.perf_counter()
+    replays = replay_problems(annotator, work.by_problem, rolled.rollouts)
+    labels = label_steps(annotator, work.steps, replays)
+    seconds = time.perf_counter() - started
+    tokens = sum(
+        rollout.num_tokens
+        for replay in replays
+        for rollouts in replay.shown.values()
+        for rollout in rollouts
+    )
+    return Way(name, labels, tokens, seconds + tokens * rolled.seconds_per_token)
+
+
+def computed(name: str, work: Annotated, label: Callable[[], pl.DataFrame]) -> Way:
+    """Label without rollouts."""
+    started = time.perf_counter()
+    labels = label()
+    assert set(labels["step_id"]) <= set(work.steps["step_id"])
+    return Way(name, labels, 0, time.perf_counter() - started)
+
+
+def by_budget(completer: str, work: Annotated, rolled: Rolled) -> Iterator[Way]:
+    """Yield Monte Carlo with N = 1, 2, 4, 8 and 16 rollouts of a completer."""
+    for count in (1, 2, 4, 8, 16):
+        yield replayed(f"{completer} N={count}", MonteCarlo(count), work, rolled)
+
+
+def study(num_seeds: int, folder: Path, figure: Path | None) -> list[Result]:
+    """Measure all seeds; the paper's expectations and our own aims are the targets."""
+    frame = pl.concat(
+        measure(seed, folder / f"seed-{seed}").with_columns(seed=pl.lit(seed))
+        for seed in range(num_seeds)
+    )
+    columns = [name for name in frame.columns if name not in ("way", "seed")]
+    means = frame.group_by("way", maintain_order=True).agg(pl.col(columns).mean())
+    spreads = frame.group_by("way", maintain_order=True).agg(pl.col(columns).std())
+    if figure is not None:
+        draw_figure(means, spreads, figure)
+    results = []
+    for row, spread in zip(means.iter_rows(named=True), spreads.iter_rows(named=True), strict=True):
+        for name in columns:
+            if row[name] is not None:
+                results.append(Result(f"{row['way']} {name}", row[name], UNITS[name]))
+                results.append(
+                    Result(f"{row['way']} {name} spread", spread[name] or 0.0, UNITS[name])
+                )
+    return [*results, *targets({row["way"]: row for row in means.iter_rows(named=True)})]
+
+
+UNITS = {
+    "num_labels": "labels",
+    "tokens_per_label": "tokens",
+    "seconds_per_label": "s",
+    "cross_entropy": "nats",
+    **dict.fromkeys(("agreement", "wrong_precision", "wrong_recall", "f1"), "share"),
+}
+
+
+def targets(means: dict[str, dict[str, float]]) -> Iterator[Result]:
+    """Yield what the paper's findings and our aims ask for."""
+    exact, ours = means["monte_carlo"], means["adaptive"]
+    for name in BASELINES:
+        yield at_least(
+            f"monte_carlo above {name}", exact["agreement"], "share", means[name]["agreement"]
+        )
+    yield at_least(
+        "a stronger completer",
+        means["completer N=8"]["agreement"],
+        "share",
+        means["generator N=8"]["agreement"],
+    )
+    same = means["first_success"]["agreement"] - exact["agreement"]
+    yield at_most("first_success, hard labels unlike monte_carlo's", abs(same), "share", 0.0)
+    share = ours["tokens_per_label"] / exact["tokens_per_label"]
+    yield at_most("adaptive, of monte_carlo's tokens", share, "share", 0.15)
+    yield at_least("adaptive accuracy", ours["agreement"], "share", exact["agreement"])
+
+
+def draw_figure(means: pl.DataFrame, spreads: pl.DataFrame, path: Path) -> None:
+    """Draw label quality against N for both completers (the paper's figure 4), as SVG."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for axis, (column, title) in zip(
+        axes,
+        (
+            ("agreement", "hard labels right"),
+            ("cross_entropy", "cross-entropy of soft labels (nats)"),
+        ),
+        strict=True,
+    ):
+        for completer, label in (
+            ("completer", "strong completer"),
+            ("generator", "weak completer"),
+        ):
+            chosen = pl.col("way").str.starts_with(f"{completer} N=")
+            budgets = [int(way.split("=")[1]) for way in means.filter(chosen)["way"]]
+            axis.errorbar(
+                budgets,
+                means.filter(chosen)[column],
+                yerr=spreads.filter(chosen)[column].fill_null(0),
+                label=label,
+                marker="o",
+                capsize=3,
+            )
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(budgets, [str(count) for count in budgets])
+        axis.set_xlabel("N, rollouts of each prefix")
+        axis.set_title(title, fontsize=10)
+    axes[0].legend()
+    figure.savefig(path, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--keep", type=Path, help="folder to keep the work in, and to resume from")
+    parser.add_argument("--figure", type=Path, help="where to draw accuracy against N")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        main(
+            "label_quality",
+            lambda: study(arguments.seeds, arguments.keep or Path(temporary), arguments.figure),
+        )

@@ -3,8 +3,10 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -14,7 +16,11 @@ from shepherd.datasets import (
     ImportedSolution,
     Problem,
     gsm8k_problem,
-    imported_solution,
+    imported_solutions,
+    mapped_problem,
+    math_problem,
+    metamath_problem,
+    question_key,
     word_problem,
 )
 from shepherd.identity import content_id
@@ -22,33 +28,46 @@ from shepherd.schemas import PROBLEMS, SOLUTIONS
 from shepherd.settings import DatasetSettings
 from shepherd.word_problems import draw_problems
 
+Split = Literal["train", "test"]
+_MATH = "DigitalLearningGmbH/MATH-lighteval"
+_HUB: dict[tuple[str, str, Split], list[tuple[str, str | None, str]]] = {
+    ("gsm8k", "published", "train"): [("openai/gsm8k", "main", "train")],
+    ("gsm8k", "published", "test"): [("openai/gsm8k", "main", "test")],
+    ("math", "published", "train"): [(_MATH, None, "train")],
+    ("math", "published", "test"): [(_MATH, None, "test")],
+    ("math", "lightman", "train"): [(_MATH, None, "train"), (_MATH, None, "test")],
+    ("math", "lightman", "test"): [("HuggingFaceH4/MATH-500", None, "test")],
+    ("metamath", "published", "train"): [("meta-math/MetaMathQA", None, "train")],
+}
+"""Name, configuration and split on the hub, by source, split of the profile, and ours."""
+
 
 def load_problems(
     dataset_name: str, settings: DatasetSettings, seed: int
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the problems of a dataset, train before test, and the rows that were rejected.
 
-    A question that repeats is rejected after its first row; a train question that is also in
-    the test file is rejected from train. ``seed`` draws word problems.
+    A question that repeats, but for case and whitespace, is rejected after its first row; a
+    train question that is also in the test file is rejected from train (or, where the split is
+    Lightman's, left out: it is meant to be). ``seed`` draws word problems.
 
     Raises:
         ValueError: a file is missing, holds no problem or more bad rows than
             ``max_rejected_share``, or a needed field of the profile is not set.
     """
-    rejections: list[Rejection] = []
     if settings.source == "word_problems":
         train, test = (
             _draw(dataset_name, split, count, seed)
             for split, count in (("train", settings.num_train), ("test", settings.num_test))
         )
+        rejections: list[Rejection] = []
     else:
-        seen: dict[str, Line] = {}
-        test = _read(dataset_name, settings, "test", seen, rejections)
-        train = _read(dataset_name, settings, "train", seen, rejections)
+        read = _read(dataset_name, settings)
+        train, test, rejections = read.train, read.test, read.rejections
         num_rows = len(train) + len(test) + len(rejections)
         _refuse_many(rejections, num_rows, settings, dataset_name)
         for split, problems in (("train", train), ("test", test)):
-            if not problems:
+            if not problems and (settings.source, split) != ("metamath", "test"):
                 raise ValueError(f"datasets.{dataset_name}.{split}: the file holds no problem")
     kept = [*list(train.values())[: settings.num_train], *list(test.values())[: settings.num_test]]
     frame = pl.DataFrame([asdict(problem) for problem in kept], schema=PROBLEMS.schema)
@@ -58,24 +77,25 @@ def load_problems(
 def load_solutions(
     dataset_name: str, settings: DatasetSettings, problems: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the imported solutions of the given test problems, graded, and the rejected rows.
+    """Return the imported solutions of the given problems, graded, and the rejected rows.
 
-    ``problems`` may be a part of the dataset, such as one shard: solutions of its other
-    problems are left out silently, and rejected rows are the same whatever the part. The
-    formats of a row are those of :func:`shepherd.datasets.imported_solution`.
+    They are of ``solutions_split``. ``problems`` may be a part of the dataset, such as one shard:
+    solutions of its other problems are left out silently, and rejected rows are the same whatever
+    the part. The formats of a row are those of :func:`shepherd.datasets.imported_solutions`.
 
     Raises:
         ValueError: ``solutions`` is not set, a file is missing, or more rows than
-            ``max_rejected_share`` are bad or match no test problem.
+            ``max_rejected_share`` are bad or match no problem.
     """
     if settings.solutions is None:
-        raise ValueError(f"datasets.{dataset_name}.solutions: set it to a .jsonl or .jsonl.gz file")
-    if settings.source != "gsm8k":
+        raise ValueError(f"datasets.{dataset_name}.solutions: set it to a .jsonl or .parquet file")
+    if settings.source == "word_problems":
         raise ValueError(
             f"datasets.{dataset_name}.solutions: leave it out, {settings.source} are drawn anew "
             "and have no solutions sampled elsewhere"
         )
-    by_row = _read(dataset_name, settings, "test", {}, [])
+    read = _read(dataset_name, settings)
+    by_row = read.test if settings.solutions_split == "test" else read.train
     by_id = {problem.problem_id: problem for problem in by_row.values()}
     drawn: Counter[ImportedSolution] = Counter()
     rejections: list[Rejection] = []
@@ -84,13 +104,13 @@ def load_solutions(
     for line in read_rows(path, f"datasets.{dataset_name}.solutions"):
         num_rows += 1
         try:
-            drawn[imported_solution(line.parse(), dataset_name, by_id, by_row)] += 1
+            drawn.update(imported_solutions(line.parse(), dataset_name, by_id, by_row))
         except ValueError as error:
             rejections.append(Rejection.of(line, str(error)))
     _refuse_many(rejections, num_rows, settings, dataset_name)
-    tests = problems.filter(split="test")
-    ungraded = _ungraded(drawn).join(tests, on="problem_id", how="semi", maintain_order="left")
-    graded = grade_completions(ungraded, tests).select(SOLUTIONS.schema.keys())
+    asked = problems.filter(split=settings.solutions_split)
+    ungraded = _ungraded(drawn).join(asked, on="problem_id", how="semi", maintain_order="left")
+    graded = grade_completions(ungraded, asked).select(SOLUTIONS.schema.keys())
     return graded, rejected_frame(dataset_name, rejections)
 
 
@@ -121,46 +141,77 @@ def _draw(dataset: str, split: str, count: int | None, seed: int) -> dict[int, P
     return {row: word_problem(problem, dataset, split) for row, problem in enumerate(drawn)}
 
 
-def _read(
-    dataset: str,
-    settings: DatasetSettings,
-    split: str,
-    seen: dict[str, Line],
-    rejections: list[Rejection],
-) -> dict[int, Problem]:
-    """Return the problems of a split by row; add what was met to ``seen`` and ``rejections``."""
-    problems: dict[int, Problem] = {}
-    for row, line in enumerate(_published(dataset, settings, split)):
-        try:
-            problem = gsm8k_problem(line.parse(), dataset, split)
-            first = seen.setdefault(problem.problem_id, line)
-            if first is not line:
-                raise ValueError(f"question: repeats {first.file} line {first.number}")
-        except ValueError as error:
-            rejections.append(Rejection.of(line, str(error)))
-        else:
-            problems[row] = problem
-    return problems
+@dataclass
+class _Published:
+    """The problems of each split by their row, and the rows that were rejected."""
+
+    train: dict[int, Problem] = field(default_factory=dict)
+    test: dict[int, Problem] = field(default_factory=dict)
+    rejections: list[Rejection] = field(default_factory=list)
 
 
-def _published(dataset: str, settings: DatasetSettings, split: str) -> Iterable[Line]:
-    if (settings.train is None) != (settings.test is None):
+def _read(dataset: str, settings: DatasetSettings) -> _Published:
+    read = _Published()
+    seen: dict[str, Line] = {}
+    by_split: tuple[tuple[Split, dict[int, Problem]], ...]
+    by_split = (("test", read.test), ("train", read.train))
+    for split, problems in by_split:
+        tests = frozenset(seen) if settings.split == "lightman" else frozenset[str]()
+        for row, line in enumerate(_published(dataset, settings, split)):
+            try:
+                problem = _problem(line.parse(), dataset, split, settings)
+                by_text = settings.source != "metamath"
+                key = question_key(problem.question) if by_text else problem.problem_id
+                if key in tests:
+                    continue
+                first = seen.setdefault(key, line)
+                if first is not line:
+                    raise ValueError(f"question: repeats {first.file} line {first.number}")
+            except ValueError as error:
+                read.rejections.append(Rejection.of(line, str(error)))
+            else:
+                problems[row] = problem
+    return read
+
+
+def _problem(row: object, dataset: str, split: str, settings: DatasetSettings) -> Problem:
+    match settings.source:
+        case "gsm8k":
+            return gsm8k_problem(row, dataset, split)
+        case "math":
+            return math_problem(row, dataset, split)
+        case "metamath":
+            return metamath_problem(row, dataset, split)
+        case _:
+            columns = {str(name): column for name, column in settings.columns.items()}
+            return mapped_problem(row, dataset, split, columns)
+
+
+def _published(dataset: str, settings: DatasetSettings, split: Split) -> Iterable[Line]:
+    train = (settings.train,) if isinstance(settings.train, str) else settings.train or ()
+    test = (settings.test,) if settings.test else ()
+    has_test = settings.source != "metamath"
+    if bool(train) != bool(test) and has_test:
         raise ValueError(f"datasets.{dataset}: set both train and test, or neither (hub)")
-    path = settings.test if split == "test" else settings.train
-    if path is None:
-        return _hub_lines(dataset, split)
-    return read_rows(Path(path).expanduser(), f"datasets.{dataset}.{split}")
+    if not train and not test:
+        hub = _HUB.get((settings.source, settings.split, split), [])
+        if not hub and has_test:
+            raise ValueError(f"datasets.{dataset}: set train and test to files")
+        return chain.from_iterable(_hub_lines(dataset, *place) for place in hub)
+    paths = train if split == "train" else test
+    return chain.from_iterable(
+        read_rows(Path(path).expanduser(), f"datasets.{dataset}.{split}") for path in paths
+    )
 
 
-def _hub_lines(dataset: str, split: str) -> Iterator[Line]:
-    name = "openai/gsm8k"
-    way_out = f"set datasets.{dataset}.train and .test to the published .jsonl files"
+def _hub_lines(dataset: str, name: str, config: str | None, split: str) -> Iterator[Line]:
+    way_out = f"set datasets.{dataset}.train and .test to the published files"
     try:
         import datasets
     except ImportError as error:
         raise ValueError(f"{name}: the package datasets is not installed: {way_out}") from error
     try:
-        rows = datasets.load_dataset(name, "main", split=split)
+        rows = datasets.load_dataset(name, config, split=split)
     except OSError as error:
         raise ValueError(f"{name}: cannot be read from the hub: {way_out}") from error
     for number, row in enumerate(rows, start=1):

@@ -74,6 +74,12 @@ def extract_answer_with_source(text: str) -> Extraction | None:
     return _guess(body)
 
 
+def boxed_answer(text: str) -> str | None:
+    r"""Return what the last ``\boxed{}`` holds, or None if there is none, or it is empty or cut."""
+    boxes = [mark.end() for mark in _MARK.finditer(text) if mark["boxed"]]
+    return (_boxed(text, boxes[-1], _partners(text)) or None) if boxes else None
+
+
 def _answering_part(text: str) -> str:
     r"""Cut thoughts before the answer, chat turns after it and GSM8K's ``<<3*2=6>>``."""
     body = _SPECIAL_TOKEN.split(text.rpartition("</think>")[2], maxsplit=1)[0]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shepherd.answers import boxed_answer, extract_answer
 from shepherd.identity import content_id
 from shepherd.word_problems import WordProblem, write_solution
 
@@ -20,7 +21,7 @@ class Problem:
     dataset: str
     split: str
     question: str
-    gold_solution: str
+    gold_solution: str | None
     gold_answer: str
     level: str | None = None
     subject: str | None = None
@@ -58,6 +59,92 @@ def gsm8k_problem(row: object, dataset: str, split: str) -> Problem:
     )
 
 
+def math_problem(row: object, dataset: str, split: str) -> Problem:
+    r"""Read a row of MATH (Hendrycks et al., 2021) or of MATH500.
+
+    The fields are ``problem``, ``solution``, ``level`` and ``type`` or ``subject``. The gold
+    answer is ``answer``, or what the last ``\boxed{}`` of the solution holds.
+
+    Raises:
+        ValueError: a field is missing, not text or empty, or nothing is boxed.
+    """
+    fields = require_fields(row)
+    question, solution = (require_text(fields, name) for name in ("problem", "solution"))
+    gold = require_text(fields, "answer") if "answer" in fields else boxed_answer(solution)
+    if gold is None:
+        raise ValueError("solution: its last \\boxed{} is missing, empty or cut off")
+    return Problem(
+        problem_id=content_id(dataset, question.strip()),
+        dataset=dataset,
+        split=split,
+        question=question.strip(),
+        gold_solution=solution,
+        gold_answer=gold.strip(),
+        level=_told(fields, "level", "Level "),
+        subject=_told(fields, "subject") or _told(fields, "type"),
+    )
+
+
+def metamath_problem(row: object, dataset: str, split: str) -> Problem:
+    """Read a row of MetaMathQA (arXiv 2309.12284): ``query``, ``response`` and ``type``.
+
+    Many rows answer one question in other words. Each is a problem of its own, for fine-tuning
+    to see them all: its id is that of question and response.
+
+    Raises:
+        ValueError: a field is missing, not text or empty, or the response names no answer.
+    """
+    fields = require_fields(row)
+    question, solution = (require_text(fields, name) for name in ("query", "response"))
+    gold = extract_answer(solution)
+    if gold is None:
+        raise ValueError("response: names no answer")
+    return Problem(
+        problem_id=content_id(dataset, question.strip(), solution),
+        dataset=dataset,
+        split=split,
+        question=question.strip(),
+        gold_solution=solution,
+        gold_answer=gold,
+        subject=_told(fields, "type"),
+    )
+
+
+def mapped_problem(row: object, dataset: str, split: str, columns: Mapping[str, str]) -> Problem:
+    """Read a row whose columns have names of their own.
+
+    ``columns`` says which column is the ``question``, the ``answer`` and, if there is one, the
+    ``solution``, ``level`` and ``subject``. Without ``answer`` the solution's answer is gold.
+
+    Raises:
+        ValueError: a column is missing or empty, or no gold answer is found.
+    """
+    fields = require_fields(row)
+    question = require_text(fields, columns["question"]).strip()
+    solution = require_text(fields, columns["solution"]) if "solution" in columns else None
+    if "answer" in columns:
+        gold = _told(fields, columns["answer"])
+    else:
+        gold = extract_answer(solution) if solution else None
+    if gold is None:
+        raise ValueError(f"{columns.get('answer', columns.get('solution'))}: names no gold answer")
+    return Problem(
+        problem_id=content_id(dataset, question),
+        dataset=dataset,
+        split=split,
+        question=question,
+        gold_solution=solution,
+        gold_answer=_without_separators(gold),
+        level=_told(fields, columns["level"]) if "level" in columns else None,
+        subject=_told(fields, columns["subject"]) if "subject" in columns else None,
+    )
+
+
+def question_key(question: str) -> str:
+    """Return what two questions share that differ in case and whitespace alone."""
+    return " ".join(question.casefold().split())
+
+
 def word_problem(problem: WordProblem, dataset: str, split: str) -> Problem:
     """Return a word problem with a gold solution that depends on the problem alone.
 
@@ -75,38 +162,60 @@ def word_problem(problem: WordProblem, dataset: str, split: str) -> Problem:
     )
 
 
-def imported_solution(
+def imported_solutions(
     row: object, dataset: str, problems: Mapping[str, Problem], rows: Mapping[int, Problem]
-) -> ImportedSolution:
-    """Read a solution that was sampled elsewhere, and find its problem.
+) -> list[ImportedSolution]:
+    """Read a row of solutions that were sampled elsewhere, and find their problem.
 
-    The text is ``text``, ``response`` or ``solution``. The problem is named by ``question``,
-    ``problem_id`` or ``idx`` (its row in the published test file, from 0, as in the published
-    GPT-3 samples; then a ``gold``, if given, must be the problem's). The generator is
-    ``generator``, else ``model`` and ``style``, else ``imported``.
+    The text, or a list of texts, is ``text``, ``response``, ``solution`` or ``solutions``. The
+    problem is named by ``question`` or ``problem``, ``problem_id`` or ``idx`` (its row in the
+    published file, from 0, as in the published GPT-3 samples; then a ``gold``, if given, must be
+    the problem's). A ``problem_id`` is ours, or the split and the row (``test-12``). The generator
+    is ``generator``, else ``model`` and ``style``, else ``imported``.
 
     Args:
         row: one decoded JSON value.
         dataset: name of the dataset in the profile.
-        problems: test problems by id.
-        rows: test problems by row in the published file.
+        problems: problems of one split by id.
+        rows: the same by row in the published file.
 
     Raises:
-        ValueError: a field is missing or of the wrong type, or no test problem matches.
+        ValueError: a field is missing or of the wrong type, or no problem matches.
     """
     fields = require_fields(row)
-    text = require_text(fields, "text", "response", "solution")
-    if "question" in fields:
-        problem = problems.get(content_id(dataset, require_text(fields, "question").strip()))
+    texts = _solution_texts(fields)
+    question = next((name for name in ("question", "problem") if name in fields), None)
+    if question is not None:
+        problem = problems.get(content_id(dataset, require_text(fields, question).strip()))
     elif "problem_id" in fields:
-        problem = problems.get(require_text(fields, "problem_id"))
+        problem = _by_name(require_text(fields, "problem_id"), problems, rows)
     elif "idx" in fields:
         problem = _by_row(fields, rows)
     else:
         raise ValueError("question: is missing (or problem_id, or idx)")
     if problem is None:
-        raise ValueError("question, problem_id or idx: names none of the test problems")
-    return ImportedSolution(problem.problem_id, _generator(fields), text)
+        raise ValueError("question, problem_id or idx: names none of the problems")
+    generator = _generator(fields)
+    return [ImportedSolution(problem.problem_id, generator, text) for text in texts]
+
+
+def _solution_texts(fields: Mapping[str, object]) -> list[str]:
+    names = ("text", "response", "solution", "solutions")
+    name = next((name for name in names if name in fields), names[0])
+    value = fields.get(name)
+    if isinstance(value, list) and value:
+        return [require_text({name: text}, name) for text in value]
+    return [require_text(fields, *names)]
+
+
+def _by_name(
+    name: str, problems: Mapping[str, Problem], rows: Mapping[int, Problem]
+) -> Problem | None:
+    split, dash, row = name.rpartition("-")
+    if name not in problems and dash and row.isdecimal():
+        found = rows.get(int(row[:9]))
+        return found if found is not None and found.split == split else None
+    return problems.get(name)
 
 
 def _by_row(fields: Mapping[str, object], rows: Mapping[int, Problem]) -> Problem | None:
@@ -149,6 +258,14 @@ def require_text(fields: Mapping[str, object], *names: str) -> str:
     except UnicodeEncodeError as error:
         raise ValueError(f"{name}: holds half of a surrogate pair, which is no text") from error
     return value
+
+
+def _told(fields: Mapping[str, object], name: str, prefix: str = "") -> str | None:
+    """Return a text or number as text, or None where nothing is told."""
+    value = fields.get(name)
+    if value is None or isinstance(value, bool | list | dict) or not str(value).strip():
+        return None
+    return require_text({name: str(value)}, name).strip().removeprefix(prefix)
 
 
 def _without_separators(number: str) -> str:

@@ -27,7 +27,8 @@ class DatasetSettings(Section):
     columns of another source: question, answer, solution, level, subject.
 
     With ``split: lightman`` (arXiv 2305.20050) ``train`` is all of MATH, and its problems that are
-    in ``test``, MATH500, are left out: 12,000 are left.
+    in ``test``, MATH500, are left out. Of the 12,000 others, two box no answer
+    and two repeat.
 
     ``solutions`` names a file of solutions sampled elsewhere for the problems of
     ``solutions_split``: they are imported in place of the generators'. ``labels`` names a file of

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shepherd.datasets import gsm8k_problem, imported_solution, word_problem
+from shepherd.datasets import (
+    gsm8k_problem,
+    imported_solutions,
+    mapped_problem,
+    math_problem,
+    metamath_problem,
+    word_problem,
+)
 from shepherd.identity import content_id
 from shepherd.word_problems import draw_problems, judge_steps
 
@@ -74,7 +81,7 @@ def test_any_json_gives_a_problem_or_a_reason(row: object) -> None:
     except ValueError as error:
         assert re.match(r"(row|question|answer): ", str(error))  # noqa: PT017
     try:
-        imported_solution(row, "gsm8k", {}, {})
+        imported_solutions(row, "gsm8k", {}, {})
     except ValueError as error:
         assert re.match(r"[\w ,]+: ", str(error))  # noqa: PT017
 
@@ -107,10 +114,12 @@ BY_ROW = {0: FIRST, 2: SECOND}
         ({"idx": 0, "response": "A: 5", "gold": "1,800"}, FIRST, "imported"),
         ({"question": "How much? ", "text": "A: 5", "generator": "x", "model": "y"}, SECOND, "x"),
         ({"problem_id": FIRST.problem_id, "solution": "A: 5", "model": "y"}, FIRST, "y"),
+        ({"problem_id": "test-2", "solutions": ["A: 5"]}, SECOND, "imported"),
+        ({"problem": "How much?", "text": "A: 5"}, SECOND, "imported"),
     ],
 )  # fmt: skip
 def test_an_imported_row_is_matched(row: object, problem: object, generator: str) -> None:
-    solution = imported_solution(row, "g", BY_ID, BY_ROW)
+    [solution] = imported_solutions(row, "g", BY_ID, BY_ROW)
     assert BY_ID[solution.problem_id] is problem
     assert (solution.generator, solution.text) == (generator, "A: 5")
 
@@ -118,7 +127,7 @@ def test_an_imported_row_is_matched(row: object, problem: object, generator: str
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"idx": 0}, "text or response or solution: is missing"),
+        ({"idx": 0}, "text or response or solution or solutions: is missing"),
         ({"idx": 0, "text": ""}, "text: is empty"),
         ({"text": "A: 5"}, "question: is missing (or problem_id, or idx)"),
         ({"idx": True, "text": "A: 5"}, "idx: is bool, not a whole number"),
@@ -132,7 +141,7 @@ def test_an_imported_row_is_matched(row: object, problem: object, generator: str
 )
 def test_an_imported_row_that_matches_nothing_gives_a_reason(row: object, reason: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(reason)}"):
-        imported_solution(row, "g", BY_ID, BY_ROW)
+        imported_solutions(row, "g", BY_ID, BY_ROW)
 
 
 def test_gold_solutions_vary_in_wording() -> None:
@@ -142,3 +151,73 @@ def test_gold_solutions_vary_in_wording() -> None:
     )
     assert re.search(r"Step 1: \w+ (has|are) \d", texts)
     assert re.search(r"Step 1: \d", texts)
+
+
+BOXED = "So $x = \\boxed{\\frac{1}{2}}$."
+
+
+def test_a_math_row_is_a_problem() -> None:
+    row = {"problem": " Q ", "solution": BOXED, "level": "Level 5", "type": "Algebra"}
+    problem = math_problem(row, "math", "train")
+    assert problem.problem_id == content_id("math", "Q")
+    assert (problem.gold_answer, problem.gold_solution) == ("\\frac{1}{2}", BOXED)
+    assert (problem.level, problem.subject) == ("5", "Algebra")
+    row = {"problem": "Q", "solution": BOXED, "answer": "3", "subject": "Geometry", "level": 2}
+    problem = math_problem(row, "math", "test")
+    assert (problem.gold_answer, problem.level, problem.subject) == ("3", "2", "Geometry")
+
+
+@pytest.mark.parametrize(
+    ("solution", "gold"),
+    [
+        ("\\boxed{1} or \\boxed{2}", "2"),
+        ("\\boxed 7", "7"),
+        ("\\fbox{a}", "a"),
+        ("\\boxed{1}. The answer is: 3", "1"),
+        ("\\boxed{}", None),
+        ("\\boxed{1} \\boxed{", None),
+        ("It is 3.", None),
+    ],
+)
+def test_the_gold_answer_of_math_is_the_last_box(solution: str, gold: str | None) -> None:
+    row = {"problem": "Q", "solution": solution}
+    if gold is None:
+        with pytest.raises(ValueError, match=r"^solution: its last \\boxed\{\} is missing"):
+            math_problem(row, "math", "train")
+    else:
+        assert math_problem(row, "math", "train").gold_answer == gold
+
+
+def test_metamath_keeps_every_answer_to_a_question() -> None:
+    rows = [
+        {"query": "Q", "response": f"{text} The answer is: 3", "type": "GSM_AnsAug"}
+        for text in ("So.", "Thus.")
+    ]
+    first, second = (metamath_problem(row, "metamath", "train") for row in rows)
+    assert first.problem_id != second.problem_id
+    assert (first.question, first.gold_answer, first.subject) == ("Q", "3", "GSM_AnsAug")
+    with pytest.raises(ValueError, match=r"^response: names no answer"):
+        metamath_problem({"query": "Q", "response": "none"}, "metamath", "train")
+
+
+def test_columns_may_have_any_name() -> None:
+    columns = {"question": "q", "answer": "a", "level": "grade"}
+    row = {"q": "Q ", "a": 1250, "grade": 3}
+    problem = mapped_problem(row, "mine", "test", columns)
+    assert (problem.question, problem.gold_answer, problem.level) == ("Q", "1250", "3")
+    assert problem.gold_solution is None
+    solved = mapped_problem(
+        {"q": "Q", "s": BOXED}, "mine", "test", {"question": "q", "solution": "s"}
+    )
+    assert solved.gold_answer == "\\frac{1}{2}"
+    for wrong in ({"q": "Q"}, {"q": "Q", "a": " "}, {"q": "Q", "a": None}, {"q": "Q", "a": [1]}):
+        with pytest.raises(ValueError, match=r"^a: names no gold answer"):
+            mapped_problem(wrong, "mine", "test", columns)
+
+
+def test_a_row_may_hold_many_solutions() -> None:
+    row = {"question": "How many?", "solutions": ["A: 1", "A: 2"], "generator": "g"}
+    found = imported_solutions(row, "g", BY_ID, BY_ROW)
+    assert [(one.generator, one.text) for one in found] == [("g", "A: 1"), ("g", "A: 2")]
+    with pytest.raises(ValueError, match=r"^solutions: is int, not text"):
+        imported_solutions({**row, "solutions": ["A: 1", 2]}, "g", BY_ID, BY_ROW)

@@ -231,7 +231,7 @@ def test_a_part_of_the_problems_gets_its_own_solutions(tmp_path: Path) -> None:
     for solutions, rejected in parts:
         enforce(SOLUTIONS, solutions)
         assert rejected.select("line", "reason").rows() == [
-            (3, "question, problem_id or idx: names none of the test problems")
+            (3, "question, problem_id or idx: names none of the problems")
         ]
 
 
@@ -284,3 +284,174 @@ def test_published_samples_go_in_whole_and_are_graded_as_published() -> None:
         "gpt3-6b-finetuning": 286,
         "gpt3-6b-verification": 515,
     }
+
+
+MATH = SHARED / "math"
+needs_math = pytest.mark.skipif(
+    not MATH.is_dir(), reason="the published MATH files are not there: set SHEPHERD_SHARED_DATA"
+)
+
+
+def math_row(question: str, answer: str = "1") -> dict[str, object]:
+    return {"problem": question, "solution": f"\\boxed{{{answer}}}", "level": "Level 2",
+            "type": "Algebra"}  # fmt: skip
+
+
+def test_the_same_problems_come_from_every_kind_of_file(tmp_path: Path) -> None:
+    rows = [math_row("a"), math_row("b", "\\frac{1}{2}")]
+    frame = pl.DataFrame(rows)
+    frame.write_ndjson(tmp_path / "rows.jsonl")
+    frame.write_parquet(tmp_path / "rows.parquet")
+    frame.write_csv(tmp_path / "rows.csv")
+    for name, row in zip("ab", rows, strict=True):
+        (tmp_path / "MATH" / "algebra").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "MATH" / "algebra" / f"{name}.json").write_text(json.dumps(row))
+    (tmp_path / "test.jsonl").write_text(json.dumps(math_row("t")))
+    found = []
+    for name in ("rows.jsonl", "rows.parquet", "rows.csv", "MATH"):
+        settings = DatasetSettings(
+            source="math", train=str(tmp_path / name), test=str(tmp_path / "test.jsonl")
+        )
+        problems, rejected = load_problems("math", settings, seed=0)
+        assert rejected.is_empty()
+        found.append(enforce(PROBLEMS, problems))
+    assert all(frame.equals(found[0]) for frame in found)
+    assert found[0].select("question", "gold_answer", "level", "subject").rows()[1] == (
+        "b", "\\frac{1}{2}", "2", "Algebra"
+    )  # fmt: skip
+
+
+def test_broken_files_and_cells_are_named(tmp_path: Path) -> None:
+    test = tmp_path / "test.csv"
+    test.write_text("problem,solution\nt,\\boxed{1}\n")
+    train = tmp_path / "train.csv"
+    train.write_bytes(b"problem,solution\na,\\boxed{1}\nb\n\xff,\\boxed{2}\nc,\\boxed{}\n")
+    settings = DatasetSettings(
+        source="math", train=str(train), test=str(test), max_rejected_share=1
+    )
+    problems, rejected = load_problems("m", settings, seed=0)
+    assert problems["question"].to_list() == ["a", "t"]
+    assert rejected.select("line", "reason").rows() == [
+        (3, "solution: is NoneType, not text"),
+        (4, "problem: holds half of a surrogate pair, which is no text"),
+        (5, "solution: its last \\boxed{} is missing, empty or cut off"),
+    ]
+    broken = tmp_path / "train.parquet"
+    broken.write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"train\.parquet: broken Parquet"):
+        load_problems("m", settings.model_copy(update={"train": str(broken)}), seed=0)
+
+
+def test_questions_that_differ_in_case_and_space_alone_are_one(tmp_path: Path) -> None:
+    settings = gsm8k(
+        tmp_path, [row("How  many?"), row("how many?"), row("T?")], [row("t?")],
+        max_rejected_share=1,
+    )  # fmt: skip
+    problems, rejected = load_problems("g", settings, seed=0)
+    assert problems["question"].to_list() == ["How  many?", "t?"]
+    assert rejected["reason"].str.starts_with("question: repeats").sum() == 2
+
+
+def test_lightmans_split_leaves_the_test_problems_out_of_train(tmp_path: Path) -> None:
+    for name, questions in (("train", "ab"), ("test", "cd"), ("test500", "d")):
+        lines = [json.dumps(math_row(question)) for question in questions]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    train = (str(tmp_path / "train.jsonl"), str(tmp_path / "test.jsonl"))
+    settings = DatasetSettings(
+        source="math", split="lightman", train=train, test=str(tmp_path / "test500.jsonl")
+    )
+    problems, rejected = load_problems("math", settings, seed=0)
+    assert problems.select("split", "question").rows() == [
+        ("train", "a"), ("train", "b"), ("train", "c"), ("test", "d")
+    ]  # fmt: skip
+    assert rejected.is_empty()
+
+
+def test_metamath_is_all_for_training(tmp_path: Path) -> None:
+    rows = [{"query": "Q", "response": f"{n} The answer is: 3", "type": "t"} for n in "aab"]
+    (tmp_path / "m.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    settings = DatasetSettings(
+        source="metamath", train=str(tmp_path / "m.jsonl"), max_rejected_share=0.5
+    )
+    problems, rejected = load_problems("mm", settings, seed=0)
+    assert enforce(PROBLEMS, problems)["split"].to_list() == ["train", "train"]
+    assert rejected["line"].to_list() == [2]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"source": "columns"}, "columns: name the column of the question"),
+        ({"source": "columns", "columns": {"question": "q"}}, "and of answer or solution"),
+        ({"source": "gsm8k", "columns": {"question": "q"}}, "columns: leave it out, gsm8k"),
+        ({"source": "gsm8k", "split": "lightman"}, "split lightman: it is a split of the source"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    fields: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        DatasetSettings.model_validate(fields)
+
+
+def test_columns_of_any_name_need_files(tmp_path: Path) -> None:
+    pl.DataFrame({"q": ["a", "b"], "a": [1, 2]}).write_parquet(tmp_path / "p.parquet")
+    pl.DataFrame({"q": ["c"], "a": [3]}).write_csv(tmp_path / "t.csv")
+    settings = DatasetSettings(
+        source="columns",
+        columns={"question": "q", "answer": "a"},
+        train=str(tmp_path / "p.parquet"),
+        test=str(tmp_path / "t.csv"),
+    )
+    problems, _ = load_problems("mine", settings, seed=0)
+    assert problems["gold_answer"].to_list() == ["1", "2", "3"]
+    with pytest.raises(ValueError, match=r"datasets\.mine: set train and test to files"):
+        load_problems("mine", settings.model_copy(update={"train": None, "test": None}), seed=0)
+
+
+def test_solutions_of_train_problems_are_imported_from_parquet(tmp_path: Path) -> None:
+    settings, problems = with_solutions(tmp_path, [])
+    pl.DataFrame({"question": ["a", "t"], "solutions": [["A: 1", "A: 2"], ["A: 1"]]}).write_parquet(
+        tmp_path / "solutions.parquet"
+    )
+    settings = settings.model_copy(
+        update={"solutions": str(tmp_path / "solutions.parquet"), "solutions_split": "train"}
+    )
+    solutions, rejected = load_solutions("g", settings, problems)
+    assert solutions.select("problem_id", "is_correct").rows() == [
+        (content_id("g", "a"), True), (content_id("g", "a"), False)
+    ]  # fmt: skip
+    assert rejected["line"].to_list() == [2]
+
+
+@needs_math
+def test_published_math_goes_in_but_for_what_cannot() -> None:
+    train, test, test500 = (str(MATH / f"{name}.jsonl") for name in ("train", "test", "test500"))
+    settings = DatasetSettings(source="math", train=train, test=test)
+    problems, rejected = load_problems("math", settings, seed=0)
+    enforce(PROBLEMS, problems)
+    assert problems["split"].value_counts(sort=True).rows() == [("train", 7_496), ("test", 5_000)]
+    assert rejected.select("line", "reason").rows() == [
+        (960, f"question: repeats {train} line 926"),
+        (2_949, f"question: repeats {test} line 4657"),
+        (5_342, "solution: its last \\boxed{} is missing, empty or cut off"),
+        (5_344, "solution: its last \\boxed{} is missing, empty or cut off"),
+    ]
+    lightman = DatasetSettings(source="math", split="lightman", train=(train, test), test=test500)
+    problems, rejected = load_problems("math", lightman, seed=0)
+    assert dict(problems["split"].value_counts().iter_rows()) == {"train": 11_996, "test": 500}
+    assert rejected.height == 4
+
+
+@needs_math
+def test_published_samples_of_math_are_matched_by_their_row() -> None:
+    paths = {split: str(MATH / f"{split}.jsonl") for split in ("train", "test")}
+    samples = SHARED / "model_outputs" / "math_qwen25math_100x8.jsonl.gz"
+    settings = DatasetSettings.model_validate(
+        {"source": "math", **paths, "solutions": str(samples), "num_train": 1}
+    )
+    problems, _ = load_problems("math", settings, seed=0)
+    solutions, rejected = load_solutions("math", settings, problems)
+    assert rejected.is_empty()
+    assert solutions["num_samples"].sum() == 800
+    assert solutions["problem_id"].n_unique() == 100

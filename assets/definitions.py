@@ -10,7 +10,8 @@ from assets.checks import STRUCTURAL_CHECKS
 from assets.deployment import SETTINGS, Deployment
 from assets.describe import describe
 from assets.evaluations import evaluations
-from assets.labeled_solutions import labeled_solutions
+from assets.exports import exports
+from assets.labeled_solutions import labeled_solutions_of
 from assets.oracle_labels import oracle_labels
 from assets.problems import problems
 from assets.quality import QUALITY_CHECKS
@@ -31,15 +32,20 @@ from shepherd.settings import Settings
 def assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
     """Return the assets that a profile has.
 
-    Where every dataset imports its solutions, nothing is sampled, labelled or trained:
-    imported solutions are of test problems.
+    Where every dataset imports solutions of its test problems, nothing is sampled, labelled or
+    trained. Where every dataset imports labels, nothing is sampled.
 
     Raises:
         ValueError: a generator has the name of another asset.
     """
     chosen = [problems, solutions, steps]
-    if not all(dataset.solutions for dataset in settings.datasets.values()):
+    datasets = settings.datasets.values()
+    if any(dataset.is_annotated for dataset in datasets):
         chosen += sampled_assets_of(settings)
+    elif any(dataset.labels for dataset in datasets):
+        chosen += [labeled_solutions_of(settings), *reward_models_of(settings)]
+    if settings.exports:
+        chosen += [exports]
     names = [key.to_user_string() for asset in chosen for key in asset.keys]
     warehouse = warehouse_of(names)
     chosen += [warehouse, report]
@@ -52,14 +58,21 @@ def assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
 
 def sampled_assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
     """Return what follows from sampling: models, rollouts, labels, verification."""
-    chosen = [*samplers_of(settings), rollouts, step_labels, labeled_solutions]
+    chosen = [*samplers_of(settings), rollouts, step_labels, labeled_solutions_of(settings)]
     if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
         chosen += [oracle_labels]
+    chosen += reward_models_of(settings)
+    return [*chosen, candidates, candidate_scores, evaluations]
+
+
+def reward_models_of(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Return the reward models that a profile names."""
+    chosen = []
     if settings.outcome_reward_model:
         chosen += [outcome_reward_model]
     if settings.process_reward_model:
         chosen += [process_reward_model]
-    return [*chosen, candidates, candidate_scores, evaluations]
+    return chosen
 
 
 def jobs_of(assets: list[dg.AssetsDefinition]) -> list[Any]:

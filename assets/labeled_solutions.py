@@ -1,19 +1,95 @@
-from assets.deployment import ONE_RUN
+"""What training reads: the labels of this pipeline's annotators, or published ones."""
+
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from assets.deployment import ONE_RUN, Deployment, DeploymentResource, version_of
 from assets.describe import table_asset
-from resources.io_managers import Frames, each
+from assets.problems import tell_rejected
+from resources.io_managers import Frames, Partition, each
 from shepherd import labels
-from shepherd.schemas import LABELED_SOLUTIONS
+from shepherd.schemas import LABELED_SOLUTIONS, PROBLEMS, REJECTED
+from shepherd.settings import DatasetSettings, Settings
 
 
-@table_asset(
-    LABELED_SOLUTIONS,
-    group="annotation",
-    kinds={"polars"},
-    backfill_policy=ONE_RUN,
-    code_version="1",
-)
-def labeled_solutions(
-    solutions: Frames, steps: Frames, step_labels: Frames, problems: Frames
+def labeled_solutions_of(settings: Settings) -> dg.AssetsDefinition:
+    """Return the asset; where no dataset is labelled here, it reads the problems alone."""
+    decorate = table_asset(
+        LABELED_SOLUTIONS,
+        group="annotation",
+        kinds={"polars"},
+        backfill_policy=ONE_RUN,
+        code_version=version_of(*settings.datasets.values()),
+    )
+
+    def all_labels(
+        context: dg.AssetExecutionContext,
+        solutions: Frames,
+        steps: Frames,
+        step_labels: Frames,
+        problems: Frames,
+        deployment: DeploymentResource,
+    ) -> Frames:
+        """Each solution's steps with their labels, ready to train on; imported where the profile
+        names a file of labels."""
+        own = each(labels.labeled_solutions, solutions, steps, step_labels, problems)
+        published = published_labels(context, deployment, problems)
+        return Frames(
+            own.partitions,
+            lambda at: published[at] if settings.datasets[at.dataset].labels else own[at],
+        )
+
+    def imported_labels(
+        context: dg.AssetExecutionContext, problems: Frames, deployment: DeploymentResource
+    ) -> Frames:
+        """Published labels of train problems; unreadable rows are set aside in `rejected`."""
+        return published_labels(context, deployment, problems)
+
+    is_annotated = any(dataset.is_annotated for dataset in settings.datasets.values())
+    return decorate(all_labels if is_annotated else imported_labels)
+
+
+def published_labels(
+    context: dg.AssetExecutionContext, deployment: Deployment, problems: Frames
 ) -> Frames:
-    """Each solution's steps with their hard and soft labels, ready to train on."""
-    return each(labels.labeled_solutions, solutions, steps, step_labels, problems)
+    """Read the run's label files; give each partition the labels of its train problems."""
+    from resources.label_files import scan_labels
+
+    for dataset in sorted({partition.dataset for partition in problems}):
+        settings = deployment.settings.datasets[dataset]
+        if settings.labels is not None:
+            num_rejected = _import(deployment, dataset, settings, settings.labels)
+            tell_rejected(context, dataset, num_rejected)
+
+    def of_train_problems(at: Partition) -> pl.DataFrame:
+        if deployment.settings.datasets[at.dataset].labels is None:
+            return LABELED_SOLUTIONS.empty()
+        train = problems[at].filter(split="train").lazy()
+        scanned = scan_labels(deployment.home.imports / at.dataset)
+        return scanned.join(train, on="problem_id", how="semi", maintain_order="left").collect()
+
+    return Frames(problems.partitions, of_train_problems)
+
+
+def _import(deployment: Deployment, dataset: str, settings: DatasetSettings, labels: str) -> int:
+    from resources.label_files import Rules, import_labels, read_rejected
+
+    train = deployment.lake.read(PROBLEMS, dataset).filter(split="train")
+    folder = deployment.home.imports / dataset
+    report = import_labels(
+        [Path(labels).expanduser()],
+        folder,
+        Rules(
+            settings.labels_format,
+            settings.annotator,
+            dataset=dataset,
+            task=settings.labels_task,
+            known=frozenset(train["problem_id"]),
+        ),
+        max_rejected_share=settings.max_rejected_share,
+        fields=(f"datasets.{dataset}.labels", f"datasets.{dataset}.max_rejected_share"),
+    )
+    deployment.lake.write(REJECTED, read_rejected(folder), dataset, LABELED_SOLUTIONS.name)
+    return report.num_rejected

@@ -29,9 +29,17 @@ def problems(context: dg.AssetExecutionContext, deployment: DeploymentResource) 
     for dataset in sorted({partition.dataset for partition in partitions}):
         loaded, rejected = load_problems(dataset, settings.datasets[dataset], settings.seed)
         lake.write(REJECTED, rejected, dataset, PROBLEMS.name)
+        tell_rejected(context, dataset, rejected.height)
         shards = [shard_of(problem_id, settings.shards) for problem_id in loaded["problem_id"]]
         sharded[dataset] = loaded.with_columns(shard=pl.Series(shards, dtype=pl.String))
     return Frames(
         partitions,
         lambda at: sharded[at.dataset].filter(pl.col("shard") == at.shard).drop("shard"),
     )
+
+
+def tell_rejected(context: dg.AssetExecutionContext, dataset: str, num_rejected: int) -> None:
+    """Add the rows of a dataset that were set aside to the metadata of its partitions."""
+    for key in context.partition_keys:
+        if Partition.of(key).dataset == dataset:
+            context.add_asset_metadata({"rejected_rows": num_rejected}, partition_key=key)

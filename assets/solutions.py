@@ -4,6 +4,7 @@ import polars as pl
 from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, version_of
 from assets.describe import table_asset
 from assets.fine_tuning import GPU_POOL
+from assets.problems import tell_rejected
 from assets.sampling import keep, open_samplers, shard_of_run
 from resources.io_managers import Partition
 from shepherd.schemas import REJECTED, SOLUTION_COSTS, SOLUTIONS
@@ -25,14 +26,20 @@ from shepherd.schemas import REJECTED, SOLUTION_COSTS, SOLUTIONS
 def solutions(
     context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
 ) -> pl.DataFrame:
-    """Train problems solved by every generator; or imported, where the profile names a file."""
+    """Train problems solved by every generator; or imported, where the profile names a file.
+
+    None, where it names a file of labels.
+    """
     partition = Partition.of(context.partition_key)
     dataset = deployment.settings.datasets[partition.dataset]
+    if dataset.labels is not None:
+        return SOLUTIONS.empty()
     if dataset.solutions is not None:
         from resources.problems import load_solutions
 
         imported, rejected = load_solutions(partition.dataset, dataset, problems)
         deployment.lake.write(REJECTED, rejected, partition.dataset, SOLUTIONS.name)
+        tell_rejected(context, partition.dataset, rejected.height)
         return imported
 
     from resources.drawing import draw_solutions

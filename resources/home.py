@@ -32,6 +32,16 @@ class Home:
         return self.root / "journals"
 
     @property
+    def imports(self) -> Path:
+        """Published labels as they were read, one folder a dataset."""
+        return self.root / "imports"
+
+    @property
+    def exports(self) -> Path:
+        """Labels in published formats, one folder an export of the profile."""
+        return self.root / "exports"
+
+    @property
     def warehouse(self) -> Path:
         """The DuckDB file."""
         return self.root / "warehouse.duckdb"

@@ -111,6 +111,11 @@ def scan_labels(folder: Path) -> pl.LazyFrame:
     return pl.scan_parquet(folder / "labeled_solutions" / "part-*.parquet")
 
 
+def read_rejected(folder: Path) -> pl.DataFrame:
+    """Return the rows that :func:`import_labels` set aside, as the table REJECTED."""
+    return pl.read_parquet(folder / "rejected" / "part-*.parquet")
+
+
 @dataclass(frozen=True)
 class _Batch:
     frame: pl.DataFrame

@@ -70,6 +70,19 @@ class DatasetSettings(Section):
         return self
 
 
+class ExportSettings(Section):
+    """A set of labels for others: its format, and what its card says of the problems' source.
+
+    ``annotator`` names whose labels go out; all if null.
+    """
+
+    format: Literal["math_shepherd", "trl", "trl_float", "processbench"] = "math_shepherd"
+    file_type: Literal["jsonl", "parquet"] = "jsonl"
+    annotator: str | None = None
+    license: str = "unknown"
+    source: str = ""
+
+
 class TrainingSettings(Section):
     """One training run. ``batch_size`` counts sequences; lengths are in tokens."""
 
@@ -217,8 +230,9 @@ class Settings(Section):
     sampling: SamplingSettings = SamplingSettings()
     annotation: AnnotationSettings = AnnotationSettings()
     verification: VerificationSettings = VerificationSettings()
+    exports: dict[str, ExportSettings] = {}
 
-    @field_validator("datasets", "generators")
+    @field_validator("datasets", "generators", "exports")
     @classmethod
     def _names_are_safe(cls, named: dict[str, Section]) -> dict[str, Section]:
         for name in named:

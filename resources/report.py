@@ -29,15 +29,32 @@ MAX_CHARACTERS = 4000
 """Characters of a text on the page."""
 
 PAGE = Path(__file__).resolve().parent / "report_page"
+SCRIPTS = (
+    "dom",
+    "data",
+    "charts",
+    "overview",
+    "verification",
+    "labels",
+    "cost",
+    "problems",
+    "solutions",
+    "page",
+)
+"""The page's scripts, each after those that it needs when it is read."""
 MARTS = (
     "dataset_counts",
     "verification_results",
     "label_quality",
+    "label_agreement",
     "calibration_bins",
     "rollout_budgets",
+    "estimates_by_budget",
     "annotation_cost",
+    "annotator_costs",
     "sampling_costs",
     "grading_reasons",
+    "completion_endings",
 )
 
 Row = dict[str, Any]
@@ -76,7 +93,7 @@ def build_report(warehouse: Path, out: Path, *, profile: str) -> None:
 
 def render(content: Row) -> str:
     """Return the page of some content: ``profile``, ``limits``, ``marts`` and ``problems``."""
-    script = "".join((PAGE / name).read_text() for name in ("charts.js", "browser.js", "page.js"))
+    script = "".join((PAGE / f"{name}.js").read_text() for name in SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     packed = gzip.compress(json.dumps(content).encode(), mtime=0)
     parts = {

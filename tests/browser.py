@@ -1,9 +1,17 @@
 """A real browser without a window: Chromium, if this machine has one."""
 
+import base64
+import json
+import os
 import shutil
 import subprocess
+import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -42,6 +50,150 @@ def screenshot(
         f"--screenshot={out}",
         page,
     )
+
+
+class Page:
+    """One tab, driven over Chromium's own pipe."""
+
+    def __init__(self, commands: int, answers: int) -> None:
+        self._commands = commands
+        self._answers = answers
+        self._received = b""
+        self._last_id = 0
+        self._session: str | None = None
+        target = self._send("Target.createTarget", url="about:blank")["targetId"]
+        attached = self._send("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+        self._send("Page.enable")
+
+    def open(self, address: str) -> None:
+        """Go to an address and return once its document is parsed."""
+        self._send("Page.navigate", url=address)
+        self.wait_for("document.readyState != 'loading'")
+
+    def resize(self, width: int, height: int, *, mobile: bool = False) -> None:
+        """Give the page another viewport, in CSS pixels."""
+        self._send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=mobile,
+        )
+
+    def run(self, script: str) -> Any:
+        """Return the value of an expression, awaited if it is a promise."""
+        found = self._send(
+            "Runtime.evaluate",
+            expression=script,
+            returnByValue=True,
+            awaitPromise=True,
+            userGesture=True,
+        )
+        if "exceptionDetails" in found:
+            raise AssertionError(f"{script}: {found['exceptionDetails']}")
+        return found["result"].get("value")
+
+    def wait_for(self, condition: str, seconds: float = 60) -> Any:
+        """Return the value of an expression as soon as it is neither null nor false."""
+        deadline = time.monotonic() + seconds
+        while (value := self.run(condition)) in (None, False):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"after {seconds} s still not: {condition}\n{self.text()}")
+            time.sleep(0.1)
+        return value
+
+    def text(self) -> str:
+        """Return the text that a reader sees."""
+        return str(self.run("document.body.innerText"))
+
+    def click(self, words: str, selector: str = "button, a, [role=menuitem], [role=tab]") -> None:
+        """Press the middle of the first visible element that has exactly these words."""
+        find = f"""
+            (() => {{
+              const hit = [...document.querySelectorAll({json.dumps(selector)})].find(
+                (node) => node.innerText?.trim() === {json.dumps(words)} && node.offsetParent);
+              if (!hit) return null;
+              hit.scrollIntoView({{ block: "center", behavior: "instant" }});
+              const box = hit.getBoundingClientRect();
+              return [box.left + box.width / 2, box.top + box.height / 2];
+            }})()"""
+        place = None
+        # A page that is still scrolling or growing moves what is to be pressed.
+        while (found := self.wait_for(find)) != place:
+            place = found
+            time.sleep(0.2)
+        x, y = found
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            self._send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def picture(self, out: Path) -> None:
+        """Write what the viewport shows as PNG."""
+        out.write_bytes(base64.b64decode(self._send("Page.captureScreenshot")["data"]))
+
+    def _send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self._last_id += 1
+        message: dict[str, Any] = {"id": self._last_id, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._receive()
+            if answer.get("id") == self._last_id:
+                if "error" in answer:
+                    raise AssertionError(f"{method}: {answer['error']}")
+                result: dict[str, Any] = answer["result"]
+                return result
+
+    def _receive(self) -> dict[str, Any]:
+        while b"\0" not in self._received:
+            more = os.read(self._answers, 1 << 20)
+            if not more:
+                raise AssertionError("the browser has ended")
+            self._received += more
+        message, _, self._received = self._received.partition(b"\0")
+        answer: dict[str, Any] = json.loads(message)
+        return answer
+
+
+_PIPED = """
+import os, sys
+from fcntl import F_DUPFD, fcntl
+commands, answers = (fcntl(int(number), F_DUPFD, 10) for number in sys.argv[1:3])
+os.dup2(commands, 3)
+os.dup2(answers, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Becomes a browser, which reads commands from file descriptor 3 and answers to 4."""
+
+
+@contextmanager
+def open_page(chromium: str, *, width: int = 1440, height: int = 900) -> Iterator[Page]:
+    """Start a browser and yield a tab of it."""
+    command_read, command_write = os.pipe()
+    answer_read, answer_write = os.pipe()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        browser = subprocess.Popen(
+            [
+                *(sys.executable, "-c", _PIPED, str(command_read), str(answer_write)),
+                chromium,
+                *FLAGS,
+                "--remote-debugging-pipe",
+                f"--user-data-dir={profile}",
+                f"--window-size={width},{height}",
+            ],
+            pass_fds=(command_read, answer_write),
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(command_read)
+        os.close(answer_write)
+        try:
+            yield Page(command_write, answer_read)
+        finally:
+            os.close(command_write)
+            os.close(answer_read)
+            browser.terminate()
+            browser.wait(timeout=30)
 
 
 def _run(chromium: str, *arguments: str) -> str:

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from resources import report
 from resources.report import build_report, cut, render
 from resources.warehouse import build_warehouse
 from shepherd.labels import label_accuracy
-from tests.browser import dump_dom, find_chromium
+from tests.browser import Page, dump_dom, find_chromium, open_page
 from tests.small_lake import NUM_ROLLOUTS, small_lake, write_lake
 
 FRAMES = small_lake()
@@ -165,7 +166,7 @@ def test_the_page_draws_itself_under_its_own_policy(page: Path) -> None:
     assert found.agreement is not None
     agreement = f"{100 * found.agreement:.1f}"
     assert f"Hard labels from rollouts agree with the oracle on {agreement}" in dom
-    assert dom.count('class="chart"') == 4
+    assert dom.count('class="chart"') == 5
     for name in ("PRM", "SC+PRM", "ORM", "SC+ORM", "SC", "oracle"):
         assert f">{name}</text>" in dom
     assert dom.count('role="list"') == 1
@@ -186,30 +187,164 @@ def test_an_empty_lake_gives_a_page_that_says_so(tmp_path: Path) -> None:
         assert message in dom
 
 
-@needs_chromium
-def test_a_step_unfolds_its_rollouts_and_filters_choose_problems(page: Path) -> None:
-    dom = dom_after(
-        page,
-        """
-        document.querySelector("button.step").click();
-        const unfolded = document.querySelectorAll(".rollouts li").length;
-        const show = document.querySelector('select[aria-label="Show"]');
-        show.value = "Right answer with a step labelled wrong";
-        show.dispatchEvent(new Event("input"));
-        const suspicious = document.querySelectorAll(".list button").length;
-        const search = document.querySelector("input");
-        search.value = "no such words";
-        search.dispatchEvent(new Event("input"));
-        const none = document.querySelectorAll(".list button").length;
-        document.title = JSON.stringify([unfolded, suspicious, none]);
-        """,
+@pytest.fixture(scope="module")
+def tab() -> Iterator[Page]:
+    """A tab of one browser for all tests of this module."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    with open_page(CHROMIUM) as opened:
+        yield opened
+
+
+def show(tab: Page, page: Path, fragment: str = "") -> Page:
+    """Open a report afresh, at a fragment, and wait until it has drawn itself."""
+    tab.open("about:blank")
+    tab.open(page.as_uri() + fragment)
+    tab.wait_for("performance.getEntriesByName('drawn').length > 0")
+    return tab
+
+
+def choose(tab: Page, control: str, value: str) -> None:
+    """Set a control by its label."""
+    tab.run(
+        f"""(() => {{
+          const control = document.querySelector('[aria-label="{control}"]');
+          control.value = {json.dumps(value)};
+          control.dispatchEvent(new Event("input"));
+        }})()"""
     )
+
+
+def listed(tab: Page) -> set[str]:
+    """Return the ids of the problems in the list."""
+    hashes = tab.run("[...document.querySelectorAll('.list a')].map((link) => link.hash)")
+    return {address.removeprefix("#problem=") for address in hashes}
+
+
+def coloured(tab: Page) -> int:
+    return int(tab.run("document.querySelectorAll('.step[style*=background]').length"))
+
+
+def test_a_step_unfolds_its_rollouts(page: Path, tab: Page) -> None:
+    show(tab, page)
+    tab.run("document.querySelector('button.step').click()")
+    assert tab.run("document.querySelectorAll('.rollouts li').length") == NUM_ROLLOUTS
+
+
+def test_filters_find_suspicious_and_disputed_problems(page: Path, tab: Page) -> None:
     joined = FRAMES["steps"].join(FRAMES["step_labels"], on="step_id")
     wrong = joined.filter(pl.col("hard") == 0)["solution_id"].implode()
+    suspicious = FRAMES["solutions"].filter("is_correct", pl.col("solution_id").is_in(wrong))
+    both = joined.join(FRAMES["oracle_labels"], on="step_id", suffix="_true")
+    disputed = both.filter(pl.col("hard") != pl.col("hard_true"))
+    lowest = (
+        FRAMES["candidate_scores"]
+        .filter(reward_model="process_reward_model")
+        .select("candidate_id", lowest=pl.col("step_scores").list.min())
+    )
+    differing = FRAMES["candidates"].join(lowest, on="candidate_id")
+    differing = differing.filter((pl.col("lowest") >= 0.5) != pl.col("is_correct"))
+    show(tab, page)
+    for name, expected in (
+        ("Right answer with a step labelled wrong", suspicious),
+        ("Annotators differ", disputed),
+        ("PRM and label differ", differing),
+        ("All problems", FRAMES["problems"]),
+    ):
+        choose(tab, "Show", name)
+        assert listed(tab) == set(expected["problem_id"])
+        assert f"{len(listed(tab))} of {FRAMES['problems'].height} problems" in tab.text()
+    choose(tab, "Search", "no such words")
+    assert listed(tab) == set()
+
+
+def test_the_annotator_whose_labels_count_can_be_chosen(page: Path, tab: Page) -> None:
+    joined = FRAMES["steps"].join(FRAMES["oracle_labels"], on="step_id")
+    wrong = joined.filter(pl.col("hard") == 0)["solution_id"].implode()
     expected = FRAMES["solutions"].filter("is_correct", pl.col("solution_id").is_in(wrong))
-    title = re.search(r"<title>(.*?)</title>", dom)
-    assert title
-    assert json.loads(title[1]) == [NUM_ROLLOUTS, expected["problem_id"].n_unique(), 0]
+    show(tab, page)
+    choose(tab, "Labels by", "oracle")
+    choose(tab, "Show", "Right answer with a step labelled wrong")
+    assert listed(tab) == set(expected["problem_id"])
+
+
+def test_colour_is_one_choice_that_no_score_overrides(page: Path, tab: Page) -> None:
+    test_problem = FRAMES["candidates"]["problem_id"][0]
+    show(tab, page, f"#problem={test_problem}")
+    assert coloured(tab) == 0
+    assert "No step here has a soft label" in tab.text()
+    tab.click("Colour by PRM score")
+    assert coloured(tab) == tab.run("document.querySelectorAll('.step').length") > 0
+    show(tab, page, f"#problem={FRAMES['solutions']['problem_id'][0]}")
+    for colour in ("hard label", "soft label"):
+        choose(tab, "Colour steps by", colour)
+        assert coloured(tab) > 0
+    choose(tab, "Colour steps by", "PRM score")
+    assert coloured(tab) == 0
+
+
+def test_links_lead_to_a_problem_also_in_an_open_page(page: Path, tab: Page) -> None:
+    first, *_, last = FRAMES["problems"]["problem_id"]
+    chosen = "document.querySelector('.list [aria-current=true]').hash"
+    question = "document.querySelector('.problem').textContent"
+    questions = dict(FRAMES["problems"].select("problem_id", "question").iter_rows())
+    show(tab, page, f"#problem={last}")
+    assert (tab.run(chosen), tab.run(question)) == (f"#problem={last}", questions[last])
+    choose(tab, "Search", "no such words")
+    tab.run(f"location.hash = 'problem={first}'")
+    tab.wait_for(f"{question} === {json.dumps(questions[first])}")
+    assert tab.run(chosen) == f"#problem={first}"
+    tab.run("history.back()")
+    tab.wait_for(f"{question} === {json.dumps(questions[last])}")
+    tab.run("location.hash = 'problem=gone'")
+    tab.wait_for("document.body.innerText.includes('does not hold the problem of this link')")
+
+
+def test_sections_can_be_linked_to(page: Path, tab: Page) -> None:
+    for section in ("verification", "labels", "cost", "grading", "solutions"):
+        show(tab, page, f"#{section}")
+        tab.wait_for(
+            f"Math.abs(document.getElementById('{section}').getBoundingClientRect().top) < 60"
+        )
+
+
+def test_every_chart_has_its_numbers_in_a_table(page: Path, tab: Page) -> None:
+    show(tab, page)
+    assert tab.run("document.querySelectorAll('figure').length") == 5
+    tables = tab.run(
+        "[...document.querySelectorAll('figure')].map((figure) => "
+        "[...figure.querySelectorAll('.numbers tbody tr')].map((row) => row.textContent))"
+    )
+    assert all(tables)
+    single = FRAMES["evaluations"].filter(method="SC", num_candidates=8)["accuracy"].item()
+    assert f"{100 * single:.1f}\u00a0%" in tables[0][-1]
+
+
+def test_a_phone_scrolls_down_only(page: Path, tab: Page) -> None:
+    tab.resize(390, 844, mobile=True)
+    try:
+        show(tab, page)
+        assert tab.run("document.documentElement.scrollWidth") == 390
+    finally:
+        tab.resize(1440, 900)
+
+
+def test_five_thousand_solutions_can_be_browsed(page: Path, tab: Page, tmp_path: Path) -> None:
+    content = content_of(page)
+    train = [problem for problem in content["problems"] if problem["split"] == "train"]
+    content["problems"] = [
+        {**train[index % len(train)], "id": f"problem-{index}", "question": f"Question {index}?"}
+        for index in range(900)
+    ]
+    num_solutions = sum(len(problem["solutions"]) for problem in content["problems"])
+    assert num_solutions > 5_000
+    large = tmp_path / "report.html"
+    large.write_text(render(content))
+    show(tab, large, "#problem=problem-777")
+    assert len(listed(tab)) == 900
+    assert tab.run("document.querySelector('.problem').textContent") == "Question 777?"
+    choose(tab, "Search", "question 89")
+    assert listed(tab) == {f"problem-{n}" for n in range(900) if "89" in str(n)}
 
 
 @needs_chromium

@@ -1,31 +1,3 @@
-"use strict";
-
-/** Return an HTML element; text is set as text, never as markup. */
-function element(tag, attributes = {}, ...children) {
-  return fill(document.createElement(tag), attributes, children);
-}
-
-/** Return an SVG element. */
-function shape(tag, attributes = {}, ...children) {
-  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
-}
-
-function fill(node, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== undefined) node.setAttribute(name, value);
-  }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
-}
-
-const percent = (share, digits = 1) =>
-  share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)}\u00a0%`;
-const count = (number) => (number === null || number === undefined ? "–" : number.toLocaleString("en"));
-const significant = (number) =>
-  number === null || number === undefined
-    ? "–"
-    : number.toLocaleString("en", { maximumSignificantDigits: 3 });
-
 const MARKS = {
   circle: (x, y) => `M${x - 4},${y}a4,4 0 1,0 8,0a4,4 0 1,0 -8,0`,
   square: (x, y) => `M${x - 3.5},${y - 3.5}h7v7h-7z`,
@@ -62,6 +34,7 @@ function lineFigure(options) {
     element("p", { class: "note" }, options.note),
     legend,
     plot,
+    element("details", { class: "numbers" }, element("summary", {}, "Numbers"), numbersTable(options)),
   );
   const draw = () => {
     const visible = options.series.filter((series) => !hidden.has(series.name));
@@ -228,21 +201,22 @@ function addHover(svg, figure, options, visible, xs, X, { width, height, margin 
   svg.addEventListener("pointerleave", leave);
 }
 
-/** Return a table; columns of {head, text, cell(row)}. */
-function table(caption, columns, rows) {
-  const kind = (column) => (column.text ? { class: "text" } : {});
-  return element(
-    "div", { class: "scroll", tabindex: "0" },
-    element(
-      "table", {},
-      element("caption", {}, caption),
-      element("thead", {}, element("tr", {}, ...columns.map((c) => element("th", kind(c), c.head)))),
-      element(
-        "tbody", {},
-        ...rows.map((row) =>
-          element("tr", {}, ...columns.map((c) => element("td", kind(c), c.cell(row)))),
-        ),
-      ),
-    ),
+/** Return the numbers of a figure as a table: a row for each x, a column for each line. */
+function numbersTable(options) {
+  const xs = [...new Set(options.series.flatMap((series) => series.points.map((point) => point.x)))];
+  xs.sort((a, b) => a - b);
+  const cellOf = (series) => (x) => {
+    const point = series.points.find((candidate) => candidate.x === x);
+    if (!point) return "";
+    const interval = point.low === undefined || point.low === null ? "" : ` (${percent(point.low)} to ${percent(point.high)})`;
+    return `${percent(point.y)}${interval}${point.detail ? `, ${point.detail}` : ""}`;
+  };
+  return table(
+    options.title,
+    [
+      { head: options.xName.replace(/ =$/, ""), cell: options.x },
+      ...options.series.map((series) => ({ head: series.name, cell: cellOf(series) })),
+    ],
+    xs,
   );
 }

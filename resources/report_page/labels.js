@@ -1,0 +1,172 @@
+const ANNOTATOR_STYLES = [
+  { colour: "var(--prm)", dash: null, mark: "circle" },
+  { colour: "var(--orm)", dash: null, mark: "square" },
+  { colour: "var(--sc)", dash: null, mark: "triangle" },
+  { colour: "var(--violet)", dash: null, mark: "diamond" },
+];
+
+/** Return one line for each annotator among some rows. */
+function annotatorLines(rows, pointOf) {
+  const groups = grouped(rows, "annotator");
+  return inOrder(rows.map((row) => row.annotator)).map((annotator, index) => ({
+    name: annotatorName(annotator),
+    ...ANNOTATOR_STYLES[index % ANNOTATOR_STYLES.length],
+    points: groups.find((group) => group[0].annotator === annotator).map(pointOf),
+  }));
+}
+
+function showLabels(section, { marts }) {
+  section.append(
+    element("h2", {}, "How good are the step labels?"),
+    element(
+      "p", { class: "note" },
+      "Last steps are left out everywhere: their label is the solution's own correctness, which needs no estimate.",
+    ),
+  );
+  if (!marts.label_quality.length) return showNothing(section, "No labels yet.");
+  const datasets = grouped(pooledQuality(marts.label_quality), "dataset");
+  section.append(
+    element("div", { class: "figures" }, ...datasets.flatMap((rows) => labelFigures(rows, marts))),
+    qualityTable(marts.label_quality),
+    ...agreementTable(marts.label_agreement),
+  );
+}
+
+function labelFigures(quality, marts) {
+  const { dataset } = quality[0];
+  const of = marts.dataset_counts.length > 1 ? ` of ${dataset}` : "";
+  const reference = quality.find((row) => row.reference)?.reference;
+  const here = (rows) => rows.filter((row) => row.dataset === dataset);
+  const position = { xName: "Step", xLabel: "position of the step in its solution", x: count };
+  if (!reference) {
+    return [
+      lineFigure({
+        title: `Where do the solutions${of} go wrong?`,
+        note: "Share of steps labelled good, with 95\u00a0% Wilson intervals.",
+        ...position,
+        series: annotatorLines(quality, (row) => ({
+          x: row.step_index, y: row.num_good / row.num_steps, detail: `${count(row.num_steps)} steps`,
+          ...wilson(row.num_good, row.num_steps),
+        })),
+      }),
+      ...estimateFigures(here(marts.estimates_by_budget), of),
+    ];
+  }
+  return [
+    lineFigure({
+      title: `Do labels${of} agree with the ${reference}, early and late?`,
+      note: "Share of hard labels that agree, with 95\u00a0% Wilson intervals.",
+      ...position,
+      series: annotatorLines(quality.filter((row) => row.num_compared), (row) => ({
+        x: row.step_index, y: row.num_agreeing / row.num_compared, detail: `${count(row.num_compared)} steps`,
+        ...wilson(row.num_agreeing, row.num_compared),
+      })),
+    }),
+    lineFigure({
+      title: `Is a soft label${of} the chance that a step is right?`,
+      note: `Share of steps that the ${reference} calls right, by tenth of the soft label. On the dotted line the two are equal.`,
+      diagonal: true,
+      yDomain: [0, 1],
+      xDomain: [0, 1],
+      xTicks: [0, 0.5, 1],
+      xName: "Soft label",
+      xLabel: "mean soft label of the tenth",
+      x: (share) => share.toLocaleString("en", { maximumFractionDigits: 2 }),
+      series: annotatorLines(here(marts.calibration_bins), (row) => ({
+        x: row.mean_soft, y: row.share_truly_good, detail: `${count(row.num_steps)} steps`,
+      })),
+    }),
+    ...grouped(here(marts.rollout_budgets), "completer").map((rows) => budgetFigure(rows, reference, of)),
+    ...estimateFigures(here(marts.estimates_by_budget), of),
+  ];
+}
+
+const BUDGET = { xName: "N =", xLabel: "N, rollouts of a step", x: count };
+
+function budgetFigure(rows, reference, of) {
+  return lineFigure({
+    title: `Would fewer rollouts${of} by the ${rows[0].completer} have done?`,
+    note: `Agreement with the ${reference} of labels from the first N rollouts only. Soft: one minus the mean distance from the truth.`,
+    ...BUDGET,
+    series: [
+      {
+        name: "hard", ...ANNOTATOR_STYLES[0],
+        points: rows.map((row) => ({
+          x: row.num_rollouts, y: row.hard_agreement,
+          detail: `${count(row.num_false_good)} falsely good, ${count(row.num_false_wrong)} falsely wrong`,
+        })),
+      },
+      {
+        name: "soft", ...ANNOTATOR_STYLES[1], dash: "7 4",
+        points: rows.map((row) => ({ x: row.num_rollouts, y: 1 - row.mean_soft_error })),
+      },
+    ],
+  });
+}
+
+function estimateFigures(estimates, of) {
+  return grouped(estimates, "completer").map((rows) =>
+    lineFigure({
+      title: `How does the estimate${of} by the ${rows[0].completer} move with N?`,
+      note:
+        `Share of ${count(rows[0].num_prefixes)} distinct prefixes that the first N rollouts call good, with its ` +
+        "95\u00a0% Wilson interval, and the mean soft label with the mean interval of one step.",
+      ...BUDGET,
+      series: [
+        {
+          name: "hard", ...ANNOTATOR_STYLES[0],
+          points: rows.map((row) => ({
+            x: row.num_rollouts, y: row.share_good, low: row.share_good_low, high: row.share_good_high,
+            detail: `${count(row.num_changed_later)} change with more`,
+          })),
+        },
+        {
+          name: "soft", ...ANNOTATOR_STYLES[1], dash: "7 4",
+          points: rows.map((row) => ({
+            x: row.num_rollouts, y: row.mean_soft, low: row.mean_soft_low, high: row.mean_soft_high,
+          })),
+        },
+      ],
+    }),
+  );
+}
+
+function qualityTable(rows) {
+  return table(
+    "What do annotators say, by position of the step?",
+    [
+      { head: "Dataset", text: true, cell: (row) => row.dataset },
+      { head: "Annotator", text: true, cell: (row) => annotatorName(row.annotator) },
+      { head: "Generator", text: true, cell: (row) => row.generator },
+      { head: "Step", cell: (row) => count(row.step_index) },
+      { head: "Steps", cell: (row) => count(row.num_steps) },
+      { head: "Labelled good", cell: (row) => percent(row.share_good) },
+      { head: "Mean soft label", cell: (row) => percent(row.mean_soft) },
+      { head: "Agreement", cell: (row) => percent(row.agreement) },
+      { head: "Wrong: precision", cell: (row) => percent(row.wrong_precision) },
+      { head: "Wrong: recall", cell: (row) => percent(row.wrong_recall) },
+    ],
+    rows,
+  );
+}
+
+function agreementTable(rows) {
+  if (!rows.length) return [];
+  return [
+    table(
+      "How far do annotators agree?",
+      [
+        { head: "Dataset", text: true, cell: (row) => row.dataset },
+        { head: "One", text: true, cell: (row) => annotatorName(row.annotator) },
+        { head: "The other", text: true, cell: (row) => annotatorName(row.other_annotator) },
+        { head: "Steps", cell: (row) => count(row.num_steps) },
+        { head: "Agreement", cell: (row) => percent(row.agreement) },
+        { head: "Cohen's kappa", cell: (row) => significant(row.cohen_kappa) },
+        { head: "Only one: good", cell: (row) => count(row.num_only_first_good) },
+        { head: "Only the other: good", cell: (row) => count(row.num_only_second_good) },
+        { head: "Same first error", cell: (row) => percent(row.first_error_agreement) },
+      ],
+      rows,
+    ),
+  ];
+}

@@ -215,7 +215,11 @@ class Rolling:
         """Return all that finished, by problem, prefix and index."""
         ordered = sorted(
             self._finished,
-            key=lambda found: (found[0].problem.problem_id, found[0].prefix, found[0].index),
+            key=lambda found: (
+                found[0].problem.problem_id,
+                found[0].prefix,
+                found[0].rollout_index,
+            ),
         )
         draws, requests, completions, grades = zip(*ordered, strict=True) if ordered else ((),) * 4
         ungraded = collect_rollouts(draws, requests, completions, self._completer)

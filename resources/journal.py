@@ -38,7 +38,7 @@ class Journal:
     def record(self, completions: Iterable[Completion]) -> None:
         """Append completions; they survive this process from here on."""
         for completion in completions:
-            self._file.write(_line(vars(completion)))
+            self._file.write(_line(completion._asdict()))
             self.finished[completion.request_id] = completion
         self._file.flush()
         if time.monotonic() - self._synced >= SECONDS_BETWEEN_SYNCS:

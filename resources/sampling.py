@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import polars as pl
 from tqdm import tqdm
@@ -145,8 +145,7 @@ def sample(
     return Cost.of(told)
 
 
-@dataclass(frozen=True)
-class Grade:
+class Grade(NamedTuple):
     """What a completion answers, whether that is correct, and how the verdict was reached."""
 
     answer: str | None

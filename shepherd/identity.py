@@ -1,5 +1,6 @@
 """Content-derived identities, seeds and shards: the same on every machine and in every order."""
 
+from functools import lru_cache
 from hashlib import blake2b
 
 
@@ -8,12 +9,7 @@ def content_id(*parts: str) -> str:
 
     Parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ.
     """
-    digest = blake2b(digest_size=8)
-    for part in parts:
-        encoded = part.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "little"))
-        digest.update(encoded)
-    return digest.hexdigest()
+    return blake2b(b"".join(map(_with_length, parts)), digest_size=8).hexdigest()
 
 
 def derive_seed(run_seed: int, stage: str, identity: str, index: int) -> int:
@@ -21,7 +17,21 @@ def derive_seed(run_seed: int, stage: str, identity: str, index: int) -> int:
 
     It depends on what is asked for only, never on batch size, order or partition.
     """
-    return int(content_id(str(run_seed), stage, identity, str(index)), 16) & 0x7FFF_FFFF
+    digest = _digest_of(run_seed, stage, identity).copy()
+    digest.update(_with_length(str(index)))
+    return int.from_bytes(digest.digest(), "big") & 0x7FFF_FFFF
+
+
+@lru_cache(maxsize=1024)
+def _digest_of(run_seed: int, stage: str, identity: str) -> "blake2b":
+    """Return the digest that the seeds of one prefix or problem begin with."""
+    parts = (str(run_seed), stage, identity)
+    return blake2b(b"".join(map(_with_length, parts)), digest_size=8)
+
+
+def _with_length(part: str) -> bytes:
+    encoded = part.encode("utf-8", "surrogatepass")
+    return len(encoded).to_bytes(8, "little") + encoded
 
 
 def shard_of(problem_id: str, num_shards: int) -> str:

@@ -1,12 +1,10 @@
 """The engine protocol: requests in, completions out as they finish, in any order."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One completion to draw.
 
     The same ``prompt`` may stand in many requests: engines compute its prefill once.
@@ -20,8 +18,7 @@ class Request:
     max_tokens: int
 
 
-@dataclass(frozen=True)
-class Completion:
+class Completion(NamedTuple):
     """What came of a request. ``text`` continues the prompt and excludes the stop token.
 
     ``finish_reason`` is ``stop``, ``length`` or ``error`` (then ``error`` says why and the

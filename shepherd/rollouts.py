@@ -6,6 +6,7 @@ the same order.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 
 import polars as pl
@@ -18,6 +19,9 @@ from shepherd.schemas import CANDIDATES, ROLLOUTS, SOLUTIONS, STEPS, Table
 from shepherd.splitting import split_steps
 
 GRADING_COLUMNS = ("answer", "is_correct", "grade_reason")
+
+_prompt_of = lru_cache(maxsize=256)(build_prompt)
+"""Rollouts of one prefix are asked for one after the other."""
 
 PREFIX_SCHEMA = {
     "prefix_id": pl.String(),
@@ -109,8 +113,8 @@ def rollout_request(
     draw: Draw, *, template: str, run_seed: int, temperature: float, max_tokens: int
 ) -> Request:
     """Return the request of one rollout; its id is ``<prefix_id>:<index>``."""
-    prompt = build_prompt(template, draw.problem.question, draw.prefix)
-    seed = derive_seed(run_seed, "rollouts", draw.prefix_id, draw.index)
+    prompt = _prompt_of(template, draw.problem.question, draw.prefix)
+    seed = derive_seed(run_seed, "rollouts", draw.prefix_id, draw.rollout_index)
     return Request(draw.request_id, prompt, seed, temperature, max_tokens)
 
 
@@ -121,12 +125,19 @@ def collect_rollouts(
     completer: str,
 ) -> pl.DataFrame:
     """Return the ungraded ``rollouts`` of draws, in their order; errors are rows as well."""
-    problems = {draw.prefix_id: draw.problem.problem_id for draw in draws}
-    drawn = _drawn(requests, completions).rename({"asked": "prefix_id", "draw": "rollout_index"})
-    return drawn.with_columns(
-        problem_id=pl.col("prefix_id").replace_strict(problems, return_dtype=pl.String),
-        completer=pl.lit(completer),
-    ).select(_ungraded(ROLLOUTS))
+    columns = {
+        "prefix_id": [draw.prefix_id for draw in draws],
+        "problem_id": [draw.problem.problem_id for draw in draws],
+        "completer": [completer] * len(draws),
+        "rollout_index": [draw.rollout_index for draw in draws],
+        "text": [completion.text for completion in completions],
+        "finish_reason": [completion.finish_reason for completion in completions],
+        "num_tokens": [completion.num_tokens for completion in completions],
+        "seed": [request.seed for request in requests],
+    }
+    return pl.DataFrame(columns, schema={name: ROLLOUTS.schema[name] for name in columns}).select(
+        _ungraded(ROLLOUTS)
+    )
 
 
 def collect_solutions(

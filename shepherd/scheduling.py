@@ -9,24 +9,24 @@ ask for is drawn once.
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from shepherd.annotators.problem import Annotator, Problem, Replay, Rollout
 from shepherd.identity import content_id
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(NamedTuple):
     """The rollout of this index of this prefix; ``request_id`` names it in a journal."""
 
     problem: Problem
     prefix: str
     prefix_id: str
-    index: int
+    rollout_index: int
 
     @property
     def request_id(self) -> str:
         """Return ``<prefix_id>:<index>``."""
-        return f"{self.prefix_id}:{self.index}"
+        return f"{self.prefix_id}:{self.rollout_index}"
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Scheduler:
     def tell(self, draw: Draw, rollout: Rollout) -> None:
         """Take in what came of a draw."""
         problem = self._open[draw.problem.problem_id]
-        problem.drawn.setdefault(draw.prefix_id, {})[draw.index] = rollout
+        problem.drawn.setdefault(draw.prefix_id, {})[draw.rollout_index] = rollout
         problem.num_awaited -= 1
         if problem.num_awaited == 0:
             self._go_on(problem, first=True)

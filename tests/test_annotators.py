@@ -64,7 +64,7 @@ def problem_of(*first_errors: int, num_steps: int = 5, problem_id: str = "p") ->
 
 def roll_out(draw: Draw, success_rate: float = 0.95, luck: float = 0.0) -> Rollout:
     """Return the rollout of an index: a success by chance from right prefixes, else by luck."""
-    rng = Random(f"{draw.prefix_id} {draw.index}")
+    rng = Random(f"{draw.prefix_id} {draw.rollout_index}")
     is_right = "wrong" not in draw.prefix
     is_correct = rng.random() < (success_rate if is_right else luck)
     return Rollout(is_correct, write(9, right=is_correct), num_tokens=5)

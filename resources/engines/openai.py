@@ -7,7 +7,6 @@ import random
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import replace
 
 import httpx
 
@@ -134,7 +133,7 @@ class OpenAIEngine:
                 self._replicas.release(replica)
             if isinstance(outcome, Completion):
                 self._replicas.answered(replica)
-                return replace(outcome, seconds=seconds)
+                return outcome._replace(seconds=seconds)
             self._note(replica, outcome)
             if outcome.may_be_own:
                 num_answered = num_answered if num_own else self._replicas.num_answered

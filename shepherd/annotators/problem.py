@@ -9,8 +9,9 @@ annotators that share the draws, and its labels can be computed again from the r
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
-from typing import Protocol
+from itertools import accumulate, groupby
+from operator import itemgetter
+from typing import NamedTuple, Protocol
 
 import polars as pl
 
@@ -18,8 +19,7 @@ from shepherd.identity import content_id
 from shepherd.schemas import STEP_LABELS
 
 
-@dataclass(frozen=True)
-class Rollout:
+class Rollout(NamedTuple):
     """A graded completion of a prefix. ``text`` is the continuation alone."""
 
     is_correct: bool
@@ -116,17 +116,18 @@ def read_problems(
         .sort("problem_id", "solution_id")
     )
     assert gathered["is_correct"].null_count() + gathered["question"].null_count() == 0
-    columns = ("question", "solution_id", "is_correct", "step_id", "text")
+    columns = ("problem_id", "question", "solution_id", "is_correct", "step_id", "text")
+    rows = gathered.select(columns).iter_rows()
     return [
         Problem(
-            str(problem_id),
-            rows["question"][0],
+            problem_id,
+            question,
             tuple(
                 Solution(solution_id, is_correct, tuple(step_ids), tuple(texts))
-                for _, solution_id, is_correct, step_ids, texts in rows.select(columns).iter_rows()
+                for _, _, solution_id, is_correct, step_ids, texts in of_problem
             ),
         )
-        for (problem_id,), rows in gathered.group_by("problem_id", maintain_order=True)
+        for (problem_id, question), of_problem in groupby(rows, key=itemgetter(0, 1))
     ]
 
 

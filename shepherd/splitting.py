@@ -39,6 +39,9 @@ _CONTINUED = re.compile(r"[ \t]*[-*+•][ \t]|[ \t]{2,}|\t|[ \t\r]*(?:\n|$)")
 _CLOSING_LINE = re.compile(
     r"\s*(?:####[ \t]|A:[ \t]|(?:The )?(?:final )?answer is\b)", re.IGNORECASE
 )
+_BULLET = re.compile(r"[ \t]*[-*+•][ \t]")
+_LIST_NUMBER = re.compile(r"[ \t]*\d{1,2}\.[ \t]+")
+_CALCULATION = re.compile(r"<<[^<>\n]{0,200}>>")
 _FENCE_OR_ENVIRONMENT = re.compile(r"```|\$\$|\\\[|\\\]|\\begin\{|\\end\{")
 _INLINE_FORMULA = re.compile(r"\$[^$\n]{1,400}\$|\\\((?:[^\\\n]|\\[^()\n]){1,400}\\\)")
 
@@ -59,6 +62,11 @@ def split_steps(text: str, method: Method = "auto") -> list[str]:
     return _glue(_pieces(text, _outside(cuts, spans)))
 
 
+def strip_calculations(text: str) -> str:
+    """Return the text without GSM8K's calculator annotations, such as ``<<48/2=24>>``."""
+    return _CALCULATION.sub("", text)
+
+
 def _newline_cuts(text: str) -> list[int]:
     ends = (match.end() for match in _LINE_START.finditer(text))
     return [end for end in ends if not _CONTINUED.match(text, end)]
@@ -69,11 +77,20 @@ def _step_cuts(text: str) -> list[int]:
 
 
 def _blank_line_cuts(text: str) -> list[int]:
-    return [match.end() for match in _BLANK_LINES.finditer(text)]
+    ends = (match.end() for match in _BLANK_LINES.finditer(text))
+    return [end for end in ends if not _BULLET.match(text, end)]
 
 
 def _sentence_cuts(text: str) -> list[int]:
-    return [match.end() for match in _SENTENCE_END.finditer(text)]
+    cuts = []
+    for match in _SENTENCE_END.finditer(text):
+        line = text.rfind("\n", 0, match.start()) + 1
+        opens_item = _LIST_NUMBER.fullmatch(text, line, match.end())
+        ends_line = "\n" in match.group()
+        in_bullet = not ends_line and _BULLET.match(text, line)
+        if not (opens_item or in_bullet or _BULLET.match(text, match.end())):
+            cuts.append(match.end())
+    return cuts
 
 
 _CUTS: dict[str, Callable[[str], list[int]]] = {

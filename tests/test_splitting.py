@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shepherd.splitting import Method, anomalies, split_steps
+from shepherd.splitting import Method, anomalies, split_steps, strip_calculations
 
 PUBLISHED = "Step 1: Tom has 3 + 4 = 7 apples.\nStep 2: 7 * 2 = 14.\nThe answer is: 14"
 METHODS: list[Method] = ["auto", "newline", "step", "blank_line", "sentence"]
@@ -76,6 +76,10 @@ def test_closing_line_belongs_to_the_last_step() -> None:
         ("a\nb\n\nc", "blank_line", ["a\nb\n\n", "c"]),
         ("He has 3.5. Dr. A. B said so! $x. y$ c", "sentence",
          ["He has 3.5. ", "Dr. A. B said so! ", "$x. y$ c"]),
+        ("We know.\n\n- a\n\n- b\n\nSo c", "blank_line", ["We know.\n\n- a\n\n- b\n\n", "So c"]),
+        ("We know.\n- a. b\n- c\nSo d", "sentence", ["We know.\n- a. b\n- c\n", "So d"]),
+        ("1. Add. So 3.\n2. Halve.", "sentence", ["1. Add. ", "So 3.\n", "2. Halve."]),
+        ("a. ```b. c\n\nd``` e. f", "sentence", ["a. ", "```b. c\n\nd``` e. ", "f"]),
         ("Step 1: a\nStep 2: The answer is: 3", "step",
          ["Step 1: a\n", "Step 2: The answer is: 3"]),
     ],
@@ -98,3 +102,25 @@ def test_cuts(text: str, method: Method, steps: list[str]) -> None:
 )
 def test_anomalies(steps: list[str], names: list[str]) -> None:
     assert anomalies(steps) == names
+
+
+BLOCKS = ["$$\na. B\n\nc\n$$", "```\na. B\n\nc\n```", "\\[\na. B\n\\]",
+          "\\begin{a}\nx. Y\n\nStep 9: z\n\\end{a}", "- a. B\n- c\n\n- d"]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", METHODS)
+@settings(derandomize=True, deadline=None)
+@given(
+    before=st.lists(st.sampled_from(["Step 1: a", "b. C", "\n", "\n\n"]), max_size=6).map("".join),
+    block=st.sampled_from(BLOCKS),
+    after=st.lists(st.sampled_from(["Step 2: d", "e. F", "\n", "\n\n"]), max_size=6).map("".join),
+)
+def test_no_cut_falls_into_a_block(method: Method, before: str, block: str, after: str) -> None:
+    text = f"{before}\n{block}\n{after}"
+    steps = split_steps(text, method)
+    assert "".join(steps) == text
+    assert any(block in step for step in steps)
+
+
+def test_calculations_are_stripped() -> None:
+    assert strip_calculations("48/2 = <<48/2=24>>24 << 3 < 4 >>") == "48/2 = 24 << 3 < 4 >>"

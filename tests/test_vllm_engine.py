@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -80,7 +79,7 @@ def draw(engine: Engine, requests: list[Request]) -> dict[str, Completion]:
 
 def content(completions: dict[str, Completion]) -> dict[str, Completion]:
     """Return completions without what depends on the engine's insides."""
-    return {i: replace(c, seconds=0.0, cached_tokens=0) for i, c in completions.items()}
+    return {i: c._replace(seconds=0.0, cached_tokens=0) for i, c in completions.items()}
 
 
 @needs_vllm
@@ -92,6 +91,19 @@ def test_a_long_prompt_is_computed_once(checkpoint: Path, environment: None) -> 
             [drawn] = draw(engine, [Request(f"{k}", prompt, k, 1.0, max_tokens=4)]).values()
             assert 128 < drawn.prompt_tokens < LONG
             assert (drawn.cached_tokens >= 128) == (k > 0)
+
+
+@needs_vllm
+def test_seeds_repeat_where_prompts_fill_more_than_a_step(
+    checkpoint: Path, environment: None
+) -> None:
+    wide = settings(max_model_len=None).model_copy(update={"batch_size": 32})
+    with closing(open_engine(wide, checkpoint)) as engine:
+        requests = [
+            Request(f"{n}", " apples" * (300 + n), n, temperature=1.0, max_tokens=4)
+            for n in range(40)
+        ]
+        assert content(draw(engine, requests)) == content(draw(engine, requests))
 
 
 @needs_vllm
@@ -185,7 +197,8 @@ def server(checkpoint: Path, tmp_path: Path) -> Iterator[str]:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", *arguments),
-                *("--enforce-eager", "--enable-prompt-tokens-details"),
+                *("--enforce-eager", "--no-enable-chunked-prefill"),
+                "--enable-prompt-tokens-details",
             ],
             env={**os.environ, **ENVIRONMENT},
             stdout=log,

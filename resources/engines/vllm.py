@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from transformers import AutoConfig
 from vllm import EngineArgs, RequestOutput, SamplingParams
 from vllm.distributed import cleanup_dist_env_and_memory
 from vllm.inputs import TokensPrompt
+from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
+from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.llm_engine import LLMEngine
 
 from resources.engines.checkpoints import load, without_drawing
@@ -31,16 +34,10 @@ class VllmEngine:
     ) -> None:
         load(AutoConfig, model)
         self.capacity = batch_size
-        arguments = EngineArgs(
-            model=str(model),
-            dtype=dtype,
-            max_num_seqs=batch_size,
-            enable_prefix_caching=True,
-            disable_log_stats=True,
-            **settings.model_dump(),
-        )
+        arguments = EngineArgs(**engine_arguments(model, settings, batch_size, dtype))
         try:
-            self._engine = LLMEngine.from_engine_args(arguments)
+            # The class of use sets how many tokens a step may hold: bulk work takes more.
+            self._engine = LLMEngine.from_engine_args(arguments, UsageContext.LLM_CLASS)
         except ValueError as error:
             reason = " ".join(str(error).split())
             raise ValueError(
@@ -101,6 +98,22 @@ class VllmEngine:
             num_tokens=len(drawn.token_ids),
             seconds=self._clock.seconds - self._running.pop(output.request_id),
         )
+
+
+def engine_arguments(
+    model: Path | str, settings: VllmSettings, batch_size: int, dtype: str
+) -> dict[str, Any]:
+    """Return what vLLM is told, by the names of its ``EngineArgs``."""
+    return {
+        "model": str(model),
+        "dtype": dtype,
+        "max_num_seqs": batch_size,
+        "enable_prefix_caching": True,
+        # After a part of a prompt vLLM rewinds the seed's generator, which a CPU's cannot.
+        "enable_chunked_prefill": False if current_platform.is_cpu() else None,
+        "disable_log_stats": True,
+        **settings.model_dump(),
+    }
 
 
 def _sampling(request: Request) -> SamplingParams:

@@ -78,7 +78,7 @@ def rollouts_are_counted_through(rollouts: Frames) -> dg.AssetCheckResult:
 @partition_check("step_labels", "steps", blocking=True)
 def solutions_are_labelled_whole(step_labels: Frames, steps: Frames) -> dg.AssetCheckResult:
     """An annotator of the profile labels all steps of a solution or none; no label lacks a step."""
-    names = SETTINGS.annotation.annotators
+    names = [*SETTINGS.annotation.annotators, "consensus"]
     return no_rows(each(partial(violations.not_labelled, annotators=names), step_labels, steps))
 
 

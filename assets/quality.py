@@ -34,7 +34,7 @@ def hard_labels_agree_with_the_oracle(
     labels, truth, cut = (
         pl.concat(frames.values()) for frames in (step_labels, oracle_labels, steps)
     )
-    annotator = SETTINGS.annotation.annotators[0]
+    annotator = SETTINGS.annotation.train_on
     found = label_accuracy(labels.filter(annotator=annotator), truth, cut)
     holds = found.agreement is None or found.agreement >= MIN_LABEL_AGREEMENT
     return warn_unless(holds, **vars(found))

@@ -6,8 +6,7 @@ import polars as pl
 from assets.deployment import ALL_PARTITIONS, SETTINGS, DeploymentResource, version_of
 from assets.fine_tuning import fine_tune, model_asset
 
-TRAINING_ANNOTATOR = SETTINGS.annotation.annotators[0]
-"""The first annotator of the profile."""
+TRAINING_ANNOTATOR = SETTINGS.annotation.train_on
 
 INPUTS = {"labeled_solutions": ALL_PARTITIONS, "problems": ALL_PARTITIONS}
 
@@ -45,7 +44,7 @@ def process_reward_model(
 
 
 def training_examples(labeled_solutions: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
-    """Return the first annotator's labels of train problems: imported ones are of test problems."""
+    """Return whom the profile trusts on train problems: imported solutions are of test problems."""
     train = problems.filter(pl.col("split") == "train")
     return labeled_solutions.filter(pl.col("annotator") == TRAINING_ANNOTATOR).join(
         train, on="problem_id", how="semi"

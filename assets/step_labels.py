@@ -4,7 +4,9 @@ from assets.deployment import ONE_RUN, SETTINGS, DeploymentResource, version_of
 from assets.describe import table_asset
 from resources.io_managers import Frames, Partition
 from shepherd.annotators import known
+from shepherd.annotators.nli import Entails
 from shepherd.schemas import STEP_LABELS
+from shepherd.settings import AnnotationSettings
 
 
 @table_asset(
@@ -21,17 +23,25 @@ def step_labels(
     problems: Frames,
     deployment: DeploymentResource,
 ) -> Frames:
-    """Hard and soft labels by the profile's annotators, from the rollouts that they asked for."""
-    settings = deployment.settings
+    """Hard and soft labels by each of the profile's annotators."""
+    annotation, sampling = deployment.settings.annotation, deployment.settings.sampling
+    entails = open_entailment(annotation) if "nli" in annotation.annotators else None
 
     def label(partition: Partition) -> pl.DataFrame:
-        return known.step_labels(
-            settings.annotation,
-            settings.sampling.num_rollouts,
+        work = known.Work(
             steps=steps[partition],
-            rollouts=rollouts[partition],
             solutions=solutions[partition],
             problems=problems[partition],
+            rollouts=rollouts[partition],
+            entails=entails,
         )
+        return known.step_labels(annotation, sampling.num_rollouts, work)
 
     return Frames(steps.partitions, label)
+
+
+def open_entailment(annotation: AnnotationSettings) -> Entails:
+    """Load the profile's entailment model."""
+    from resources.nli import EntailmentModel
+
+    return EntailmentModel(annotation.nli_model)

@@ -186,23 +186,50 @@ class SamplingSettings(Section):
 
 
 AnnotatorName = Literal[
-    "monte_carlo", "first_success", "outcome_closure", "binary_search", "tree_search", "adaptive"
+    "monte_carlo",
+    "first_success",
+    "outcome_closure",
+    "binary_search",
+    "tree_search",
+    "adaptive",
+    "rule",
+    "nli",
 ]
 
 
 class AnnotationSettings(Section):
-    """Who labels steps. Several annotators share their rollouts; training reads the first's.
+    """Who labels steps. Several annotators share their rollouts; ``train_on`` is whom to trust.
 
+    ``consensus`` names two of ``annotators``: the solutions on whose first error both agree are
+    labelled once more, by ``consensus``. ``nli_model`` is a local checkpoint or hub name.
     ``num_searches`` is OmegaPRM's number of searches a problem. The last four fields are what
     ``adaptive`` assumes of its completer and generators (shepherd/annotators/adaptive.py).
     """
 
     annotators: tuple[AnnotatorName, ...] = Field(("monte_carlo",), min_length=1)
+    consensus: tuple[AnnotatorName, AnnotatorName] | None = None
+    train_on: AnnotatorName | Literal["consensus"] = "monte_carlo"
+    nli_model: str = "FacebookAI/roberta-large-mnli"
     num_searches: int = Field(100, ge=1)
-    confidence: float = Field(0.95, gt=0.5, lt=1)
+    confidence: float = Field(0.97, gt=0.5, lt=1)
     success_rate: float = Field(0.95, gt=0, lt=1)
     false_success_rate: float = Field(0.01, gt=0, lt=1)
-    luck: float = Field(0.1, gt=0, lt=1)
+    luck: float = Field(0.05, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _names_are_annotators(self) -> "AnnotationSettings":
+        if len(set(self.annotators)) < len(self.annotators):
+            raise ValueError("annotators: name each once")
+        for name in self.consensus or ():
+            if name not in self.annotators:
+                raise ValueError(f"consensus: {name} is not in annotators: add it there")
+        labelling = {*self.annotators, *(("consensus",) if self.consensus else ())}
+        if self.train_on not in labelling:
+            raise ValueError(
+                f"train_on: {self.train_on} does not label: set it to one of "
+                f"{', '.join(sorted(labelling))}"
+            )
+        return self
 
 
 class VerificationSettings(Section):

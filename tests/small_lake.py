@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from resources.lake import Lake
-from shepherd.annotators.known import step_labels
+from shepherd.annotators.known import Work, step_labels
 from shepherd.answers import extract_answer
 from shepherd.identity import content_id, shard_of
 from shepherd.labels import labeled_solutions
@@ -60,12 +60,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
     steps = split_solutions(solutions)
     rollouts = _rollouts(steps, problems, {_id(p): p for p in drawn["train"]}, rng)
     labels = step_labels(
-        AnnotationSettings(),
-        NUM_ROLLOUTS,
-        steps=steps,
-        rollouts=rollouts,
-        solutions=solutions,
-        problems=problems,
+        AnnotationSettings(), NUM_ROLLOUTS, Work(steps, solutions, problems, rollouts)
     )
     candidates = frame(CANDIDATES, [row for p in drawn["test"] for row in _candidates(p, rng)])
     scores = _scores(candidates, problems, rng)

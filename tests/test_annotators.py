@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shepherd.annotators.adaptive import Adaptive, believe
 from shepherd.annotators.first_error import BinarySearch
-from shepherd.annotators.known import KNOWN, step_labels
+from shepherd.annotators.known import ROLLING, Work, step_labels
 from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo, OutcomeClosure
 from shepherd.annotators.problem import (
     Annotator,
@@ -258,20 +258,14 @@ PREFIXES = {
 
 
 def label(names: list[str], steps: pl.DataFrame, rollouts: pl.DataFrame) -> pl.DataFrame:
-    return step_labels(
-        AnnotationSettings.model_validate({"annotators": names}),
-        N,
-        steps=steps,
-        rollouts=rollouts,
-        solutions=SOLUTIONS,
-        problems=QUESTIONS,
-    )
+    settings = AnnotationSettings.model_validate({"annotators": names, "train_on": names[0]})
+    return step_labels(settings, N, Work(steps, SOLUTIONS, QUESTIONS, rollouts))
 
 
 def test_labels_of_frames() -> None:
-    labels = label(list(KNOWN), STEPS.reverse(), rollouts_of(PREFIXES).reverse())
+    labels = label(list(ROLLING), STEPS.reverse(), rollouts_of(PREFIXES).reverse())
     assert enforce(STEP_LABELS, labels).equals(labels)
-    assert labels["annotator"].unique(maintain_order=True).to_list() == list(KNOWN)
+    assert labels["annotator"].unique(maintain_order=True).to_list() == list(ROLLING)
     exact = labels.filter(annotator="monte_carlo").reverse()
     assert exact["step_id"].equals(STEPS["step_id"])
     assert exact.select("num_rollouts", "num_correct", "hard", "soft").rows() == [

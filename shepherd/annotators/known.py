@@ -1,17 +1,34 @@
-"""The annotators that roll out, by the word that stands for them in a profile."""
+"""The annotators, by the word that stands for them in a profile."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import polars as pl
 
 from shepherd.annotators.adaptive import Adaptive
+from shepherd.annotators.consensus import consensus_labels
 from shepherd.annotators.first_error import BinarySearch
 from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo, OutcomeClosure
+from shepherd.annotators.nli import Entails, nli_labels
 from shepherd.annotators.problem import Annotator, label_steps, read_problems, replay_problems
+from shepherd.annotators.rule import rule_labels
 from shepherd.annotators.tree_search import TreeSearch
+from shepherd.schemas import STEP_LABELS
 from shepherd.settings import AnnotationSettings
 
-KNOWN: dict[str, Callable[[AnnotationSettings, int], Annotator]] = {
+
+@dataclass(frozen=True)
+class Work:
+    """What annotators read: frames as in the schemas, and an entailment model for ``nli``."""
+
+    steps: pl.DataFrame
+    solutions: pl.DataFrame
+    problems: pl.DataFrame
+    rollouts: pl.DataFrame
+    entails: Entails | None = None
+
+
+ROLLING: dict[str, Callable[[AnnotationSettings, int], Annotator]] = {
     "monte_carlo": lambda _, n: MonteCarlo(n),
     "first_success": lambda _, n: FirstSuccess(n),
     "outcome_closure": lambda _, n: OutcomeClosure(n),
@@ -21,29 +38,43 @@ KNOWN: dict[str, Callable[[AnnotationSettings, int], Annotator]] = {
         n, s.confidence, s.success_rate, s.false_success_rate, s.luck
     ),
 }
+"""Those that roll out, from the settings and N."""
+
+READING: dict[str, Callable[[Work], pl.DataFrame]] = {
+    "rule": lambda w: rule_labels(w.steps, w.solutions, w.problems),
+    "nli": lambda w: nli_labels(w.steps, w.solutions, w.problems, _opened(w.entails)),
+}
+"""Those that compare with right solutions, from what there is to read."""
 
 
 def build_annotators(settings: AnnotationSettings, num_rollouts: int) -> list[Annotator]:
-    """Return the annotators of a profile, in its order; N is ``num_rollouts``."""
-    return [KNOWN[name](settings, num_rollouts) for name in settings.annotators]
+    """Return the annotators of a profile that roll out, in its order; N is ``num_rollouts``."""
+    return [
+        ROLLING[name](settings, num_rollouts) for name in settings.annotators if name in ROLLING
+    ]
 
 
-def step_labels(
-    settings: AnnotationSettings,
-    num_rollouts: int,
-    *,
-    steps: pl.DataFrame,
-    rollouts: pl.DataFrame,
-    solutions: pl.DataFrame,
-    problems: pl.DataFrame,
-) -> pl.DataFrame:
-    """Return the ``step_labels`` of all annotators of a profile, from the shared ``rollouts``.
+def step_labels(settings: AnnotationSettings, num_rollouts: int, work: Work) -> pl.DataFrame:
+    """Return the ``step_labels`` of all annotators of a profile, and their consensus if wanted.
 
     Raises:
         ValueError: a rollout that an annotator asks for was not drawn.
     """
-    gathered = read_problems(steps, solutions, problems)
-    return pl.concat(
-        label_steps(annotator, steps, replay_problems(annotator, gathered, rollouts))
-        for annotator in build_annotators(settings, num_rollouts)
-    )
+    gathered = read_problems(work.steps, work.solutions, work.problems)
+    labels: dict[str, pl.DataFrame] = {}
+    for name in settings.annotators:
+        if name in READING:
+            labels[name] = READING[name](work)
+        else:
+            annotator = ROLLING[name](settings, num_rollouts)
+            replays = replay_problems(annotator, gathered, work.rollouts)
+            labels[name] = label_steps(annotator, work.steps, replays)
+    if settings.consensus is not None:
+        first, second = (labels[name] for name in settings.consensus)
+        labels["consensus"] = consensus_labels(first, second, work.steps)
+    return pl.concat(labels.values()).select(STEP_LABELS.schema.keys())
+
+
+def _opened(entails: Entails | None) -> Entails:
+    assert entails is not None, "the annotator nli needs an entailment model"
+    return entails

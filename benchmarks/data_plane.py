@@ -1,0 +1,241 @@
+"""From completed texts to graded, labelled Parquet: what the pipeline itself costs.
+
+    python -m benchmarks.data_plane [--json] [--solutions 10000]
+
+A stub engine answers at once, so that only our own work is measured: scheduling, requests,
+journal, extraction, grading, labels, Parquet. Side by side, in this run, distilabel's
+MathShepherdCompleter and FormatPRM on the same texts from a stub LLM (``pip install distilabel
+requests``): as a Pipeline in its best batch setting, and its ``process`` called directly.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from benchmarks.report import Result, at_least, main
+from resources.drawing import Sampler, Shard, draw_rollouts
+from resources.lake import Lake
+from shepherd.annotators.known import Work, build_annotators, step_labels
+from shepherd.labels import labeled_solutions
+from shepherd.requests import Completion, Request
+from shepherd.rollouts import split_solutions
+from shepherd.schemas import LABELED_SOLUTIONS, PROBLEMS, ROLLOUTS, SOLUTIONS, STEP_LABELS
+from shepherd.settings import AnnotationSettings, SamplingSettings
+
+NUM_STEPS = 4
+"""Steps before the last, which need rollouts."""
+N = 8
+GOLD = "18"
+ROLLOUT = "Step 3: 9 * 2 = 18.\nThe answer is: 18"
+MISS = "Step 3: 9 * 2 = 17.\nThe answer is: 17"
+BATCH_SIZES = (200, 1000)
+TIMES = 20
+"""How many times distilabel's solutions per second we aim at."""
+
+
+class StubEngine:
+    """Answers every request at once; one in four is wrong."""
+
+    capacity = 2048
+
+    def __init__(self) -> None:
+        self._queue: deque[Request] = deque()
+
+    def add(self, requests: Iterable[Request]) -> None:
+        """Queue requests."""
+        self._queue.extend(requests)
+
+    def poll(self) -> list[Completion]:
+        """Return all that is queued."""
+        finished = [
+            Completion(
+                request.id, MISS if request.seed % 4 == 0 else ROLLOUT, "stop", 50, 40, 20, 0.0
+            )
+            for request in self._queue
+        ]
+        self._queue.clear()
+        return finished
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def solutions_of(count: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return problems and one solution of each."""
+    ids = [f"{index:06d}" for index in range(count)]
+    text = "".join(f"Step {k}: 1 + {k} = {k + 1}.\n" for k in range(1, NUM_STEPS + 1))
+    texts = [f"{text}Step 5: {i} is done.\nThe answer is: {GOLD}" for i in ids]
+    problems = pl.DataFrame(
+        {
+            "problem_id": ids,
+            "dataset": "stub",
+            "split": "train",
+            "question": [f"How many is {i}?" for i in ids],
+            "gold_solution": None,
+            "gold_answer": GOLD,
+            "level": None,
+            "subject": None,
+        },
+        schema=PROBLEMS.schema,
+    )
+    solutions = pl.DataFrame(
+        {
+            "solution_id": ids,
+            "problem_id": ids,
+            "generator": "stub",
+            "text": texts,
+            "answer": GOLD,
+            "is_correct": True,
+            "grade_reason": "exact",
+            "num_samples": 1,
+            "finish_reason": "stop",
+            "num_tokens": 60,
+            "seed": 1,
+        },
+        schema=SOLUTIONS.schema,
+    )
+    return problems, solutions
+
+
+def ours(count: int, folder: Path) -> float:
+    """Return the seconds from solutions to labelled Parquet."""
+    problems, solutions = solutions_of(count)
+    sampler = Sampler("completer", "plain", {"weights": "stub"}, StubEngine)
+    settings, sampling = AnnotationSettings(), SamplingSettings(num_rollouts=N)
+    lake = Lake(folder / "lake")
+    started = time.perf_counter()
+    steps = split_solutions(solutions)
+    drawn = draw_rollouts(
+        steps,
+        solutions,
+        problems,
+        build_annotators(settings, N),
+        sampler,
+        sampling,
+        Shard("stub", "00", folder / "journals", 0),
+    )
+    lake.write(ROLLOUTS, drawn.frame, "stub", "00")
+    labels = step_labels(settings, N, Work(steps, solutions, problems, drawn.frame))
+    lake.write(STEP_LABELS, labels, "stub", "00")
+    labeled = labeled_solutions(solutions, steps, labels, problems)
+    lake.write(LABELED_SOLUTIONS, labeled, "stub", "00")
+    seconds = time.perf_counter() - started
+    assert labeled.height == count
+    assert drawn.frame.height == count * NUM_STEPS * N
+    return seconds
+
+
+def distilabel_process(count: int) -> float:
+    """Return the seconds of both tasks' ``process`` called directly on all solutions at once."""
+    from distilabel.steps.tasks import FormatPRM, MathShepherdCompleter
+
+    completer = MathShepherdCompleter(llm=stub_llm(), N=N)
+    formatter = FormatPRM()
+    completer.load()
+    formatter.load()
+    rows = distilabel_rows(count)
+    started = time.perf_counter()
+    [completed] = completer.process(rows)
+    [labelled] = formatter.process(completed)
+    seconds = time.perf_counter() - started
+    assert len(labelled) == count
+    return seconds
+
+
+def distilabel_pipeline(count: int, batch_size: int) -> float:
+    """Return the seconds of a Pipeline of both tasks, from its start to its dataset."""
+    from distilabel.pipeline import Pipeline
+    from distilabel.steps import LoadDataFromDicts
+    from distilabel.steps.tasks import FormatPRM, MathShepherdCompleter
+
+    with Pipeline(name="data-plane") as pipeline:
+        load = LoadDataFromDicts(data=distilabel_rows(count), batch_size=batch_size)
+        completer = MathShepherdCompleter(llm=stub_llm(), N=N, input_batch_size=batch_size)
+        formatter = FormatPRM(input_batch_size=batch_size)
+        load >> completer >> formatter
+    started = time.perf_counter()
+    distiset = pipeline.run(use_cache=False)
+    seconds = time.perf_counter() - started
+    assert len(distiset["default"]["train"]) == count
+    return seconds
+
+
+def distilabel_rows(count: int) -> list[dict[str, object]]:
+    """Return the same problems and solutions as distilabel takes them."""
+    problems, solutions = solutions_of(count)
+    return [
+        {
+            "instruction": question,
+            "solutions": [text.splitlines()],
+            "golden_solution": [f"The answer is: {GOLD}"],
+        }
+        for question, text in zip(problems["question"], solutions["text"], strict=True)
+    ]
+
+
+def stub_llm() -> Any:
+    """Return a distilabel LLM that answers every input with the same N completions."""
+    from benchmarks.distilabel_stub import StubLLM
+
+    return StubLLM(answer="---".join([ROLLOUT] * (N - N // 4) + [MISS] * (N // 4)))
+
+
+def measure(count: int) -> list[Result]:
+    """Time both side by side in this run, ours in a process of its own to see its memory."""
+    own, half = (run_ours(size) for size in (count, count // 2))
+    process = count / distilabel_process(count)
+    pipelines = {size: count / distilabel_pipeline(count, size) for size in BATCH_SIZES}
+    best = max(pipelines, key=lambda size: pipelines[size])
+    unit = "solutions/s"
+    return [
+        Result("solutions", count, f"of {NUM_STEPS} + 1 steps, {N} rollouts"),
+        at_least(
+            "ours against a Pipeline", own.rate, unit, TIMES * pipelines[best], pipelines[best]
+        ),
+        at_least("ours against process()", own.rate, unit, process, process),
+        Result("best batch size of the Pipeline", best, "solutions"),
+        Result("ours, memory", own.mib, "MiB", half.mib),
+    ]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Solutions per second and peak memory of a process that ran :func:`ours`."""
+
+    rate: float
+    mib: float
+
+
+def run_ours(count: int) -> Run:
+    """Run :func:`ours` in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.data_plane", "--ours", str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    seconds, mib = map(float, done.stdout.split())
+    return Run(count / seconds, mib)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--solutions", type=int, default=10_000)
+    parser.add_argument("--ours", type=int, help="only run ours on so many; print seconds and MiB")
+    arguments = parser.parse_args()
+    if arguments.ours:
+        with tempfile.TemporaryDirectory() as temporary:
+            seconds = ours(arguments.ours, Path(temporary))
+        print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    elif find_spec("distilabel") is None:
+        parser.error("distilabel is not installed: pip install distilabel requests")
+    else:
+        main("data_plane", lambda: measure(arguments.solutions))

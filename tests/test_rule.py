@@ -32,6 +32,7 @@ def label(*texts: tuple[str, bool], problem_id: str = "p") -> list[list[int]]:
     )
     steps = split_solutions(solutions)
     labels = enforce(STEP_LABELS, rule_labels(steps, solutions, PROBLEMS))
+    assert labels["soft"].is_null().all()
     joined = steps.join(labels, on="step_id", how="left", maintain_order="left")
     grouped = joined.group_by("solution_id", maintain_order=True).agg("hard")
     return grouped["hard"].to_list()

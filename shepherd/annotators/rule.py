@@ -32,13 +32,16 @@ _COMPUTED = re.compile(
 def rule_labels(
     steps: pl.DataFrame, solutions: pl.DataFrame, problems: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return ``step_labels`` of the annotator ``rule``; soft labels only where they are certain.
+    """Return ``step_labels`` of the annotator ``rule``: hard labels alone.
 
     A step of a wrong solution is right if the numbers computed in the steps so far are all
     computed in one and the same reference as well. What else holds, and where references come
     from: :func:`shepherd.annotators.reference.label_by_references`.
     """
-    return label_by_references("rule", lambda wrong: map(_label, wrong), steps, solutions, problems)
+    labels = label_by_references(
+        "rule", lambda wrong: map(_label, wrong), steps, solutions, problems
+    )
+    return labels.with_columns(soft=pl.lit(None, pl.Float64))
 
 
 def _label(compared: Compared) -> list[Label]:

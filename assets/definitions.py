@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.automation import label_new_problems, paths_of, refresh_every_morning, run_tags
 from assets.candidate_scores import candidate_scores
 from assets.candidates import candidates
 from assets.checks import STRUCTURAL_CHECKS
@@ -75,8 +76,8 @@ def reward_models_of(settings: Settings) -> list[dg.AssetsDefinition]:
     return chosen
 
 
-def jobs_of(assets: list[dg.AssetsDefinition]) -> list[Any]:
-    """Return the jobs whose groups exist."""
+def jobs_of(assets: list[dg.AssetsDefinition], settings: Settings) -> dict[str, Any]:
+    """Return the jobs whose groups exist, by name."""
     groups = {group for asset in assets for group in asset.group_names_by_key.values()}
     wanted = {
         "annotate": ("problems", "annotation"),
@@ -84,11 +85,21 @@ def jobs_of(assets: list[dg.AssetsDefinition]) -> list[Any]:
         "verify": ("verification",),
         "refresh_warehouse": ("warehouse",),
     }
-    return [
-        dg.define_asset_job(name, selection=dg.AssetSelection.groups(*parts))
+    return {
+        name: dg.define_asset_job(
+            name, selection=dg.AssetSelection.groups(*parts), tags=run_tags(settings)
+        )
         for name, parts in wanted.items()
         if groups.issuperset(parts)
-    ]
+    }
+
+
+def sensors_of(jobs: dict[str, Any], settings: Settings) -> list[dg.SensorDefinition]:
+    """Return the sensor of new problem files, where a dataset that is annotated reads files."""
+    reads_files = any(
+        paths_of(dataset) and dataset.is_annotated for dataset in settings.datasets.values()
+    )
+    return [label_new_problems(jobs["annotate"])] if reads_files and "annotate" in jobs else []
 
 
 def checks_of(assets: list[dg.AssetsDefinition]) -> list[dg.AssetChecksDefinition]:
@@ -113,11 +124,14 @@ def resources_of(deployment: Deployment) -> dict[str, Any]:
 
 
 ASSETS = assets_of(SETTINGS)
+JOBS = jobs_of(ASSETS, SETTINGS)
 
 defs = dg.Definitions(
     assets=ASSETS,
     asset_checks=checks_of(ASSETS),
-    jobs=jobs_of(ASSETS),
+    jobs=list(JOBS.values()),
+    sensors=sensors_of(JOBS, SETTINGS),
+    schedules=[refresh_every_morning(JOBS["refresh_warehouse"])],
     resources=resources_of(Deployment(SETTINGS, Home.from_env())),
     executor=dg.in_process_executor,
 )

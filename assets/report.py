@@ -11,7 +11,7 @@ from resources.report import MARTS, build_report
 
 
 @dg.asset(
-    deps=MARTS,
+    deps=list(MARTS),
     group_name="warehouse",
     kinds={"html"},
     owners=OWNERS,

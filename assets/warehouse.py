@@ -1,6 +1,7 @@
 """Every file of ``dbt_like_sql`` as an asset, every test of it as a check, built in one go."""
 
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -8,7 +9,16 @@ import duckdb
 from assets.deployment import DeploymentResource, version_of
 from assets.describe import OWNERS, preview
 from resources.lake import WRITTEN_BY
-from resources.warehouse import SqlModel, build_warehouse, run_tests, sql_models, sql_tests
+from resources.report import MARTS
+from resources.warehouse import (
+    MAX_FAILING_ROWS,
+    SqlModel,
+    build_warehouse,
+    column_meanings,
+    run_tests,
+    sql_models,
+    sql_tests,
+)
 
 QUALITY_TESTS = {
     "grading_reasons__few_answers_time_out",
@@ -36,17 +46,19 @@ def warehouse_of(datasets: Collection[str]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         path = deployment.home.warehouse
         rows = build_warehouse(deployment.home.lake, path)
+        page = deployment.home.report.as_uri()
         with duckdb.connect(path, read_only=True) as connection:
             for model in ordered:
-                first = connection.sql(f"from {model.name} limit 5").pl()
-                yield dg.MaterializeResult(
-                    asset_key=model.name,
-                    metadata={
-                        "dagster/row_count": rows[model.name],
-                        "path": dg.MetadataValue.path(path),
-                        "preview": dg.MetadataValue.md(preview(first)),
-                    },
-                )
+                relation = connection.sql(f"from {model.name}")
+                metadata: dict[str, Any] = {
+                    "dagster/row_count": rows[model.name],
+                    "dagster/column_schema": _columns(relation),
+                    "path": dg.MetadataValue.path(path),
+                    "preview": dg.MetadataValue.md(preview(relation.limit(5).pl())),
+                }
+                if model.name in MARTS:
+                    metadata["report"] = dg.MetadataValue.url(f"{page}#{MARTS[model.name]}")
+                yield dg.MaterializeResult(asset_key=model.name, metadata=metadata)
         for result in run_tests(path):
             warns = result.name in QUALITY_TESTS
             yield dg.AssetCheckResult(
@@ -56,7 +68,7 @@ def warehouse_of(datasets: Collection[str]) -> dg.AssetsDefinition:
                 severity=dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,
                 metadata={
                     "failing_rows": result.num_failures,
-                    "first_rows": dg.MetadataValue.md(preview(result.rows)),
+                    "first_rows": dg.MetadataValue.md(preview(result.rows, MAX_FAILING_ROWS)),
                 },
             )
 
@@ -76,6 +88,17 @@ def _spec(model: SqlModel, datasets: Collection[str]) -> dg.AssetSpec:
         owners=OWNERS,
         tags={"stage": "warehouse", "layer": model.layer},
         code_version=version_of(model.sql),
+    )
+
+
+def _columns(relation: duckdb.DuckDBPyRelation) -> dg.TableSchema:
+    """Return a relation's columns with their meaning, as the UI's Columns tab shows them."""
+    meanings = column_meanings()
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name, type=str(dtype), description=meanings.get(name))
+            for name, dtype in zip(relation.columns, relation.types, strict=True)
+        ]
     )
 
 

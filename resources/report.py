@@ -42,20 +42,21 @@ SCRIPTS = (
     "page",
 )
 """The page's scripts, each after those that it needs when it is read."""
-MARTS = (
-    "dataset_counts",
-    "verification_results",
-    "label_quality",
-    "label_agreement",
-    "calibration_bins",
-    "rollout_budgets",
-    "estimates_by_budget",
-    "annotation_cost",
-    "annotator_costs",
-    "sampling_costs",
-    "grading_reasons",
-    "completion_endings",
-)
+MARTS = {
+    "dataset_counts": "overview",
+    "verification_results": "verification",
+    "label_quality": "labels",
+    "label_agreement": "labels",
+    "calibration_bins": "labels",
+    "rollout_budgets": "labels",
+    "estimates_by_budget": "labels",
+    "annotation_cost": "cost",
+    "annotator_costs": "cost",
+    "sampling_costs": "cost",
+    "grading_reasons": "grading",
+    "completion_endings": "grading",
+}
+"""The marts on the page, and the section that shows each."""
 
 Row = dict[str, Any]
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import yaml
 
 from resources.home import Home
 from resources.lake import WRITTEN_BY
@@ -93,8 +94,9 @@ def build_warehouse(lake_root: Path, warehouse: Path, sql_root: Path = SQL_ROOT)
                 _load(connection, table, lake_root)
             # From here on the lake is out of reach: no model can come to depend on a path.
             connection.execute("set enable_external_access = false")
+            meanings = column_meanings(sql_root)
             for model in ordered:
-                _create(connection, model)
+                _create(connection, model, meanings)
             names = [*(f"lake.{name}" for name in TABLES), *(model.name for model in ordered)]
             rows = {name: _count(connection.sql(f"from {name}")) for name in names}
         # The log of a session that writes to the old file does not fit the new one.
@@ -164,6 +166,13 @@ def lineage(sql: str) -> list[str]:
     return sorted(set(_relations(tree["statements"][0]["node"], frozenset())))
 
 
+def column_meanings(sql_root: Path = SQL_ROOT) -> dict[str, str]:
+    """Return what columns mean, by name: those of the lake, and of ``columns.yaml``."""
+    of_lake = {column.name: column.meaning for table in TABLES.values() for column in table.columns}
+    path = sql_root / "columns.yaml"
+    return of_lake | (yaml.safe_load(path.read_text("utf-8")) if path.is_file() else {})
+
+
 def run_tests(warehouse: Path, sql_root: Path = SQL_ROOT) -> list[TestResult]:
     """Run every SQL test; one that returns no rows holds. The warehouse is opened read-only.
 
@@ -212,13 +221,19 @@ def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake_root: Path) 
         raise ValueError(f"{folder}: {reason}: materialize the asset {asset} again") from error
 
 
-def _create(connection: duckdb.DuckDBPyConnection, model: SqlModel) -> None:
+def _create(
+    connection: duckdb.DuckDBPyConnection, model: SqlModel, meanings: dict[str, str]
+) -> None:
     kind = LAYERS[model.layer]
     try:
         connection.execute(f"create {kind} {model.name} as {model.sql}")
     except duckdb.Error as error:
         raise ValueError(f"{model.path}: {error}") from error
     connection.execute(f"comment on {kind} {model.name} is {_quoted(model.description)}")
+    for column in connection.sql(f"from {model.name}").columns:
+        if column in meanings:
+            meaning = _quoted(meanings[column])
+            connection.execute(f'comment on column {model.name}."{column}" is {meaning}')
 
 
 def _read_layer(sql_root: Path, layer: str) -> Iterator[SqlModel]:

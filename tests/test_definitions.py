@@ -43,7 +43,8 @@ def told(definitions: dg.Definitions) -> str:
             lines.append(f"  {kind} check {check.name}: {check.description}")
         blocks.append("\n".join(lines))
     jobs = [f"job {job.name}" for job in definitions.jobs or []]
-    return "\n\n".join([*blocks, "\n".join(jobs)]) + "\n"
+    schedules = [f"schedule {schedule.name}" for schedule in definitions.schedules or []]
+    return "\n\n".join([*blocks, "\n".join([*jobs, *schedules])]) + "\n"
 
 
 def _partitions(definition: dg.PartitionsDefinition | None) -> str:

@@ -8,7 +8,13 @@ import duckdb
 import polars as pl
 import pytest
 
-from resources.warehouse import build_warehouse, run_tests, sql_models, sql_tests
+from resources.warehouse import (
+    build_warehouse,
+    column_meanings,
+    run_tests,
+    sql_models,
+    sql_tests,
+)
 from shepherd.labels import label_accuracy
 from shepherd.schemas import TABLES
 from tests.small_lake import NUM_CANDIDATES, NUM_ROLLOUTS, NUM_SAMPLES, small_lake, write_lake
@@ -24,6 +30,7 @@ PLANTED = {
     "annotation_cost__merged_is_what_identical_prefixes_saved": (
         "update annotation_cost set num_merged = num_merged + 1"
     ),
+    "annotation_cost__shares_are_shares": "update annotation_cost set share_spared = 1.5",
     "annotator_costs__rollouts_fit_the_budget": "update annotator_costs set num_stopped = 1",
     "annotator_costs__shares_are_shares": "update annotator_costs set share_merged = 1.5",
     "calibration_bins__soft_lies_in_its_tenth": "update calibration_bins set tenth = 3",
@@ -463,6 +470,16 @@ def test_a_human_annotator_is_the_reference_before_the_oracle(tmp_path: Path) ->
         ("human", "oracle"),
         ("monte_carlo", "oracle"),
     ]
+
+
+def test_every_column_is_told_and_none_is_told_that_is_not_there(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    names = connection.execute(
+        "select column_name, comment from duckdb_columns where not internal"
+    ).fetchall()
+    assert [name for name, comment in names if not comment] == []
+    assert column_meanings().keys() <= {name for name, _ in names}
 
 
 DOCS = Path(__file__).parent.parent / "docs" / "sql.md"

@@ -1,4 +1,5 @@
--- What does a step label cost, and what did it save to roll identical prefixes out once?
+-- What does a step label cost, and what did it save to roll identical prefixes out once and to
+-- stop before N?
 -- Grain: one row per dataset and model that completed.
 with spent as (
     select
@@ -6,6 +7,7 @@ with spent as (
         model,
         sum(num_requests)::bigint as num_rollouts,
         sum(num_merged)::bigint as num_merged,
+        sum(num_spared)::bigint as num_spared,
         sum(prompt_tokens)::bigint as prompt_tokens,
         sum(completion_tokens)::bigint as completion_tokens,
         sum(seconds) as seconds
@@ -31,6 +33,8 @@ select
     spent.num_rollouts,
     spent.num_merged,
     spent.num_merged / nullif(spent.num_rollouts + spent.num_merged, 0) as share_merged,
+    spent.num_spared,
+    spent.num_spared / nullif(spent.num_rollouts + spent.num_spared, 0) as share_spared,
     spent.prompt_tokens,
     spent.completion_tokens,
     spent.seconds,

@@ -1,4 +1,4 @@
--- What did each stage of sampling take, and how fast was it?
+-- What did each stage of sampling take, what did merging and early stops spare, how fast was it?
 -- Grain: one row per dataset, stage and model.
 select
     dataset,
@@ -6,6 +6,7 @@ select
     model,
     sum(num_requests)::bigint as num_requests,
     sum(num_merged)::bigint as num_merged,
+    sum(num_spared)::bigint as num_spared,
     sum(prompt_tokens)::bigint as prompt_tokens,
     sum(cached_tokens)::bigint as cached_tokens,
     sum(completion_tokens)::bigint as completion_tokens,

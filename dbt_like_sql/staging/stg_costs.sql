@@ -15,6 +15,7 @@ select
     model,
     num_requests,
     num_merged,
+    num_spared,
     prompt_tokens,
     cached_tokens,
     completion_tokens,

@@ -3,5 +3,6 @@ select *
 from stg_costs
 where
     least(
-        num_requests, num_merged, prompt_tokens, cached_tokens, completion_tokens, seconds
+        num_requests, num_merged, num_spared, prompt_tokens, cached_tokens, completion_tokens,
+        seconds
     ) < 0;

@@ -15,6 +15,7 @@ function showCost(section, { marts }) {
         { head: "Labels", cell: (row) => count(row.num_labels) },
         { head: "Rollouts", cell: (row) => count(row.num_rollouts) },
         { head: "Saved by merging", cell: (row) => `${count(row.num_merged)} (${percent(row.share_merged)})` },
+        { head: "Spared by stopping", cell: (row) => `${count(row.num_spared)} (${percent(row.share_spared)})` },
         { head: "Rollouts / label", cell: (row) => significant(row.rollouts_per_label) },
         { head: "Tokens / label", cell: (row) => significant(row.tokens_per_label) },
         { head: "Seconds / 1,000 labels", cell: (row) => significant(row.seconds_per_label === null ? null : 1000 * row.seconds_per_label) },

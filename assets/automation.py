@@ -1,0 +1,104 @@
+"""What starts runs by itself, once it is switched on in the UI: a sensor and a schedule."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.deployment import Deployment, DeploymentResource
+from resources.io_managers import Partition
+from shepherd.identity import content_id, shard_keys, shard_of
+from shepherd.schemas import PROBLEMS
+from shepherd.settings import DatasetSettings, Settings
+
+EVERY_MORNING = "0 6 * * *"
+
+
+def label_new_problems(annotate: Any) -> dg.SensorDefinition:
+    """Return the sensor that asks for labels of problems whose files came or changed."""
+
+    @dg.sensor(job=annotate, minimum_interval_seconds=60)
+    def new_problem_files(
+        context: dg.SensorEvaluationContext, deployment: DeploymentResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        """Labels the problems of files that are dropped where a dataset of the profile reads."""
+        settings = deployment.settings
+        seen: dict[str, str] = json.loads(context.cursor or "{}")
+        stamps = {
+            name: file_stamp(dataset)
+            for name, dataset in settings.datasets.items()
+            if paths_of(dataset) and dataset.is_annotated
+        }
+        changed = [name for name, stamp in stamps.items() if seen.get(name) != stamp]
+        if not changed:
+            return dg.SkipReason("no file of a dataset has changed")
+        requests = [request for name in changed for request in runs_for(deployment, name)]
+        return dg.SensorResult(run_requests=requests, cursor=json.dumps(stamps))
+
+    return new_problem_files
+
+
+def refresh_every_morning(refresh_warehouse: Any) -> dg.ScheduleDefinition:
+    """Return the schedule that builds the marts and the report from what the lake then holds."""
+    return dg.ScheduleDefinition(
+        name="refresh_every_morning",
+        job=refresh_warehouse,
+        cron_schedule=EVERY_MORNING,
+        description="Builds the marts and the report from what the lake holds.",
+    )
+
+
+def run_tags(settings: Settings) -> dict[str, str]:
+    """Return the tags by which the UI finds a profile's runs again: its models and annotators."""
+    tags = {
+        "generators": ", ".join(settings.generators),
+        "completer": settings.completer.base if settings.completer else "",
+        "annotators": ", ".join(settings.annotation.annotators),
+    }
+    return {f"shepherd/{name}": value for name, value in tags.items() if value}
+
+
+def paths_of(dataset: DatasetSettings) -> list[Path]:
+    """Return the local files and folders that a dataset's problems are read from."""
+    train = (dataset.train,) if isinstance(dataset.train, str) else dataset.train or ()
+    return [Path(path).expanduser() for path in (*train, dataset.test) if path]
+
+
+def file_stamp(dataset: DatasetSettings) -> str:
+    """Return a text that changes when a file of a dataset comes, goes or is written."""
+    files = [
+        file
+        for path in paths_of(dataset)
+        for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        if file.is_file()
+    ]
+    return content_id(
+        *(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
+    )
+
+
+def runs_for(deployment: Deployment, dataset: str) -> Iterator[dg.RunRequest]:
+    """Yield a run for each shard whose problems are not those that the lake has of it.
+
+    Raises:
+        ValueError: the dataset's files cannot be read; the message says how to put it right.
+    """
+    from resources.problems import load_problems
+
+    settings, lake = deployment.settings, deployment.lake
+    loaded, _ = load_problems(dataset, settings.datasets[dataset], settings.seed)
+    found: dict[str, list[str]] = {shard: [] for shard in shard_keys(settings.shards)}
+    for problem_id in loaded["problem_id"]:
+        found[shard_of(problem_id, settings.shards)].append(problem_id)
+    written = set(lake.partitions(PROBLEMS))
+    for shard, ids in found.items():
+        kept = (
+            lake.read(PROBLEMS, dataset, shard)["problem_id"].to_list()
+            if (dataset, shard) in written
+            else []
+        )
+        if sorted(kept) != sorted(ids):
+            key = Partition(dataset, shard).key
+            yield dg.RunRequest(run_key=f"{key} {content_id(*sorted(ids))}", partition_key=key)

@@ -1,4 +1,4 @@
--- Fails where the rollouts drawn and merged are not those of all steps that need them.
+-- Fails where the rollouts merged are not those that further steps of the same prefix would need.
 with drawn as (
     select
         prefix_id,
@@ -8,24 +8,32 @@ with drawn as (
     group by prefix_id, completer
 ),
 
-wanted as (
+prefixes as (
     select
         problems.dataset,
-        drawn.completer as model,
-        sum(drawn.num_rollouts)::bigint as num_wanted
+        steps.prefix_id,
+        count(*) as num_steps
     from stg_steps as steps
     inner join stg_problems as problems using (problem_id)
-    inner join drawn using (prefix_id)
     where not steps.is_last
-    group by problems.dataset, drawn.completer
+    group by problems.dataset, steps.prefix_id
+),
+
+wanted as (
+    select
+        prefixes.dataset,
+        drawn.completer as model,
+        sum(drawn.num_rollouts * (prefixes.num_steps - 1))::bigint as num_wanted
+    from prefixes
+    inner join drawn using (prefix_id)
+    group by prefixes.dataset, drawn.completer
 )
 
 select
     dataset,
     model,
     num_wanted,
-    num_rollouts,
     num_merged
 from wanted
 inner join annotation_cost using (dataset, model)
-where num_rollouts + num_merged != num_wanted;
+where num_merged != num_wanted;

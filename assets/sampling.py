@@ -20,10 +20,10 @@ def open_samplers(deployment: Deployment, names: Iterable[str]) -> "list[Sampler
     Raises:
         ValueError: one was not trained yet; the message names the asset to materialize.
     """
-    from resources.drawing import transformers_sampler
+    from resources.drawing import sampler_of
 
     return [
-        transformers_sampler(
+        sampler_of(
             name, deployment.model(name), deployment.checkpoint(name), deployment.settings.engine
         )
         for name in names

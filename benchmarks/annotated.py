@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from resources.drawing import Sampler, Shard, draw_rollouts, draw_solutions, transformers_sampler
+from resources.drawing import Sampler, Shard, draw_rollouts, draw_solutions, sampler_of
 from resources.models import BASE_MODELS
 from resources.problems import load_problems
 from resources.profiles import load_settings
@@ -51,9 +51,7 @@ def demo_solutions(folder: Path, *, seed: int, num_problems: int) -> Annotated:
     assert settings.completer is not None, "the demo names its completer"
     models = {"generator": settings.generators["generator"], "completer": settings.completer}
     samplers = {
-        name: transformers_sampler(
-            name, model, _fine_tune(folder / name, model, gold, seed), settings.engine
-        )
+        name: sampler_of(name, model, _fine_tune(folder / name, model, gold, seed), settings.engine)
         for name, model in models.items()
     }
     shard = Shard("word_problems", "00", folder, seed)

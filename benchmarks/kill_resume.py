@@ -19,7 +19,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.report import Result, at_least, at_most, main
-from resources.drawing import Sampler, Shard, draw_rollouts, transformers_sampler
+from resources.drawing import Sampler, Shard, draw_rollouts, sampler_of
 from resources.lake import Lake
 from resources.problems import load_problems
 from shepherd.annotators.monte_carlo import MonteCarlo
@@ -148,7 +148,7 @@ def _records(folder: Path) -> list[bytes]:
 
 def random_sampler(checkpoint: Path) -> Sampler:
     """Return the sampler of the checkpoint that :func:`write_random_model` wrote."""
-    return transformers_sampler("random", ModelSettings(base="random"), checkpoint, ENGINE)
+    return sampler_of("random", ModelSettings(base="random"), checkpoint, ENGINE)
 
 
 def write_random_model(folder: Path) -> None:

@@ -71,7 +71,7 @@ class Drawn:
     cost: pl.DataFrame
 
 
-def transformers_sampler(
+def sampler_of(
     name: str, model: ModelSettings, checkpoint: str | Path, engine: EngineSettings
 ) -> Sampler:
     """Return the sampler of a checkpoint folder or hub name, on the profile's engine.

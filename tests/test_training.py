@@ -124,3 +124,31 @@ def test_the_rate_warms_up_and_falls_to_a_tenth() -> None:
     assert shares[0] == pytest.approx(0.1)
     assert max(shares) == shares[10] == pytest.approx(1.0)
     assert shares[-1] == pytest.approx(0.1, abs=1e-3)
+
+
+CHAT = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}\n{% endfor %}"
+
+
+def test_trainers_and_scores_speak_the_chat_of_the_model(
+    base: Path, labeled: pl.DataFrame, tmp_path: Path
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.chat_template = CHAT
+    AutoModelForCausalLM.from_pretrained(base).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    few = labeled.head(4).with_columns(candidate_id=pl.col("question"), text=pl.col("solution"))
+    once = TrainingSettings(epochs=1, learning_rate=1e-3, batch_size=4, max_length=200)
+    for trainer in (train_sft, train_orm, train_prm):
+        report = trainer(
+            tmp_path / "base", few, tmp_path / trainer.__name__, once, template="chat", seed=0
+        )
+        assert report.num_examples == 4
+    told = {
+        template: score_solutions(
+            tmp_path / "train_prm", few, kind="process", template=template, max_length=200
+        )["step_scores"].to_list()
+        for template in ("chat", "<|user|>{question}\n<|assistant|>", "plain")
+    }
+    chat, written, plain = told.values()
+    assert chat == written
+    assert chat != plain

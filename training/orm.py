@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from shepherd.prompts import build_prompt
+from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import TrainingSettings
 from training import loop
 from training.reward_model import Tags, encode_tagged, reward_loss
@@ -32,6 +32,7 @@ def train_orm(
     over ``settings.max_length`` tokens are left out and counted (``num_cut``).
     """
     model, tokenizer = loop.load(base)
+    template = open_template(template, tokenizer)
     tags = Tags.of(tokenizer)
     examples = [
         encode_tagged(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from shepherd.prompts import build_prompt
+from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import TrainingSettings
 from training import loop
 from training.reward_model import Tags, encode_tagged, reward_loss
@@ -33,6 +33,7 @@ def train_prm(
     (``num_cut``); the steps that fit are kept.
     """
     model, tokenizer = loop.load(base)
+    template = open_template(template, tokenizer)
     tags = Tags.of(tokenizer)
     examples = [
         encode_tagged(

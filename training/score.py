@@ -12,7 +12,7 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from shepherd.prompts import build_prompt
+from shepherd.prompts import build_prompt, open_template
 from training.loop import Example, collate
 from training.reward_model import Tags, encode_tagged, rewards
 
@@ -39,6 +39,7 @@ def score_solutions(
     tokenizer = AutoTokenizer.from_pretrained(model_path)
     model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.bfloat16).eval()
     model.to("cuda" if torch.cuda.is_available() else "cpu")
+    template = open_template(template, tokenizer)
     tags = Tags.of(tokenizer)
     keyed = solutions.with_columns(text=pl.col("steps").list.join(""))
     texts = keyed.unique(subset=["question", "text"], maintain_order=True)

@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from torch.nn import functional as F
 
-from shepherd.prompts import build_prompt
+from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import TrainingSettings
 from training import loop
 
@@ -43,6 +43,7 @@ def train_sft(
     Sequences over ``settings.max_length`` tokens are left out and counted (``num_cut``).
     """
     model, tokenizer = loop.load(base)
+    template = open_template(template, tokenizer)
     encoded = [
         encode(tokenizer, build_prompt(template, question), solution)
         for question, solution in examples.select("question", "solution").iter_rows()

@@ -107,12 +107,13 @@ class Page:
         """Return the text that a reader sees."""
         return str(self.run("document.body.innerText"))
 
-    def click(self, words: str, selector: str = "button, a, [role=menuitem], [role=tab]") -> None:
-        """Press the middle of the first visible element that has exactly these words."""
+    def click(self, words: str, selector: str = "button, a, label", nth: int = 0) -> None:
+        """Press the middle of a visible element that has exactly these words and can be used."""
         find = f"""
             (() => {{
-              const hit = [...document.querySelectorAll({json.dumps(selector)})].find(
-                (node) => node.innerText?.trim() === {json.dumps(words)} && node.offsetParent);
+              const hit = [...document.querySelectorAll({json.dumps(selector)})].filter(
+                (node) => node.innerText?.trim() === {json.dumps(words)}
+                  && node.offsetParent && !node.disabled)[{nth}];
               if (!hit) return null;
               hit.scrollIntoView({{ block: "center", behavior: "instant" }});
               const box = hit.getBoundingClientRect();

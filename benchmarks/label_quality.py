@@ -4,8 +4,9 @@
 
 Word problems, whose exact oracle is the truth. The demo's generator writes 15 solutions of each
 of 100 fresh problems; the completer (and, as a weaker completer, the generator itself) rolls out
-16 times from every prefix, and every annotator is replayed from these raw rollouts. Steps that
-are not the last count. Each value is the mean over seeds; ``spread`` is the standard deviation.
+16 times from every prefix, and every annotator is replayed from these raw rollouts. ``nli`` asks
+a stand-in trained on word problems, as no published model reads them. Steps that are not the last
+count. Each value is the mean over seeds; ``spread`` is the standard deviation.
 """
 
 import argparse
@@ -19,13 +20,17 @@ import polars as pl
 
 from benchmarks.annotated import Annotated, Rolled, demo_solutions, roll_out
 from benchmarks.report import Result, at_least, at_most, main
+from resources.models import BASE_MODELS
+from resources.nli import EntailmentModel
 from shepherd.agreement import label_quality
 from shepherd.annotators.known import build_annotators
 from shepherd.annotators.monte_carlo import MonteCarlo
+from shepherd.annotators.nli import Entails, nli_labels
 from shepherd.annotators.problem import Annotator, label_steps, replay_problems
 from shepherd.annotators.rule import rule_labels
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.settings import AnnotationSettings
+from training import nli
 
 NUM_PROBLEMS = 100
 MAX_ROLLOUTS = 16
@@ -43,7 +48,9 @@ ROLLING = AnnotationSettings.model_validate(
     }
 )
 MEASURES = ("agreement", "wrong_precision", "wrong_recall", "f1", "cross_entropy")
-BASELINES = ("rule",)
+BASELINES = ("rule", "nli")
+NUM_PAIRS = 20_000
+"""Pairs that the stand-in for a published entailment model is trained on, at ``training.nli``."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Way:
     seconds: float
 
 
-def measure(seed: int, folder: Path) -> pl.DataFrame:
+def measure(seed: int, folder: Path, entails: Entails) -> pl.DataFrame:
     """Return one row per way to label, measured on the work of one seed."""
     work = demo_solutions(folder, seed=seed, num_problems=NUM_PROBLEMS)
     strong = roll_out(
@@ -66,6 +73,9 @@ def measure(seed: int, folder: Path) -> pl.DataFrame:
     ways = [
         *(replayed(a.name, a, work, strong) for a in build_annotators(ROLLING, N)),
         computed("rule", work, lambda: rule_labels(work.steps, work.solutions, work.problems)),
+        computed(
+            "nli", work, lambda: nli_labels(work.steps, work.solutions, work.problems, entails)
+        ),
         *by_budget("completer", work, strong),
         *by_budget("generator", work, weak),
     ]
@@ -111,10 +121,19 @@ def by_budget(completer: str, work: Annotated, rolled: Rolled) -> Iterator[Way]:
         yield replayed(f"{completer} N={count}", MonteCarlo(count), work, rolled)
 
 
+def stand_in(folder: Path) -> Entails:
+    """Return a small entailment model that knows the steps of word problems alone."""
+    if not (folder / "config.json").exists():
+        pairs = nli.draw_pairs(NUM_PAIRS, seed=0)
+        nli.train_nli(BASE_MODELS / "base-large", pairs, folder, nli.SETTINGS, seed=0)
+    return EntailmentModel(folder)
+
+
 def study(num_seeds: int, folder: Path, figure: Path | None) -> list[Result]:
     """Measure all seeds; the paper's expectations and our own aims are the targets."""
+    entails = stand_in(folder / "nli")
     frame = pl.concat(
-        measure(seed, folder / f"seed-{seed}").with_columns(seed=pl.lit(seed))
+        measure(seed, folder / f"seed-{seed}", entails).with_columns(seed=pl.lit(seed))
         for seed in range(num_seeds)
     )
     columns = [name for name in frame.columns if name not in ("way", "seed")]

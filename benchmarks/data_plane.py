@@ -138,16 +138,18 @@ def ours(count: int, folder: Path) -> float:
 
 def distilabel_process(count: int) -> float:
     """Return the seconds of both tasks' ``process`` called directly on all solutions at once."""
+    from distilabel.steps import ExpandColumns
     from distilabel.steps.tasks import FormatPRM, MathShepherdCompleter
 
     completer = MathShepherdCompleter(llm=stub_llm(), N=N)
-    formatter = FormatPRM()
-    completer.load()
-    formatter.load()
+    expander, formatter = ExpandColumns(columns=["solutions"]), FormatPRM()
+    for step in (completer, expander, formatter):
+        step.load()
     rows = distilabel_rows(count)
     started = time.perf_counter()
     [completed] = completer.process(rows)
-    [labelled] = formatter.process(completed)
+    [expanded] = expander.process(completed)
+    [labelled] = formatter.process(expanded)
     seconds = time.perf_counter() - started
     assert len(labelled) == count
     return seconds
@@ -156,14 +158,15 @@ def distilabel_process(count: int) -> float:
 def distilabel_pipeline(count: int, batch_size: int) -> float:
     """Return the seconds of a Pipeline of both tasks, from its start to its dataset."""
     from distilabel.pipeline import Pipeline
-    from distilabel.steps import LoadDataFromDicts
+    from distilabel.steps import ExpandColumns, LoadDataFromDicts
     from distilabel.steps.tasks import FormatPRM, MathShepherdCompleter
 
     with Pipeline(name="data-plane") as pipeline:
         load = LoadDataFromDicts(data=distilabel_rows(count), batch_size=batch_size)
         completer = MathShepherdCompleter(llm=stub_llm(), N=N, input_batch_size=batch_size)
+        expander = ExpandColumns(columns=["solutions"], input_batch_size=batch_size)
         formatter = FormatPRM(input_batch_size=batch_size)
-        load >> completer >> formatter
+        load >> completer >> expander >> formatter
     started = time.perf_counter()
     distiset = pipeline.run(use_cache=False)
     seconds = time.perf_counter() - started

@@ -14,7 +14,7 @@ import pytest
 
 from resources.drawing import engine_identity
 from resources.engines import open_engine, openai, replicas
-from resources.engines.openai import OpenAIEngine
+from resources.engines.openai import OpenAIEngine, read_key
 from resources.engines.replicas import Replicas
 from shepherd.requests import Completion, Engine, Request
 from shepherd.settings import EngineSettings, OpenAISettings
@@ -402,3 +402,17 @@ def test_draws_are_known_by_their_model_and_not_by_where_it_is_served() -> None:
     assert identity("vllm") != identity("vllm", dtype="float32")
     assert identity("transformers") != identity("vllm")
     assert identity("transformers") == identity("transformers", batch_size=3)
+
+
+def test_a_key_with_stray_characters_is_trimmed_or_refused_without_being_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("A_KEY", " sk-secret\n")
+    assert read_key("A_KEY") == "sk-secret"
+    monkeypatch.delenv("A_KEY")
+    assert read_key("A_KEY") == ""
+    for key in ("sk-sec\nret", "sk-sécret", "Bearer sk-secret"):
+        monkeypatch.setenv("A_KEY", key)
+        with pytest.raises(ValueError, match="A_KEY: the key holds characters") as refusal:
+            read_key("A_KEY")
+        assert "cret" not in str(refusal.value)

@@ -40,7 +40,7 @@ class OpenAIEngine:
         self.capacity = batch_size * len(settings.base_urls)
         self._model = model
         self._settings = settings
-        self._key = os.environ.get(settings.api_key_variable, "")
+        self._key = read_key(settings.api_key_variable)
         self._replicas = Replicas(settings.base_urls, batch_size, settings.patience)
         self._clock = SharedClock()
         self._running = 0
@@ -177,3 +177,17 @@ class OpenAIEngine:
         if trouble.kind == "down":
             self._replicas.failed(replica, now, trouble.reason)
         self._replicas.quiet(replica, now, trouble.retry_after, trouble.reason)
+
+
+def read_key(variable: str) -> str:
+    """Return the key in an environment variable, without the white space around it; "" if unset.
+
+    Raises:
+        ValueError: it cannot stand in a header; the message does not hold it.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ValueError(
+            f"{variable}: the key holds characters that no key has: set it to the key alone"
+        )
+    return key

@@ -66,14 +66,17 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
         header = {"fingerprint": dict(fingerprint)}
         found, completions, size = _read(file)
         if found not in (None, header):
-            _set_aside(path, found, header)
+            aside = _set_aside(path, found)
+            _log.warning(
+                "%s: made with other settings (%s, now %s): set aside as %s; sampling begins anew",
+                path,
+                json.dumps(found),
+                json.dumps(header),
+                aside.name,
+            )
             found, completions, size = None, [], 0
         elif size < path.stat().st_size:
-            _log.warning(
-                "%s: cut off %d bytes after the last whole record, as a killed run leaves them",
-                path,
-                path.stat().st_size - size,
-            )
+            _tell_of_the_rest(path, file, size)
         file.truncate(size)
         if found is None:
             file.write(_line(header))
@@ -121,13 +124,29 @@ def _line(record: Mapping[str, object]) -> bytes:
     return json.dumps(record).encode() + b"\n"
 
 
-def _set_aside(path: Path, found: object, wanted: object) -> None:
-    aside = path.with_name(f"{path.name}.{content_id(json.dumps(found))}.aside")
-    shutil.copyfile(path, aside)
+def _tell_of_the_rest(path: Path, file: BinaryIO, size: int) -> None:
+    """Say what is cut off after ``size`` bytes; keep a copy if it is more than a last line."""
+    file.seek(size)
+    rest = file.read()
+    if b"\n" not in rest[:-1]:
+        _log.warning(
+            "%s: cut off %d bytes after the last whole record, as a killed run leaves them",
+            path,
+            len(rest),
+        )
+        return
+    aside = _set_aside(path, size)
     _log.warning(
-        "%s: made with other settings (%s, now %s): set aside as %s; sampling begins anew",
+        "%s: damaged at byte %d: it and the %d lines after it will be drawn again; the whole "
+        "journal is kept as %s",
         path,
-        json.dumps(found),
-        json.dumps(wanted),
+        size,
+        rest[:-1].count(b"\n"),
         aside.name,
     )
+
+
+def _set_aside(path: Path, what: object) -> Path:
+    aside = path.with_name(f"{path.name}.{content_id(json.dumps(what))}.aside")
+    shutil.copyfile(path, aside)
+    return aside

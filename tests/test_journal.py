@@ -140,3 +140,21 @@ def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
         holder.kill()
         holder.wait()
     assert finished(path) == {}
+
+
+def test_what_follows_a_damaged_record_is_kept_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    with open_journal(path, FINGERPRINT) as journal:
+        journal.record(completion(f"r{index}") for index in range(5))
+    whole = path.read_bytes()
+    lines = whole.split(b"\n")
+    lines[3] = lines[3].replace(b"{", b"<", 1)
+    damaged = b"\n".join(lines)
+    path.write_bytes(damaged)
+    with open_journal(path, FINGERPRINT) as journal:
+        assert list(journal.finished) == ["r0", "r1"]
+    [aside] = tmp_path.glob("*.aside")
+    assert aside.read_bytes() == damaged
+    assert "2 lines after it will be drawn again" in caplog.text

@@ -208,7 +208,13 @@ class Rolling:
         for (draw, request), completion, grade in zip(awaited, completions, grades, strict=True):
             self._finished.append((draw, request, completion, grade))
             self._scheduler.tell(
-                draw, Rollout(grade.is_correct, completion.text, completion.num_tokens)
+                draw,
+                Rollout(
+                    grade.is_correct,
+                    completion.text,
+                    completion.num_tokens,
+                    completion.finish_reason == "error",
+                ),
             )
 
     def rollouts(self) -> pl.DataFrame:

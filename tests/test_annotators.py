@@ -309,3 +309,16 @@ def test_problems_of_frames() -> None:
     assert [content_id("p", prefix) for prefix in problem.solutions[1].prefixes] == STEPS.filter(
         ~pl.col("is_last"), solution_id="t"
     )["prefix_id"].to_list()
+
+
+def test_a_rollout_that_could_not_be_drawn_leaves_its_solutions_unlabelled() -> None:
+    names = ["monte_carlo", "first_success", "binary_search", "adaptive"]
+    wrong = content_id("p", "right 1.\nwrong 2.\n")
+    drawn = rollouts_of(PREFIXES).with_columns(
+        finish_reason=pl.when(pl.col("prefix_id") == wrong)
+        .then(pl.lit("error"))
+        .otherwise("finish_reason")
+    )
+    labels = label(names, STEPS, drawn).join(STEPS, on="step_id")
+    assert labels.filter(solution_id="s").height == 3 * len(names)
+    assert labels.filter(solution_id="t").is_empty()

@@ -105,13 +105,15 @@ def judge_labels(steps: pl.DataFrame, completions: Sequence[Completion]) -> Judg
     """Return ``step_labels`` of the annotator ``judge`` from answers to :func:`judge_requests`.
 
     The first wrong step is what most votes name; of equally many, the vote that was drawn first.
-    All steps before it are right (hard = 1), all from it on wrong, the last step included: the
-    gold answer is not needed. Soft is the share of votes by which a step comes before any error.
+    An answer that was cut has no vote. All steps before it are right (hard = 1), all from it on
+    wrong, the last step included: the gold answer is not needed. Soft is the share of votes by
+    which a step comes before any error.
     """
     answers = defaultdict(list)
     for completion in completions:
         solution_id, index = completion.request_id.rsplit(":", 1)
-        answers[solution_id].append((int(index), completion.text))
+        whole = completion.text if completion.finish_reason == "stop" else ""
+        answers[solution_id].append((int(index), whole))
     labels: dict[str, Label] = {}
     num_answers = num_unparsable = num_unlabelled = 0
     gathered = (

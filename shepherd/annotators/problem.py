@@ -25,6 +25,8 @@ class Rollout(NamedTuple):
     is_correct: bool
     text: str
     num_tokens: int = 0
+    is_error: bool = False
+    """The engine could not draw it: it says nothing about the prefix."""
 
 
 Shown = Mapping[str, Sequence[Rollout]]
@@ -155,9 +157,15 @@ class Replay:
         return {}
 
     def labels(self) -> Iterator[tuple[str, Label]]:
-        """Yield step id and label of every labelled step of the problem."""
+        """Yield step id and label of every labelled step of the problem.
+
+        A solution is left unlabelled if a rollout that was asked for could not be drawn.
+        """
+        failed = {p for p, rollouts in self.shown.items() if any(r.is_error for r in rollouts)}
         labels = self.annotator.label(self.problem, self.shown)
         for solution, found in zip(self.problem.solutions, labels, strict=True):
+            if not failed.isdisjoint(solution.prefixes):
+                continue
             assert len(found) in (0, len(solution.texts)), "a solution is labelled in part"
             yield from zip(solution.step_ids, found, strict=False)
 
@@ -167,7 +175,13 @@ def read_pool(rollouts: pl.DataFrame) -> dict[str, list[Rollout]]:
     gathered = (
         rollouts.sort("prefix_id", "rollout_index")
         .group_by("prefix_id", maintain_order=True)
-        .agg("rollout_index", "is_correct", "text", "num_tokens")
+        .agg(
+            "rollout_index",
+            "is_correct",
+            "text",
+            "num_tokens",
+            is_error=pl.col("finish_reason") == "error",
+        )
     )
     pool = {}
     for prefix_id, indices, *columns in gathered.iter_rows():

@@ -16,6 +16,7 @@ from resources.home import Home
 from resources.lake import Lake
 from resources.problems import load_problems
 from resources.profiles import load_settings, settings_from_env
+from shepherd.annotators.known import build_annotators
 from shepherd.estimates import Estimate, estimate_dataset, extrapolate
 from shepherd.schemas import CANDIDATE_COSTS, ROLLOUT_COSTS, SOLUTION_COSTS
 from shepherd.settings import Settings
@@ -49,14 +50,19 @@ def main() -> int:
 def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
     """Yield the estimate of each sampling stage of each dataset.
 
-    Datasets whose solutions are imported are not sampled.
+    Datasets whose labels or test solutions are imported are not sampled.
     """
+    rolls_out = bool(build_annotators(settings.annotation, settings.sampling.num_rollouts))
     for name, dataset in settings.datasets.items():
-        if dataset.solutions is not None:
+        if not dataset.is_annotated:
             continue
         problems, _ = load_problems(name, dataset, settings.seed)
         guesses = estimate_dataset(name, problems, len(settings.generators), settings.sampling)
         for guess in guesses:
+            if guess.stage == "rollouts" and not rolls_out:
+                continue
+            if guess.stage == "solutions" and dataset.solutions is not None:
+                continue
             table = COSTS[guess.stage]
             costs = lake.read(table) if lake.partitions(table) else table.empty()
             yield extrapolate(name, guess.stage, costs, settings.shards) or guess

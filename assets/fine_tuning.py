@@ -48,7 +48,10 @@ def fine_tune(
     if training is None:
         return dg.MaterializeResult(metadata={"base": str(base)})
     if examples.is_empty():
-        raise ValueError(f"{name}: no examples to train on: the datasets hold no train problems")
+        raise ValueError(
+            f"{name}: no examples to train on: no train problem has what it learns from "
+            "(a gold solution, or labels by annotation.train_on)"
+        )
     report = deployment.models.save(
         name,
         lambda out: trainer(

@@ -76,6 +76,8 @@ def run_pipeline(home: Home) -> int:
     deployment.lake.check_shards(SETTINGS)
     for model in models_of(SETTINGS).values():
         deployment.models.resolve(model.base)
+    if "nli" in SETTINGS.annotation.annotators:
+        deployment.models.resolve(SETTINGS.annotation.nli_model)
     with dg.DagsterInstance.get() as instance:
         failures = _run_stages(instance)
     for failure in failures:

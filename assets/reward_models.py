@@ -6,7 +6,7 @@ import polars as pl
 from assets.deployment import ALL_PARTITIONS, SETTINGS, DeploymentResource, version_of
 from assets.fine_tuning import fine_tune, model_asset
 
-TRAINING_ANNOTATOR = SETTINGS.annotation.train_on
+TRAINING_ANNOTATORS = sorted({SETTINGS.annotation.train_on, *SETTINGS.published_annotators})
 
 INPUTS = {"labeled_solutions": ALL_PARTITIONS, "problems": ALL_PARTITIONS}
 
@@ -15,7 +15,7 @@ INPUTS = {"labeled_solutions": ALL_PARTITIONS, "problems": ALL_PARTITIONS}
     "outcome_reward_model",
     group="reward_models",
     ins=INPUTS,
-    code_version=version_of(SETTINGS.seed, SETTINGS.outcome_reward_model, TRAINING_ANNOTATOR),
+    code_version=version_of(SETTINGS.seed, SETTINGS.outcome_reward_model, *TRAINING_ANNOTATORS),
 )
 def outcome_reward_model(
     labeled_solutions: pl.DataFrame, problems: pl.DataFrame, deployment: DeploymentResource
@@ -31,7 +31,7 @@ def outcome_reward_model(
     "process_reward_model",
     group="reward_models",
     ins=INPUTS,
-    code_version=version_of(SETTINGS.seed, SETTINGS.process_reward_model, TRAINING_ANNOTATOR),
+    code_version=version_of(SETTINGS.seed, SETTINGS.process_reward_model, *TRAINING_ANNOTATORS),
 )
 def process_reward_model(
     labeled_solutions: pl.DataFrame, problems: pl.DataFrame, deployment: DeploymentResource
@@ -46,6 +46,6 @@ def process_reward_model(
 def training_examples(labeled_solutions: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
     """Return whom the profile trusts on train problems: imported solutions are of test problems."""
     train = problems.filter(pl.col("split") == "train")
-    return labeled_solutions.filter(pl.col("annotator") == TRAINING_ANNOTATOR).join(
+    return labeled_solutions.filter(pl.col("annotator").is_in(TRAINING_ANNOTATORS)).join(
         train, on="problem_id", how="semi"
     )

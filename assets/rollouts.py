@@ -8,6 +8,9 @@ from assets.sampling import add_numbers, keep, open_samplers, shard_of_run, tota
 from shepherd.annotators.known import build_annotators
 from shepherd.schemas import ROLLOUT_COSTS, ROLLOUTS
 
+ANNOTATORS = build_annotators(SETTINGS.annotation, SETTINGS.sampling.num_rollouts)
+"""Those of the profile that roll out; what they ask for is all that draws depend on."""
+
 
 @table_asset(
     ROLLOUTS,
@@ -17,7 +20,7 @@ from shepherd.schemas import ROLLOUT_COSTS, ROLLOUTS
     pool=GPU_POOL,
     deps=["completer"],
     code_version=version_of(
-        SETTINGS.annotation,
+        *(str(annotator) for annotator in ANNOTATORS),
         SETTINGS.sampling.num_rollouts,
         SETTINGS.sampling.rollout_temperature,
         SETTINGS.sampling.max_tokens,
@@ -35,9 +38,8 @@ def rollouts(
 
     [completer] = open_samplers(deployment, ["completer"])
     shard, settings = shard_of_run(context, deployment), deployment.settings
-    annotators = build_annotators(settings.annotation, settings.sampling.num_rollouts)
     drawn = draw_rollouts(
-        steps, solutions, problems, annotators, completer, settings.sampling, shard
+        steps, solutions, problems, ANNOTATORS, completer, settings.sampling, shard
     )
     add_numbers(context, **label_costs(steps, drawn.cost))
     return keep(context, deployment, ROLLOUT_COSTS, [drawn])

@@ -2,6 +2,7 @@ import polars as pl
 
 from assets.deployment import ONE_RUN, SETTINGS, DeploymentResource, version_of
 from assets.describe import table_asset
+from assets.fine_tuning import GPU_POOL
 from resources.io_managers import Frames, Partition
 from shepherd.annotators import known
 from shepherd.annotators.nli import Entails
@@ -14,6 +15,7 @@ from shepherd.settings import AnnotationSettings
     group="annotation",
     kinds={"polars"},
     backfill_policy=ONE_RUN,
+    pool=GPU_POOL if "nli" in SETTINGS.annotation.annotators else None,
     code_version=version_of(SETTINGS.annotation, SETTINGS.sampling.num_rollouts),
 )
 def step_labels(

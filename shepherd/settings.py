@@ -208,7 +208,7 @@ class AnnotationSettings(Section):
 
     annotators: tuple[AnnotatorName, ...] = Field(("monte_carlo",), min_length=1)
     consensus: tuple[AnnotatorName, AnnotatorName] | None = None
-    train_on: AnnotatorName | Literal["consensus"] = "monte_carlo"
+    train_on: str = "monte_carlo"
     nli_model: str = "FacebookAI/roberta-large-mnli"
     num_searches: int = Field(100, ge=1)
     confidence: float = Field(0.97, gt=0.5, lt=1)
@@ -223,12 +223,6 @@ class AnnotationSettings(Section):
         for name in self.consensus or ():
             if name not in self.annotators:
                 raise ValueError(f"consensus: {name} is not in annotators: add it there")
-        labelling = {*self.annotators, *(("consensus",) if self.consensus else ())}
-        if self.train_on not in labelling:
-            raise ValueError(
-                f"train_on: {self.train_on} does not label: set it to one of "
-                f"{', '.join(sorted(labelling))}"
-            )
         return self
 
 
@@ -259,6 +253,11 @@ class Settings(Section):
     verification: VerificationSettings = VerificationSettings()
     exports: dict[str, ExportSettings] = {}
 
+    @property
+    def published_annotators(self) -> set[str]:
+        """The annotators of imported labels: what they labelled is always trained on."""
+        return {d.annotator for d in self.datasets.values() if d.labels is not None}
+
     @field_validator("datasets", "generators", "exports")
     @classmethod
     def _names_are_safe(cls, named: dict[str, Section]) -> dict[str, Section]:
@@ -271,6 +270,14 @@ class Settings(Section):
     def _models_are_complete(self) -> "Settings":
         if not self.datasets:
             raise ValueError("datasets: name at least one dataset")
+        labelling = {*self.annotation.annotators, *self.published_annotators}
+        if self.annotation.consensus:
+            labelling.add("consensus")
+        if self.annotation.train_on not in labelling:
+            raise ValueError(
+                f"annotation.train_on: {self.annotation.train_on} labels nothing: set it to one "
+                f"of {', '.join(sorted(labelling))}"
+            )
         needs_models = any(dataset.is_annotated for dataset in self.datasets.values())
         if needs_models and not (self.generators and self.completer):
             raise ValueError(

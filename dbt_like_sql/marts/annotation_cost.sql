@@ -22,7 +22,13 @@ labelled as (
         count(distinct step_id) as num_labels,
         count(distinct solution_id) as num_solutions
     from int_labelled_steps
-    where annotator not in ('human', 'oracle')
+    -- What no rollout was paid for is no label here: last steps, and annotators that only read.
+    where
+        not is_last
+        and annotator in (
+            'monte_carlo', 'first_success', 'outcome_closure', 'binary_search', 'tree_search',
+            'adaptive'
+        )
     group by dataset
 )
 

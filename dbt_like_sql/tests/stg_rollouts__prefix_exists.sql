@@ -1,11 +1,20 @@
 -- Fails for rollouts from no prefix of a solution, or from a whole solution. Where a tree search
--- labels, it rolls out states of its own as well.
+-- labels a dataset, it rolls out states of its own as well.
 with steps as (
     from stg_steps
     where not is_last
+),
+
+searched as (
+    select distinct problems.dataset
+    from stg_step_labels
+    inner join stg_steps using (step_id)
+    inner join stg_problems as problems using (problem_id)
+    where annotator = 'tree_search'
 )
 
 select rollouts.*
 from stg_rollouts as rollouts
-anti join steps using (prefix_id)
-where not exists (from stg_step_labels where annotator = 'tree_search');
+inner join stg_problems as problems using (problem_id)
+anti join searched on problems.dataset = searched.dataset
+anti join steps on rollouts.prefix_id = steps.prefix_id;

@@ -12,7 +12,6 @@ import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -139,7 +138,7 @@ def sql_tests(sql_root: Path = SQL_ROOT) -> list[SqlModel]:
         ValueError: as :func:`sql_models`, or a test is of no model.
     """
     known = {model.name: model for model in sql_models(sql_root)}
-    tests = list(_read_layer(sql_root, "tests"))
+    tests = _read_layer(sql_root, "tests")
     for test in tests:
         _check_upstream(test, known)
         if _tested(test) not in known:
@@ -149,7 +148,7 @@ def sql_tests(sql_root: Path = SQL_ROOT) -> list[SqlModel]:
     return tests
 
 
-def lineage(sql: str) -> list[str]:
+def lineage(sql: str, parser: duckdb.DuckDBPyConnection) -> list[str]:
     """Return the relations that a SELECT reads, sorted, as they are written.
 
     Names of common table expressions are not relations where they are in scope.
@@ -157,7 +156,7 @@ def lineage(sql: str) -> list[str]:
     Raises:
         ValueError: the text is not exactly one SELECT statement.
     """
-    rows = _parser().cursor().execute("select json_serialize_sql(?)", [sql]).fetchall()
+    rows = parser.execute("select json_serialize_sql(?)", [sql]).fetchall()
     tree = json.loads(rows[0][0])
     if tree["error"]:
         raise ValueError(f"not a SELECT: {tree['error_message']}")
@@ -236,18 +235,22 @@ def _create(
             connection.execute(f'comment on column {model.name}."{column}" is {meaning}')
 
 
-def _read_layer(sql_root: Path, layer: str) -> Iterator[SqlModel]:
-    for path in sorted((sql_root / layer).glob("*.sql")):
-        sql = path.read_text(encoding="utf-8")
-        comment = re.match(r"(?:--.*\n)+", sql)
-        if not comment:
-            raise ValueError(f"{path}: begin the file with a comment that says what a row is")
-        description = "\n".join(line.removeprefix("-- ") for line in comment[0].splitlines())
-        try:
-            upstream = lineage(sql)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-        yield SqlModel(path.stem, layer, path, sql, description, upstream)
+def _read_layer(sql_root: Path, layer: str) -> list[SqlModel]:
+    with duckdb.connect() as parser:
+        return [_read(path, layer, parser) for path in sorted((sql_root / layer).glob("*.sql"))]
+
+
+def _read(path: Path, layer: str, parser: duckdb.DuckDBPyConnection) -> SqlModel:
+    sql = path.read_text(encoding="utf-8")
+    comment = re.match(r"(?:--.*\n)+", sql)
+    if not comment:
+        raise ValueError(f"{path}: begin the file with a comment that says what a row is")
+    description = "\n".join(line.removeprefix("-- ") for line in comment[0].splitlines())
+    try:
+        upstream = lineage(sql, parser)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return SqlModel(path.stem, layer, path, sql, description, upstream)
 
 
 def _check_upstream(reader: SqlModel, found: dict[str, SqlModel]) -> None:
@@ -257,11 +260,6 @@ def _check_upstream(reader: SqlModel, found: dict[str, SqlModel]) -> None:
             f"{reader.path}: reads {', '.join(unknown)}, which is neither a model nor a table of "
             "the lake: correct the name"
         )
-
-
-@cache
-def _parser() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect()
 
 
 def _relations(node: Any, hidden: frozenset[str]) -> Iterator[str]:

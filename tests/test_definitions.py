@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,18 @@ def test_the_location_loads_in_seconds_and_without_torch() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["[]", "True"]
+
+
+def test_no_connection_is_open_when_a_process_ends() -> None:
+    """DuckDB's binding tells of objects that outlive Python, once torch keeps modules alive."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import assets.definitions, torch"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not re.search(r"leaked instance .*DuckDBPyConnection", done.stderr)
 
 
 def test_the_workspace_validates() -> None:

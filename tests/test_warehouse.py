@@ -54,11 +54,12 @@ FRAMES = small_lake(num_train=4, num_test=2)
     ],
 )
 def test_lineage_names_the_relations_that_a_select_reads(sql: str, reads: list[str] | None) -> None:
-    if reads is None:
-        with pytest.raises(ValueError, match="SELECT"):
-            lineage(sql)
-    else:
-        assert lineage(sql) == reads
+    with duckdb.connect() as parser:
+        if reads is None:
+            with pytest.raises(ValueError, match="SELECT"):
+                lineage(sql, parser)
+        else:
+            assert lineage(sql, parser) == reads
 
 
 def test_each_model_comes_after_those_it_reads() -> None:

@@ -5,7 +5,7 @@ is_correct, grade_reason): a verdict is not for this room. They take requests an
 the same order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import accumulate
 
@@ -34,24 +34,26 @@ PREFIX_SCHEMA = {
 
 def split_solutions(solutions: pl.DataFrame) -> pl.DataFrame:
     """Return the ``steps`` of ``solutions``, in their order; an empty text has none."""
-    rows = []
-    for solution_id, problem_id, text in solutions.select(
-        "solution_id", "problem_id", "text"
-    ).iter_rows():
-        steps = split_steps(text)
-        for index, (step, prefix) in enumerate(zip(steps, accumulate(steps), strict=True), start=1):
-            rows.append(
-                (
-                    content_id(solution_id, str(index)),
-                    solution_id,
-                    problem_id,
-                    index,
-                    len(steps),
-                    step,
-                    content_id(problem_id, prefix),
-                    index == len(steps),
-                )
-            )
+    texts = solutions.select("solution_id", "problem_id", "text").iter_rows()
+    return steps_of((solution, problem, split_steps(text)) for solution, problem, text in texts)
+
+
+def steps_of(solutions: Iterable[tuple[str, str, Sequence[str]]]) -> pl.DataFrame:
+    """Return the ``steps`` of solutions that are cut already: (solution id, problem id, texts)."""
+    rows = [
+        (
+            content_id(solution_id, str(index)),
+            solution_id,
+            problem_id,
+            index,
+            len(texts),
+            text,
+            content_id(problem_id, prefix),
+            index == len(texts),
+        )
+        for solution_id, problem_id, texts in solutions
+        for index, (text, prefix) in enumerate(zip(texts, accumulate(texts), strict=True), start=1)
+    ]
     return pl.DataFrame(rows, schema=STEPS.schema, orient="row")
 
 

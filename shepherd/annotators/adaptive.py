@@ -37,7 +37,7 @@ class Adaptive:
         """Ask for one rollout of the most telling prefix of each undecided solution."""
         wanted = {}
         for solution in problem.solutions:
-            belief = self._belief(solution, shown)
+            belief = believe(self, solution.is_correct, _counts(solution, shown))
             if belief.most_telling is not None:
                 prefix = solution.prefixes[belief.most_telling]
                 wanted[prefix] = len(shown.get(prefix, ())) + 1
@@ -48,12 +48,10 @@ class Adaptive:
         return [[*self._labels(s, shown), outcome(s)] for s in problem.solutions]
 
     def _labels(self, solution: Solution, shown: Shown) -> Iterator[Label]:
-        believed = self._belief(solution, shown).right
-        for right, (good, bad) in zip(believed, _counts(solution, shown), strict=True):
+        counts = _counts(solution, shown)
+        believed = believe(self, solution.is_correct, counts).right
+        for right, (good, bad) in zip(believed, counts, strict=True):
             yield Label(int(right > 0.5), right, good + bad, good)
-
-    def _belief(self, solution: Solution, shown: Shown) -> "Belief":
-        return believe(self, solution.is_correct, _counts(solution, shown))
 
 
 @dataclass(frozen=True)

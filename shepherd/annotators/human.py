@@ -5,34 +5,15 @@ The one rule for PRM800K (arXiv 2305.20050) is that of its paper, and
 -1 is wrong, a human's own step is right; as probabilities they are 1, 1/2, 0 and 1.
 """
 
-from itertools import accumulate
-
 import polars as pl
 
-from shepherd.identity import content_id
-from shepherd.schemas import STEP_LABELS, STEPS
+from shepherd.rollouts import steps_of
+from shepherd.schemas import STEP_LABELS
 
 
 def rated_steps(rated: pl.DataFrame) -> pl.DataFrame:
     """Return the ``steps`` of rated ``labeled_solutions``, cut as they were shown to the raters."""
-    rows = []
-    for solution_id, problem_id, texts in rated.select(
-        "solution_id", "problem_id", "steps"
-    ).iter_rows():
-        for index, (text, prefix) in enumerate(zip(texts, accumulate(texts), strict=True), start=1):
-            rows.append(
-                (
-                    content_id(solution_id, str(index)),
-                    solution_id,
-                    problem_id,
-                    index,
-                    len(texts),
-                    text,
-                    content_id(problem_id, prefix),
-                    index == len(texts),
-                )
-            )
-    return pl.DataFrame(rows, schema=STEPS.schema, orient="row")
+    return steps_of(rated.select("solution_id", "problem_id", "steps").iter_rows())
 
 
 def human_labels(steps: pl.DataFrame, rated: pl.DataFrame) -> pl.DataFrame:

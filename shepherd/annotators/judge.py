@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from shepherd.annotators.problem import Label
-from shepherd.annotators.reference import label_frame
+from shepherd.annotators.problem import Label, label_frame
 from shepherd.identity import derive_seed
 from shepherd.prompts import build_prompt
 from shepherd.requests import Completion, Request

@@ -4,7 +4,7 @@ The paper's annotator (Math-Shepherd, arXiv 2312.08935, eq. 3 and 4) and two tha
 labels for less.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,7 +26,7 @@ class MonteCarlo:
     def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
         """Return hard and soft labels."""
         found = {prefix: estimate(rollouts) for prefix, rollouts in shown.items()}
-        return [[*map(found.__getitem__, s.prefixes), outcome(s)] for s in problem.solutions]
+        return with_outcomes(problem, found)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class FirstSuccess:
     def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
         """Return hard labels."""
         found = {prefix: hard_only(rollouts) for prefix, rollouts in shown.items()}
-        return [[*map(found.__getitem__, s.prefixes), outcome(s)] for s in problem.solutions]
+        return with_outcomes(problem, found)
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,17 @@ class OutcomeClosure:
         """Return hard and soft labels; soft is null where a solution is the proof."""
         found = {prefix: estimate(rollouts) for prefix, rollouts in shown.items()}
         found |= dict.fromkeys(problem.proven, Label(hard=1))
-        return [[*map(found.__getitem__, s.prefixes), outcome(s)] for s in problem.solutions]
+        return with_outcomes(problem, found)
 
 
 def reached(shown: Shown, prefix: str) -> bool:
     """Say whether a rollout of this prefix was right."""
     return any(rollout.is_correct for rollout in shown.get(prefix, ()))
+
+
+def with_outcomes(problem: Problem, found: Mapping[str, Label]) -> list[list[Label]]:
+    """Return the labels of each solution: those of its prefixes, then its outcome."""
+    return [[*map(found.__getitem__, s.prefixes), outcome(s)] for s in problem.solutions]
 
 
 def outcome(solution: Solution) -> Label:

@@ -9,7 +9,7 @@ annotators that share the draws, and its labels can be computed again from the r
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, groupby
+from itertools import accumulate, chain, groupby
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
@@ -214,17 +214,17 @@ def label_steps(
     annotator: Annotator, steps: pl.DataFrame, replays: Sequence[Replay]
 ) -> pl.DataFrame:
     """Return the ``step_labels`` of an annotator, in the order of ``steps``."""
+    labels = dict(chain.from_iterable(replay.labels() for replay in replays))
+    return label_frame(annotator.name, steps, labels)
+
+
+def label_frame(annotator: str, steps: pl.DataFrame, labels: Mapping[str, Label]) -> pl.DataFrame:
+    """Return labels by step id as ``step_labels``, in the order of ``steps``."""
     rows = [
-        (step_id, annotator.name, *vars(label).values())
-        for replay in replays
-        for step_id, label in replay.labels()
+        (step_id, annotator, *vars(labels[step_id]).values())
+        for step_id in steps["step_id"]
+        if step_id in labels
     ]
     fields = ("step_id", "annotator", *Label.__dataclass_fields__)
-    labels = pl.DataFrame(
-        rows, schema={name: STEP_LABELS.schema[name] for name in fields}, orient="row"
-    )
-    return (
-        steps.select("step_id")
-        .join(labels, on="step_id", how="inner", maintain_order="left")
-        .select(STEP_LABELS.schema.keys())
-    )
+    schema = {name: STEP_LABELS.schema[name] for name in fields}
+    return pl.DataFrame(rows, schema=schema, orient="row").select(STEP_LABELS.schema.keys())

@@ -1,12 +1,11 @@
 """What the annotators share that compare a wrong solution with right ones, and roll nothing out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from shepherd.annotators.problem import Label, Problem, Solution, read_problems
-from shepherd.schemas import STEP_LABELS
+from shepherd.annotators.problem import Label, Problem, Solution, label_frame, read_problems
 from shepherd.splitting import split_steps
 
 RIGHT, WRONG = Label(hard=1, soft=1.0), Label(hard=0, soft=0.0)
@@ -50,18 +49,6 @@ def label_by_references(
     for compared, found in zip(wrong, judge(wrong), strict=True):
         labels.update(zip(compared.solution.step_ids, [*found, WRONG], strict=True))
     return label_frame(annotator, steps, labels)
-
-
-def label_frame(annotator: str, steps: pl.DataFrame, labels: Mapping[str, Label]) -> pl.DataFrame:
-    """Return labels by step id as ``step_labels``, in the order of ``steps``."""
-    rows = [
-        (step_id, annotator, *vars(labels[step_id]).values())
-        for step_id in steps["step_id"]
-        if step_id in labels
-    ]
-    fields = ("step_id", "annotator", *Label.__dataclass_fields__)
-    schema = {name: STEP_LABELS.schema[name] for name in fields}
-    return pl.DataFrame(rows, schema=schema, orient="row").select(STEP_LABELS.schema.keys())
 
 
 def _references(problem: Problem, gold: str | None) -> tuple[tuple[str, ...], ...]:

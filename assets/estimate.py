@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from assets.console import plain_tables
 from resources.home import Home
 from resources.lake import Lake
 from resources.problems import load_problems
@@ -87,16 +88,7 @@ def show(estimates: list[Estimate], tokens_per_second: float | None) -> None:
         hours=(pl.col("completion_tokens") / pl.col("tokens_per_second") / 3600).round(2),
         basis="basis",
     )
-    with pl.Config(
-        tbl_formatting="NOTHING",
-        tbl_hide_column_data_types=True,
-        tbl_hide_dataframe_shape=True,
-        tbl_rows=-1,
-        tbl_cols=-1,
-        tbl_width_chars=120,
-        fmt_str_lengths=60,
-        thousands_separator=True,
-    ):
+    with plain_tables(fmt_str_lengths=60):
         print(shown)
     if shown["hours"].null_count():
         print("\nHours need a speed: give --tokens-per-second, or finish one shard of each stage.")

@@ -8,7 +8,7 @@ import polars as pl
 from assets.deployment import SETTINGS, Deployment, DeploymentResource, models_of, version_of
 from assets.describe import OWNERS
 from shepherd.dataset_card import CardFacts
-from shepherd.labels import label_accuracy
+from shepherd.labels import label_accuracies
 from shepherd.schemas import (
     LABELED_SOLUTIONS,
     ORACLE_LABELS,
@@ -83,11 +83,15 @@ def card_facts(deployment: Deployment, name: str, export: ExportSettings) -> Car
                 cost[f"{stage}: {what}"] = value
     quality: dict[str, float] = {}
     if lake.partitions(ORACLE_LABELS) and lake.partitions(STEP_LABELS):
-        truth, steps = lake.read(ORACLE_LABELS), lake.read(STEPS)
-        for (annotator,), labels in lake.read(STEP_LABELS).group_by("annotator"):
-            agreement = label_accuracy(labels, truth, steps).agreement
-            if agreement is not None and export.annotator in (None, annotator):
-                quality[f"{annotator}: agreement with the oracle"] = agreement
+        labels = lake.read(STEP_LABELS)
+        if export.annotator is not None:
+            labels = labels.filter(annotator=export.annotator)
+        found = label_accuracies(labels, lake.read(ORACLE_LABELS), lake.read(STEPS))
+        quality = {
+            f"{annotator}: agreement with the oracle": accuracy.agreement
+            for annotator, accuracy in sorted(found.items())
+            if accuracy.agreement is not None
+        }
     return CardFacts(
         title=name,
         license=export.license,
@@ -95,5 +99,5 @@ def card_facts(deployment: Deployment, name: str, export: ExportSettings) -> Car
         models={model: str(found.base) for model, found in models_of(settings).items()},
         seed=settings.seed,
         cost=cost,
-        quality=dict(sorted(quality.items())),
+        quality=quality,
     )

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from assets.console import plain_tables
 from assets.deployment import SETTINGS, Deployment
 from assets.scoring import reward_model_aucs
 from shepherd.labels import label_accuracies
@@ -28,16 +29,7 @@ def print_summary(deployment: Deployment, seconds: float) -> None:
     written = {
         table for table in _SHOWN if lake.partitions(table) or lake.path(table.name).exists()
     }
-    with pl.Config(
-        tbl_formatting="NOTHING",
-        tbl_hide_column_data_types=True,
-        tbl_hide_dataframe_shape=True,
-        tbl_rows=-1,
-        tbl_cols=-1,
-        tbl_width_chars=120,
-        float_precision=3,
-        thousands_separator=True,
-    ):
+    with plain_tables(float_precision=3):
         print(f"\n== Done in {seconds:.0f} s ==")
         _show("Rows", counts(deployment, [table for table in _COUNTED if table in written]))
         if ORACLE_LABELS in written:

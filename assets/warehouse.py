@@ -1,6 +1,6 @@
 """Every file of ``dbt_like_sql`` as an asset, every test of it as a check, built in one go."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -47,12 +47,13 @@ def warehouse_of(datasets: Collection[str]) -> dg.AssetsDefinition:
         path = deployment.home.warehouse
         rows = build_warehouse(deployment.home.lake, path)
         page = deployment.home.report.as_uri()
+        meanings = column_meanings()
         with duckdb.connect(path, read_only=True) as connection:
             for model in ordered:
                 relation = connection.sql(f"from {model.name}")
                 metadata: dict[str, Any] = {
                     "dagster/row_count": rows[model.name],
-                    "dagster/column_schema": _columns(relation),
+                    "dagster/column_schema": _columns(relation, meanings),
                     "path": dg.MetadataValue.path(path),
                     "preview": dg.MetadataValue.md(preview(relation.limit(5).pl())),
                 }
@@ -91,9 +92,8 @@ def _spec(model: SqlModel, datasets: Collection[str]) -> dg.AssetSpec:
     )
 
 
-def _columns(relation: duckdb.DuckDBPyRelation) -> dg.TableSchema:
+def _columns(relation: duckdb.DuckDBPyRelation, meanings: Mapping[str, str]) -> dg.TableSchema:
     """Return a relation's columns with their meaning, as the UI's Columns tab shows them."""
-    meanings = column_meanings()
     return dg.TableSchema(
         columns=[
             dg.TableColumn(name, type=str(dtype), description=meanings.get(name))

@@ -11,9 +11,7 @@ and what was set aside in ``<out>/rejected/part-*.parquet``. What is exported li
 
 import argparse
 import json
-import shutil
 import sys
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +23,7 @@ from pathlib import Path
 
 import polars as pl
 
+from resources.folders import replacing_folder
 from resources.rows import Line, Rejection, read_rows, refuse_many, rejected_frame
 from shepherd.dataset_card import CardFacts, LabelCounts, render_card
 from shepherd.identity import content_id
@@ -321,23 +320,6 @@ def _writer(path: Path, format_name: str) -> Iterator[Callable[[list[dict[str, o
     schema = pyarrow.schema(list(fields[format_name].items()))
     with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as file:
         yield lambda rows: file.write_table(pyarrow.Table.from_pylist(rows, schema=schema))
-
-
-@contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder that takes the place of ``folder`` once the body has succeeded."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    name = f".{folder.name}.{uuid.uuid4().hex}"
-    temporary, old = (folder.with_name(f"{name}.{suffix}") for suffix in ("tmp", "old"))
-    temporary.mkdir()
-    try:
-        yield temporary
-        if folder.exists():
-            folder.rename(old)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,13 +1,12 @@
 """Checkpoints: those a run trains, and the bases they start from."""
 
 import re
-import shutil
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from resources.folders import replacing_folder
 from shepherd.settings import NAME_PATTERN
 
 BASE_MODELS = Path(__file__).resolve().parent / "base_models"
@@ -38,20 +37,8 @@ class ModelStore:
 
         If the writer fails, the model of before stays.
         """
-        folder = self._folder(name)
-        written, retired = (
-            folder.with_name(f".{name}.{uuid.uuid4().hex}.{state}") for state in ("new", "old")
-        )
-        written.mkdir(parents=True)
-        try:
-            result = writer(written)
-            if folder.is_dir():
-                folder.rename(retired)
-            written.rename(folder)
-        finally:
-            shutil.rmtree(written, ignore_errors=True)
-        shutil.rmtree(retired, ignore_errors=True)
-        return result
+        with replacing_folder(self._folder(name)) as written:
+            return writer(written)
 
     def resolve(self, base: str) -> str | Path:
         """Return where a base model lies: a shipped folder, a local folder, or the hub name.

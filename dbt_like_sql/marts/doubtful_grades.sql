@@ -7,15 +7,7 @@ with graded as (
         is_correct,
         grade_reason,
         num_samples
-    from stg_solutions
-    union all
-    select
-        problem_id,
-        answer,
-        is_correct,
-        grade_reason,
-        1 as num_samples
-    from stg_candidates
+    from int_draws
     union all
     select
         problem_id,

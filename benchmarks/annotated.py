@@ -1,6 +1,6 @@
 """Solutions of the demo's generator and raw rollouts, for benchmarks that compare annotators."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from resources.drawing import Sampler, Shard, draw_rollouts, draw_solutions, sam
 from resources.models import BASE_MODELS
 from resources.problems import load_problems
 from resources.profiles import load_settings
-from shepherd.annotators.problem import Annotator, Problem, read_problems
+from shepherd.annotators.problem import Annotator, Problem, Replay, read_problems
+from shepherd.identity import content_id
 from shepherd.oracle import oracle_labels
 from shepherd.rollouts import split_solutions
 from shepherd.settings import ModelSettings, SamplingSettings, Settings
@@ -82,6 +83,19 @@ def roll_out(work: Annotated, completer: str, annotators: Sequence[Annotator]) -
     )
     cost = drawn.cost.row(0, named=True)
     return Rolled(drawn.frame, cost["seconds"] / max(1, cost["completion_tokens"]))
+
+
+def shown_tokens(replays: Iterable[Replay], times: Mapping[str, int] | None = None) -> int:
+    """Return the completion tokens that an annotator was shown.
+
+    ``times`` says how often a prefix counts, by its id; once if left out.
+    """
+    return sum(
+        rollout.num_tokens * (times[content_id(replay.problem.problem_id, prefix)] if times else 1)
+        for replay in replays
+        for prefix, rollouts in replay.shown.items()
+        for rollout in rollouts
+    )
 
 
 def _problems(settings: Settings, *, seed: int, num_problems: int) -> pl.DataFrame:

@@ -67,6 +67,8 @@ def measure(lake: Lake, profile: str) -> dict[str, float]:
     measured = {"label accuracy": agreement}
     settings, problems = load_settings(profile), lake.read(PROBLEMS)
     candidates = lake.read(CANDIDATES).join(problems, on="problem_id", maintain_order="left")
+    steps = [split_steps(text) or [text] for text in candidates["text"]]
+    candidates = candidates.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String)))
     candidates = candidates.with_columns(all_right=all_steps_right(candidates))
     measured["right by luck"] = share(candidates.filter("is_correct")["all_right"].not_())
     scores = pl.concat([lake.read(CANDIDATE_SCORES), *base_scores(settings, candidates)])
@@ -87,16 +89,14 @@ def all_steps_right(candidates: pl.DataFrame) -> pl.Series:
     """Say of each candidate whether the oracle finds no fault in any step."""
     return pl.Series(
         [
-            all(judge_steps(question, split_steps(text) or [text]))
-            for question, text in candidates.select("question", "text").iter_rows()
+            all(judge_steps(question, steps))
+            for question, steps in candidates.select("question", "steps").iter_rows()
         ]
     )
 
 
 def base_scores(settings: Settings, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Yield ``candidate_scores`` by the base of each reward model, without fine-tuning."""
-    steps = [split_steps(text) or [text] for text in candidates["text"]]
-    asked = candidates.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String)))
     models: dict[Literal["outcome", "process"], ModelSettings | None] = {
         "outcome": settings.outcome_reward_model,
         "process": settings.process_reward_model,
@@ -106,7 +106,7 @@ def base_scores(settings: Settings, candidates: pl.DataFrame) -> Iterator[pl.Dat
         assert model.training is not None, "the demo trains both"
         scores = score_solutions(
             BASE_MODELS / model.base,
-            asked,
+            candidates,
             kind=kind,
             template=model.template,
             max_length=model.training.max_length,

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.annotated import Annotated, Rolled, demo_solutions, roll_out
+from benchmarks.annotated import Annotated, Rolled, demo_solutions, roll_out, shown_tokens
 from benchmarks.report import Result, at_least, at_most, main
 from resources.models import BASE_MODELS
 from resources.nli import EntailmentModel
 from shepherd.agreement import label_quality
-from shepherd.annotators.known import build_annotators
+from shepherd.annotators.known import ROLLING, build_annotators
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.nli import Entails, nli_labels
 from shepherd.annotators.problem import Annotator, label_steps, replay_problems
@@ -35,18 +35,7 @@ from training import nli
 NUM_PROBLEMS = 100
 MAX_ROLLOUTS = 16
 N = 8
-ROLLING = AnnotationSettings.model_validate(
-    {
-        "annotators": [
-            "monte_carlo",
-            "first_success",
-            "outcome_closure",
-            "binary_search",
-            "tree_search",
-            "adaptive",
-        ]
-    }
-)
+SETTINGS = AnnotationSettings.model_validate({"annotators": list(ROLLING)})
 MEASURES = ("agreement", "wrong_precision", "wrong_recall", "f1", "cross_entropy")
 BASELINES = ("rule", "nli")
 NUM_PAIRS = 20_000
@@ -67,11 +56,11 @@ def measure(seed: int, folder: Path, entails: Entails) -> pl.DataFrame:
     """Return one row per way to label, measured on the work of one seed."""
     work = demo_solutions(folder, seed=seed, num_problems=NUM_PROBLEMS)
     strong = roll_out(
-        work, "completer", [MonteCarlo(MAX_ROLLOUTS), TreeSearch(N, ROLLING.num_searches)]
+        work, "completer", [MonteCarlo(MAX_ROLLOUTS), TreeSearch(N, SETTINGS.num_searches)]
     )
     weak = roll_out(work, "generator", [MonteCarlo(MAX_ROLLOUTS)])
     ways = [
-        *(replayed(a.name, a, work, strong) for a in build_annotators(ROLLING, N)),
+        *(replayed(a.name, a, work, strong) for a in build_annotators(SETTINGS, N)),
         computed("rule", work, lambda: rule_labels(work.steps, work.solutions, work.problems)),
         computed(
             "nli", work, lambda: nli_labels(work.steps, work.solutions, work.problems, entails)
@@ -100,12 +89,7 @@ def replayed(name: str, annotator: Annotator, work: Annotated, rolled: Rolled) -
     replays = replay_problems(annotator, work.by_problem, rolled.rollouts)
     labels = label_steps(annotator, work.steps, replays)
     seconds = time.perf_counter() - started
-    tokens = sum(
-        rollout.num_tokens
-        for replay in replays
-        for rollouts in replay.shown.values()
-        for rollout in rollouts
-    )
+    tokens = shown_tokens(replays)
     return Way(name, labels, tokens, seconds + tokens * rolled.seconds_per_token)
 
 

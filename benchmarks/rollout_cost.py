@@ -11,11 +11,11 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.annotated import Annotated, demo_solutions, roll_out
+from benchmarks.annotated import Annotated, demo_solutions, roll_out, shown_tokens
 from benchmarks.report import Result, at_most, main
 from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo
 from shepherd.annotators.problem import Annotator, Replay, label_steps, replay_problems
-from shepherd.identity import content_id
+from shepherd.rollouts import distinct_prefixes
 
 NUM_PROBLEMS = 100
 MAX_SHARE = 0.4
@@ -32,8 +32,10 @@ def measure(folder: Path) -> list[Result]:
     )
     assert hard_labels(exact, work, merged).equals(hard_labels(stopping, work, stopped))
     num_labels = work.steps.filter(~pl.col("is_last")).height
-    exhaustive = tokens(merged, served(work.steps)) / num_labels
-    with_merging, with_both = (tokens(replays, {}) / num_labels for replays in (merged, stopped))
+    prefixes = distinct_prefixes(work.steps, work.problems)
+    served = dict(prefixes.select("prefix_id", "num_steps_served").iter_rows())
+    exhaustive = shown_tokens(merged, served) / num_labels
+    with_merging, with_both = (shown_tokens(replays) / num_labels for replays in (merged, stopped))
     return [
         Result("labels", num_labels, "steps that are not the last"),
         Result("exhaustive N = 8", exhaustive, "completer tokens a label"),
@@ -48,22 +50,6 @@ def measure(folder: Path) -> list[Result]:
 def hard_labels(annotator: Annotator, work: Annotated, replays: list[Replay]) -> pl.Series:
     """Return the hard label of each step."""
     return label_steps(annotator, work.steps, replays)["hard"]
-
-
-def served(steps: pl.DataFrame) -> dict[str, int]:
-    """Return how many steps each non-final prefix stands for."""
-    counts = steps.filter(~pl.col("is_last")).group_by("prefix_id").len()
-    return dict(counts.iter_rows())
-
-
-def tokens(replays: list[Replay], times: dict[str, int]) -> int:
-    """Return the completion tokens that an annotator was shown, each prefix so many times."""
-    return sum(
-        rollout.num_tokens * times.get(content_id(replay.problem.problem_id, prefix), 1)
-        for replay in replays
-        for prefix, rollouts in replay.shown.items()
-        for rollout in rollouts
-    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from assets.run import prepare_dagster_home, silence_the_end
 from resources.home import Home
 
@@ -20,3 +22,20 @@ os.environ.update(
 
 prepare_dagster_home(Home.from_env())
 atexit.register(silence_the_end)
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Llama that knows the words of word problems."""
+    import torch
+
+    from training.pretrain import Recipe, build_model
+    from training.tokenizer import build_tokenizer
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("base")
+    tokenizer = build_tokenizer()
+    recipe = Recipe(hidden=32, layers=2, steps=0, check_share=0.0)
+    build_model(recipe, tokenizer).save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path

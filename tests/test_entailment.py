@@ -13,22 +13,8 @@ from resources.nli import EntailmentModel, batches_by_length, entailment_index
 from shepherd.settings import TrainingSettings
 from shepherd.word_problems import draw_problems, write_solution
 from training.nli import LABELS, claims, draw_pairs, train_nli
-from training.pretrain import Recipe, build_model
-from training.tokenizer import build_tokenizer
 
 FAST = TrainingSettings(epochs=1, learning_rate=3e-3, batch_size=16, max_length=64)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("base")
-    tokenizer = build_tokenizer()
-    build_model(Recipe(hidden=32, layers=2, steps=0, check_share=0.0), tokenizer).save_pretrained(
-        path
-    )
-    tokenizer.save_pretrained(path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -2,20 +2,12 @@
 
 from collections.abc import Sequence
 
-import polars as pl
-
 from shepherd.annotators.nli import Pair, nli_labels
-from shepherd.rollouts import split_solutions
 from shepherd.schemas import STEP_LABELS, enforce
+from tests.written import problems_with, solutions_and_steps
 
 GOLD = "Step 1: a.\nStep 2: b.\nStep 3: c.\nThe answer is: 1"
-PROBLEMS = pl.DataFrame(
-    {
-        "problem_id": ["p", "q"],
-        "question": ["How many?", "How much?"],
-        "gold_solution": [GOLD, None],
-    }
-)
+PROBLEMS = problems_with(GOLD)
 
 
 class Said:
@@ -38,15 +30,7 @@ def label(
     entails: Said, *texts: tuple[str, bool], problem_id: str = "p"
 ) -> list[list[tuple[int, float]]]:
     """Return the labels of solutions, given as text and correctness."""
-    solutions = pl.DataFrame(
-        {
-            "solution_id": [f"s{index}" for index in range(len(texts))],
-            "problem_id": problem_id,
-            "text": [text for text, _ in texts],
-            "is_correct": [right for _, right in texts],
-        }
-    )
-    steps = split_solutions(solutions)
+    solutions, steps = solutions_and_steps(texts, problem_id)
     labels = enforce(STEP_LABELS, nli_labels(steps, solutions, PROBLEMS, entails))
     assert set(labels["annotator"]) <= {"nli"}
     found = steps.join(labels, on="step_id", how="left", maintain_order="left")

@@ -1,36 +1,21 @@
 from fractions import Fraction
 
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shepherd.annotators.rule import computed_numbers, rule_labels
-from shepherd.rollouts import split_solutions
 from shepherd.schemas import STEP_LABELS, enforce
+from tests.written import problems_with, solutions_and_steps
 
 GOLD = "Step 1: 3 + 5 = 8.\nStep 2: 8 * 2 = 16.\nStep 3: 16 - 6 = 10.\nThe answer is: 10"
 OTHER_WAY = "Step 1: 5 * 2 = 10.\nStep 2: 10 - 0 = 10.\nThe answer is: 10"
-PROBLEMS = pl.DataFrame(
-    {
-        "problem_id": ["p", "q"],
-        "question": ["How many?", "How much?"],
-        "gold_solution": [GOLD, None],
-    }
-)
+PROBLEMS = problems_with(GOLD)
 
 
 def label(*texts: tuple[str, bool], problem_id: str = "p") -> list[list[int]]:
     """Return the hard labels of solutions, given as text and correctness."""
-    solutions = pl.DataFrame(
-        {
-            "solution_id": [f"s{index}" for index in range(len(texts))],
-            "problem_id": problem_id,
-            "text": [text for text, _ in texts],
-            "is_correct": [right for _, right in texts],
-        }
-    )
-    steps = split_solutions(solutions)
+    solutions, steps = solutions_and_steps(texts, problem_id)
     labels = enforce(STEP_LABELS, rule_labels(steps, solutions, PROBLEMS))
     assert labels["soft"].is_null().all()
     joined = steps.join(labels, on="step_id", how="left", maintain_order="left")

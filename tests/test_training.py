@@ -12,25 +12,14 @@ from shepherd.settings import TrainingSettings
 from shepherd.word_problems import draw_problems, judge_steps, write_solution
 from training.loop import learning_rate_share
 from training.orm import train_orm
-from training.pretrain import Recipe, build_model, pretrain
+from training.pretrain import Recipe, pretrain
 from training.prm import train_prm
 from training.reward_model import Tags, encode_tagged
 from training.score import score_solutions
 from training.sft import train_sft
-from training.tokenizer import build_tokenizer
 
 TINY = Recipe(hidden=32, layers=2, steps=10, check_share=0.5, drill_share=0.5, batch_size=8)
 FAST = TrainingSettings(epochs=20, learning_rate=3e-3, batch_size=8, max_length=200)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("base")
-    tokenizer = build_tokenizer()
-    build_model(TINY, tokenizer).save_pretrained(path)
-    tokenizer.save_pretrained(path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,54 @@
+import polars as pl
+import pytest
+
+from benchmarks.claims import Claim, System, weigh
+
+PRM = System("generator", "PRM", 4)
+SC = System("generator", "SC", 4)
+CLAIM = Claim("table 1", "the PRM beats the vote", PRM, SC)
+
+
+def outcomes(prm: list[float], sc: list[float], num_seeds: int = 2) -> pl.DataFrame:
+    """Outcomes of as many problems as there are values, the same in each seed."""
+    rows = [
+        (seed, "generator", reward_models, method, 4, f"p{seed}-{index}", solved)
+        for seed in range(num_seeds)
+        for method, reward_models, values in (("PRM", "large", prm), ("SC", None, sc))
+        for index, solved in enumerate(values)
+    ]
+    columns = ("seed", "generator", "reward_models", "method", "num_candidates", "problem_id",
+               "solved")  # fmt: skip
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def test_a_clear_difference_is_reproduced_and_its_opposite_is_not():
+    better = weigh(CLAIM, outcomes([1.0] * 30 + [0.0] * 10, [1.0] * 10 + [0.0] * 30))
+    assert better.verdict == "reproduced"
+    assert better.difference == pytest.approx(0.5)
+    assert better.low < 0.5 < better.high
+    assert better.by_seed == (0.5, 0.5)
+    worse = weigh(CLAIM, outcomes([1.0] * 10 + [0.0] * 30, [1.0] * 30 + [0.0] * 10))
+    assert worse.verdict == "not reproduced"
+
+
+def test_a_difference_on_few_problems_is_inconclusive():
+    assert weigh(CLAIM, outcomes([1.0, 0.0, 1.0], [0.0, 1.0, 0.5])).verdict == "inconclusive"
+
+
+def test_outcomes_are_paired_by_problem_so_that_shared_difficulty_cancels():
+    hard_and_easy = [0.0] * 50 + [1.0] * 50
+    finding = weigh(CLAIM, outcomes([*hard_and_easy, 1.0], [*hard_and_easy, 0.0]))
+    assert finding.high < 0.05
+
+
+def test_the_same_outcomes_give_the_same_interval():
+    measured = outcomes([1.0] * 30 + [0.0] * 10, [1.0] * 20 + [0.0] * 20)
+    assert weigh(CLAIM, measured) == weigh(CLAIM, measured.sample(fraction=1.0, shuffle=True))
+
+
+def test_systems_measured_on_other_problems_are_refused():
+    measured = outcomes([1.0, 0.0], [0.0, 1.0]).filter(
+        (pl.col("method") == "PRM") | (pl.col("problem_id") != "p0-0")
+    )
+    with pytest.raises(ValueError, match=r"PRM .large., N = 4 and generator, SC, N = 4 were not"):
+        weigh(CLAIM, measured)

@@ -1,11 +1,14 @@
 """The models that write solutions: the profile's generators, and the completer of rollouts."""
 
+from dataclasses import replace
+
 import dagster as dg
 import polars as pl
 
 from assets.deployment import ALL_PARTITIONS, SETTINGS, DeploymentResource, version_of
-from assets.fine_tuning import fine_tune, model_asset
+from assets.fine_tuning import Plans, fine_tune, model_asset
 from shepherd.settings import ModelSettings, Settings
+from shepherd.training_sets import sft_examples
 
 
 def sampler(name: str, what: str, settings: ModelSettings) -> dg.AssetsDefinition:
@@ -16,28 +19,24 @@ def sampler(name: str, what: str, settings: ModelSettings) -> dg.AssetsDefinitio
         group="models",
         description=f"{what}: {settings.base}, fine-tuned on gold solutions of train problems.",
         ins={"problems": ALL_PARTITIONS},
-        code_version=version_of(SETTINGS.seed, settings),
+        code_version=version_of(SETTINGS.seed, settings, SETTINGS.training_set),
     )
-    def model(problems: pl.DataFrame, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
-        from training.sft import train_sft
-
-        gold = gold_examples(problems, settings.num_problems)
-        return fine_tune(deployment, name, train_sft, gold)
+    def model(problems: pl.LazyFrame, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+        chosen, seed = deployment.settings.training_set, deployment.settings.seed
+        plans = Plans.of(lambda part: sft_examples(problems, chosen, part, seed))
+        return fine_tune(deployment, name, "sft", first_problems(plans, settings.num_problems))
 
     return model
 
 
-def gold_examples(problems: pl.DataFrame, limit: int | None) -> pl.DataFrame:
-    """Return (question, solution) of train problems, the first ``limit`` in order of their ids.
+def first_problems(plans: Plans, limit: int | None) -> Plans:
+    """Keep the first ``limit`` problems to train on, in order of their ids.
 
     Ids are hashes, so that these are drawn at random, and the same on every machine.
     """
-    gold = problems.filter(pl.col("split") == "train", pl.col("gold_solution").is_not_null())
-    return (
-        gold.sort("problem_id")
-        .head(gold.height if limit is None else limit)
-        .select("question", solution="gold_solution")
-    )
+    if limit is None:
+        return plans
+    return replace(plans, train=plans.train.sort("problem_id").head(limit))
 
 
 def samplers_of(settings: Settings) -> list[dg.AssetsDefinition]:

@@ -61,7 +61,8 @@ class ParquetIOManager(dg.IOManager):
 
     An output is a :class:`Frames` of the run's partitions, or a frame where there is one
     partition or none. An input annotated ``Frames`` comes partition by partition; one annotated
-    ``pl.DataFrame`` comes as one frame of all its partitions, none of which may be missing.
+    ``pl.DataFrame`` comes as one frame of all its partitions, and one annotated ``pl.LazyFrame``
+    as a plan that reads them. None of them may be missing.
 
     ``describe`` says what a materialization's metadata shall be, given the written frame;
     ``after_write`` is called with table and partition once the file is safe on disk.
@@ -105,7 +106,7 @@ class ParquetIOManager(dg.IOManager):
                 partition_key=partition.key,
             )
 
-    def load_input(self, context: dg.InputContext) -> Frames | pl.DataFrame:
+    def load_input(self, context: dg.InputContext) -> Frames | pl.DataFrame | pl.LazyFrame:
         """Read the partitions that the run's partition maps to.
 
         Raises:
@@ -116,6 +117,8 @@ class ParquetIOManager(dg.IOManager):
             return self._lake.read(table)
         # Dagster gives a range's keys in no order.
         partitions = tuple(Partition.of(key) for key in sorted(context.asset_partition_keys))
+        if context.dagster_type.typing_type is pl.LazyFrame:
+            return self._lake.scan(table, partitions)
         frames = Frames(partitions, lambda partition: self._lake.read(table, *partition))
         if context.dagster_type.typing_type is Frames:
             return frames

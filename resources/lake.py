@@ -4,7 +4,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +95,24 @@ class Lake:
             )
         frames = [_read_file(table, path, asset) for path in paths]
         return frames[0] if len(frames) == 1 else enforce(table, pl.concat(frames))
+
+    def scan(self, table: Table, partitions: Sequence[tuple[str, str]]) -> pl.LazyFrame:
+        """Return a plan that reads these partitions, in order, without holding them.
+
+        Raises:
+            ValueError: one was never written (the message names the asset to materialize), or
+                has other columns than the table.
+        """
+        paths = [self.path(table.name, *partition) for partition in partitions]
+        asset = WRITTEN_BY.get(table.name, table.name)
+        for path in paths:
+            if not path.is_file():
+                raise ValueError(f"{path}: not there: materialize the asset {asset} first")
+            if pl.read_parquet_schema(path) != table.schema:
+                raise ValueError(
+                    f"{path}: not of the table {table.name} any more: materialize {asset} again"
+                )
+        return pl.scan_parquet(paths)
 
     def partitions(self, table: Table) -> list[tuple[str, str]]:
         """Return the (dataset, shard) pairs that were written, in order."""

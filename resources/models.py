@@ -40,6 +40,11 @@ class ModelStore:
         with replacing_folder(self._folder(name)) as written:
             return writer(written)
 
+    def work(self, name: str) -> Path:
+        """Return the folder in which a model's training keeps what it needs to be resumed."""
+        folder = self._folder(name)
+        return folder.with_name(f".{name}.training")
+
     def resolve(self, base: str) -> str | Path:
         """Return where a base model lies: a shipped folder, a local folder, or the hub name.
 

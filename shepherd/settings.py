@@ -84,15 +84,64 @@ class ExportSettings(Section):
 
 
 class TrainingSettings(Section):
-    """One training run. ``batch_size`` counts sequences; lengths are in tokens."""
+    """One training run. ``batch_size`` counts sequences a step; lengths are in tokens.
+
+    A step is cut into passes of at most ``tokens_per_pass`` tokens on each process, whose
+    gradients add up: a matter of memory alone. The rate rises linearly, then falls as a cosine
+    to ``floor_share`` of itself. ``lm_weight`` is the weight of the language-model loss beside
+    the labels'.
+
+    A reward model's ``head`` is two label tokens of a language model, as published, or one
+    scalar; its ``loss`` is binary cross entropy, or the squared error of the probability.
+
+    ``num_processes`` > 1 trains on as many GPUs; each holds the whole model, or a shard of it
+    where ``sharded`` (FSDP).
+    """
 
     epochs: float = Field(1.0, gt=0)
     learning_rate: float = Field(1e-6, gt=0)
     batch_size: int = Field(32, ge=1)
     max_length: int = Field(512, ge=8)
     warmup_share: float = Field(0.05, ge=0, lt=1)
+    floor_share: float = Field(0.1, ge=0, le=1)
     weight_decay: float = Field(0.0, ge=0)
-    lm_weight: float = Field(0.0, ge=0, description="weight of the language-model loss beside it")
+    lm_weight: float = Field(0.0, ge=0)
+    head: Literal["tokens", "scalar"] = "tokens"
+    loss: Literal["bce", "mse"] = "bce"
+    tokens_per_pass: int = Field(16_384, ge=1)
+    gradient_checkpointing: bool = False
+    num_processes: int = Field(1, ge=1)
+    sharded: bool = False
+    evaluation_steps: int = Field(100, ge=1, description="steps from one evaluation to the next")
+    checkpoint_steps: int = Field(100, ge=1, description="steps from one checkpoint to the next")
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> "TrainingSettings":
+        if self.head == "scalar" and self.lm_weight > 0:
+            raise ValueError("lm_weight: a scalar head predicts no text: set it to 0")
+        if self.batch_size < self.num_processes:
+            raise ValueError("batch_size: each of num_processes needs a sequence a step: raise it")
+        if self.sharded and self.num_processes == 1:
+            raise ValueError("sharded: there is one process to hold the model: raise num_processes")
+        return self
+
+
+class TrainingSet(Section):
+    """Which labelled solutions training sees, and how; whose labels is ``annotation.train_on``.
+
+    ``labels``: train PRMs on hard or soft labels; a solution without soft labels is then left
+    out. ``after_first_negative``: keep the steps after the first one labelled wrong, or drop
+    them (arXiv 2501.07301), which leaves that step the last. ``keep_unanimous``: keep problems
+    of which all solutions are right, or all wrong. ``per_problem``: solutions to keep of each
+    problem, right and wrong ones in turn; all if null. ``validation_share``: share of the
+    problems that training does not see and is evaluated on.
+    """
+
+    labels: Literal["hard", "soft"] = "hard"
+    after_first_negative: Literal["keep", "drop"] = "keep"
+    keep_unanimous: bool = True
+    per_problem: int | None = Field(None, ge=1)
+    validation_share: float = Field(0.0, ge=0, lt=1)
 
 
 class ModelSettings(Section):
@@ -250,6 +299,7 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     sampling: SamplingSettings = SamplingSettings()
     annotation: AnnotationSettings = AnnotationSettings()
+    training_set: TrainingSet = TrainingSet()
     verification: VerificationSettings = VerificationSettings()
     exports: dict[str, ExportSettings] = {}
 
@@ -257,6 +307,11 @@ class Settings(Section):
     def published_annotators(self) -> set[str]:
         """The annotators of imported labels: what they labelled is always trained on."""
         return {d.annotator for d in self.datasets.values() if d.labels is not None}
+
+    @property
+    def training_annotators(self) -> list[str]:
+        """Whose labels reward models are trained on, in order of their names."""
+        return sorted({self.annotation.train_on, *self.published_annotators})
 
     @field_validator("datasets", "generators", "exports")
     @classmethod

@@ -4,49 +4,33 @@ Everything here is a polars plan: ``collect_batches()`` or ``sink_parquet()`` ru
 so that training never holds the whole set. Counts a problem (``cap``, unanimity) look at ids alone.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from typing import Literal
 
 import polars as pl
 
+from shepherd.settings import TrainingSet
+
 Part = Literal["train", "validation"]
 
 
-@dataclass(frozen=True)
-class TrainingSet:
-    """Which labelled solutions training sees, and how.
-
-    ``after_first_negative``: keep the steps after the first one labelled wrong, or drop them
-    (arXiv 2501.07301), which leaves that step the last. ``keep_unanimous``: keep problems of
-    which all solutions are right, or all wrong. ``per_problem``: solutions to keep of each
-    problem, right and wrong ones in turn. ``agreeing``: keep a solution of ``annotator`` only
-    where these annotators' first wrong step is the same one. ``labels``: train on hard or soft
-    labels; a solution without soft labels is then left out. ``validation_share``: share of the
-    problems that training does not see.
-    """
-
-    annotator: str = "monte_carlo"
-    labels: Literal["hard", "soft"] = "hard"
-    after_first_negative: Literal["keep", "drop"] = "keep"
-    keep_unanimous: bool = True
-    per_problem: int | None = None
-    agreeing: tuple[str, ...] = ()
-    validation_share: float = 0.0
-
-
 def process_examples(
-    labeled: pl.LazyFrame, settings: TrainingSet, part: Part, seed: int
+    labeled: pl.LazyFrame,
+    settings: TrainingSet,
+    annotators: Collection[str],
+    part: Part,
+    seed: int,
 ) -> pl.LazyFrame:
     """Return PRM examples: solution_id, problem_id, question, steps and labels (one a step).
 
     Args:
         labeled: ``labeled_solutions`` of train problems, of any annotators and partitions.
         settings: what to keep.
+        annotators: whose labels to keep.
         part: the problems to train on, or those held out.
         seed: draws the held-out problems and which solutions stay under the cap.
     """
-    kept = _kept(labeled, settings, part, seed)
+    kept = _kept(labeled, settings, annotators, part, seed)
     if settings.labels == "soft":
         kept = kept.filter(~pl.col("soft").list.eval(pl.element().is_null()).list.any())
     labels = pl.col(settings.labels).list.eval(pl.element().cast(pl.Float64))
@@ -58,10 +42,14 @@ def process_examples(
 
 
 def outcome_examples(
-    labeled: pl.LazyFrame, settings: TrainingSet, part: Part, seed: int
+    labeled: pl.LazyFrame,
+    settings: TrainingSet,
+    annotators: Collection[str],
+    part: Part,
+    seed: int,
 ) -> pl.LazyFrame:
     """Return ORM examples: solution_id, problem_id, question, steps (one text) and labels (one)."""
-    return _kept(labeled, settings, part, seed).select(
+    return _kept(labeled, settings, annotators, part, seed).select(
         "solution_id",
         "problem_id",
         "question",
@@ -80,11 +68,16 @@ def sft_examples(
     )
 
 
-def _kept(labeled: pl.LazyFrame, settings: TrainingSet, part: Part, seed: int) -> pl.LazyFrame:
-    kept = labeled.filter(pl.col("annotator") == settings.annotator, _in_part(settings, part, seed))
-    if settings.agreeing:
-        consensus = _agreed(labeled, (settings.annotator, *settings.agreeing))
-        kept = kept.join(consensus, on="solution_id", how="semi")
+def _kept(
+    labeled: pl.LazyFrame,
+    settings: TrainingSet,
+    annotators: Collection[str],
+    part: Part,
+    seed: int,
+) -> pl.LazyFrame:
+    kept = labeled.filter(
+        pl.col("annotator").is_in(list(annotators)), _in_part(settings, part, seed)
+    )
     if not settings.keep_unanimous:
         mixed = (
             kept.select("problem_id", "is_correct")
@@ -95,29 +88,16 @@ def _kept(labeled: pl.LazyFrame, settings: TrainingSet, part: Part, seed: int) -
         )
         kept = kept.join(mixed, on="problem_id", how="semi")
     if settings.per_problem is not None:
-        kept = kept.join(_capped(kept, settings.per_problem, seed), on="solution_id", how="semi")
+        capped = _capped(kept, settings.per_problem, seed)
+        kept = kept.join(capped, on=["solution_id", "annotator"], how="semi")
     return kept
-
-
-def _agreed(labeled: pl.LazyFrame, annotators: Sequence[str]) -> pl.LazyFrame:
-    """Return the solutions that all of the annotators labelled, with one first wrong step."""
-    return (
-        labeled.filter(pl.col("annotator").is_in(annotators))
-        .select("solution_id", "annotator", first_wrong=_first_wrong().fill_null(-1))
-        .group_by("solution_id")
-        .agg(
-            pl.col("annotator").n_unique().alias("annotators"),
-            pl.col("first_wrong").n_unique().alias("verdicts"),
-        )
-        .filter(pl.col("annotators") == len(set(annotators)), pl.col("verdicts") == 1)
-    )
 
 
 def _capped(kept: pl.LazyFrame, per_problem: int, seed: int) -> pl.LazyFrame:
     """Return at most so many solutions a problem, right and wrong ones in turn, drawn by seed."""
     rank = _place("solution_id", seed).rank("ordinal").over("problem_id", "is_correct")
     return (
-        kept.select("solution_id", "problem_id", "is_correct")
+        kept.select("solution_id", "annotator", "problem_id", "is_correct")
         .with_columns(rank=rank)
         .with_columns(
             turn=pl.struct("rank", "is_correct").rank("ordinal").over("problem_id"),
@@ -134,6 +114,8 @@ def _first_wrong() -> pl.Expr:
 
 def _in_part(settings: TrainingSet, part: Part, seed: int) -> pl.Expr:
     """Return whether a problem is of the part: by its id, so that it never changes sides."""
+    if settings.validation_share == 0:
+        return pl.lit(part == "train")
     is_held_out = _place("problem_id", seed) < int(settings.validation_share * 2**32)
     return is_held_out if part == "validation" else ~is_held_out
 

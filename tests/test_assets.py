@@ -8,9 +8,10 @@ import pytest
 
 from assets import violations
 from assets.describe import describe, preview
-from assets.reward_models import training_examples
+from assets.fine_tuning import Plans
+from assets.reward_models import of_train_problems
 from assets.rollouts import label_costs
-from assets.samplers import gold_examples
+from assets.samplers import first_problems
 from assets.scoring import reward_model_aucs
 from resources.io_managers import Frames, ParquetIOManager, Partition, each
 from resources.lake import Lake
@@ -106,23 +107,22 @@ def test_violations(failing: pl.DataFrame, count: int) -> None:
     assert failing.height == count
 
 
-def test_gold_examples_are_of_train_problems_and_limited() -> None:
-    many = pl.concat(
-        [PROBLEMS.head(1).with_columns(problem_id=pl.lit(name)) for name in ("r", "p", "q")]
-    )
-    assert gold_examples(PROBLEMS, None).rows() == [("?", "two")]
-    assert gold_examples(many, 2).height == 2
-    assert gold_examples(many.head(0), None).is_empty()
+def test_the_first_problems_are_those_of_the_smallest_ids() -> None:
+    plans = Plans.of(lambda part: pl.LazyFrame({"problem_id": ["r", "p", "q"], "part": part}))
+    assert first_problems(plans, None) is plans
+    limited = first_problems(plans, 2)
+    assert limited.train.collect()["problem_id"].to_list() == ["p", "q"]
+    assert limited.held_out.collect().height == 3
 
 
-def test_reward_models_train_on_the_first_annotators_labels_of_train_problems() -> None:
+def test_reward_models_train_on_what_is_labelled_of_train_problems() -> None:
     labeled = frame(
         schemas.LABELED_SOLUTIONS,
         {"solution_id": "a", "problem_id": "p", "annotator": "monte_carlo"},
-        {"solution_id": "b", "problem_id": "p", "annotator": "oracle"},
         {"solution_id": "c", "problem_id": "q", "annotator": "monte_carlo"},
     )
-    assert training_examples(labeled, PROBLEMS)["solution_id"].to_list() == ["a"]
+    kept = of_train_problems(labeled.lazy(), PROBLEMS.lazy()).collect()
+    assert kept["solution_id"].to_list() == ["a"]
 
 
 def test_aucs_rank_within_a_problem() -> None:

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shepherd.settings import TrainingSettings
 from shepherd.word_problems import draw_problem, write_solution
-from training.loop import IGNORED, Batch, Example, collate, next_tokens
+from training.packing import IGNORED, Batch, Example, next_tokens, pack
 from training.reward_model import Tags, encode_tagged, reward_loss, rewards
 from training.tokenizer import build_tokenizer
 
@@ -66,33 +67,48 @@ def test_a_tokenizer_without_the_tag_is_refused() -> None:
         Tags.of(Blank())  # type: ignore[arg-type]
 
 
-def test_the_loss_is_equation_two() -> None:
-    batch = collate(
-        [
-            Example([1, TAGS.tag, 2, TAGS.tag], [IGNORED] * 4, [1, 3], [1.0, 0.0]),
-            Example([1, TAGS.tag], [IGNORED] * 2, [1], [1.0]),
-        ],
-        pad_id=0,
-    )
+TAGGED = pack(
+    [
+        Example([1, TAGS.tag, 2, TAGS.tag], [IGNORED] * 4, [1, 3], [1.0, 0.25]),
+        Example([1, TAGS.tag], [IGNORED] * 2, [1], [1.0]),
+    ]
+)
+"""Three tags, one of them with a soft label."""
+
+
+@pytest.mark.parametrize("head", ["tokens", "scalar"])
+@pytest.mark.parametrize("loss", ["bce", "mse"])
+def test_the_loss_is_equation_two(head: str, loss: str) -> None:
     torch.manual_seed(0)
-    logits = torch.randn(2, 4, len(TOKENIZER))
+    logits = torch.randn(3, len(TOKENIZER) if head == "tokens" else 1)
     expected = []
-    for row, column, label in ((0, 1, 1), (0, 3, 0), (1, 1, 1)):
-        good, bad = (math.exp(logits[row, column, token]) for token in (TAGS.good, TAGS.bad))
-        probability = good / (good + bad)
-        expected.append(-math.log(probability if label else 1 - probability))
-    assert rewards(logits, batch, TAGS).shape == (3,)
-    loss = reward_loss(logits, batch, TAGS, lm_weight=0.0)
-    assert loss.item() == pytest.approx(sum(expected) / 3, rel=1e-5)
+    for row, label in enumerate((1, 0.25, 1)):
+        if head == "tokens":
+            good, bad = (math.exp(logits[row, token]) for token in (TAGS.good, TAGS.bad))
+            probability = good / (good + bad)
+        else:
+            probability = 1 / (1 + math.exp(-logits[row, 0]))
+        if loss == "bce":
+            expected.append(-label * math.log(probability))
+            expected[-1] -= (1 - label) * math.log(1 - probability)
+        else:
+            expected.append((probability - label) ** 2)
+    assert rewards(logits, TAGGED, TAGS).shape == (3,)
+    found = reward_loss(logits, TAGGED, TAGS, TrainingSettings(head=head, loss=loss))  # type: ignore[arg-type]
+    assert found.item() == pytest.approx(sum(expected) / 3, rel=1e-5)
 
 
 def test_the_language_model_loss_is_added_with_its_weight() -> None:
     counted = Example(
         [1, 5, TAGS.tag], next_tokens([1, 5, TAGS.tag], [False, True, False]), [2], [1.0]
     )
-    batch: Batch = collate([counted], pad_id=0)
+    batch: Batch = pack([counted])
+    assert batch.kept.tolist() == [0, 2]
     torch.manual_seed(0)
-    logits = torch.randn(1, 3, len(TOKENIZER))
-    lone, both = (reward_loss(logits, batch, TAGS, lm_weight=weight) for weight in (0.0, 0.5))
-    text = torch.nn.functional.cross_entropy(logits[0, :1], torch.tensor([5]))
+    logits = torch.randn(2, len(TOKENIZER))
+    lone, both = (
+        reward_loss(logits, batch, TAGS, TrainingSettings(lm_weight=weight))
+        for weight in (0.0, 0.5)
+    )
+    text = torch.nn.functional.cross_entropy(logits[:1], torch.tensor([5]))
     assert both.item() == pytest.approx(lone.item() + 0.5 * text.item(), rel=1e-5)

@@ -35,9 +35,17 @@ def labeled() -> pl.DataFrame:
         steps = [line + "\n" for line in solution.split("\n")[:-2]]
         steps.append("\n".join(solution.split("\n")[-2:]))
         assert all(judge_steps(problem.question, steps)) == right
-        rows.append((problem.question, solution, steps, [int(right)] * len(steps), right))
-    names = ["question", "solution", "steps", "hard", "is_correct"]
+        rows.append((problem.question, solution, steps, [float(right)] * len(steps), right))
+    names = ["question", "solution", "steps", "labels", "is_correct"]
     return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def outcomes(labeled: pl.DataFrame) -> pl.DataFrame:
+    """The same as an ORM reads them."""
+    return labeled.with_columns(
+        steps=pl.concat_list(pl.col("steps").list.join("")),
+        labels=pl.concat_list(pl.col("is_correct").cast(pl.Float64)),
+    )
 
 
 def test_pretraining_runs_and_reports(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,7 +69,10 @@ def test_sft_lowers_the_loss_and_saves_an_ordinary_checkpoint(
 
 
 def test_equal_seeds_give_equal_losses(base: Path, labeled: pl.DataFrame, tmp_path: Path) -> None:
-    runs = [train_sft(base, labeled, tmp_path, FAST, template="plain", seed=s) for s in (1, 1, 2)]
+    runs = [
+        train_sft(base, labeled, tmp_path / "sft", FAST, template="plain", seed=s)
+        for s in (1, 1, 2)
+    ]
     assert runs[0].losses == runs[1].losses
     assert runs[0].losses != runs[2].losses
 
@@ -70,11 +81,12 @@ def test_equal_seeds_give_equal_losses(base: Path, labeled: pl.DataFrame, tmp_pa
 def test_a_reward_model_learns_a_plain_difference_and_scores_each_step(
     train: object, kind: str, base: Path, labeled: pl.DataFrame, tmp_path: Path
 ) -> None:
-    report = train(base, labeled, tmp_path, FAST, template="plain", seed=0)  # type: ignore[operator]
+    examples = labeled if kind == "process" else outcomes(labeled)
+    report = train(base, examples, tmp_path / "rm", FAST, template="plain", seed=0)  # type: ignore[operator]
     assert report.losses[-1] < 0.1 < report.losses[0]
     solutions = labeled.with_row_index("candidate_id").cast({"candidate_id": pl.String})
     scored = score_solutions(
-        tmp_path, solutions, kind=kind, template="plain", max_length=200, batch_tokens=500
+        tmp_path / "rm", solutions, kind=kind, template="plain", max_length=200, batch_tokens=500
     )
     assert scored["candidate_id"].to_list() == solutions["candidate_id"].to_list()
     lengths = solutions["steps"].list.len().to_list() if kind == "process" else [1] * 32
@@ -102,14 +114,14 @@ def test_batched_scores_equal_one_forward_per_solution(base: Path, labeled: pl.D
 def test_too_long_solutions_are_counted(base: Path, labeled: pl.DataFrame, tmp_path: Path) -> None:
     short = FAST.model_copy(update={"epochs": 0.5, "max_length": 60})
     lengths = [len(steps) for steps in labeled["steps"]]
-    cut = train_prm(base, labeled, tmp_path, short, template="plain", seed=0).num_cut
+    cut = train_prm(base, labeled, tmp_path / "prm", short, template="plain", seed=0).num_cut
     assert 0 < cut < len(lengths)
     with pytest.raises(ValueError, match="no examples"):
-        train_sft(base, labeled.head(0), tmp_path, FAST, template="plain", seed=0)
+        train_sft(base, labeled.head(0), tmp_path / "sft", FAST, template="plain", seed=0)
 
 
-def test_the_rate_warms_up_and_falls_to_a_tenth() -> None:
-    shares = [learning_rate_share(step, 100, 0.1) for step in range(100)]
+def test_the_rate_warms_up_and_falls_to_its_floor() -> None:
+    shares = [learning_rate_share(step, 100, 0.1, 0.1) for step in range(100)]
     assert shares[0] == pytest.approx(0.1)
     assert max(shares) == shares[10] == pytest.approx(1.0)
     assert shares[-1] == pytest.approx(0.1, abs=1e-3)
@@ -128,8 +140,9 @@ def test_trainers_and_scores_speak_the_chat_of_the_model(
     few = labeled.head(4).with_columns(candidate_id=pl.col("question"), text=pl.col("solution"))
     once = TrainingSettings(epochs=1, learning_rate=1e-3, batch_size=4, max_length=200)
     for trainer in (train_sft, train_orm, train_prm):
+        examples = outcomes(few) if trainer is train_orm else few
         report = trainer(
-            tmp_path / "base", few, tmp_path / trainer.__name__, once, template="chat", seed=0
+            tmp_path / "base", examples, tmp_path / trainer.__name__, once, template="chat", seed=0
         )
         assert report.num_examples == 4
     told = {

@@ -1,18 +1,22 @@
-from dataclasses import replace
+from typing import Any
 
 import polars as pl
 import pytest
 
 from shepherd.identity import content_id
 from shepherd.schemas import LABELED_SOLUTIONS, PROBLEMS
+from shepherd.settings import TrainingSet
 from shepherd.training_sets import (
-    TrainingSet,
     outcome_examples,
     process_examples,
     sft_examples,
 )
 
-EVERYTHING = TrainingSet(annotator="mc")
+EVERYTHING = TrainingSet()
+
+
+def replace(settings: TrainingSet, **fields: Any) -> TrainingSet:
+    return settings.model_copy(update=fields)
 
 
 def labeled(*rows: tuple[str, str, str, list[int]]) -> pl.LazyFrame:
@@ -46,26 +50,31 @@ ROWS = labeled(
 )
 
 
-def found(settings: TrainingSet) -> dict[str, tuple[list[str], list[float]]]:
-    rows = process_examples(ROWS, settings, "train", 0).collect()
+def found(settings: TrainingSet, *annotators: str) -> dict[str, tuple[list[str], list[float]]]:
+    rows = process_examples(ROWS, settings, annotators or ["mc"], "train", 0).collect()
     return {
         steps[0][:-2]: (steps, labels) for steps, labels in rows.select("steps", "labels").rows()
     }
 
 
 @pytest.mark.parametrize(
-    ("settings", "solutions"),
+    ("settings", "annotator", "solutions"),
     [
-        (EVERYTHING, ["a", "b", "c", "hard"]),
-        (replace(EVERYTHING, annotator="judge"), ["a", "b"]),
-        (replace(EVERYTHING, keep_unanimous=False), ["a", "b", "c"]),
-        (replace(EVERYTHING, agreeing=("judge",)), ["a"]),
-        (replace(EVERYTHING, labels="soft"), ["a", "b", "c"]),
-        (replace(EVERYTHING, per_problem=3), ["a", "b", "c", "hard"]),
+        (EVERYTHING, "mc", ["a", "b", "c", "hard"]),
+        (EVERYTHING, "judge", ["a", "b"]),
+        (replace(EVERYTHING, keep_unanimous=False), "mc", ["a", "b", "c"]),
+        (replace(EVERYTHING, labels="soft"), "mc", ["a", "b", "c"]),
+        (replace(EVERYTHING, per_problem=3), "mc", ["a", "b", "c", "hard"]),
     ],
 )
-def test_solutions_are_chosen(settings: TrainingSet, solutions: list[str]) -> None:
-    assert sorted(found(settings)) == solutions
+def test_solutions_are_chosen(settings: TrainingSet, annotator: str, solutions: list[str]) -> None:
+    assert sorted(found(settings, annotator)) == solutions
+
+
+def test_the_labels_of_several_annotators_are_all_kept() -> None:
+    settings = replace(EVERYTHING, per_problem=10)
+    rows = process_examples(ROWS, settings, ["mc", "judge"], "train", 0).collect()
+    assert rows.height == 6
 
 
 def test_labels_are_hard_or_soft_and_may_end_at_the_first_wrong_step() -> None:
@@ -80,7 +89,7 @@ def test_the_cap_takes_right_and_wrong_solutions_in_turn_by_seed() -> None:
     rows = labeled(*(("p", f"s{k}", "mc", [int(k < 3)]) for k in range(20)))
     capped = replace(EVERYTHING, per_problem=4)
     drawn = [
-        outcome_examples(rows, capped, "train", seed).collect().sort("solution_id")
+        outcome_examples(rows, capped, ["mc"], "train", seed).collect().sort("solution_id")
         for seed in (0, 0, 1)
     ]
     assert drawn[0].equals(drawn[1])
@@ -90,7 +99,7 @@ def test_the_cap_takes_right_and_wrong_solutions_in_turn_by_seed() -> None:
 
 
 def test_outcome_examples_are_one_text_with_one_label() -> None:
-    rows = outcome_examples(ROWS, EVERYTHING, "train", 0).collect()
+    rows = outcome_examples(ROWS, EVERYTHING, ["mc"], "train", 0).collect()
     assert (["a0\na1\na2\n"], [1.0]) in rows.select("steps", "labels").rows()
 
 
@@ -98,7 +107,7 @@ def test_held_out_problems_are_the_same_for_every_set() -> None:
     many = labeled(*((f"p{k}", "s", "mc", [1]) for k in range(2_000)))
     held = replace(EVERYTHING, validation_share=0.1)
     train, validation = (
-        set(process_examples(many, held, part, 3).collect()["problem_id"])
+        set(process_examples(many, held, ["mc"], part, 3).collect()["problem_id"])
         for part in ("train", "validation")
     )
     assert not train & validation
@@ -113,6 +122,8 @@ def test_held_out_problems_are_the_same_for_every_set() -> None:
 
 
 def test_a_set_is_streamed() -> None:
-    batches = list(process_examples(ROWS, EVERYTHING, "train", 0).collect_batches(chunk_size=1))
+    batches = list(
+        process_examples(ROWS, EVERYTHING, ["mc"], "train", 0).collect_batches(chunk_size=1)
+    )
     assert sum(batch.height for batch in batches) == 4
     assert len(batches) > 1

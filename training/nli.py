@@ -13,10 +13,12 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
 from tokenizers import processors
+from torch import nn
 from torch.nn import functional as F
 from transformers import (
     AutoModelForSequenceClassification,
@@ -24,13 +26,16 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging
+from transformers.modeling_outputs import SequenceClassifierOutputWithPast
 
 from shepherd.mistakes import write_flawed
 from shepherd.settings import TrainingSettings
 from shepherd.splitting import split_steps
 from shepherd.word_problems import WordProblem, draw_problems, write_solution
 from training import loop
+from training.packing import IGNORED, Batch, Example
+from training.plans import rows
+from training.reward_model import label_accuracy
 
 LABELS = ("not_entailment", "entailment")
 SETTINGS = TrainingSettings(learning_rate=1e-3, batch_size=64, max_length=256)
@@ -84,7 +89,12 @@ def _pairs_of(problem: WordProblem, rng: random.Random) -> Iterator[tuple[str, s
 
 def load(base: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a base model with an untrained head over LABELS, and its tokenizer for pairs."""
-    logging.disable_progress_bar()
+    model, _ = loop.load(
+        base,
+        AutoModelForSequenceClassification,
+        id2label=dict(enumerate(LABELS)),
+        label2id={label: index for index, label in enumerate(LABELS)},
+    )
     tokenizer = AutoTokenizer.from_pretrained(
         base, model_input_names=["input_ids", "attention_mask"]
     )
@@ -94,18 +104,36 @@ def load(base: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         pair=f"{bos} $A {eos} $B {eos}",
         special_tokens=[(bos, tokenizer.bos_token_id), (eos, tokenizer.eos_token_id)],
     )
-    model = AutoModelForSequenceClassification.from_pretrained(
-        base,
-        dtype=torch.float32,
-        id2label=dict(enumerate(LABELS)),
-        label2id={label: index for index, label in enumerate(LABELS)},
-    )
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+    return model, tokenizer
 
 
-def entailment_loss(logits: torch.Tensor, batch: loop.Batch) -> torch.Tensor:
-    """Mean cross entropy of the class of each pair; logits are (batch, 2)."""
-    return F.cross_entropy(logits, batch.labels.long())
+class AtTags(nn.Module):
+    """The classifier at the tags of packed pairs; its own forward reads one pair a row."""
+
+    def __init__(self, classifier: PreTrainedModel) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(
+        self, logits_to_keep: torch.Tensor, **inputs: Any
+    ) -> SequenceClassifierOutputWithPast:
+        """Return logits (1, tags, 2)."""
+        hidden = self.classifier.base_model(**inputs).last_hidden_state
+        logits = self.classifier.score(hidden[:, logits_to_keep])
+        return SequenceClassifierOutputWithPast(logits=logits)
+
+
+def entailment_loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Cross entropy of the class of each pair, mean over those of the step; logits (pairs, 2)."""
+    return F.cross_entropy(logits, batch.labels.long(), reduction="sum") / batch.counts.tags
+
+
+def chances(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Return the probability of entailment and the label of each pair, (pairs, 2)."""
+    return torch.stack([logits.softmax(-1)[:, 1], batch.labels], dim=1)
+
+
+OBJECTIVE = loop.Objective(entailment_loss, chances, label_accuracy)
 
 
 def train_nli(
@@ -117,26 +145,25 @@ def train_nli(
     """
     torch.manual_seed(seed)
     model, tokenizer = load(base)
-    examples = []
-    for premise, hypothesis, entails in pairs.select(
-        "premise", "hypothesis", "entails"
-    ).iter_rows():
+
+    def encode(premise: str, hypothesis: str, entails: bool) -> Example | None:
         ids = tokenizer(premise, hypothesis)["input_ids"]
-        nothing = [loop.IGNORED] * len(ids)
-        examples.append(loop.Example(ids, nothing, tags=[len(ids) - 1], labels=[float(entails)]))
-    fitting = [example for example in examples if len(example.ids) <= settings.max_length]
-    report = loop.train(
+        if len(ids) > settings.max_length:
+            return None
+        return Example(ids, [IGNORED] * len(ids), tags=[len(ids) - 1], labels=[float(entails)])
+
+    return loop.train(
         model,
-        fitting,
-        entailment_loss,
+        tokenizer,
+        (encode(*row) for row in rows(pairs.lazy(), "premise", "hypothesis", "entails")),
+        OBJECTIVE,
         settings,
-        pad_id=tokenizer.pad_token_id,
+        out,
+        base=base,
         seed=seed,
         name="train NLI",
-        num_cut=len(examples) - len(fitting),
+        forward=AtTags(model),
     )
-    loop.save(model, tokenizer, out)
-    return report
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ Equation 1 of arXiv 2312.08935: y log r + (1 - y) log(1 - r), once per solution,
 correctness and r the sigmoid score at the tag that closes it.
 """
 
-from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -14,49 +13,49 @@ import polars as pl
 from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import TrainingSettings
 from training import loop
-from training.reward_model import Tags, encode_tagged, reward_loss
+from training.packing import Example
+from training.plans import rows
+from training.reward_model import Tags, encode_tagged, load_base, objective
 
 
 def train_orm(
     base: str | Path,
-    labeled: pl.DataFrame,
+    examples: pl.LazyFrame | pl.DataFrame,
     out: Path,
     settings: TrainingSettings,
     *,
     template: str,
     seed: int,
+    held_out: pl.LazyFrame | pl.DataFrame | None = None,
+    work: Path | None = None,
 ) -> loop.TrainingReport:
-    """Train on rows of ``labeled_solutions`` (question, steps, is_correct) and save to ``out``.
+    """Train on (question, steps, labels) rows and save the checkpoint to ``out``.
 
-    A solution is one untagged text here: it is one "step" with one tag at its end. Solutions
-    over ``settings.max_length`` tokens are left out and counted (``num_cut``).
+    A solution is one untagged text here: it is one "step" with one tag at its end, and its label
+    is its correctness (:func:`shepherd.training_sets.outcome_examples`). Solutions over
+    ``settings.max_length`` tokens are left out and counted (``num_cut``).
+    ``held_out`` and ``work`` are as in :func:`training.loop.train`.
     """
-    model, tokenizer = loop.load(base)
+    model, tokenizer = load_base(base, settings, seed)
     template = open_template(template, tokenizer)
     tags = Tags.of(tokenizer)
-    examples = [
-        encode_tagged(
-            tokenizer,
-            tags,
-            build_prompt(template, question),
-            ["".join(steps)],
-            [float(is_correct)],
-            settings.max_length,
-        )
-        for question, steps, is_correct in labeled.select(
-            "question", "steps", "is_correct"
-        ).iter_rows()
-    ]
-    fitting = [example for example in examples if example.tags]
-    report = loop.train(
+
+    def encode_row(question: str, steps: list[str], labels: list[float]) -> Example | None:
+        prompt = build_prompt(template, question)
+        example = encode_tagged(tokenizer, tags, prompt, steps, labels, settings.max_length)
+        return example if example.tags else None
+
+    columns = ("question", "steps", "labels")
+    return loop.train(
         model,
-        fitting,
-        partial(reward_loss, tags=tags, lm_weight=settings.lm_weight),
+        tokenizer,
+        (encode_row(*row) for row in rows(examples, *columns)),
+        objective(tags, settings),
         settings,
-        pad_id=tokenizer.pad_token_id,
+        out,
+        base=base,
         seed=seed,
         name="train ORM",
-        num_cut=len(examples) - len(fitting),
+        held_out=(encode_row(*row) for row in rows(held_out, *columns)),
+        work=work,
     )
-    loop.save(model, tokenizer, out)
-    return report

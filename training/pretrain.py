@@ -35,7 +35,7 @@ from shepherd.word_problems import (
     write_solution,
     write_step,
 )
-from training.loop import IGNORED, next_tokens
+from training.packing import IGNORED, next_tokens
 from training.reward_model import BAD, GOOD, STEP_TAG
 from training.tokenizer import CHECK, RIGHT, WRONG, build_tokenizer
 

@@ -3,11 +3,10 @@
     python -m training prm --base BASE --data labeled_solutions.parquet --out models/prm
 
 Equation 2 of arXiv 2312.08935: the sum over the steps i of a solution of
-y_i log r_i + (1 - y_i) log(1 - r_i), with y_i the hard label of step i and r_i the sigmoid
-score at its tag.
+y_i log r_i + (1 - y_i) log(1 - r_i), with y_i the label of step i, hard (eq. 3) or soft (eq. 4),
+and r_i the sigmoid score at its tag.
 """
 
-from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -15,43 +14,48 @@ import polars as pl
 from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import TrainingSettings
 from training import loop
-from training.reward_model import Tags, encode_tagged, reward_loss
+from training.packing import Example
+from training.plans import rows
+from training.reward_model import Tags, encode_tagged, load_base, objective
 
 
 def train_prm(
     base: str | Path,
-    labeled: pl.DataFrame,
+    examples: pl.LazyFrame | pl.DataFrame,
     out: Path,
     settings: TrainingSettings,
     *,
     template: str,
     seed: int,
+    held_out: pl.LazyFrame | pl.DataFrame | None = None,
+    work: Path | None = None,
 ) -> loop.TrainingReport:
-    """Train on rows of ``labeled_solutions`` (question, steps, hard) and save to ``out``.
+    """Train on (question, steps, labels) rows and save the checkpoint to ``out``.
 
     Solutions of which some steps do not fit into ``settings.max_length`` are counted
     (``num_cut``); the steps that fit are kept.
+    ``held_out`` and ``work`` are as in :func:`training.loop.train`.
     """
-    model, tokenizer = loop.load(base)
+    model, tokenizer = load_base(base, settings, seed)
     template = open_template(template, tokenizer)
     tags = Tags.of(tokenizer)
-    examples = [
-        encode_tagged(
-            tokenizer, tags, build_prompt(template, question), steps, hard, settings.max_length
-        )
-        for question, steps, hard in labeled.select("question", "steps", "hard").iter_rows()
-    ]
-    num_labels = labeled["hard"].list.len().to_list()
-    num_cut = sum(len(e.tags) < n for e, n in zip(examples, num_labels, strict=True))
-    report = loop.train(
+
+    def encode_row(question: str, steps: list[str], labels: list[float]) -> Example | None:
+        prompt = build_prompt(template, question)
+        example = encode_tagged(tokenizer, tags, prompt, steps, labels, settings.max_length)
+        return example if example.tags else None
+
+    columns = ("question", "steps", "labels")
+    return loop.train(
         model,
-        [example for example in examples if example.tags],
-        partial(reward_loss, tags=tags, lm_weight=settings.lm_weight),
+        tokenizer,
+        (encode_row(*row) for row in rows(examples, *columns)),
+        objective(tags, settings),
         settings,
-        pad_id=tokenizer.pad_token_id,
+        out,
+        base=base,
         seed=seed,
         name="train PRM",
-        num_cut=num_cut,
+        held_out=(encode_row(*row) for row in rows(held_out, *columns)),
+        work=work,
     )
-    loop.save(model, tokenizer, out)
-    return report

@@ -1,18 +1,30 @@
-"""How a language model scores steps: a tag after each step, two label tokens, one probability.
+"""How a language model scores steps: a tag after each step, and one probability there.
 
 As in the published Math-Shepherd PRM, the tag ``ки`` closes a step and the score is the softmax
 over the tokens ``+`` and ``-`` at the tag. Written as a reward r = logit(+) - logit(-), this is
-the sigmoid(r) of equations 1 and 2 of arXiv 2312.08935.
+the sigmoid(r) of equations 1 and 2 of arXiv 2312.08935. With a scalar head r is its one output
+at the tag.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import torch
 from torch.nn import functional as F
-from transformers import PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForTokenClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
-from training.loop import IGNORED, Batch, Example, next_tokens
+from shepherd.settings import TrainingSettings
+from shepherd.verification import auc
+from training import loop
+from training.packing import IGNORED, PACKED, Batch, Example, next_tokens
 
 STEP_TAG, GOOD, BAD = " ки", "+", "-"
 """The published tag and labels; the label tokens are not the signs of sums, which have a space."""
@@ -72,23 +84,76 @@ def encode_tagged(
         ids += [*body, tags.tag, *closing]
         counts += [label > 0.5] * len(body) + [False] * (1 + len(closing))
     kept = [float(label) for label in labels[: len(places)]]
-    return Example(ids, next_tokens(ids, counts), places, kept)
+    return Example(ids, next_tokens(ids, counts), places, kept, is_cut=len(kept) < len(steps))
 
 
 def rewards(logits: torch.Tensor, batch: Batch, tags: Tags) -> torch.Tensor:
-    """Return r = logit(+) - logit(-) at each tag, (tags of the batch,)."""
-    at_tags = logits[batch.rows, batch.columns]
-    return at_tags[:, tags.good] - at_tags[:, tags.bad]
+    """Return r at each tag, (tags of the batch,): logit(+) - logit(-), or the scalar head's."""
+    at_tags = logits[batch.tagged]
+    return at_tags[:, 0] if at_tags.shape[1] == 1 else at_tags[:, tags.good] - at_tags[:, tags.bad]
 
 
-def reward_loss(logits: torch.Tensor, batch: Batch, tags: Tags, lm_weight: float) -> torch.Tensor:
-    """Binary cross entropy of sigmoid(r) against the labels, mean over tags.
+def reward_loss(
+    logits: torch.Tensor, batch: Batch, tags: Tags, settings: TrainingSettings
+) -> torch.Tensor:
+    """Binary cross entropy of sigmoid(r) against the labels, mean over the tags of the step.
 
-    Equation 2 where every step has a tag, equation 1 where only the solution has one. With
-    ``lm_weight`` > 0 the model also goes on predicting the text of the good steps.
+    Equation 2 of arXiv 2312.08935 where every step has a tag, equation 1 where only the solution
+    has one; soft labels (eq. 4) are its y as well. With ``settings.loss`` mse it is the squared
+    error of sigmoid(r). With ``lm_weight`` > 0 the model also goes on predicting the text of the
+    good steps.
     """
-    loss = F.binary_cross_entropy_with_logits(rewards(logits, batch, tags), batch.labels)
-    kept = batch.targets != IGNORED
-    if lm_weight > 0 and bool(kept.any()):
-        loss = loss + lm_weight * F.cross_entropy(logits[kept], batch.targets[kept])
+    found = rewards(logits, batch, tags)
+    if settings.loss == "bce":
+        loss = F.binary_cross_entropy_with_logits(found, batch.labels, reduction="sum")
+    else:
+        loss = F.mse_loss(torch.sigmoid(found), batch.labels, reduction="sum")
+    loss = loss / batch.counts.tags
+    if settings.lm_weight > 0 and batch.counts.targets:
+        text = F.cross_entropy(logits, batch.targets, ignore_index=IGNORED, reduction="sum")
+        loss = loss + settings.lm_weight * text / batch.counts.targets
     return loss
+
+
+def probabilities(logits: torch.Tensor, batch: Batch, tags: Tags) -> torch.Tensor:
+    """Return sigmoid(r) and the label of each tag, (tags, 2)."""
+    return torch.stack([torch.sigmoid(rewards(logits, batch, tags)), batch.labels], dim=1)
+
+
+def label_accuracy(predictions: torch.Tensor) -> dict[str, float]:
+    """Return the share of labels on whose side of 0.5 the probability is, and the AUC of these."""
+    probability, label = predictions.T.numpy()
+    right = label > 0.5
+    return {
+        "accuracy": float(((probability > 0.5) == right).mean()),
+        "auc": auc(probability, right),
+    }
+
+
+def objective(tags: Tags, settings: TrainingSettings) -> loop.Objective:
+    """Return what a reward model is trained for and how it is evaluated."""
+    return loop.Objective(
+        partial(reward_loss, tags=tags, settings=settings),
+        partial(probabilities, tags=tags),
+        label_accuracy,
+    )
+
+
+def load_base(
+    base: str | Path, settings: TrainingSettings, seed: int
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a base model to train a reward model from; a scalar head starts at random, by seed."""
+    torch.manual_seed(seed)
+    if settings.head == "tokens":
+        return loop.load(base)
+    fields = {"num_labels": 1, "classifier_dropout": 0.0}
+    return loop.load(base, AutoModelForTokenClassification, **fields)
+
+
+def load_trained(path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
+    """Load a reward model with either head, to score packed batches."""
+    [architecture] = AutoConfig.from_pretrained(path).architectures
+    has_scalar = architecture.endswith("ForTokenClassification")
+    kind = AutoModelForTokenClassification if has_scalar else AutoModelForCausalLM
+    model = kind.from_pretrained(path, dtype=dtype, attn_implementation=PACKED).eval()
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")

@@ -9,12 +9,12 @@ from typing import Literal
 import polars as pl
 import torch
 from tqdm import tqdm
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer
 from transformers.utils import logging
 
 from shepherd.prompts import build_prompt, open_template
-from training.loop import Example, collate
-from training.reward_model import Tags, encode_tagged, rewards
+from training.packing import Example, logits_of, pack
+from training.reward_model import Tags, encode_tagged, load_trained, rewards
 
 Kind = Literal["outcome", "process"]
 
@@ -37,8 +37,7 @@ def score_solutions(
     """
     logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(model_path)
-    model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.bfloat16).eval()
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_trained(model_path, torch.bfloat16)
     template = open_template(template, tokenizer)
     tags = Tags.of(tokenizer)
     keyed = solutions.with_columns(text=pl.col("steps").list.join(""))
@@ -53,11 +52,8 @@ def score_solutions(
     scores = [[0.0] * len(unit) for unit in units]
     order = sorted(range(len(examples)), key=lambda index: len(examples[index].ids))
     for indices in tqdm(_groups(order, examples, batch_tokens), desc=f"score {kind}", unit="batch"):
-        batch = collate([examples[index] for index in indices], tokenizer.pad_token_id or 0)
-        logits = model(
-            input_ids=batch.ids.to(model.device), attention_mask=batch.mask.to(model.device)
-        ).logits
-        values = torch.sigmoid(rewards(logits.float().cpu(), batch, tags)).tolist()
+        batch = pack([examples[index] for index in indices]).to(model.device)
+        values = torch.sigmoid(rewards(logits_of(model, batch), batch, tags)).tolist()
         taken = 0
         for index in indices:
             count = len(examples[index].tags)

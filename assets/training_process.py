@@ -1,0 +1,18 @@
+"""A training run in processes of its own, as Dagster launches it where it asks for several.
+
+The command line is that of :mod:`training`; the main process tells Dagster the report.
+"""
+
+import os
+from dataclasses import asdict
+
+from dagster_pipes import open_dagster_pipes
+
+from training.__main__ import run
+
+if __name__ == "__main__":
+    if os.environ["RANK"] == "0":
+        with open_dagster_pipes() as pipes:
+            pipes.report_custom_message(asdict(run()))
+    else:
+        run()

@@ -1,0 +1,231 @@
+"""Examples of token ids, and batches of them packed end to end: no padding, nothing shared.
+
+A batch is one row. Positions restart with each example, and attention takes the row apart again:
+each example becomes a row of its own, attends to itself alone, and goes back to its place. So
+only attention sees padding, and needs no mask: causal attention never looks ahead into it. A
+block-diagonal mask over the whole row, what transformers builds from such positions, gives the
+same logits, but scores every token against every other of the row.
+"""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+IGNORED = -100
+"""A target that does not count."""
+
+PACKED = "packed"
+"""The name of this attention among those of transformers."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sequence. ``targets[t]`` is the token to predict at position t, or IGNORED.
+
+    ``tags`` are the positions whose reward is trained and ``labels`` their labels in [0, 1]:
+    none for SFT, one for an ORM, one a step for a PRM. ``is_cut``: some steps did not fit.
+    """
+
+    ids: Sequence[int]
+    targets: Sequence[int]
+    tags: Sequence[int]
+    labels: Sequence[float]
+    is_cut: bool = False
+
+    def __post_init__(self) -> None:
+        assert len(self.ids) == len(self.targets)
+        assert len(self.tags) == len(self.labels), "labels and step tags differ in number"
+
+
+class Counts(NamedTuple):
+    """What losses divide by: the tokens to predict and the tags of all that a loss is over."""
+
+    targets: int
+    tags: int
+
+    @classmethod
+    def of(cls, examples: Sequence[Example]) -> "Counts":
+        """Count in these examples."""
+        targets = (target != IGNORED for example in examples for target in example.targets)
+        return cls(sum(targets), sum(len(example.tags) for example in examples))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Packed examples: ``ids`` and ``positions`` are (1, tokens), int64.
+
+    Logits are computed at the ``kept`` positions alone, (places,), those with a target or a tag:
+    ``targets`` are (places,) and tag i stands at ``kept[tagged[i]]`` with ``labels[i]``.
+    ``slots`` (tokens,) says where each token lies in (examples, longest), flat; ``shape`` is
+    that shape. Losses are sums divided by ``counts``: those of all batches of one optimisation
+    step, on all processes.
+    """
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    slots: torch.Tensor
+    shape: tuple[int, int]
+    kept: torch.Tensor
+    targets: torch.Tensor
+    tagged: torch.Tensor
+    labels: torch.Tensor
+    counts: Counts
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch with its tensors on a device."""
+        moved: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, torch.Tensor)
+        }
+        return replace(self, **moved)
+
+
+def next_tokens(ids: Sequence[int], counts: Sequence[bool]) -> list[int]:
+    """Return the target of each position: the next token where that one counts, else IGNORED."""
+    following = zip(ids[1:], counts[1:], strict=True)
+    return [*(token if counted else IGNORED for token, counted in following), IGNORED]
+
+
+def pack(examples: Sequence[Example], counts: Counts | None = None) -> Batch:
+    """Pack examples; ``counts`` are of all that the loss is over, if these are a part of it."""
+    lengths = [len(example.ids) for example in examples]
+    longest = max(lengths)
+    starts = [0]
+    for length in lengths:
+        starts.append(starts[-1] + length)
+    targets = torch.tensor([target for example in examples for target in example.targets])
+    tags = torch.tensor(
+        [
+            start + tag
+            for start, example in zip(starts, examples, strict=False)
+            for tag in example.tags
+        ],
+        dtype=torch.long,
+    )
+    is_kept = targets != IGNORED
+    is_kept[tags] = True
+    kept = is_kept.nonzero()[:, 0]
+    return Batch(
+        ids=torch.tensor([[token for example in examples for token in example.ids]]),
+        positions=torch.cat([torch.arange(length) for length in lengths])[None],
+        slots=torch.cat(
+            [torch.arange(length) + row * longest for row, length in enumerate(lengths)]
+        ),
+        shape=(len(examples), longest),
+        kept=kept,
+        targets=targets[kept],
+        tagged=torch.searchsorted(kept, tags),
+        labels=torch.tensor([label for example in examples for label in example.labels]),
+        counts=counts or Counts.of(examples),
+    )
+
+
+def logits_of(model: nn.Module, batch: Batch) -> torch.Tensor:
+    """Return the logits at the kept positions, (places, vocabulary or labels), in float32.
+
+    The model is one of transformers' with this module's attention (``PACKED``).
+    """
+    logits: torch.Tensor = model(
+        input_ids=batch.ids,
+        position_ids=batch.positions,
+        logits_to_keep=batch.kept,
+        slots=batch.slots,
+        shape=batch.shape,
+        use_cache=False,
+    ).logits[0]
+    # Token classifiers know no logits_to_keep.
+    kept = logits if logits.shape[0] == batch.kept.shape[0] else logits[batch.kept]
+    return kept.float()
+
+
+def packed_attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    slots: torch.Tensor,
+    shape: tuple[int, int],
+    sliding_window: int | None = None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend within each example of a packed row.
+
+    Args:
+        query, key, value: (1, heads, tokens, width).
+        slots, shape: as in :class:`Batch`.
+
+    Returns:
+        (1, tokens, heads, width), and no weights.
+
+    Raises:
+        ValueError: an example is longer than the model's sliding window.
+    """
+    assert attention_mask is None, "a packed row has no mask"
+    if sliding_window is not None and shape[1] > sliding_window:
+        raise ValueError(
+            f"the model's attention reaches back {sliding_window} tokens, and an example has "
+            f"{shape[1]}: set training.max_length to {sliding_window} or less"
+        )
+
+    def unpack(packed: torch.Tensor) -> torch.Tensor:
+        tokens = packed[0].transpose(0, 1)
+        rows = tokens.new_zeros(shape[0] * shape[1], *tokens.shape[1:])
+        return rows.index_copy(0, slots, tokens).view(*shape, *tokens.shape[1:]).transpose(1, 2)
+
+    attended, _weights = sdpa_attention_forward(
+        module, unpack(query), unpack(key), unpack(value), None, dropout, scaling, is_causal=True
+    )
+    return attended.flatten(0, 1).index_select(0, slots)[None], None
+
+
+AttentionInterface.register(PACKED, packed_attention)
+
+
+def share_out(lengths: Sequence[int], num_groups: int) -> list[list[int]]:
+    """Share indices out among groups of about equally many tokens; none is left empty.
+
+    Raises:
+        ValueError: there are fewer examples than groups.
+    """
+    if len(lengths) < num_groups:
+        raise ValueError(
+            f"{len(lengths)} examples a step for {num_groups} processes: raise training.batch_size"
+        )
+    groups: list[list[int]] = [[] for _ in range(num_groups)]
+    heap = [(0, 0, number) for number in range(num_groups)]
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        tokens, size, number = heapq.heappop(heap)
+        groups[number].append(index)
+        heapq.heappush(heap, (tokens + lengths[index], size + 1, number))
+    return groups
+
+
+def split_passes(
+    lengths: Sequence[int], num_processes: int, tokens_per_pass: int
+) -> list[list[list[int]]]:
+    """Return the indices of each forward pass of each process: ``[process][pass]``.
+
+    All processes make equally many passes (sharded models must) of about equally many tokens,
+    at most ``tokens_per_pass`` wherever that can hold more than one example.
+    """
+    tokens = sum(lengths)
+    num_passes = max(1, -(-tokens // (num_processes * tokens_per_pass)))
+    while True:
+        groups = share_out(lengths, num_processes * num_passes)
+        fullest = max(sum(lengths[index] for index in group) for group in groups)
+        can_split = len(lengths) >= num_processes * (num_passes + 1)
+        if fullest <= tokens_per_pass or not can_split:
+            break
+        num_passes += 1
+    return [groups[process::num_processes] for process in range(num_processes)]

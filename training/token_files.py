@@ -1,0 +1,108 @@
+"""Encoded examples on disk, read back through memory maps: a set larger than memory trains too."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from training.packing import Counts, Example
+
+_PARTS = {"ids": np.int32, "targets": np.int32, "tags": np.int32, "labels": np.float32}
+
+
+class TokenFiles(Sequence[Example]):
+    """Examples in the order of their hashes, which is the same in whatever order they came.
+
+    ``lengths`` are their tokens, (examples,), int64; ``counts`` are those of the whole set, and
+    ``digest`` is its hash.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open what :meth:`write` has written."""
+        index = np.load(folder / "index.npz")
+        order = np.argsort(index["hashes"], kind="stable")
+        self._starts = {name: index[name][:-1][order] for name in ("tokens", "tags")}
+        self._ends = {name: index[name][1:][order] for name in ("tokens", "tags")}
+        self._parts = {
+            # An empty file cannot be mapped: examples of SFT have no tags.
+            name: np.memmap(path, dtype, mode="r") if path.stat().st_size else np.empty(0, dtype)
+            for name, dtype in _PARTS.items()
+            for path in [folder / name]
+        }
+        self.lengths = self._ends["tokens"] - self._starts["tokens"]
+        self.counts = Counts(int(index["num_targets"]), len(self._parts["tags"]))
+        self.digest = hashlib.blake2b(index["hashes"][order].tobytes(), digest_size=8).hexdigest()
+
+    @classmethod
+    def write(cls, folder: Path, examples: Iterable[Example]) -> "TokenFiles":
+        """Write examples as they come, keeping none, and open them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        hashes: list[int] = []
+        num_targets = 0
+        ends: dict[str, list[int]] = {"tokens": [0], "tags": [0]}
+        files = {name: (folder / name).open("wb") for name in _PARTS}
+        try:
+            for example in examples:
+                content = hashlib.blake2b(digest_size=8)
+                for name, dtype in _PARTS.items():
+                    written = np.asarray(getattr(example, name), dtype).tobytes()
+                    content.update(len(written).to_bytes(8) + written)
+                    files[name].write(written)
+                num_targets += Counts.of([example]).targets
+                hashes.append(int.from_bytes(content.digest()))
+                ends["tokens"].append(ends["tokens"][-1] + len(example.ids))
+                ends["tags"].append(ends["tags"][-1] + len(example.tags))
+        finally:
+            for file in files.values():
+                file.close()
+        np.savez(
+            folder / "index.npz",
+            hashes=np.array(hashes, np.uint64),
+            num_targets=num_targets,
+            tokens=np.array(ends["tokens"], np.int64),
+            tags=np.array(ends["tags"], np.int64),
+        )
+        return cls(folder)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> "list[Example]": ...
+    def __getitem__(self, index: int | slice) -> "Example | list[Example]":
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+
+        def part(name: str, kind: str) -> list[int]:
+            found = self._parts[name][self._starts[kind][index] : self._ends[kind][index]]
+            return found.tolist()  # type: ignore[no-any-return]
+
+        return Example(
+            part("ids", "tokens"),
+            part("targets", "tokens"),
+            part("tags", "tags"),
+            part("labels", "tags"),
+        )
+
+    def __iter__(self) -> Iterator[Example]:
+        return (self[index] for index in range(len(self)))
+
+
+def draw_order(num_examples: int, first: int, count: int, seed: int) -> list[int]:
+    """Return which examples stand at places ``first`` to ``first + count`` of the training order.
+
+    The order is one permutation after another, one an epoch, each drawn from seed and epoch: a
+    run resumes at any place without having drawn what came before.
+    """
+    epochs_and_places = (divmod(place, num_examples) for place in range(first, first + count))
+    return [int(_permutation(num_examples, epoch, seed)[at]) for epoch, at in epochs_and_places]
+
+
+@lru_cache(maxsize=2)
+def _permutation(num_examples: int, epoch: int, seed: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(num_examples)

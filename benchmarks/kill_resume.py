@@ -113,13 +113,13 @@ def run_with_kills(
     output = Lake(folder).path(ROLLOUTS.name, "words", "00")
     rng, num_kills, num_added, num_repeated = random.Random(seed), 0, 0, 0
     while not output.exists():
-        finished = {json.loads(record)["request_id"] for record in _records(folder)}
+        finished = set(_recorded(folder))
         num_before = len(_added(folder))
         process = processes.Process(target=roll_out, args=(make_sampler, folder))
         process.start()
         if num_kills < max_kills:
-            num_records = len(finished) + rng.randint(0, most_records)
-            while process.is_alive() and len(_records(folder)) < num_records:
+            num_recorded = len(finished) + rng.randint(0, most_records)
+            while process.is_alive() and len(_recorded(folder)) < num_recorded:
                 time.sleep(0.02)
             time.sleep(rng.uniform(0, 0.03))
         else:
@@ -141,10 +141,11 @@ def _added(folder: Path) -> list[str]:
     return log.read_text().splitlines() if log.exists() else []
 
 
-def _records(folder: Path) -> list[bytes]:
-    """Return the whole records of the journal."""
+def _recorded(folder: Path) -> list[str]:
+    """Return the ids of the requests in the whole records of the journal."""
     journals = list(folder.glob("rollouts/words/00/*.jsonl"))
-    return journals[0].read_bytes().split(b"\n")[1:-1] if journals else []
+    records = journals[0].read_bytes().split(b"\n")[1:-1] if journals else []
+    return [name for record in records for name in json.loads(record)["request_id"]]
 
 
 def random_sampler(checkpoint: Path) -> Sampler:

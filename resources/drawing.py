@@ -13,12 +13,10 @@ from resources.journal import Fingerprint
 from resources.sampling import (
     Cost,
     Fixed,
-    Grade,
+    Grader,
     Source,
     grade_completions,
-    grade_texts,
     sample,
-    with_grades,
 )
 from shepherd.annotators.problem import Annotator, Problem, Rollout, read_problems
 from shepherd.identity import content_id
@@ -28,7 +26,7 @@ from shepherd.rollouts import (
     collect_rollouts,
     collect_solutions,
     distinct_prefixes,
-    rollout_request,
+    rollout_requests,
     solution_requests,
 )
 from shepherd.scheduling import Draw, Scheduler
@@ -172,16 +170,19 @@ class Rolling:
         self.total = len(problems)
         self._scheduler = Scheduler(problems, annotators)
         self._gold = gold
+        self._grader = Grader()
         self._completer = sampler.name
-        self._to_request = partial(
-            rollout_request,
+        self._to_requests = partial(
+            rollout_requests,
             template=sampler.template,
             run_seed=shard.run_seed,
             temperature=sampling.rollout_temperature,
             max_tokens=sampling.max_tokens,
         )
-        self._awaited: dict[str, tuple[Draw, Request]] = {}
-        self._finished: list[tuple[Draw, Request, Completion, Grade]] = []
+        self._draws: list[Draw] = []
+        self._num_asked = 0
+        self._awaited: dict[str, _Awaited] = {}
+        self._found = Rows(_FOUND)
 
     @property
     def num_done(self) -> int:
@@ -190,46 +191,80 @@ class Rolling:
 
     def take(self, count: int) -> list[Request]:
         """Return requests in the scheduler's order."""
-        requests = []
+        requests: list[Request] = []
         for draw in self._scheduler.take(count):
-            request = self._to_request(draw)
-            self._awaited[request.id] = draw, request
-            requests.append(request)
+            asked = self._to_requests(draw)
+            for row, (index, request) in enumerate(zip(draw.indices, asked, strict=True)):
+                self._awaited[request.id] = draw, index, self._num_asked + row, request.seed
+            self._draws.append(draw)
+            self._num_asked += len(asked)
+            requests += asked
         return requests
 
     def tell(self, completions: Sequence[Completion]) -> None:
         """Grade what finished and hand it to the scheduler."""
         awaited = [self._awaited.pop(completion.request_id) for completion in completions]
-        grades = grade_texts(
-            [self._gold[draw.problem.problem_id] for draw, _ in awaited],
-            [completion.text for completion in completions],
-            [completion.finish_reason for completion in completions],
+        draws, indices, rows, seeds = zip(*awaited, strict=True)
+        texts = [completion.text for completion in completions]
+        finish_reasons = [completion.finish_reason for completion in completions]
+        num_tokens = [completion.num_tokens for completion in completions]
+        golds = [self._gold[draw.problem.problem_id] for draw in draws]
+        grades = self._grader.grade(golds, texts, finish_reasons)
+        answers, are_correct, reasons = zip(*grades, strict=True)
+        self._found.extend(
+            rows, texts, answers, are_correct, reasons, finish_reasons, num_tokens, seeds
         )
-        for (draw, request), completion, grade in zip(awaited, completions, grades, strict=True):
-            self._finished.append((draw, request, completion, grade))
-            self._scheduler.tell(
-                draw,
-                Rollout(
-                    grade.is_correct,
-                    completion.text,
-                    completion.num_tokens,
-                    completion.finish_reason == "error",
-                ),
-            )
+        are_errors = [finish_reason == "error" for finish_reason in finish_reasons]
+        rollouts = map(Rollout, are_correct, texts, num_tokens, are_errors)
+        self._scheduler.tell(zip(draws, indices, rollouts, strict=True))
 
     def rollouts(self) -> pl.DataFrame:
-        """Return all that finished, by problem, prefix and index."""
-        ordered = sorted(
-            self._finished,
-            key=lambda found: (
-                found[0].problem.problem_id,
-                found[0].prefix,
-                found[0].rollout_index,
-            ),
+        """Return all that was asked for, by problem, prefix and index."""
+        found = self._found.frame().sort("row").drop("row")
+        return collect_rollouts(self._draws, found, self._completer)
+
+
+_Awaited = tuple[Draw, int, int, int]
+"""Of a request in hand: its draw, the index in it, its place among all requests, and its seed."""
+
+_FOUND = {
+    "row": pl.Int64(),
+    **{
+        name: ROLLOUTS.schema[name]
+        for name in (
+            "text", "answer", "is_correct", "grade_reason", "finish_reason", "num_tokens", "seed"
         )
-        draws, requests, completions, grades = zip(*ordered, strict=True) if ordered else ((),) * 4
-        ungraded = collect_rollouts(draws, requests, completions, self._completer)
-        return with_grades(ungraded, grades).select(ROLLOUTS.schema.keys())
+    },
+}  # fmt: skip
+
+
+class Rows:
+    """Rows that come a few at a time, kept as frames: Python objects take ten times the memory."""
+
+    CHUNK = 8192
+
+    def __init__(self, schema: Mapping[str, pl.DataType]) -> None:
+        self._schema = schema
+        self._columns: list[list[object]] = [[] for _ in schema]
+        self._frames = [pl.DataFrame(schema=schema)]
+
+    def extend(self, *columns: Sequence[object]) -> None:
+        """Append rows, given by their columns in the order of the schema."""
+        for column, more in zip(self._columns, columns, strict=True):
+            column.extend(more)
+        if len(self._columns[0]) >= self.CHUNK:
+            self._to_frame()
+
+    def frame(self) -> pl.DataFrame:
+        """Return all rows in the order in which they came."""
+        self._to_frame()
+        return pl.concat(self._frames)
+
+    def _to_frame(self) -> None:
+        columns = dict(zip(self._schema, self._columns, strict=True))
+        self._frames.append(pl.DataFrame(columns, schema=self._schema))
+        for column in self._columns:
+            column.clear()
 
 
 def _draw_fixed(

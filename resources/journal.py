@@ -1,7 +1,8 @@
 """The journal of a sampling stage: each finished completion, on disk before the next is awaited.
 
-A JSONL file: a header with the settings that the completions depend on, then one completion a
-line. A process that is killed leaves at worst a partial last line, which the next run cuts off.
+A JSONL file: a header with the settings that the completions depend on, then a line for the
+completions that finished together, a list for each field. A process that is killed leaves at worst
+a partial last line, which the next run cuts off.
 """
 
 import fcntl
@@ -10,8 +11,9 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import starmap
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +23,8 @@ from shepherd.requests import Completion
 SECONDS_BETWEEN_SYNCS = 1.0
 """A killed process loses nothing that was recorded; a power cut loses at most this much."""
 
+FIELDS = Completion._fields
+
 Fingerprint = Mapping[str, str | int | float]
 """The settings that the completions depend on, by name."""
 
@@ -28,18 +32,16 @@ _log = logging.getLogger(__name__)
 
 
 class Journal:
-    """An open journal. ``finished`` holds its completions by request id."""
+    """An open journal. ``found`` holds what it held when it was opened, by request id."""
 
-    def __init__(self, file: BinaryIO, finished: dict[str, Completion]) -> None:
-        self.finished = finished
+    def __init__(self, file: BinaryIO, found: dict[str, Completion]) -> None:
+        self.found = found
         self._file = file
         self._synced = time.monotonic()
 
-    def record(self, completions: Iterable[Completion]) -> None:
+    def record(self, completions: Sequence[Completion]) -> None:
         """Append completions; they survive this process from here on."""
-        for completion in completions:
-            self._file.write(_line(completion._asdict()))
-            self.finished[completion.request_id] = completion
+        self._file.write(_line(dict(zip(FIELDS, zip(*completions, strict=True), strict=True))))
         self._file.flush()
         if time.monotonic() - self._synced >= SECONDS_BETWEEN_SYNCS:
             self.sync()
@@ -113,8 +115,9 @@ def _read(file: BinaryIO) -> tuple[object, list[Completion], int]:
             if size == 0:
                 header = record
             else:
-                completions.append(Completion(**record))
-        except (ValueError, TypeError):
+                columns = [record[field] for field in FIELDS]
+                completions += starmap(Completion, zip(*columns, strict=True))
+        except (ValueError, TypeError, KeyError):
             break
         size += len(line)
     return header, completions, size

@@ -1,17 +1,19 @@
 """Draw completions through an engine and a journal, and grade what was drawn."""
 
+import gc
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import astuple, dataclass
 from itertools import islice
+from operator import add
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import polars as pl
 from tqdm import tqdm
 
-from resources.grading import grade_pairs
+from resources.grading import Verdict, grade_pairs
 from resources.journal import Fingerprint, open_journal
 from shepherd.answers import extract_answer
 from shepherd.requests import Completion, Engine, Request
@@ -24,22 +26,25 @@ COMPLETE = ("stop", "imported")
 class Cost:
     """What completions took; the sums of the same fields of :class:`Completion`."""
 
-    num_requests: int
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    seconds: float
+    num_requests: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
 
     @classmethod
     def of(cls, completions: Sequence[Completion]) -> "Cost":
         """Add up; completions read back from a journal count as when they were drawn."""
         return cls(
             num_requests=len(completions),
-            prompt_tokens=sum(completion.prompt_tokens for completion in completions),
-            cached_tokens=sum(completion.cached_tokens for completion in completions),
-            completion_tokens=sum(completion.num_tokens for completion in completions),
-            seconds=sum(completion.seconds for completion in completions),
+            prompt_tokens=sum([completion.prompt_tokens for completion in completions]),
+            cached_tokens=sum([completion.cached_tokens for completion in completions]),
+            completion_tokens=sum([completion.num_tokens for completion in completions]),
+            seconds=sum([completion.seconds for completion in completions]),
         )
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(*map(add, astuple(self), astuple(other)))
 
 
 class Source(Protocol):
@@ -111,8 +116,9 @@ def sample(
     Raises:
         ValueError: another run has the journal open.
     """
-    told: list[Completion] = []
+    cost = Cost()
     with (
+        _rare_collections(),
         open_journal(journal_path, fingerprint) as journal,
         ExitStack() as stack,
         tqdm(desc=description, total=source.total, unit=source.unit, mininterval=1.0) as bar,
@@ -121,12 +127,10 @@ def sample(
         waiting: deque[Request] = deque()
         while True:
             room = BLOCK if engine is None else 2 * engine.capacity - num_queued - len(waiting)
-            finished = []
-            for request in source.take(max(0, room)):
-                if request.id in journal.finished:
-                    finished.append(journal.finished[request.id])
-                else:
-                    waiting.append(request)
+            asked = source.take(max(0, room))
+            finished = [journal.found.pop(r.id) for r in asked if r.id in journal.found]
+            told = {completion.request_id for completion in finished}
+            waiting.extend(request for request in asked if request.id not in told)
             if waiting:
                 engine = engine or stack.enter_context(closing(open_engine()))
                 fresh = min(len(waiting), 2 * engine.capacity - num_queued)
@@ -140,9 +144,23 @@ def sample(
                 journal.record(finished)
                 num_queued -= len(finished)
             source.tell(finished)
-            told += finished
+            cost += Cost.of(finished)
             bar.update(source.num_done - bar.n)
-    return Cost.of(told)
+    return cost
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Let Python's collector of cycles wait for more objects than are in flight.
+
+    Those end without its help; left at 700 objects, it looks at each of them several times.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(max(100_000, before[0]), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 class Grade(NamedTuple):
@@ -153,32 +171,37 @@ class Grade(NamedTuple):
     reason: str
 
 
-def grade_texts(
-    golds: Sequence[str], texts: Sequence[str], finish_reasons: Sequence[str]
-) -> list[Grade]:
-    """Grade completions against gold answers, each distinct text and pair once.
+class Grader:
+    """Grades completions against gold answers, each distinct pair of answers once in its life."""
 
-    A completion that is an error, was cut at its token limit or names no answer is incorrect,
-    ``missing``.
-    """
-    extracted: dict[str, str | None] = {}
-    answers: list[str | None] = []
-    for text, finish_reason in zip(texts, finish_reasons, strict=True):
-        if finish_reason not in COMPLETE:
-            answers.append(None)
-            continue
-        if text not in extracted:
-            extracted[text] = extract_answer(text)
-        answers.append(extracted[text])
-    verdicts = grade_pairs(list(zip(golds, answers, strict=True)))
-    return [
-        Grade(answer, verdict.correct, verdict.reason)
-        for answer, verdict in zip(answers, verdicts, strict=True)
-    ]
+    def __init__(self) -> None:
+        self._verdicts: dict[tuple[str, str | None], Verdict] = {}
+
+    def grade(
+        self, golds: Sequence[str], texts: Sequence[str], finish_reasons: Sequence[str]
+    ) -> list[Grade]:
+        """Return the grades of completions, in order.
+
+        A completion that is an error, was cut at its token limit or names no answer is
+        incorrect, ``missing``.
+        """
+        completions = list(zip(golds, texts, finish_reasons, strict=True))
+        distinct = dict.fromkeys(completions)
+        pairs = [
+            (gold, extract_answer(text) if finish_reason in COMPLETE else None)
+            for gold, text, finish_reason in distinct
+        ]
+        fresh = [pair for pair in dict.fromkeys(pairs) if pair not in self._verdicts]
+        self._verdicts.update(zip(fresh, grade_pairs(fresh), strict=True))
+        grades = {}
+        for completion, pair in zip(distinct, pairs, strict=True):
+            verdict = self._verdicts[pair]
+            grades[completion] = Grade(pair[1], verdict.correct, verdict.reason)
+        return [grades[completion] for completion in completions]
 
 
 def grade_completions(frame: pl.DataFrame, gold: pl.DataFrame) -> pl.DataFrame:
-    """Return ``frame`` with the columns answer, is_correct and grade_reason (:func:`grade_texts`).
+    """Return ``frame`` with the columns answer, is_correct and grade_reason (:class:`Grade`).
 
     Takes problem_id, text and finish_reason, and ``gold``: problem_id, gold_answer.
     """
@@ -190,11 +213,7 @@ def grade_completions(frame: pl.DataFrame, gold: pl.DataFrame) -> pl.DataFrame:
     )
     assert joined["gold_answer"].null_count() == 0
     columns = (joined[name].to_list() for name in ("gold_answer", "text", "finish_reason"))
-    return with_grades(frame, grade_texts(*columns))
-
-
-def with_grades(frame: pl.DataFrame, grades: Sequence[Grade]) -> pl.DataFrame:
-    """Return ``frame`` with the grade of each row as columns."""
+    grades = Grader().grade(*columns)
     return frame.with_columns(
         pl.Series("answer", [grade.answer for grade in grades], dtype=pl.String),
         pl.Series("is_correct", [grade.is_correct for grade in grades], dtype=pl.Boolean),

@@ -6,12 +6,11 @@ the same order.
 """
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from itertools import accumulate
 
 import polars as pl
 
-from shepherd.identity import content_id, derive_seed
+from shepherd.identity import content_id, derive_seeds
 from shepherd.prompts import build_prompt
 from shepherd.requests import Completion, Request
 from shepherd.scheduling import Draw
@@ -19,9 +18,6 @@ from shepherd.schemas import CANDIDATES, ROLLOUTS, SOLUTIONS, STEPS, Table
 from shepherd.splitting import split_steps
 
 GRADING_COLUMNS = ("answer", "is_correct", "grade_reason")
-
-_prompt_of = lru_cache(maxsize=256)(build_prompt)
-"""Rollouts of one prefix are asked for one after the other."""
 
 PREFIX_SCHEMA = {
     "prefix_id": pl.String(),
@@ -40,21 +36,19 @@ def split_solutions(solutions: pl.DataFrame) -> pl.DataFrame:
 
 def steps_of(solutions: Iterable[tuple[str, str, Sequence[str]]]) -> pl.DataFrame:
     """Return the ``steps`` of solutions that are cut already: (solution id, problem id, texts)."""
-    rows = [
-        (
-            content_id(solution_id, str(index)),
-            solution_id,
-            problem_id,
-            index,
-            len(texts),
-            text,
-            content_id(problem_id, prefix),
-            index == len(texts),
-        )
-        for solution_id, problem_id, texts in solutions
-        for index, (text, prefix) in enumerate(zip(texts, accumulate(texts), strict=True), start=1)
-    ]
-    return pl.DataFrame(rows, schema=STEPS.schema, orient="row")
+    columns: dict[str, list[object]] = {name: [] for name in STEPS.schema}
+    for solution_id, problem_id, texts in solutions:
+        count = len(texts)
+        indices = range(1, count + 1)
+        columns["step_id"] += [content_id(solution_id, str(index)) for index in indices]
+        columns["solution_id"] += [solution_id] * count
+        columns["problem_id"] += [problem_id] * count
+        columns["step_index"] += indices
+        columns["num_steps"] += [count] * count
+        columns["text"] += texts
+        columns["prefix_id"] += [content_id(problem_id, prefix) for prefix in accumulate(texts)]
+        columns["is_last"] += [index == count for index in indices]
+    return pl.DataFrame(columns, schema=STEPS.schema)
 
 
 def distinct_prefixes(steps: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
@@ -105,41 +99,58 @@ def solution_requests(
     for problem_id, question in problems.select("problem_id", "question").iter_rows():
         prompt = build_prompt(template, question)
         identity = content_id(generator, problem_id)
-        for index in range(num_samples):
-            seed = derive_seed(run_seed, stage, identity, index)
-            requests.append(Request(f"{problem_id}:{index}", prompt, seed, temperature, max_tokens))
+        requests += [
+            Request(f"{problem_id}:{index}", prompt, seed, temperature, max_tokens)
+            for index, seed in enumerate(
+                derive_seeds(run_seed, stage, identity, range(num_samples))
+            )
+        ]
     return requests
 
 
-def rollout_request(
+def rollout_requests(
     draw: Draw, *, template: str, run_seed: int, temperature: float, max_tokens: int
-) -> Request:
-    """Return the request of one rollout; its id is ``<prefix_id>:<index>``."""
-    prompt = _prompt_of(template, draw.problem.question, draw.prefix)
-    seed = derive_seed(run_seed, "rollouts", draw.prefix_id, draw.rollout_index)
-    return Request(draw.request_id, prompt, seed, temperature, max_tokens)
+) -> list[Request]:
+    """Return the requests of a draw; ids are ``<prefix_id>:<index>``."""
+    prompt = build_prompt(template, draw.problem.question, draw.prefix)
+    seeds = derive_seeds(run_seed, "rollouts", draw.prefix_id, draw.indices)
+    return [
+        Request(f"{draw.prefix_id}:{index}", prompt, seed, temperature, max_tokens)
+        for index, seed in zip(draw.indices, seeds, strict=True)
+    ]
 
 
 def collect_rollouts(
-    draws: Sequence[Draw],
-    requests: Sequence[Request],
-    completions: Sequence[Completion],
-    completer: str,
+    draws: Sequence[Draw], completions: pl.DataFrame, completer: str
 ) -> pl.DataFrame:
-    """Return the ungraded ``rollouts`` of draws, in their order; errors are rows as well."""
+    """Return ``completions``, a row for each rollout of ``draws`` in their order, as ``rollouts``.
+
+    The result is by problem, prefix and index; it has the grading columns if these have them.
+    """
     columns = {
-        "prefix_id": [draw.prefix_id for draw in draws],
         "problem_id": [draw.problem.problem_id for draw in draws],
-        "completer": [completer] * len(draws),
-        "rollout_index": [draw.rollout_index for draw in draws],
-        "text": [completion.text for completion in completions],
-        "finish_reason": [completion.finish_reason for completion in completions],
-        "num_tokens": [completion.num_tokens for completion in completions],
-        "seed": [request.seed for request in requests],
+        "prefix": [draw.prefix for draw in draws],
+        "prefix_id": [draw.prefix_id for draw in draws],
+        "start": [draw.indices.start for draw in draws],
+        "stop": [draw.indices.stop for draw in draws],
     }
-    return pl.DataFrame(columns, schema={name: ROLLOUTS.schema[name] for name in columns}).select(
-        _ungraded(ROLLOUTS)
+    texts = ("problem_id", "prefix", "prefix_id")
+    dtypes = {name: pl.String() if name in texts else pl.Int64() for name in columns}
+    end = (pl.col("stop") - pl.col("start")).cum_sum()
+    asked = (
+        pl.DataFrame(columns, schema=dtypes)
+        .with_columns(rollout_index=pl.int_ranges("start", "stop"), end=end)
+        .with_columns(row=pl.int_ranges(pl.col("end") - pl.col("stop") + pl.col("start"), "end"))
+        # Draws are sorted, not their rollouts: there are fewer long texts to compare.
+        .sort("problem_id", "prefix", "start")
+        .explode("rollout_index", "row")
     )
+    assert asked.height == completions.height
+    rollouts = pl.concat(
+        [asked.select("prefix_id", "problem_id", "rollout_index"), completions[asked["row"]]],
+        how="horizontal",
+    ).with_columns(completer=pl.lit(completer))
+    return rollouts.select(name for name in ROLLOUTS.schema if name in rollouts.columns)
 
 
 def collect_solutions(

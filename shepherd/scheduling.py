@@ -12,21 +12,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from shepherd.annotators.problem import Annotator, Problem, Replay, Rollout
-from shepherd.identity import content_id
 
 
 class Draw(NamedTuple):
-    """The rollout of this index of this prefix; ``request_id`` names it in a journal."""
+    """The rollouts of these indices of a prefix, in a row."""
 
     problem: Problem
     prefix: str
     prefix_id: str
-    rollout_index: int
-
-    @property
-    def request_id(self) -> str:
-        """Return ``<prefix_id>:<index>``."""
-        return f"{self.prefix_id}:{self.rollout_index}"
+    indices: range
 
 
 @dataclass
@@ -35,24 +29,28 @@ class _Open:
 
     problem: Problem
     replays: list[Replay]
-    drawn: dict[str, dict[int, Rollout]] = field(default_factory=dict)
+    drawn: dict[str, list[Rollout]] = field(default_factory=dict)
     num_awaited: int = 0
 
     def next_draws(self) -> Iterator[Draw]:
         """Show the annotators the finished round; yield what they ask for and was not drawn."""
-        pool = {
-            prefix_id: [found[index] for index in range(len(found))]
-            for prefix_id, found in self.drawn.items()
-        }
+        assert self.num_awaited == 0
         wanted: dict[str, int] = {}
         for replay in self.replays:
-            for prefix, count in replay.advance(pool).items():
+            for prefix, count in replay.advance(self.drawn).items():
                 wanted[prefix] = max(count, wanted.get(prefix, 0))
         for prefix in sorted(wanted):
-            prefix_id = content_id(self.problem.problem_id, prefix)
-            for index in range(len(pool.get(prefix_id, ())), wanted[prefix]):
-                self.num_awaited += 1
-                yield Draw(self.problem, prefix, prefix_id, index)
+            prefix_id = self.problem.prefix_id(prefix)
+            found = self.drawn.setdefault(prefix_id, [])
+            indices = range(len(found), wanted[prefix])
+            if indices:
+                found += [AWAITED] * len(indices)
+                self.num_awaited += len(indices)
+                yield Draw(self.problem, prefix, prefix_id, indices)
+
+
+AWAITED = Rollout(is_correct=False, text="", is_error=True)
+"""Stands in the place of a rollout until it is told; no annotator is shown it."""
 
 
 class Scheduler:
@@ -64,28 +62,39 @@ class Scheduler:
         self._waiting = iter(problems)
         self._open: dict[str, _Open] = {}
         self._ready: deque[Draw] = deque()
+        self._num_ready = 0
 
     def take(self, count: int) -> list[Draw]:
-        """Return up to ``count`` draws to make now.
+        """Return draws to make now, of up to ``count`` rollouts in all.
 
-        Fewer where all problems wait for draws in the caller's hands; none and nothing in the
+        Fewer where all problems wait for rollouts in the caller's hands; none and nothing in the
         caller's hands means that all is done.
         """
-        while len(self._ready) < count:
+        while self._num_ready < count:
             problem = next(self._waiting, None)
             if problem is None:
                 break
             replays = [Replay(annotator, problem) for annotator in self._annotators]
             self._go_on(_Open(problem, replays), first=False)
-        return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
+        taken = []
+        while count and self._ready:
+            draw = self._ready.popleft()
+            if len(draw.indices) > count:
+                self._ready.appendleft(draw._replace(indices=draw.indices[count:]))
+                draw = draw._replace(indices=draw.indices[:count])
+            count -= len(draw.indices)
+            self._num_ready -= len(draw.indices)
+            taken.append(draw)
+        return taken
 
-    def tell(self, draw: Draw, rollout: Rollout) -> None:
-        """Take in what came of a draw."""
-        problem = self._open[draw.problem.problem_id]
-        problem.drawn.setdefault(draw.prefix_id, {})[draw.rollout_index] = rollout
-        problem.num_awaited -= 1
-        if problem.num_awaited == 0:
-            self._go_on(problem, first=True)
+    def tell(self, told: Iterable[tuple[Draw, int, Rollout]]) -> None:
+        """Take in rollouts, each with its draw and index."""
+        for draw, index, rollout in told:
+            problem = self._open[draw.problem.problem_id]
+            problem.drawn[draw.prefix_id][index] = rollout
+            problem.num_awaited -= 1
+            if problem.num_awaited == 0:
+                self._go_on(problem, first=True)
 
     def _go_on(self, problem: _Open, *, first: bool) -> None:
         draws = list(problem.next_draws())
@@ -93,6 +102,7 @@ class Scheduler:
             self._ready.extendleft(reversed(draws))
         else:
             self._ready.extend(draws)
+        self._num_ready += problem.num_awaited
         if draws:
             self._open[problem.problem.problem_id] = problem
         else:

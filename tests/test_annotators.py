@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shepherd.annotators.adaptive import Adaptive, believe
+from shepherd.annotators.counting import monte_carlo_labels
 from shepherd.annotators.first_error import BinarySearch
 from shepherd.annotators.known import ROLLING, Work, step_labels
 from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo, OutcomeClosure
@@ -17,7 +18,9 @@ from shepherd.annotators.problem import (
     Replay,
     Rollout,
     Solution,
+    label_steps,
     read_problems,
+    replay_problems,
 )
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.identity import content_id
@@ -62,9 +65,9 @@ def problem_of(*first_errors: int, num_steps: int = 5, problem_id: str = "p") ->
     )
 
 
-def roll_out(draw: Draw, success_rate: float = 0.95, luck: float = 0.0) -> Rollout:
+def roll_out(draw: Draw, index: int, success_rate: float = 0.95, luck: float = 0.0) -> Rollout:
     """Return the rollout of an index: a success by chance from right prefixes, else by luck."""
-    rng = Random(f"{draw.prefix_id} {draw.rollout_index}")
+    rng = Random(f"{draw.prefix_id} {index}")
     is_right = "wrong" not in draw.prefix
     is_correct = rng.random() < (success_rate if is_right else luck)
     return Rollout(is_correct, write(9, right=is_correct), num_tokens=5)
@@ -79,15 +82,18 @@ def annotate(
 ) -> tuple[list[dict[str, list[int]]], dict[str, Rollout]]:
     """Return each annotator's hard labels by solution, and all that was drawn, by request."""
     scheduler, drawn, rng = Scheduler(problems, annotators), {}, Random(order)
-    in_hand: list[Draw] = []
+    in_hand: list[tuple[Draw, int]] = []
     while True:
-        in_hand += scheduler.take(6 - len(in_hand))
+        taken = scheduler.take(6 - len(in_hand))
+        in_hand += [(draw, index) for draw in taken for index in draw.indices]
+        assert len(in_hand) <= 6, "more was handed out than was asked for"
         if not in_hand:
             break
-        draw = in_hand.pop(rng.randrange(len(in_hand)))
-        assert draw.request_id not in drawn, "a rollout was drawn twice"
-        drawn[draw.request_id] = roll_out(draw, success_rate, luck)
-        scheduler.tell(draw, drawn[draw.request_id])
+        draw, index = in_hand.pop(rng.randrange(len(in_hand)))
+        request_id = f"{draw.prefix_id}:{index}"
+        assert request_id not in drawn, "a rollout was drawn twice"
+        drawn[request_id] = roll_out(draw, index, success_rate, luck)
+        scheduler.tell([(draw, index, drawn[request_id])])
     assert scheduler.num_done == len(problems)
     pool = pool_of(drawn)
     labels = []
@@ -294,6 +300,30 @@ def test_a_prefix_without_rollouts_is_named() -> None:
         ValueError, match=r"monte_carlo asks.*problem p.*materialize the asset roll"
     ):
         label(["monte_carlo"], STEPS, rollouts_of(some))
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["right", "wrong", "error"]), min_size=N, max_size=N),
+        min_size=3,
+        max_size=3,
+    ),
+    st.integers(1, N),
+)
+def test_counted_labels_are_those_of_the_replay(outcomes: list[list[str]], num: int) -> None:
+    drawn = rollouts_of(
+        {
+            prefix: [outcome == "right" for outcome in found]
+            for prefix, found in zip(PREFIXES, outcomes, strict=True)
+        }
+    ).with_columns(
+        finish_reason=pl.Series(["error" if o == "error" else "stop" for f in outcomes for o in f])
+    )
+    by_problem = read_problems(STEPS, SOLUTIONS, QUESTIONS)
+    replays = replay_problems(MonteCarlo(num), by_problem, drawn)
+    expected = label_steps(MonteCarlo(num), STEPS.reverse(), replays)
+    assert monte_carlo_labels(num, STEPS.reverse(), SOLUTIONS, drawn).equals(expected)
 
 
 def test_nothing_to_label() -> None:

@@ -21,12 +21,13 @@ def completion(name: str, text: str = 'Step 1:\u2028 \u00bd\n"') -> Completion:
 
 def write(path: Path, *names: str) -> None:
     with open_journal(path, FINGERPRINT) as journal:
-        journal.record(completion(name) for name in names)
+        for name in names:
+            journal.record([completion(name)])
 
 
 def finished(path: Path) -> dict[str, Completion]:
     with open_journal(path, FINGERPRINT) as journal:
-        return journal.finished
+        return journal.found
 
 
 def test_what_was_recorded_is_resumed(tmp_path: Path) -> None:
@@ -38,6 +39,14 @@ def test_what_was_recorded_is_resumed(tmp_path: Path) -> None:
         journal.record([failed])
     assert finished(path) == {**{name: completion(name) for name in "abc"}, "d": failed}
     assert [len(json.loads(line)) for line in path.read_text().splitlines()] == [1, 8, 8, 8, 8]
+
+
+def test_what_finished_together_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with open_journal(path, FINGERPRINT) as journal:
+        journal.record([completion("a"), completion("b", "other")])
+    assert len(path.read_text().splitlines()) == 2
+    assert finished(path) == {"a": completion("a"), "b": completion("b", "other")}
 
 
 def test_records_reach_the_file_at_once(tmp_path: Path) -> None:
@@ -77,7 +86,8 @@ def test_a_journal_cut_anywhere_resumes_with_its_whole_records(
 
 
 @pytest.mark.parametrize(
-    "tail", [b'{"request_id": "c", "te', b"\0" * 100, b'{"request_id": "c"}\n', b"[]\n", b"\xff\n"]
+    "tail",
+    [b'{"request_id": "c", "te', b"\0" * 100, b'{"request_id": ["c"]}\n', b"[]\n", b"\xff\n"],
 )
 def test_a_corrupt_last_record_is_cut_off_and_told(
     tmp_path: Path, tail: bytes, caplog: pytest.LogCaptureFixture
@@ -100,7 +110,7 @@ def test_other_settings_are_set_aside(tmp_path: Path, caplog: pytest.LogCaptureF
         caplog.at_level(logging.WARNING),
         open_journal(path, {**FINGERPRINT, "temperature": 1.0}) as journal,
     ):
-        assert journal.finished == {}
+        assert journal.found == {}
         journal.record([completion("b")])
     assert path.read_bytes().count(b"\n") == 2
     (aside,) = tmp_path.glob("*.aside")
@@ -146,15 +156,14 @@ def test_what_follows_a_damaged_record_is_kept_aside(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "journal.jsonl"
-    with open_journal(path, FINGERPRINT) as journal:
-        journal.record(completion(f"r{index}") for index in range(5))
+    write(path, *(f"r{index}" for index in range(5)))
     whole = path.read_bytes()
     lines = whole.split(b"\n")
     lines[3] = lines[3].replace(b"{", b"<", 1)
     damaged = b"\n".join(lines)
     path.write_bytes(damaged)
     with open_journal(path, FINGERPRINT) as journal:
-        assert list(journal.finished) == ["r0", "r1"]
+        assert list(journal.found) == ["r0", "r1"]
     [aside] = tmp_path.glob("*.aside")
     assert aside.read_bytes() == damaged
     assert "2 lines after it will be drawn again" in caplog.text

@@ -13,7 +13,7 @@ from shepherd.rollouts import (
     collect_rollouts,
     collect_solutions,
     distinct_prefixes,
-    rollout_request,
+    rollout_requests,
     solution_requests,
     split_solutions,
 )
@@ -47,12 +47,12 @@ def ask_problems(stage: str, generator: str, num_samples: int) -> list[Request]:
     )
 
 
-def ask_draw(draw: Draw) -> Request:
-    return rollout_request(draw, template="plain", run_seed=7, temperature=0.7, max_tokens=64)
+def ask_draw(draw: Draw) -> list[Request]:
+    return rollout_requests(draw, template="plain", run_seed=7, temperature=0.7, max_tokens=64)
 
 
-def a_draw(prefix: str, index: int) -> Draw:
-    return Draw(Problem("p", "How many?", ()), prefix, content_id("p", prefix), index)
+def a_draw(prefix: str, *indices: int) -> Draw:
+    return Draw(Problem("p", "How many?", ()), prefix, content_id("p", prefix), range(*indices))
 
 
 def test_steps_of_solutions() -> None:
@@ -107,15 +107,18 @@ def test_prefixes_serve_exactly_the_steps_that_are_not_last(texts: list[tuple[st
     assert prefixes["prefix_id"].is_unique().all()
 
 
-def test_the_request_of_a_rollout() -> None:
+def test_the_requests_of_a_draw() -> None:
     prefix_id = content_id("p", A)
-    assert ask_draw(a_draw(A, 1)) == Request(
-        id=f"{prefix_id}:1",
-        prompt=f"How many?\n{A}",
-        seed=derive_seed(7, "rollouts", prefix_id, 1),
-        temperature=0.7,
-        max_tokens=64,
-    )
+    assert ask_draw(a_draw(A, 1, 3)) == [
+        Request(
+            id=f"{prefix_id}:{index}",
+            prompt=f"How many?\n{A}",
+            seed=derive_seed(7, "rollouts", prefix_id, index),
+            temperature=0.7,
+            max_tokens=64,
+        )
+        for index in (1, 2)
+    ]
 
 
 def test_seeds_of_solutions_differ_by_stage_generator_problem_and_draw() -> None:
@@ -129,16 +132,20 @@ def test_seeds_of_solutions_differ_by_stage_generator_problem_and_draw() -> None
     assert len(set(seeds)) == 24
 
 
-def test_collected_rollouts_keep_errors() -> None:
-    drawn = [a_draw(prefix, index) for prefix in (A, A + "boom") for index in (0, 1)]
-    requests = [ask_draw(draw) for draw in drawn]
-    rollouts = collect_rollouts(drawn, requests, [complete(r) for r in requests], "big")
+def test_collected_rollouts_keep_errors_and_are_in_order() -> None:
+    drawn = [a_draw(A + "boom", 0, 2), a_draw(A, 2, 3), a_draw(A, 2)]
+    requests = [request for draw in drawn for request in ask_draw(draw)]
+    names = ("text", "finish_reason", "num_tokens", "seed")
+    made = [(c.text, c.finish_reason, c.num_tokens) for c in map(complete, requests)]
+    rows = [(*row, request.seed) for row, request in zip(made, requests, strict=True)]
+    completions = pl.DataFrame(rows, schema=names, orient="row")
+    rollouts = collect_rollouts(drawn, completions, "big")
     assert rollouts.columns == ungraded(ROLLOUTS)
-    assert rollouts["seed"].to_list() == [request.seed for request in requests]
-    assert rollouts["rollout_index"].to_list() == [0, 1, 0, 1]
+    assert rollouts["seed"].to_list() == [requests[row].seed for row in (3, 4, 2, 0, 1)]
+    assert rollouts["rollout_index"].to_list() == [0, 1, 2, 0, 1]
     assert rollouts["problem_id"].unique().to_list() == ["p"]
-    assert rollouts["finish_reason"].to_list() == ["stop", "stop", "error", "error"]
-    assert rollouts["text"].to_list()[2:] == ["", ""]
+    assert rollouts["finish_reason"].to_list() == ["stop"] * 3 + ["error"] * 2
+    assert rollouts["text"].to_list()[3:] == ["", ""]
 
 
 def draws(*texts: str) -> tuple[list[Request], list[Completion]]:
@@ -180,4 +187,5 @@ def test_collected_candidates_keep_duplicates() -> None:
 def test_nothing_asked_gives_empty_frames() -> None:
     assert collect_candidates([], [], "weak").is_empty()
     assert collect_solutions([], [], "weak").columns == ungraded(SOLUTIONS)
-    assert collect_rollouts([], [], [], "big").columns == ungraded(ROLLOUTS)
+    nothing = ROLLOUTS.empty().select("text", "finish_reason", "num_tokens", "seed")
+    assert collect_rollouts([], nothing, "big").columns == ungraded(ROLLOUTS)

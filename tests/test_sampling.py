@@ -1,3 +1,4 @@
+import json
 import random
 from collections.abc import Callable
 from dataclasses import astuple
@@ -9,8 +10,9 @@ from fake_engine import FakeEngine, complete
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resources.grading import Verdict, grade_pairs
 from resources.journal import Fingerprint
-from resources.sampling import Cost, Fixed, grade_completions, sample
+from resources.sampling import Cost, Fixed, Grader, grade_completions, sample
 from shepherd.requests import Completion, Engine, Request
 
 FINGERPRINT: Fingerprint = {"seed": 1}
@@ -87,7 +89,7 @@ def test_interrupted_runs_add_up_to_an_undisturbed_one(
             assert engine.closed
         assert done.isdisjoint(engine.added)
         lines = (disturbed / "journal.jsonl").read_text().splitlines()[1:]
-        done = {line.split('"')[3] for line in lines}
+        done = {name for line in lines for name in json.loads(line)["request_id"]}
     result = draw(FakeEngine, requests, disturbed)
     assert result == draw(FakeEngine, requests, undisturbed)
 
@@ -132,6 +134,21 @@ def test_grades() -> None:
     names = ("problem_id", "text", "finish_reason", "answer", "is_correct", "grade_reason")
     expected = pl.DataFrame(GRADES, schema=names, orient="row")
     assert grade_completions(expected.select(names[:3]), GOLD).equals(expected)
+
+
+def test_a_pair_of_answers_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[tuple[str, str | None]] = []
+
+    def judge(pairs: list[tuple[str, str | None]]) -> list[Verdict]:
+        judged.extend(pairs)
+        return grade_pairs(pairs)
+
+    monkeypatch.setattr("resources.sampling.grade_pairs", judge)
+    grader = Grader()
+    for text in ("The answer is: 14", "So 14.\nThe answer is: 14", "The answer is: 3"):
+        [grade] = grader.grade(["14"], [text], ["stop"])
+        assert grade.is_correct == text.endswith("14")
+    assert judged == [("14", "14"), ("14", "3")]
 
 
 def test_grades_keep_rows_and_their_order() -> None:

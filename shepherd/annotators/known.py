@@ -7,6 +7,7 @@ import polars as pl
 
 from shepherd.annotators.adaptive import Adaptive
 from shepherd.annotators.consensus import consensus_labels
+from shepherd.annotators.counting import monte_carlo_labels
 from shepherd.annotators.first_error import BinarySearch
 from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo, OutcomeClosure
 from shepherd.annotators.nli import Entails, nli_labels
@@ -40,6 +41,9 @@ ROLLING: dict[str, Callable[[AnnotationSettings, int], Annotator]] = {
 }
 """Those that roll out, from the settings and N."""
 
+COUNTING = {"monte_carlo": monte_carlo_labels}
+"""Those of them whose labels are computed by columns, from N and what there is to read."""
+
 READING: dict[str, Callable[[Work], pl.DataFrame]] = {
     "rule": lambda w: rule_labels(w.steps, w.solutions, w.problems),
     "nli": lambda w: nli_labels(w.steps, w.solutions, w.problems, _opened(w.entails)),
@@ -60,11 +64,14 @@ def step_labels(settings: AnnotationSettings, num_rollouts: int, work: Work) -> 
     Raises:
         ValueError: a rollout that an annotator asks for was not drawn.
     """
-    gathered = read_problems(work.steps, work.solutions, work.problems)
+    replayed = [name for name in settings.annotators if name in ROLLING and name not in COUNTING]
+    gathered = read_problems(work.steps, work.solutions, work.problems) if replayed else []
     labels: dict[str, pl.DataFrame] = {}
     for name in settings.annotators:
         if name in READING:
             labels[name] = READING[name](work)
+        elif name in COUNTING:
+            labels[name] = COUNTING[name](num_rollouts, work.steps, work.solutions, work.rollouts)
         else:
             annotator = ROLLING[name](settings, num_rollouts)
             replays = replay_problems(annotator, gathered, work.rollouts)

@@ -67,6 +67,17 @@ class Problem:
         """Each distinct non-final prefix once, sorted: neighbours share the longest prefill."""
         return tuple(sorted({prefix for s in self.solutions for prefix in s.prefixes}))
 
+    def prefix_id(self, prefix: str) -> str:
+        """Return the content hash of the problem and the steps so far."""
+        found = self._prefix_ids.get(prefix)
+        if found is None:
+            found = self._prefix_ids[prefix] = content_id(self.problem_id, prefix)
+        return found
+
+    @cached_property
+    def _prefix_ids(self) -> dict[str, str]:
+        return {}
+
     @cached_property
     def proven(self) -> frozenset[str]:
         """The prefixes of right solutions: they reach the answer, as the solution shows."""
@@ -139,7 +150,7 @@ class Replay:
     def __init__(self, annotator: Annotator, problem: Problem) -> None:
         self.annotator = annotator
         self.problem = problem
-        self.shown: dict[str, list[Rollout]] = {}
+        self.shown: dict[str, Sequence[Rollout]] = {}
 
     def advance(self, pool: Pool) -> Wanted:
         """Show what is asked for as long as ``pool`` has it; return what is asked for beyond.
@@ -148,12 +159,12 @@ class Replay:
         is there, so that the order in which an engine finishes cannot matter.
         """
         while wanted := self.annotator.ask(self.problem, self.shown):
-            ids = {prefix: content_id(self.problem.problem_id, prefix) for prefix in wanted}
-            if any(len(pool.get(ids[prefix], ())) < n for prefix, n in wanted.items()):
+            found = {p: pool.get(self.problem.prefix_id(p), ()) for p in wanted}
+            if any(len(found[prefix]) < n for prefix, n in wanted.items()):
                 return wanted
             for prefix, n in wanted.items():
                 assert n > len(self.shown.get(prefix, ())), "an annotator asked in vain"
-                self.shown[prefix] = list(pool[ids[prefix]][:n])
+                self.shown[prefix] = found[prefix][:n]
         return {}
 
     def labels(self) -> Iterator[tuple[str, Label]]:
@@ -202,12 +213,16 @@ def replay_problems(
     replays = [Replay(annotator, problem) for problem in problems]
     for replay in replays:
         if lacking := replay.advance(pool):
-            raise ValueError(
-                f"rollouts: annotator {annotator.name} asks for more than was drawn of "
-                f"{len(lacking)} prefixes of problem {replay.problem.problem_id}: materialize "
-                "the asset rollouts of this partition again"
-            )
+            raise not_drawn(annotator.name, len(lacking), replay.problem.problem_id)
     return replays
+
+
+def not_drawn(annotator: str, num_prefixes: int, problem_id: str) -> ValueError:
+    """Return the error that rollouts are missing which an annotator asks for."""
+    return ValueError(
+        f"rollouts: annotator {annotator} asks for more than was drawn of {num_prefixes} prefixes "
+        f"of problem {problem_id}: materialize the asset rollouts of this partition again"
+    )
 
 
 def label_steps(

@@ -1,0 +1,76 @@
+"""Monte Carlo labels by columns.
+
+What :class:`MonteCarlo` asks for depends on no rollout, so that its labels are counts. Its replay
+gives the same, at ten times the cost.
+"""
+
+import polars as pl
+
+from shepherd.annotators.monte_carlo import MonteCarlo
+from shepherd.annotators.problem import not_drawn
+from shepherd.intervals import wilson_interval
+from shepherd.schemas import STEP_LABELS
+
+
+def monte_carlo_labels(
+    num_rollouts: int, steps: pl.DataFrame, solutions: pl.DataFrame, rollouts: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the ``step_labels`` of :class:`MonteCarlo`, in the order of ``steps``.
+
+    A solution is left unlabelled if a rollout could not be drawn.
+
+    Raises:
+        ValueError: a rollout that is asked for was not drawn.
+    """
+    counts = (
+        rollouts.filter(pl.col("rollout_index") < num_rollouts)
+        .group_by("prefix_id")
+        .agg(
+            num_rollouts=pl.len().cast(pl.Int64),
+            num_correct=pl.col("is_correct").sum().cast(pl.Int64),
+            is_failed=(pl.col("finish_reason") == "error").any(),
+        )
+    )
+    rolled = steps.filter(~pl.col("is_last")).join(
+        counts, on="prefix_id", how="left", maintain_order="left"
+    )
+    lacking = rolled.filter(~pl.col("num_rollouts").eq_missing(num_rollouts))
+    if lacking.height:
+        problem_id = str(lacking["problem_id"].min())
+        prefixes = lacking.filter(problem_id=problem_id)["prefix_id"]
+        raise not_drawn(MonteCarlo.name, prefixes.n_unique(), problem_id)
+    last = (
+        steps.filter("is_last")
+        .join(solutions.select("solution_id", "is_correct"), on="solution_id")
+        .select(
+            "step_id",
+            num_rollouts=pl.lit(0, pl.Int64),
+            num_correct=pl.lit(0, pl.Int64),
+            hard=pl.col("is_correct").cast(pl.Int64),
+            soft=pl.col("is_correct").cast(pl.Float64),
+            low=pl.lit(None, pl.Float64),
+            high=pl.lit(None, pl.Float64),
+        )
+    )
+    labels = pl.concat(
+        [rolled.join(_estimates(num_rollouts), on="num_correct").select(last.columns), last]
+    )
+    failed = rolled.filter("is_failed").select("solution_id")
+    return (
+        steps.join(failed, on="solution_id", how="anti", maintain_order="left")
+        .select("step_id", annotator=pl.lit(MonteCarlo.name))
+        .join(labels, on="step_id", maintain_order="left")
+        .select(STEP_LABELS.schema.keys())
+    )
+
+
+def _estimates(num_rollouts: int) -> pl.DataFrame:
+    """Return the hard and the soft label with its interval by the number of right rollouts."""
+    rows = [
+        (right, int(right > 0), right / num_rollouts, *wilson_interval(right, num_rollouts))
+        for right in range(num_rollouts + 1)
+    ]
+    names = ("num_correct", "hard", "soft", "low", "high")
+    return pl.DataFrame(
+        rows, schema={name: STEP_LABELS.schema[name] for name in names}, orient="row"
+    )

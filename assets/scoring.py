@@ -21,7 +21,7 @@ def score_candidates(
     deployment: Deployment, candidates: pl.DataFrame, problems: pl.DataFrame
 ) -> pl.DataFrame:
     """Return ``candidate_scores``: each candidate judged by each reward model of the profile."""
-    from training.score import score_solutions
+    from training.scoring import score_solutions
 
     # An empty text has no steps; as one empty step it gets a score like any other.
     steps = [split_steps(text) or [text] for text in candidates["text"]]

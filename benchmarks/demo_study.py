@@ -39,7 +39,7 @@ from shepherd.settings import ModelSettings, Settings
 from shepherd.splitting import split_steps
 from shepherd.verification import aggregate, auc_within_problems
 from shepherd.word_problems import judge_steps
-from training.score import score_solutions
+from training.scoring import score_solutions
 
 
 def run_seed(seed: int, home: Path) -> dict[str, float]:

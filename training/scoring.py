@@ -1,0 +1,162 @@
+"""Score solutions with a reward model, common beginnings once.
+
+The candidates of a problem share its question and often their first steps, and what a causal
+model makes of a prefix does not depend on what follows: so each distinct prefix is computed once
+(:mod:`training.prefix_trees`), without padding.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+import torch
+from tqdm import tqdm
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+)
+from transformers.utils import logging
+
+from shepherd.prompts import build_prompt, open_template
+from training.prefix_trees import Pack, pack_sequences
+from training.reward_model import Tags, encode_tagged
+
+Kind = Literal["outcome", "process"]
+
+MIN_PACK, MAX_PACK = 256, 8192
+"""Tokens of a forward pass. Attention costs their square, so small models take small packs."""
+
+
+class Scorer:
+    """A reward model that stays open, on the GPU if there is one.
+
+    ``kind`` is ``process`` for a score of each step, ``outcome`` for one of the whole solution.
+    The checkpoint is a causal language model with the two label tokens, or a token classifier
+    with one output.
+
+    Raises:
+        ValueError: the tokenizer lacks a tag, or the model's attention window is shorter than
+            ``max_length``.
+    """
+
+    def __init__(
+        self,
+        model_path: str | Path,
+        *,
+        kind: Kind,
+        template: str,
+        max_length: int,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        logging.disable_progress_bar()
+        on_gpu = torch.cuda.is_available()
+        # Many CPUs compute small products in bfloat16 more slowly than in float32.
+        dtype = dtype or (torch.bfloat16 if on_gpu else torch.float32)
+        self.kind = kind
+        self._max_length = max_length
+        self._tokenizer = AutoTokenizer.from_pretrained(model_path)
+        self._template = open_template(template, self._tokenizer)
+        self._tags = Tags.of(self._tokenizer)
+        config = AutoConfig.from_pretrained(model_path)
+        window = getattr(config, "sliding_window", None)
+        if window and window < max_length:
+            raise ValueError(
+                f"{model_path}: attends to {window} tokens, fewer than max_length {max_length}: "
+                "lower max_length of the reward model in the profile"
+            )
+        self._is_classifier = any("TokenClassif" in name for name in config.architectures or ())
+        kind_of_model = (
+            AutoModelForTokenClassification if self._is_classifier else AutoModelForCausalLM
+        )
+        self._model = kind_of_model.from_pretrained(
+            model_path, dtype=dtype, attn_implementation="sdpa"
+        ).eval()
+        self._model.to("cuda" if on_gpu else "cpu")
+        self._pack_tokens = min(max(2 * config.hidden_size, MIN_PACK), MAX_PACK)
+
+    def score(
+        self,
+        questions: Sequence[str],
+        steps: Sequence[Sequence[str]],
+        *,
+        description: str | None = None,
+    ) -> list[list[float]]:
+        """Return sigmoid(r), the probability of the label ``+``, of every step of each solution.
+
+        An outcome reward model gives one for the whole solution. Steps past ``max_length`` tokens
+        score 0: the model never saw them. With ``description`` a progress bar is shown.
+        """
+        units = [tuple(texts) if self.kind == "process" else ("".join(texts),) for texts in steps]
+        asked = list(zip(questions, units, strict=True))
+        distinct = list(dict.fromkeys(asked))
+        examples = [
+            encode_tagged(
+                self._tokenizer,
+                self._tags,
+                build_prompt(self._template, question),
+                unit,
+                [0.0] * len(unit),
+                self._max_length,
+            )
+            for question, unit in distinct
+        ]
+        # Nothing after the last tag is asked for.
+        sequences = [e.ids[: e.tags[-1] + 1] if e.tags else [] for e in examples]
+        found: dict[tuple[str, tuple[str, ...]], list[float]] = {}
+        with tqdm(
+            total=len(distinct), desc=description, unit="solution", disable=description is None
+        ) as bar:
+            for pack in pack_sequences(sequences, self._pack_tokens):
+                places = {index: path[examples[index].tags] for index, path in pack.paths.items()}
+                nodes = sorted({node for tags in places.values() for node in tags.tolist()})
+                value_of = dict(zip(nodes, self._values(pack, nodes), strict=True))
+                for index, tags in places.items():
+                    unseen = len(distinct[index][1]) - len(tags)
+                    values = [value_of[node] for node in tags.tolist()]
+                    found[distinct[index]] = values + [0.0] * unseen
+                bar.update(len(pack.paths))
+        return [list(found[key]) for key in asked]
+
+    @torch.inference_mode()
+    def _values(self, pack: Pack, nodes: list[int]) -> list[float]:
+        """Return sigmoid(r) at the tokens ``nodes`` of a pack."""
+        if not nodes:
+            return []
+        device = self._model.device
+        kept = torch.tensor(nodes, device=device)
+        inputs = {
+            "input_ids": torch.from_numpy(pack.ids)[None].to(device),
+            "position_ids": torch.from_numpy(pack.positions)[None].to(device),
+            "attention_mask": pack.sees(device)[None, None],
+            "use_cache": False,
+        }
+        if self._is_classifier:
+            rewards = self._model(**inputs).logits[0, kept, 0]
+        else:
+            logits = self._model(**inputs, logits_to_keep=kept).logits[0].float()
+            rewards = logits[:, self._tags.good] - logits[:, self._tags.bad]
+        values: list[float] = torch.sigmoid(rewards.float()).tolist()
+        return values
+
+
+def score_solutions(
+    model_path: str | Path,
+    solutions: pl.DataFrame,
+    *,
+    kind: Kind,
+    template: str,
+    max_length: int,
+) -> pl.DataFrame:
+    """Return (candidate_id, step_scores) for rows of (candidate_id, question, steps)."""
+    scorer = Scorer(model_path, kind=kind, template=template, max_length=max_length)
+    scores = scorer.score(
+        solutions["question"].to_list(),
+        solutions["steps"].to_list(),
+        description=f"score {kind}",
+    )
+    return solutions.select(
+        "candidate_id", pl.Series("step_scores", scores, dtype=pl.List(pl.Float64))
+    )

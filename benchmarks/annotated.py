@@ -47,8 +47,8 @@ def demo_solutions(folder: Path, *, seed: int, num_problems: int) -> Annotated:
     """
     settings = load_settings("demo")
     # The generator and completer are fine-tuned on other problems than those that are labelled.
-    gold = _problems(settings, seed=seed, num_problems=200)
-    problems = _problems(settings, seed=seed + 10_000, num_problems=num_problems)
+    gold = problems_of(settings, seed=seed, num_problems=200)
+    problems = problems_of(settings, seed=seed + 10_000, num_problems=num_problems)
     assert settings.completer is not None, "the demo names its completer"
     models = {"generator": settings.generators["generator"], "completer": settings.completer}
     samplers = {
@@ -98,7 +98,8 @@ def shown_tokens(replays: Iterable[Replay], times: Mapping[str, int] | None = No
     )
 
 
-def _problems(settings: Settings, *, seed: int, num_problems: int) -> pl.DataFrame:
+def problems_of(settings: Settings, *, seed: int, num_problems: int) -> pl.DataFrame:
+    """Return fresh train problems of the demo's dataset."""
     dataset = settings.datasets["word_problems"].model_copy(
         update={"num_train": num_problems, "num_test": 1}
     )

@@ -106,7 +106,8 @@ def _read(file: BinaryIO) -> tuple[object, list[Completion], int]:
     The header is null if there is no whole record.
     """
     file.seek(0)
-    header, completions, size = None, [], 0
+    header, size = None, 0
+    completions: list[Completion] = []
     for line in file:
         try:
             if not line.endswith(b"\n"):

@@ -14,8 +14,6 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
     AutoModelForTokenClassification,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -24,7 +22,7 @@ from transformers import (
 from shepherd.settings import TrainingSettings
 from shepherd.verification import auc
 from training import loop
-from training.packing import IGNORED, PACKED, Batch, Example, next_tokens
+from training.packing import IGNORED, Batch, Example, next_tokens
 
 STEP_TAG, GOOD, BAD = " ки", "+", "-"
 """The published tag and labels; the label tokens are not the signs of sums, which have a space."""
@@ -148,12 +146,3 @@ def load_base(
         return loop.load(base)
     fields = {"num_labels": 1, "classifier_dropout": 0.0}
     return loop.load(base, AutoModelForTokenClassification, **fields)
-
-
-def load_trained(path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
-    """Load a reward model with either head, to score packed batches."""
-    [architecture] = AutoConfig.from_pretrained(path).architectures
-    has_scalar = architecture.endswith("ForTokenClassification")
-    kind = AutoModelForTokenClassification if has_scalar else AutoModelForCausalLM
-    model = kind.from_pretrained(path, dtype=dtype, attn_implementation=PACKED).eval()
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")

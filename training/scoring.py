@@ -104,7 +104,7 @@ class Scorer:
             for question, unit in distinct
         ]
         # Nothing after the last tag is asked for.
-        sequences = [e.ids[: e.tags[-1] + 1] if e.tags else [] for e in examples]
+        sequences = [list(e.ids[: e.tags[-1] + 1]) if e.tags else [] for e in examples]
         found: dict[tuple[str, tuple[str, ...]], list[float]] = {}
         with tqdm(
             total=len(distinct), desc=description, unit="solution", disable=description is None

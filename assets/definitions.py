@@ -118,7 +118,11 @@ def resources_of(deployment: Deployment) -> dict[str, Any]:
     return {
         "deployment": deployment,
         "io_manager": ParquetIOManager(
-            deployment.lake, TABLES, describe, after_write=deployment.discard_journals
+            deployment.lake,
+            TABLES,
+            describe,
+            origin=deployment.origin,
+            after_write=deployment.discard_journals,
         ),
     }
 

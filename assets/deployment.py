@@ -7,8 +7,10 @@ from pathlib import Path
 import dagster as dg
 from pydantic import BaseModel
 
+from resources.earlier import origin_of
 from resources.home import Home
 from resources.io_managers import Partition
+from resources.journal import fingerprints
 from resources.lake import Lake
 from resources.models import ModelStore
 from resources.profiles import settings_from_env
@@ -54,6 +56,10 @@ class Deployment:
     def journals(self, stage: str, partition: Partition) -> Path:
         """Return the folder of a sampling stage's journals for one partition, one per model."""
         return self.home.journals / stage / partition.dataset / partition.shard
+
+    def origin(self, stage: str, partition: Partition) -> dict[str, str]:
+        """Return what the file of a sampled partition keeps of how it was drawn."""
+        return origin_of(fingerprints(self.journals(stage, partition)))
 
     def discard_journals(self, stage: str, partition: Partition) -> None:
         """Remove the journals of a partition, once its output is written."""

@@ -33,13 +33,23 @@ def rollouts(
     steps: pl.DataFrame,
     deployment: DeploymentResource,
 ) -> pl.DataFrame:
-    """What the annotators ask for: completions of step prefixes, by the completer."""
+    """What the annotators ask for: completions of step prefixes, by the completer.
+
+    Those that are there already, drawn under the same settings, are kept.
+    """
     from resources.drawing import draw_rollouts
 
     [completer] = open_samplers(deployment, ["completer"])
     shard, settings = shard_of_run(context, deployment), deployment.settings
     drawn = draw_rollouts(
-        steps, solutions, problems, ANNOTATORS, completer, settings.sampling, shard
+        steps,
+        solutions,
+        problems,
+        ANNOTATORS,
+        completer,
+        settings.sampling,
+        shard,
+        deployment.lake,
     )
     add_numbers(context, **label_costs(steps, drawn.cost))
     return keep(context, deployment, ROLLOUT_COSTS, [drawn])

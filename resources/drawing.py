@@ -7,9 +7,11 @@ from pathlib import Path
 
 import polars as pl
 
+from resources.earlier import earlier_rollouts
 from resources.engines import open_engine
 from resources.engines.checkpoints import load_template
 from resources.journal import Fingerprint
+from resources.lake import Lake
 from resources.sampling import (
     Cost,
     Fixed,
@@ -25,7 +27,6 @@ from shepherd.rollouts import (
     collect_candidates,
     collect_rollouts,
     collect_solutions,
-    distinct_prefixes,
     rollout_requests,
     solution_requests,
 )
@@ -138,17 +139,25 @@ def draw_rollouts(
     sampler: Sampler,
     sampling: SamplingSettings,
     shard: Shard,
+    lake: Lake | None = None,
 ) -> Drawn:
-    """Draw the rollouts that the annotators ask for; ROLLOUTS and ROLLOUT_COSTS."""
+    """Draw the rollouts that the annotators ask for; ROLLOUTS and ROLLOUT_COSTS.
+
+    What ``lake`` holds of them, drawn under the same settings, is not drawn again.
+    """
     gold = dict(problems.select("problem_id", "gold_answer").iter_rows())
     source = Rolling(
         read_problems(steps, solutions, problems), annotators, gold, sampler, sampling, shard
     )
     temperature = sampling.rollout_temperature
-    cost = _sample(ROLLOUTS, source, sampler, temperature, sampling.max_tokens, shard)
-    served = distinct_prefixes(steps, problems).select("prefix_id", "num_steps_served")
+    fingerprint = _fingerprint(sampler, shard, temperature, sampling.max_tokens)
+    earlier = (
+        earlier_rollouts(lake, shard.dataset, shard.key, sampler.name, fingerprint) if lake else {}
+    )
+    cost = _sample(ROLLOUTS, source, sampler, shard, fingerprint, earlier)
+    served = steps.filter(~pl.col("is_last")).group_by("prefix_id").len("num_steps_served")
     rollouts = source.rollouts()
-    merged = rollouts.join(served, on="prefix_id")["num_steps_served"] - 1
+    merged = rollouts.join(served, on="prefix_id")["num_steps_served"].cast(pl.Int64) - 1
     num_spared = max(0, served.height * sampling.num_rollouts - rollouts.height)
     return Drawn(rollouts, _costs(ROLLOUTS, cost, sampler, shard, int(merged.sum()), num_spared))
 
@@ -287,32 +296,40 @@ def _draw_fixed(
         max_tokens=sampling.max_tokens,
     )
     source = Fixed(requests)
-    cost = _sample(table, source, sampler, sampling.temperature, sampling.max_tokens, shard)
+    fingerprint = _fingerprint(sampler, shard, sampling.temperature, sampling.max_tokens)
+    cost = _sample(table, source, sampler, shard, fingerprint)
     collected = collect(requests, source.completions, sampler.name)
     graded = grade_completions(collected, problems).select(table.schema.keys())
     return Drawn(graded, _costs(table, cost, sampler, shard))
+
+
+def _fingerprint(
+    sampler: Sampler, shard: Shard, temperature: float, max_tokens: int
+) -> Fingerprint:
+    return {
+        **sampler.fingerprint,
+        "template": sampler.template,
+        "seed": shard.run_seed,
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+    }
 
 
 def _sample(
     table: Table,
     source: Source,
     sampler: Sampler,
-    temperature: float,
-    max_tokens: int,
     shard: Shard,
+    fingerprint: Fingerprint,
+    earlier: Mapping[str, Completion] | None = None,
 ) -> Cost:
     return sample(
         sampler.open_engine,
         source,
         shard.journal(table.name, sampler.name),
-        fingerprint={
-            **sampler.fingerprint,
-            "template": sampler.template,
-            "seed": shard.run_seed,
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-        },
+        fingerprint=fingerprint,
         description=f"{table.name} {shard.dataset} {shard.key} {sampler.name}",
+        earlier=earlier,
     )
 
 

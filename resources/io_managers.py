@@ -65,7 +65,8 @@ class ParquetIOManager(dg.IOManager):
     as a plan that reads them. None of them may be missing.
 
     ``describe`` says what a materialization's metadata shall be, given the written frame;
-    ``after_write`` is called with table and partition once the file is safe on disk.
+    ``origin`` what the file of a partition shall keep of how it came to be; ``after_write`` is
+    called with table and partition once the file is safe on disk.
     """
 
     def __init__(
@@ -73,11 +74,13 @@ class ParquetIOManager(dg.IOManager):
         lake: Lake,
         tables: Mapping[str, Table],
         describe: Callable[[Table, pl.DataFrame], dict[str, Any]],
+        origin: Callable[[str, Partition], Mapping[str, str]],
         after_write: Callable[[str, Partition], None],
     ) -> None:
         self._lake = lake
         self._tables = tables
         self._describe = describe
+        self._origin = origin
         self._after_write = after_write
 
     def handle_output(self, context: dg.OutputContext, obj: Frames | pl.DataFrame) -> None:
@@ -98,7 +101,8 @@ class ParquetIOManager(dg.IOManager):
             obj = Frames(partitions, lambda _: frame)
         for partition in partitions:
             frame = obj[partition]
-            path = self._lake.write(table, frame, *partition)
+            origin = self._origin(table.name, partition)
+            path = self._lake.write(table, frame, *partition, metadata=origin)
             self._after_write(table.name, partition)
             dg.AssetExecutionContext.get().add_asset_metadata(
                 {**self._describe(table, frame), "path": dg.MetadataValue.path(path)},

@@ -11,9 +11,9 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import starmap
+from itertools import islice, starmap
 from pathlib import Path
 from typing import BinaryIO
 
@@ -66,6 +66,7 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
     with path.open("a+b") as file:
         _lock(file, path)
         header = {"fingerprint": dict(fingerprint)}
+        file.seek(0)
         found, completions, size = _read(file)
         if found not in (None, header):
             aside = _set_aside(path, found)
@@ -90,6 +91,17 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
             journal.sync()
 
 
+def fingerprints(folder: Path) -> dict[str, Fingerprint]:
+    """Return the fingerprint of each journal in a folder, by its name without ``.jsonl``."""
+    found = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open("rb") as file:
+            header, _, _ = _read(islice(file, 1))
+        if isinstance(header, dict):
+            found[path.stem] = header["fingerprint"]
+    return found
+
+
 def _lock(file: BinaryIO, path: Path) -> None:
     try:
         # The kernel drops the lock with the process, however that ends.
@@ -100,15 +112,14 @@ def _lock(file: BinaryIO, path: Path) -> None:
         ) from error
 
 
-def _read(file: BinaryIO) -> tuple[object, list[Completion], int]:
+def _read(lines: Iterable[bytes]) -> tuple[object, list[Completion], int]:
     """Return header, completions up to the first record that is not whole, and their bytes.
 
     The header is null if there is no whole record.
     """
-    file.seek(0)
     header, size = None, 0
     completions: list[Completion] = []
-    for line in file:
+    for line in lines:
         try:
             if not line.endswith(b"\n"):
                 break

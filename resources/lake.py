@@ -4,7 +4,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +53,11 @@ class Lake:
         frame: pl.DataFrame,
         dataset: str | None = None,
         shard: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Path:
-        """Replace a partition and return its path; equal frames give equal bytes.
+        """Replace a partition and return its path; equal frames and metadata give equal bytes.
+
+        ``metadata`` is kept in the file's footer, for :meth:`metadata`.
 
         Raises:
             ValueError: the frame is not of the table (:func:`shepherd.schemas.enforce`); the
@@ -64,8 +67,16 @@ class Lake:
         # One chunk, so that the bytes do not depend on how the frame was put together.
         checked = enforce(table, frame).rechunk()
         with _replacing(path) as file:
-            checked.write_parquet(file, compression="zstd")
+            checked.write_parquet(file, compression="zstd", metadata=dict(metadata or {}))
         return path
+
+    def metadata(self, table: Table, dataset: str, shard: str) -> dict[str, str]:
+        """Return what was written with a partition; nothing if it is not there or unreadable."""
+        path = self.path(table.name, dataset, shard)
+        try:
+            return pl.read_parquet_metadata(path)
+        except (FileNotFoundError, pl.exceptions.ComputeError):
+            return {}
 
     def read(
         self, table: Table, dataset: str | None = None, shard: str | None = None

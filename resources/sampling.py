@@ -2,7 +2,7 @@
 
 import gc
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import astuple, dataclass
 from itertools import islice
@@ -106,8 +106,11 @@ def sample(
     *,
     fingerprint: Fingerprint,
     description: str,
+    earlier: Mapping[str, Completion] | None = None,
 ) -> Cost:
     """Draw what the source asks for and tell it, taking from the journal what that holds.
+
+    ``earlier`` are completions of the same fingerprint by request id: they are not drawn again.
 
     Twice the engine's capacity is kept queued. What the source is told does not depend on how
     often earlier runs were killed. The engine is opened only if something is left to draw. The
@@ -123,12 +126,13 @@ def sample(
         ExitStack() as stack,
         tqdm(desc=description, total=source.total, unit=source.unit, mininterval=1.0) as bar,
     ):
+        held = {**(earlier or {}), **journal.found}
         engine, num_queued = None, 0
         waiting: deque[Request] = deque()
         while True:
             room = BLOCK if engine is None else 2 * engine.capacity - num_queued - len(waiting)
             asked = source.take(max(0, room))
-            finished = [journal.found.pop(r.id) for r in asked if r.id in journal.found]
+            finished = [held.pop(request.id) for request in asked if request.id in held]
             told = {completion.request_id for completion in finished}
             waiting.extend(request for request in asked if request.id not in told)
             if waiting:

@@ -5,7 +5,7 @@ is_correct, grade_reason): a verdict is not for this room. They take requests an
 the same order.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import polars as pl
@@ -151,6 +151,32 @@ def collect_rollouts(
         how="horizontal",
     ).with_columns(completer=pl.lit(completer))
     return rollouts.select(name for name in ROLLOUTS.schema if name in rollouts.columns)
+
+
+def completions_of(rollouts: pl.DataFrame, costs: pl.DataFrame) -> Iterator[Completion]:
+    """Yield the completions that one completer's ``rollouts`` were, but for its errors.
+
+    What one of them took is not kept in the table: each is given an equal part of ``costs``.
+    """
+    total = costs.select("num_requests", "prompt_tokens", "cached_tokens", "seconds").sum()
+    count, prompt, cached, seconds = total.row(0)
+    drawn = rollouts.select("prefix_id", "rollout_index", "text", "finish_reason", "num_tokens")
+    for k, (prefix_id, index, text, finish_reason, num_tokens) in enumerate(drawn.iter_rows()):
+        if finish_reason != "error":
+            yield Completion(
+                f"{prefix_id}:{index}",
+                text,
+                finish_reason,
+                _part(prompt, count, k),
+                _part(cached, count, k),
+                num_tokens,
+                seconds / count,
+            )
+
+
+def _part(total: int, count: int, k: int) -> int:
+    """Return the k-th of ``count`` nearly equal whole numbers that sum to ``total``."""
+    return total * (k + 1) // count - total * k // count
 
 
 def collect_solutions(

@@ -197,6 +197,7 @@ def io_manager(lake: Lake, written: list[tuple[str, Partition]]) -> ParquetIOMan
         lake,
         schemas.TABLES,
         lambda _, rows: {"rows": rows.height},
+        origin=lambda _, partition: {"made": partition.key},
         after_write=lambda table, partition: written.append((table, partition)),
     )
 
@@ -239,6 +240,7 @@ def test_a_range_is_written_shard_by_shard_and_read_as_one(lake: Lake) -> None:
         dg.materialize([steps, fan_in], selection=[fan_in], instance=instance, resources=resources)
     assert written == [("steps", HERE), ("steps", THERE)]
     assert lake.read(schemas.STEPS, *THERE)["step_id"].to_list() == ["s3"]
+    assert lake.metadata(schemas.STEPS, *THERE)["made"] == THERE.key
     assert lake.read(schemas.REJECTED)["content"].to_list() == ["s1", "s2", "s3"]
     rows = {
         str(event.partition): event.materialization.metadata["rows"].value

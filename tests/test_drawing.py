@@ -14,6 +14,9 @@ from resources.drawing import (
     draw_solutions,
     weights_identity,
 )
+from resources.earlier import KEY, origin_of
+from resources.journal import fingerprints
+from resources.lake import Lake
 from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo
 from shepherd.annotators.problem import Annotator
 from shepherd.rollouts import split_solutions
@@ -125,6 +128,92 @@ def test_more_rollouts_go_on_from_fewer_and_other_temperatures_anew(tmp_path: Pa
     assert not list(tmp_path.rglob("*.aside"))
     draw(ROLLOUTS, tmp_path, SAMPLING.model_copy(update={"rollout_temperature": 0.1}))
     assert len(list(tmp_path.rglob("*.aside"))) == 1
+
+
+class LoggedEngines:
+    """Opens engines and keeps what they were asked for."""
+
+    def __init__(self) -> None:
+        self.engines: list[FakeEngine] = []
+
+    def __call__(self) -> FakeEngine:
+        self.engines.append(FakeEngine())
+        return self.engines[-1]
+
+    @property
+    def added(self) -> list[str]:
+        return [name for engine in self.engines for name in engine.added]
+
+
+def materialize(
+    home: Path, annotators: list[Annotator], weights: str = "abc", num_rollouts: int = 8
+) -> tuple[Drawn, list[str]]:
+    """Draw rollouts and write them as the asset does; return them and what was drawn anew."""
+    engines, lake = LoggedEngines(), Lake(home / "lake")
+    shard = Shard("words", "00", home / "journals", run_seed=7)
+    drawn = draw_rollouts(
+        STEPS,
+        WRITTEN,
+        PROBLEMS,
+        annotators,
+        Sampler("weak", "plain", {"weights": weights}, engines),
+        SamplingSettings(num_rollouts=num_rollouts),
+        shard,
+        lake,
+    )
+    journal = shard.journal(ROLLOUTS.name, "weak")
+    lake.write(ROLLOUT_COSTS, drawn.cost, "words", "00")
+    lake.write(
+        ROLLOUTS, drawn.frame, "words", "00", metadata=origin_of(fingerprints(journal.parent))
+    )
+    journal.unlink()
+    return drawn, engines.added
+
+
+def test_what_the_lake_holds_is_not_drawn_again(tmp_path: Path) -> None:
+    four, added = materialize(tmp_path, [MonteCarlo(4)])
+    assert len(added) == 2 * 4
+    eight, added = materialize(tmp_path, [MonteCarlo(8)])
+    assert sorted(name.split(":")[1] for name in added) == sorted("4567" * 2)
+    assert eight.frame.filter(pl.col("rollout_index") < 4).equals(four.frame)
+    undisturbed, _ = materialize(tmp_path / "undisturbed", [MonteCarlo(8)])
+    assert eight.frame.equals(undisturbed.frame)
+    assert eight.cost.equals(undisturbed.cost)
+    again, added = materialize(tmp_path, [MonteCarlo(8), FirstSuccess(8)])
+    assert added == []
+    assert again.frame.equals(eight.frame)
+    assert again.cost.equals(eight.cost)
+    fewer, added = materialize(tmp_path, [MonteCarlo(2)])
+    assert added == []
+    assert fewer.cost["num_requests"].item() == 4
+    _, added = materialize(tmp_path, [MonteCarlo(2)], weights="def")
+    assert len(added) == 2 * 2
+
+
+def test_rollouts_of_unknown_origin_are_drawn_again(tmp_path: Path) -> None:
+    drawn, _ = materialize(tmp_path, [MonteCarlo(4)])
+    lake = Lake(tmp_path / "lake")
+    path = lake.write(ROLLOUTS, drawn.frame, "words", "00")
+    assert len(materialize(tmp_path, [MonteCarlo(4)])[1]) == 2 * 4
+    path.write_bytes(b"PAR1")
+    assert len(materialize(tmp_path, [MonteCarlo(4)])[1]) == 2 * 4
+    lake.path(ROLLOUT_COSTS.name, "words", "00").unlink()
+    assert len(materialize(tmp_path, [MonteCarlo(4)])[1]) == 2 * 4
+
+
+def test_rollouts_that_could_not_be_drawn_are_asked_for_again(tmp_path: Path) -> None:
+    drawn, _ = materialize(tmp_path, [MonteCarlo(4)])
+    lake = Lake(tmp_path / "lake")
+    failed = drawn.frame.with_columns(
+        finish_reason=pl.when(pl.col("rollout_index") == 1)
+        .then(pl.lit("error"))
+        .otherwise("finish_reason")
+    )
+    kept = lake.metadata(ROLLOUTS, "words", "00")
+    lake.write(ROLLOUTS, failed, "words", "00", metadata={KEY: kept[KEY]})
+    again, added = materialize(tmp_path, [MonteCarlo(4)])
+    assert [name.split(":")[1] for name in added] == ["1", "1"]
+    assert again.frame.equals(drawn.frame)
 
 
 def test_weights_written_anew_have_another_identity(tmp_path: Path) -> None:

@@ -75,8 +75,18 @@ class Deployment:
         Raises:
             ValueError: the store lacks it; the message names the asset to materialize.
         """
+        return self.models.path(name) if self.model(name).training else self.base(name)
+
+    def base(self, name: str) -> str | Path:
+        """Return where the weights lie that a model starts from, or under what name it is served.
+
+        Raises:
+            ValueError: there is no such base.
+        """
         settings = self.model(name)
-        return self.models.path(name) if settings.training else self.models.resolve(settings.base)
+        is_sampled = name == "completer" or name in self.settings.generators
+        is_served = is_sampled and not settings.training and self.settings.engine.kind == "openai"
+        return self.models.resolve(settings.base, is_served=is_served)
 
 
 DeploymentResource = dg.ResourceParam[Deployment]

@@ -1,11 +1,13 @@
 """The pipeline as a sequence of Dagster runs in this process: what is pending, run, told."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 
 from assets.definitions import defs
 from assets.deployment import SETTINGS, Deployment, models_of
@@ -25,6 +27,11 @@ STAGES = {
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Failures are told below, in one line where that is enough."""
+
+NO_COMPUTE_LOGS = {
+    "module": "dagster._core.storage.noop_compute_log_manager",
+    "class": "NoOpComputeLogManager",
+}
 
 MAX_NAMES = 7
 """Assets of a run that are named on the console."""
@@ -74,11 +81,11 @@ def run_pipeline(home: Home) -> int:
     """
     started, deployment = time.monotonic(), Deployment(SETTINGS, home)
     deployment.lake.check_shards(SETTINGS)
-    for model in models_of(SETTINGS).values():
-        deployment.models.resolve(model.base)
+    for name in models_of(SETTINGS):
+        deployment.base(name)
     if "nli" in SETTINGS.annotation.annotators:
         deployment.models.resolve(SETTINGS.annotation.nli_model)
-    with dg.DagsterInstance.get() as instance:
+    with _open_instance(home) as instance:
         failures = _run_stages(instance)
     for failure in failures:
         print(f"error: {failure.step} ({failure.work.where}): {failure.message}", file=sys.stderr)
@@ -92,6 +99,18 @@ def run_pipeline(home: Home) -> int:
         file=sys.stderr,
     )
     return 1
+
+
+def _open_instance(home: Home) -> dg.DagsterInstance:
+    """Open the instance of DAGSTER_HOME without its logs of what steps print.
+
+    That goes to this console. To copy it there as well, Dagster starts four processes a step, and
+    those tell of Ctrl-C in tracebacks.
+    """
+    folder = os.environ.get("DAGSTER_HOME", str(home.dagster))
+    return dg.DagsterInstance.from_ref(
+        InstanceRef.from_dir(folder, overrides={"compute_logs": NO_COMPUTE_LOGS})
+    )
 
 
 def _run_stages(instance: dg.DagsterInstance) -> list[Failure]:

@@ -33,12 +33,18 @@ def at_most(
 
 
 def main(benchmark_name: str, run: Callable[[], list[Result]]) -> None:
-    """Run a benchmark and print its results: JSON with ``--json``, else a table."""
+    """Run a benchmark and print its results: JSON with ``--json``, else a table.
+
+    Ends the process with 1 if a target is missed, and says on stderr which.
+    """
     results = run()
     if "--json" in sys.argv[1:]:
         print(json.dumps(_report(benchmark_name, results)))
     else:
         print(_table(results))
+    missed = [result.name for result in results if result.met is False]
+    if missed:
+        sys.exit(f"{benchmark_name}: {len(missed)} of the targets missed: {'; '.join(missed)}")
 
 
 def _report(benchmark_name: str, results: list[Result]) -> dict[str, object]:

@@ -45,8 +45,10 @@ class ModelStore:
         folder = self._folder(name)
         return folder.with_name(f".{name}.training")
 
-    def resolve(self, base: str) -> str | Path:
+    def resolve(self, base: str, *, is_served: bool = False) -> str | Path:
         """Return where a base model lies: a shipped folder, a local folder, or the hub name.
+
+        ``is_served``: any other name may be a server's for a model that it serves.
 
         Raises:
             ValueError: it is none of these.
@@ -57,6 +59,8 @@ class ModelStore:
         if base and local.is_dir():
             return local
         if _HUB_NAME.fullmatch(base) and not base.startswith("."):
+            return base
+        if is_served and base:
             return base
         shipped = ", ".join(sorted(folder.name for folder in BASE_MODELS.glob("*/")))
         raise ValueError(

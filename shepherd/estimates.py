@@ -1,5 +1,6 @@
 """What a run will take, before it starts: requests and tokens by stage, from the problems alone."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -9,6 +10,10 @@ from shepherd.splitting import split_steps
 
 CHARACTERS_PER_TOKEN = 3.5
 """Of mathematical English, by the tokenizers of LLaMA and its kin: about."""
+
+TYPICAL_STEPS = (80,) * 4
+"""Characters of each step of a solution, where the dataset has no gold one: about GSM8K's, whose
+train solutions have 3.5 lines of 79 characters and an answer."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Estimate:
     requests: float
     prompt_tokens: float
     completion_tokens: float
-    basis: str = "from gold solutions, N everywhere"
+    basis: str
     tokens_per_second: float | None = None
 
 
@@ -34,7 +39,8 @@ def estimate_dataset(
 
     Sampled solutions are taken to be as long as the gold ones and all distinct,
     their prefixes to differ, with N rollouts of each: merging and annotators
-    that stop early save from that.
+    that stop early save from that. A problem without a gold solution is taken to
+    have a typical one, of :data:`TYPICAL_STEPS`.
     """
     train, test = (problems.filter(split=split) for split in ("train", "test"))
     solutions = _sampled("solutions", dataset, train, sampling.samples_per_problem * num_generators)
@@ -44,9 +50,17 @@ def estimate_dataset(
 
 
 def _sampled(stage: str, dataset: str, problems: pl.DataFrame, num_draws: int) -> Estimate:
-    questions, solutions = _lengths(problems["question"]), _lengths(problems["gold_solution"])
+    prompt = completion = 0.0
+    for question, steps in _lengths(problems):
+        prompt += question
+        completion += sum(steps)
     return Estimate(
-        dataset, stage, problems.height * num_draws, questions * num_draws, solutions * num_draws
+        dataset,
+        stage,
+        problems.height * num_draws,
+        prompt * num_draws / CHARACTERS_PER_TOKEN,
+        completion * num_draws / CHARACTERS_PER_TOKEN,
+        _basis(problems),
     )
 
 
@@ -54,12 +68,11 @@ def _rolled(
     dataset: str, problems: pl.DataFrame, num_draws: int, sampling: SamplingSettings
 ) -> Estimate:
     requests = prompt = completion = 0.0
-    for question, solution in problems.select("question", "gold_solution").iter_rows():
-        steps = split_steps(solution or "")
+    for question, steps in _lengths(problems):
         for index in range(1, len(steps)):
             requests += 1
-            prompt += len(question) + sum(map(len, steps[:index]))
-            completion += sum(map(len, steps[index:]))
+            prompt += question + sum(steps[:index])
+            completion += sum(steps[index:])
     times = num_draws * sampling.num_rollouts
     return Estimate(
         dataset,
@@ -67,11 +80,24 @@ def _rolled(
         requests * times,
         prompt * times / CHARACTERS_PER_TOKEN,
         completion * times / CHARACTERS_PER_TOKEN,
+        _basis(problems),
     )
 
 
-def _lengths(texts: pl.Series) -> float:
-    return float(texts.fill_null("").str.len_chars().sum()) / CHARACTERS_PER_TOKEN
+def _lengths(problems: pl.DataFrame) -> Iterator[tuple[int, Sequence[int]]]:
+    """Yield the characters of each question, and of each step of its solution."""
+    for question, solution in problems.select("question", "gold_solution").iter_rows():
+        steps = TYPICAL_STEPS if solution is None else [len(s) for s in split_steps(solution)]
+        yield len(question), steps
+
+
+def _basis(problems: pl.DataFrame) -> str:
+    without = problems["gold_solution"].null_count()
+    if not without:
+        return "from gold solutions, N everywhere"
+    where = "" if without == problems.height else f" for {without} of {problems.height}"
+    typical = f"typical solutions ({len(TYPICAL_STEPS)} x {TYPICAL_STEPS[0]} characters)"
+    return f"from {typical}{where}, N everywhere"
 
 
 def extrapolate(dataset: str, stage: str, costs: pl.DataFrame, num_shards: int) -> Estimate | None:

@@ -19,16 +19,21 @@ PROBLEMS = pl.DataFrame(
 SAMPLING = SamplingSettings(samples_per_problem=3, num_rollouts=8, num_candidates=5)
 
 
-def test_an_estimate_from_gold_solutions() -> None:
+def test_an_estimate_from_gold_and_typical_solutions() -> None:
     solutions, rollouts, candidates = estimate_dataset("words", PROBLEMS, 2, SAMPLING)
     unit = CHARACTERS_PER_TOKEN
     assert (solutions.requests, candidates.requests) == (2 * 3 * 2, 1 * 5 * 2)
     assert solutions.prompt_tokens * unit == pytest.approx(30 * 6)
-    assert solutions.completion_tokens * unit == pytest.approx(11 * 6)
-    # Two non-final prefixes: "aaaa\n" leaves 6 characters, "aaaa\nbbb\n" leaves 2.
-    assert rollouts.requests == 2 * 6 * 8
-    assert rollouts.prompt_tokens * unit == pytest.approx((10 + 5 + 10 + 9) * 6 * 8)
-    assert rollouts.completion_tokens * unit == pytest.approx((6 + 2) * 6 * 8)
+    assert solutions.completion_tokens * unit == pytest.approx((11 + 4 * 80) * 6)
+    # Two non-final prefixes of the gold solution: "aaaa\n" leaves 6 characters, "aaaa\nbbb\n" 2;
+    # three of the typical one, whose steps have 80 characters.
+    assert rollouts.requests == (2 + 3) * 6 * 8
+    prompts = (10 + 5) + (10 + 9) + (20 + 80) + (20 + 160) + (20 + 240)
+    assert rollouts.prompt_tokens * unit == pytest.approx(prompts * 6 * 8)
+    assert rollouts.completion_tokens * unit == pytest.approx((6 + 2 + 240 + 160 + 80) * 6 * 8)
+    typical = "from typical solutions (4 x 80 characters) for 1 of 2, N everywhere"
+    assert rollouts.basis == typical
+    assert candidates.basis == "from gold solutions, N everywhere"
 
 
 def test_finished_shards_tell_better() -> None:

@@ -50,3 +50,5 @@ def test_a_base_is_shipped_or_local_or_on_the_hub(
     for wrong in ("base-smal", "../shipped", "./absent/model", "", "/absent/model"):
         with pytest.raises(ValueError, match=r"neither a shipped model \(base-small\)"):
             store.resolve(wrong)
+    assert store.resolve("base-small", is_served=True) == shipped / "base-small"
+    assert store.resolve("llama3:70b", is_served=True) == "llama3:70b"

@@ -14,6 +14,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from assets.definitions import defs
 from assets.deployment import PARTITIONS, SETTINGS
 from assets.pipeline import run_pipeline
 from resources.drawing import Drawn, Sampler, Shard, draw_solutions
@@ -143,6 +144,51 @@ def test_a_failed_shard_stops_no_other_and_is_told(
     assert run_pipeline(home) == 0
     assert f"-- {sound.key}: solutions" not in capsys.readouterr().out
     assert paths[failing].read_bytes() == before[failing]
+
+
+def test_rollouts_that_are_there_are_not_drawn_again(
+    home: Home, lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = Partition.of(PARTITION_KEYS[0])
+    before = lake.path("rollouts", *at).read_bytes(), lake.read(schemas.ROLLOUT_COSTS, *at)
+    job = defs.resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.get() as instance:
+        job.execute_in_process(
+            instance=instance, asset_selection=[dg.AssetKey("steps")], partition_key=at.key
+        )
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("an engine was opened although all rollouts are there")
+
+    monkeypatch.setattr("resources.drawing.open_engine", refuse)
+    assert run_pipeline(home) == 0
+    assert f"-- {at.key}: rollouts" in capsys.readouterr().out
+    assert lake.path("rollouts", *at).read_bytes() == before[0]
+    assert lake.read(schemas.ROLLOUT_COSTS, *at).equals(before[1])
+
+
+def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:
+    told, errors = tmp_path / "out", tmp_path / "err"
+    environment = {"SHEPHERD_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path / "dagster")}
+    with told.open("wb") as out, errors.open("wb") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "assets.run", "--profile", "tiny"],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+    while "completer, generator" not in told.read_text():
+        assert process.poll() is None, errors.read_text()
+        time.sleep(0.1)
+    time.sleep(2)
+    # As a terminal does: to every process of the group.
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    stopped = "Stopped. What was finished is kept: the same command goes on from there."
+    assert told.read_text().splitlines()[-1] == stopped
+    assert "Traceback" not in errors.read_text()
 
 
 def test_one_partition_and_a_range_from_the_command_line(home: Home, lake: Lake) -> None:

@@ -133,8 +133,10 @@ def sample(
             room = BLOCK if engine is None else 2 * engine.capacity - num_queued - len(waiting)
             asked = source.take(max(0, room))
             finished = [held.pop(request.id) for request in asked if request.id in held]
-            told = {completion.request_id for completion in finished}
-            waiting.extend(request for request in asked if request.id not in told)
+            if finished:
+                told = {completion.request_id for completion in finished}
+                asked = [request for request in asked if request.id not in told]
+            waiting += asked
             if waiting:
                 engine = engine or stack.enter_context(closing(open_engine()))
                 fresh = min(len(waiting), 2 * engine.capacity - num_queued)

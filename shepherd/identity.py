@@ -1,6 +1,5 @@
 """Content-derived identities, seeds and shards: the same on every machine and in every order."""
 
-from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -18,24 +17,24 @@ def derive_seed(run_seed: int, stage: str, identity: str, index: int) -> int:
 
     It depends on what is asked for only, never on batch size, order or partition.
     """
-    return derive_seeds(run_seed, stage, identity, [index])[0]
+    return derive_seeds(run_seed, stage, identity, range(index, index + 1))[0]
 
 
-def derive_seeds(run_seed: int, stage: str, identity: str, indices: Iterable[int]) -> list[int]:
+def derive_seeds(run_seed: int, stage: str, identity: str, indices: range) -> list[int]:
     """Return :func:`derive_seed` of each index."""
     parts = (str(run_seed), stage, identity)
     begun = blake2b(b"".join(map(_with_length, parts)), digest_size=8)
     seeds = []
-    for index in indices:
+    for part in _index_parts(indices):
         digest = begun.copy()
-        digest.update(_index_part(index))
+        digest.update(part)
         seeds.append(int.from_bytes(digest.digest(), "big") & 0x7FFF_FFFF)
     return seeds
 
 
 @lru_cache(maxsize=1024)
-def _index_part(index: int) -> bytes:
-    return _with_length(str(index))
+def _index_parts(indices: range) -> list[bytes]:
+    return [_with_length(str(index)) for index in indices]
 
 
 def _with_length(part: str) -> bytes:

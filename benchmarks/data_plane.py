@@ -11,6 +11,7 @@ weighs on both.
 """
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -264,4 +265,6 @@ if __name__ == "__main__":
     elif find_spec("distilabel") is None:
         parser.error("distilabel is not installed: pip install distilabel requests")
     else:
+        # It tells of each batch on stdout, which takes time as well.
+        os.environ.setdefault("DISTILABEL_LOG_LEVEL", "ERROR")
         main("data_plane", lambda: measure(arguments.solutions))

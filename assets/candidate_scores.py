@@ -1,6 +1,12 @@
 import polars as pl
 
-from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, models_of
+from assets.deployment import (
+    ONE_RUN_PER_SHARD,
+    SETTINGS,
+    DeploymentResource,
+    models_of,
+    version_of,
+)
 from assets.describe import table_asset
 from assets.fine_tuning import GPU_POOL
 from assets.scoring import REWARD_MODELS, score_candidates
@@ -14,7 +20,7 @@ from shepherd.schemas import CANDIDATE_SCORES
     backfill_policy=ONE_RUN_PER_SHARD,
     pool=GPU_POOL,
     deps=sorted(models_of(SETTINGS).keys() & REWARD_MODELS),
-    code_version="1",
+    code_version=version_of(*(dataset.splitting.method for dataset in SETTINGS.datasets.values())),
 )
 def candidate_scores(
     candidates: pl.DataFrame, problems: pl.DataFrame, deployment: DeploymentResource

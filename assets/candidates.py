@@ -19,6 +19,7 @@ from shepherd.schemas import CANDIDATE_COSTS, CANDIDATES
         SETTINGS.sampling.num_candidates,
         SETTINGS.sampling.temperature,
         SETTINGS.sampling.max_tokens,
+        *(dataset.splitting.calculations for dataset in SETTINGS.datasets.values()),
     ),
 )
 def candidates(

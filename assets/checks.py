@@ -107,8 +107,12 @@ def every_candidate_was_scored(candidate_scores: Frames, candidates: Frames) -> 
         for name in models_of(SETTINGS)
         if name in REWARD_MODELS
     }
-    failing = partial(violations.not_scored, num_scores=num_scores)
-    return no_rows(each(failing, candidate_scores, candidates))
+
+    def failing(at: Partition) -> pl.DataFrame:
+        method = SETTINGS.datasets[at.dataset].splitting.method
+        return violations.not_scored(candidate_scores[at], candidates[at], num_scores, method)
+
+    return no_rows(Frames(candidates.partitions, failing))
 
 
 STRUCTURAL_CHECKS = [

@@ -58,7 +58,13 @@ def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
         if not dataset.is_annotated:
             continue
         problems, _ = load_problems(name, dataset, settings.seed)
-        guesses = estimate_dataset(name, problems, len(settings.generators), settings.sampling)
+        guesses = estimate_dataset(
+            name,
+            problems,
+            len(settings.generators),
+            settings.sampling,
+            dataset.splitting.method,
+        )
         for guess in guesses:
             if guess.stage == "rollouts" and not rolls_out:
                 continue

@@ -87,6 +87,7 @@ def _import(deployment: Deployment, dataset: str, settings: DatasetSettings, lab
             dataset=dataset,
             task=settings.labels_task,
             known=frozenset(train["problem_id"]),
+            splitting=settings.splitting,
         ),
         max_rejected_share=settings.max_rejected_share,
         fields=(f"datasets.{dataset}.labels", f"datasets.{dataset}.max_rejected_share"),

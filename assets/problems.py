@@ -13,7 +13,12 @@ from shepherd.schemas import PROBLEMS, REJECTED
     group="problems",
     kinds={"python"},
     backfill_policy=ONE_RUN,
-    code_version=version_of(SETTINGS.seed, SETTINGS.shards, *SETTINGS.datasets.values()),
+    # How solutions are cut changes no problem, and must not draw solutions again.
+    code_version=version_of(
+        SETTINGS.seed,
+        SETTINGS.shards,
+        *(d.model_dump_json(exclude={"splitting": {"method"}}) for d in SETTINGS.datasets.values()),
+    ),
 )
 def problems(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Frames:
     """Generated or published; each lies in the shard that its id hashes to.

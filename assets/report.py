@@ -4,10 +4,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.deployment import DeploymentResource
+from assets.deployment import SETTINGS, DeploymentResource, version_of
 from assets.describe import OWNERS
 from resources.profiles import profile_from_env
 from resources.report import MARTS, build_report
+
+METHODS = {name: dataset.splitting.method for name, dataset in SETTINGS.datasets.items()}
+"""How steps are cut, by dataset."""
 
 
 @dg.asset(
@@ -16,13 +19,14 @@ from resources.report import MARTS, build_report
     kinds={"html"},
     owners=OWNERS,
     tags={"stage": "warehouse"},
-    code_version="1",
+    code_version=version_of(*METHODS.values()),
     description="One self-contained HTML page of the warehouse: report.html in the home folder.",
 )
 def report(deployment: DeploymentResource) -> dg.MaterializeResult[None]:
     """Write the report aside, then put it in place."""
     out = deployment.home.report
-    build_report(deployment.home.warehouse, out, profile=Path(profile_from_env()).stem)
+    profile = Path(profile_from_env()).stem
+    build_report(deployment.home.warehouse, out, profile=profile, methods=METHODS)
     return dg.MaterializeResult(
         metadata={
             "page": dg.MetadataValue.url(out.as_uri()),

@@ -8,9 +8,6 @@ from assets.sampling import add_numbers, keep, open_samplers, shard_of_run, tota
 from shepherd.annotators.known import build_annotators
 from shepherd.schemas import ROLLOUT_COSTS, ROLLOUTS
 
-ANNOTATORS = build_annotators(SETTINGS.annotation, SETTINGS.sampling.num_rollouts)
-"""Those of the profile that roll out; what they ask for is all that draws depend on."""
-
 
 @table_asset(
     ROLLOUTS,
@@ -20,7 +17,8 @@ ANNOTATORS = build_annotators(SETTINGS.annotation, SETTINGS.sampling.num_rollout
     pool=GPU_POOL,
     deps=["completer"],
     code_version=version_of(
-        *(str(annotator) for annotator in ANNOTATORS),
+        # What annotators ask for is all that draws depend on, but for the steps that are read.
+        *map(str, build_annotators(SETTINGS.annotation, SETTINGS.sampling.num_rollouts)),
         SETTINGS.sampling.num_rollouts,
         SETTINGS.sampling.rollout_temperature,
         SETTINGS.sampling.max_tokens,
@@ -41,11 +39,14 @@ def rollouts(
 
     [completer] = open_samplers(deployment, ["completer"])
     shard, settings = shard_of_run(context, deployment), deployment.settings
+    annotators = build_annotators(
+        settings.annotation, settings.sampling.num_rollouts, shard.splitting.method
+    )
     drawn = draw_rollouts(
         steps,
         solutions,
         problems,
-        ANNOTATORS,
+        annotators,
         completer,
         settings.sampling,
         shard,

@@ -35,8 +35,12 @@ def shard_of_run(context: dg.AssetExecutionContext, deployment: Deployment) -> "
     from resources.drawing import Shard
 
     partition = Partition.of(context.partition_key)
+    settings = deployment.settings
     return Shard(
-        partition.dataset, partition.shard, deployment.home.journals, deployment.settings.seed
+        *partition,
+        deployment.home.journals,
+        settings.seed,
+        settings.datasets[partition.dataset].splitting,
     )
 
 

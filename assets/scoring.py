@@ -23,11 +23,18 @@ def score_candidates(
     """Return ``candidate_scores``: each candidate judged by each reward model of the profile."""
     from training.scoring import score_solutions
 
-    # An empty text has no steps; as one empty step it gets a score like any other.
-    steps = [split_steps(text) or [text] for text in candidates["text"]]
-    asked = candidates.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String))).join(
-        problems.select("problem_id", "question"), on="problem_id", maintain_order="left"
+    asked = candidates.join(
+        problems.select("problem_id", "question", "dataset"),
+        on="problem_id",
+        maintain_order="left",
     )
+    datasets = deployment.settings.datasets
+    # An empty text has no steps; as one empty step it gets a score like any other.
+    steps = [
+        split_steps(text, datasets[dataset].splitting.method) or [text]
+        for text, dataset in asked.select("text", "dataset").iter_rows()
+    ]
+    asked = asked.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String)))
     scored = [CANDIDATE_SCORES.empty()]
     for name, model in models_of(deployment.settings).items():
         if name not in REWARD_MODELS or candidates.is_empty():

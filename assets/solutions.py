@@ -21,6 +21,7 @@ from shepherd.schemas import REJECTED, SOLUTION_COSTS, SOLUTIONS
         SETTINGS.sampling.samples_per_problem,
         SETTINGS.sampling.temperature,
         SETTINGS.sampling.max_tokens,
+        *(dataset.splitting.calculations for dataset in SETTINGS.datasets.values()),
     ),
 )
 def solutions(

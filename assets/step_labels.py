@@ -36,6 +36,7 @@ def step_labels(
             problems=problems[partition],
             rollouts=rollouts[partition],
             entails=entails,
+            method=deployment.settings.datasets[partition.dataset].splitting.method,
         )
         return known.step_labels(annotation, sampling.num_rollouts, work)
 

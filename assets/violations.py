@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from shepherd.schemas import CANDIDATE_SCORES
-from shepherd.splitting import split_steps
+from shepherd.splitting import Method, split_steps
 
 
 def of_unknown_problems(rows: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
@@ -77,14 +77,17 @@ def not_labelled(
 
 
 def not_scored(
-    scores: pl.DataFrame, candidates: pl.DataFrame, num_scores: dict[str, int | None]
+    scores: pl.DataFrame,
+    candidates: pl.DataFrame,
+    num_scores: dict[str, int | None],
+    method: Method = "auto",
 ) -> pl.DataFrame:
     """Candidates and reward models without the right number of scores.
 
-    ``num_scores`` says how many each reward model gives, None for one a step.
+    ``num_scores`` says how many each reward model gives, None for one a step, cut by ``method``.
     """
     steps = pl.Series(
-        [max(1, len(split_steps(text))) for text in candidates["text"]], dtype=pl.Int64
+        [max(1, len(split_steps(text, method))) for text in candidates["text"]], dtype=pl.Int64
     )
     ids = candidates.select("candidate_id", steps=steps)
     wanted = pl.concat(

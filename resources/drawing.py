@@ -32,7 +32,13 @@ from shepherd.rollouts import (
 )
 from shepherd.scheduling import Draw, Scheduler
 from shepherd.schemas import CANDIDATES, ROLLOUT_COSTS, ROLLOUTS, SOLUTIONS, Table
-from shepherd.settings import EngineSettings, ModelSettings, SamplingSettings
+from shepherd.settings import (
+    DEFAULT_SPLITTING,
+    EngineSettings,
+    ModelSettings,
+    SamplingSettings,
+    SplittingSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -50,12 +56,16 @@ class Sampler:
 
 @dataclass(frozen=True)
 class Shard:
-    """What is sampled, and where its journals lie: ``folder/<stage>/<dataset>/<shard>/``."""
+    """What is sampled, and where its journals lie: ``folder/<stage>/<dataset>/<shard>/``.
+
+    Journals hold completions as they were drawn; ``splitting`` says what is kept of them.
+    """
 
     dataset: str
     key: str
     journals: Path
     run_seed: int
+    splitting: SplittingSettings = DEFAULT_SPLITTING
 
     def journal(self, stage: str, model: str) -> Path:
         """Return the journal of one model's draws."""
@@ -181,6 +191,7 @@ class Rolling:
         self._gold = gold
         self._grader = Grader()
         self._completer = sampler.name
+        self._kept = shard.splitting.kept
         self._to_requests = partial(
             rollout_requests,
             template=sampler.template,
@@ -214,7 +225,7 @@ class Rolling:
         """Grade what finished and hand it to the scheduler."""
         awaited = [self._awaited.pop(completion.request_id) for completion in completions]
         draws, indices, rows, seeds = zip(*awaited, strict=True)
-        texts = [completion.text for completion in completions]
+        texts = [self._kept(completion.text) for completion in completions]
         finish_reasons = [completion.finish_reason for completion in completions]
         num_tokens = [completion.num_tokens for completion in completions]
         golds = [self._gold[draw.problem.problem_id] for draw in draws]
@@ -298,7 +309,8 @@ def _draw_fixed(
     source = Fixed(requests)
     fingerprint = _fingerprint(sampler, shard, sampling.temperature, sampling.max_tokens)
     cost = _sample(table, source, sampler, shard, fingerprint)
-    collected = collect(requests, source.completions, sampler.name)
+    kept = [one._replace(text=shard.splitting.kept(one.text)) for one in source.completions]
+    collected = collect(requests, kept, sampler.name)
     graded = grade_completions(collected, problems).select(table.schema.keys())
     return Drawn(graded, _costs(table, cost, sampler, shard))
 

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,6 +29,7 @@ from shepherd.dataset_card import CardFacts, LabelCounts, render_card
 from shepherd.identity import content_id
 from shepherd.label_formats import PARSERS, RENDERERS, LabeledSolution, labeled_frame
 from shepherd.schemas import LABELED_SOLUTIONS, enforce
+from shepherd.settings import DEFAULT_SPLITTING, SplittingSettings
 
 BATCH_ROWS, BATCH_BYTES = 2_000, 16 * 2**20
 PART_ROWS = 20_000
@@ -41,7 +42,8 @@ class Rules:
 
     Without ``dataset`` each row's task names its dataset. Rows of another ``task`` than the one
     given are passed over. With ``known``, a problem's id must be one of these: the train
-    problems of ``dataset``.
+    problems of ``dataset``. ``splitting`` says what is kept of a step; where steps end is the
+    file's word.
     """
 
     format: str
@@ -49,6 +51,7 @@ class Rules:
     dataset: str | None = None
     task: str | None = None
     known: frozenset[str] | None = None
+    splitting: SplittingSettings = DEFAULT_SPLITTING
 
 
 @dataclass
@@ -134,10 +137,19 @@ def parse_lines(lines: Sequence[Line], rules: Rules) -> _Batch:
                 continue
             if rules.known is not None:
                 _require_known(found[0].question, rules)
-            solutions += found
+            solutions += (_kept(solution, rules) for solution in found)
         except ValueError as error:
             rejections.append(Rejection.of(line, str(error)))
     return _Batch(labeled_frame(solutions, rules.annotator, rules.dataset), rejections, len(lines))
+
+
+def _kept(solution: LabeledSolution, rules: Rules) -> LabeledSolution:
+    if rules.splitting.calculations == "keep":
+        return solution
+    steps = tuple(map(rules.splitting.kept, solution.steps))
+    if not all(step.strip() for step in steps):
+        raise ValueError("steps: one is a calculator annotation alone, and they are stripped")
+    return replace(solution, steps=steps)
 
 
 def _require_known(question: str, rules: Rules) -> None:
@@ -334,7 +346,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _import(options: argparse.Namespace) -> ImportReport:
-    rules = Rules(options.format, options.annotator, options.dataset, options.task)
+    rules = Rules(
+        options.format,
+        options.annotator,
+        options.dataset,
+        options.task,
+        splitting=SplittingSettings(calculations=options.calculations),
+    )
     return import_labels(
         options.files, options.out, rules, max_rejected_share=options.max_rejected_share
     )
@@ -357,6 +375,7 @@ def _command_line() -> argparse.ArgumentParser:
     reading.add_argument("--annotator", required=True, help="whose labels these are")
     reading.add_argument("--dataset", help="name of the dataset; each row's task if left out")
     reading.add_argument("--task", help="read rows of this task alone")
+    reading.add_argument("--calculations", choices=("keep", "strip"), default="keep")
     reading.add_argument("--max-rejected-share", type=float, default=0.01)
     reading.add_argument("--out", required=True, type=Path)
     reading.set_defaults(run=_import)

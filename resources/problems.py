@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Literal
@@ -98,13 +98,15 @@ def load_solutions(
     by_row = read.test if settings.solutions_split == "test" else read.train
     by_id = {problem.problem_id: problem for problem in by_row.values()}
     drawn: Counter[ImportedSolution] = Counter()
+    kept = settings.splitting.kept
     rejections: list[Rejection] = []
     num_rows = 0
     path = Path(settings.solutions).expanduser()
     for line in read_rows(path, f"datasets.{dataset_name}.solutions"):
         num_rows += 1
         try:
-            drawn.update(imported_solutions(line.parse(), dataset_name, by_id, by_row))
+            found = imported_solutions(line.parse(), dataset_name, by_id, by_row)
+            drawn.update(replace(solution, text=kept(solution.text)) for solution in found)
         except ValueError as error:
             rejections.append(Rejection.of(line, str(error)))
     _refuse_many(rejections, num_rows, settings, dataset_name)
@@ -175,6 +177,13 @@ def _read(dataset: str, settings: DatasetSettings) -> _Published:
 
 
 def _problem(row: object, dataset: str, split: str, settings: DatasetSettings) -> Problem:
+    problem = _parsed(row, dataset, split, settings)
+    if problem.gold_solution is None:
+        return problem
+    return replace(problem, gold_solution=settings.splitting.kept(problem.gold_solution))
+
+
+def _parsed(row: object, dataset: str, split: str, settings: DatasetSettings) -> Problem:
     match settings.source:
         case "gsm8k":
             return gsm8k_problem(row, dataset, split)

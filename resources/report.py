@@ -11,13 +11,14 @@ import html
 import json
 import uuid
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
 
-from shepherd.splitting import split_steps
+from shepherd.splitting import Method, split_steps
 
 MAX_PROBLEMS = 150
 """Problems of a dataset and split on the page; those with a suspicious solution come first."""
@@ -59,9 +60,13 @@ MARTS = {
 """The marts on the page, and the section that shows each."""
 
 Row = dict[str, Any]
+Methods = Mapping[str, Method]
+"""How candidates are cut into steps, by dataset; ``auto`` where it does not say."""
 
 
-def build_report(warehouse: Path, out: Path, *, profile: str) -> None:
+def build_report(
+    warehouse: Path, out: Path, *, profile: str, methods: Methods | None = None
+) -> None:
     """Write the report of a warehouse; equal warehouses give equal bytes.
 
     Raises:
@@ -81,7 +86,7 @@ def build_report(warehouse: Path, out: Path, *, profile: str) -> None:
                 "characters": MAX_CHARACTERS,
             },
             "marts": {mart: _rows(connection, f"from {mart}") for mart in MARTS},
-            "problems": _problems(connection),
+            "problems": _problems(connection, methods or {}),
         }
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
@@ -117,7 +122,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
     return settled
 
 
-def _problems(connection: duckdb.DuckDBPyConnection) -> list[Row]:
+def _problems(connection: duckdb.DuckDBPyConnection, methods: Methods) -> list[Row]:
     """Return the problems on the page, each with its solutions, their steps and rollouts."""
     connection.execute(f"""
         create temp table shown as
@@ -130,7 +135,7 @@ def _problems(connection: duckdb.DuckDBPyConnection) -> list[Row]:
                 problem_id not in (select problem_id from suspicious_solutions), problem_id
         ) <= {MAX_PROBLEMS}
     """)
-    solutions = _solutions(connection)
+    solutions = _solutions(connection, methods)
     rollouts = _rollouts(connection)
     return [
         {
@@ -168,7 +173,7 @@ def _problems(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     ]
 
 
-def _solutions(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Row]]:
+def _solutions(connection: duckdb.DuckDBPyConnection, methods: Methods) -> dict[str, list[Row]]:
     """Return the solutions on the page by problem: annotated ones, then scored candidates."""
     labels: dict[str, Row] = defaultdict(dict)
     for row in _rows(
@@ -213,7 +218,8 @@ def _solutions(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Row]]:
     ):
         found[row["problem_id"]].append(_solution(row, steps[row["solution_id"]]))
     for row in _candidates(connection):
-        texts, scores = split_steps(row["solution_text"]), row["step_scores"]
+        texts = split_steps(row["solution_text"], methods.get(row["dataset"], "auto"))
+        scores = row["step_scores"]
         aligned = scores if scores and len(scores) == len(texts) else [None] * len(texts)
         parts: list[Row] = [
             {"text": cut(text), "labels": {}, "prefix": None, "score": _rounded(score)}
@@ -237,9 +243,10 @@ def _candidates(connection: duckdb.DuckDBPyConnection) -> list[Row]:
                 arg_min(candidate_id, draw) as candidate_id,
                 any_value(answer) as answer,
                 any_value(is_correct) as is_correct,
-                count(*) as num_samples
+                count(*) as num_samples,
+                any_value(dataset) as dataset
             from stg_candidates
-            where problem_id in (select problem_id from shown)
+            inner join shown using (problem_id)
             group by problem_id, generator, solution_text
         )
 

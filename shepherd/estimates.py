@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from shepherd.settings import SamplingSettings
-from shepherd.splitting import split_steps
+from shepherd.splitting import Method, split_steps
 
 CHARACTERS_PER_TOKEN = 3.5
 """Of mathematical English, by the tokenizers of LLaMA and its kin: about."""
@@ -33,7 +33,11 @@ class Estimate:
 
 
 def estimate_dataset(
-    dataset: str, problems: pl.DataFrame, num_generators: int, sampling: SamplingSettings
+    dataset: str,
+    problems: pl.DataFrame,
+    num_generators: int,
+    sampling: SamplingSettings,
+    method: Method = "auto",
 ) -> list[Estimate]:
     """Estimate the solutions, rollouts and candidates of a dataset's problems.
 
@@ -43,8 +47,9 @@ def estimate_dataset(
     have a typical one, of :data:`TYPICAL_STEPS`.
     """
     train, test = (problems.filter(split=split) for split in ("train", "test"))
-    solutions = _sampled("solutions", dataset, train, sampling.samples_per_problem * num_generators)
-    rollouts = _rolled(dataset, train, sampling.samples_per_problem * num_generators, sampling)
+    num_solutions = sampling.samples_per_problem * num_generators
+    solutions = _sampled("solutions", dataset, train, num_solutions)
+    rollouts = _rolled(dataset, train, num_solutions, sampling, method)
     candidates = _sampled("candidates", dataset, test, sampling.num_candidates * num_generators)
     return [solutions, rollouts, candidates]
 
@@ -65,10 +70,14 @@ def _sampled(stage: str, dataset: str, problems: pl.DataFrame, num_draws: int) -
 
 
 def _rolled(
-    dataset: str, problems: pl.DataFrame, num_draws: int, sampling: SamplingSettings
+    dataset: str,
+    problems: pl.DataFrame,
+    num_draws: int,
+    sampling: SamplingSettings,
+    method: Method,
 ) -> Estimate:
     requests = prompt = completion = 0.0
-    for question, steps in _lengths(problems):
+    for question, steps in _lengths(problems, method):
         for index in range(1, len(steps)):
             requests += 1
             prompt += question + sum(steps[:index])
@@ -84,11 +93,15 @@ def _rolled(
     )
 
 
-def _lengths(problems: pl.DataFrame) -> Iterator[tuple[int, Sequence[int]]]:
+def _lengths(
+    problems: pl.DataFrame, method: Method = "auto"
+) -> Iterator[tuple[int, Sequence[int]]]:
     """Yield the characters of each question, and of each step of its solution."""
     for question, solution in problems.select("question", "gold_solution").iter_rows():
-        steps = TYPICAL_STEPS if solution is None else [len(s) for s in split_steps(solution)]
-        yield len(question), steps
+        yield (
+            len(question),
+            TYPICAL_STEPS if solution is None else [len(s) for s in split_steps(solution, method)],
+        )
 
 
 def _basis(problems: pl.DataFrame) -> str:

@@ -15,7 +15,7 @@ from shepherd.prompts import build_prompt
 from shepherd.requests import Completion, Request
 from shepherd.scheduling import Draw
 from shepherd.schemas import CANDIDATES, ROLLOUTS, SOLUTIONS, STEPS, Table
-from shepherd.splitting import split_steps
+from shepherd.splitting import Method, split_steps
 
 GRADING_COLUMNS = ("answer", "is_correct", "grade_reason")
 
@@ -28,10 +28,12 @@ PREFIX_SCHEMA = {
 }
 
 
-def split_solutions(solutions: pl.DataFrame) -> pl.DataFrame:
+def split_solutions(solutions: pl.DataFrame, method: Method = "auto") -> pl.DataFrame:
     """Return the ``steps`` of ``solutions``, in their order; an empty text has none."""
     texts = solutions.select("solution_id", "problem_id", "text").iter_rows()
-    return steps_of((solution, problem, split_steps(text)) for solution, problem, text in texts)
+    return steps_of(
+        (solution, problem, split_steps(text, method)) for solution, problem, text in texts
+    )
 
 
 def steps_of(solutions: Iterable[tuple[str, str, Sequence[str]]]) -> pl.DataFrame:

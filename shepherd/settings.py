@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from shepherd.prompts import check_template
+from shepherd.splitting import Method, strip_calculations
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """Names that become folders: no separators, no leading dot."""
@@ -16,6 +17,25 @@ class Section(BaseModel):
     """A part of a profile. An unknown field is an error, so that a typo never goes unnoticed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SplittingSettings(Section):
+    """How texts are cut into steps (:func:`shepherd.splitting.split_steps`), and what is cut.
+
+    With ``calculations: strip``, calculator annotations such as ``<<48/2=24>>`` are taken out of
+    all that comes in before it is cut or kept: gold solutions, drawn and imported ones, rollouts
+    and published labels.
+    """
+
+    method: Method = "auto"
+    calculations: Literal["keep", "strip"] = "keep"
+
+    def kept(self, text: str) -> str:
+        """Return what is kept of a text that came in."""
+        return strip_calculations(text) if self.calculations == "strip" else text
+
+
+DEFAULT_SPLITTING = SplittingSettings()
 
 
 class DatasetSettings(Section):
@@ -50,12 +70,21 @@ class DatasetSettings(Section):
     labels_task: str | None = None
     annotator: str = Field("imported", pattern=NAME_PATTERN)
     max_rejected_share: float = Field(0.01, ge=0, le=1)
+    splitting: SplittingSettings = DEFAULT_SPLITTING
 
     @property
     def is_annotated(self) -> bool:
         """Whether solutions of train problems are sampled or imported, to be labelled here."""
         imported_tests = self.solutions is not None and self.solutions_split == "test"
         return self.labels is None and not imported_tests
+
+    @model_validator(mode="after")
+    def _solutions_come_from_one_place(self) -> "DatasetSettings":
+        if self.labels is not None and self.solutions is not None:
+            raise ValueError(
+                "solutions and labels: name one; published labels bring their own solutions"
+            )
+        return self
 
     @model_validator(mode="after")
     def _columns_are_named(self) -> "DatasetSettings":

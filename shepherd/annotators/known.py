@@ -16,45 +16,54 @@ from shepherd.annotators.rule import rule_labels
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.schemas import STEP_LABELS
 from shepherd.settings import AnnotationSettings
+from shepherd.splitting import Method
 
 
 @dataclass(frozen=True)
 class Work:
-    """What annotators read: frames as in the schemas, and an entailment model for ``nli``."""
+    """What annotators read: frames as in the schemas, and an entailment model for ``nli``.
+
+    ``method`` is how the steps were cut.
+    """
 
     steps: pl.DataFrame
     solutions: pl.DataFrame
     problems: pl.DataFrame
     rollouts: pl.DataFrame
     entails: Entails | None = None
+    method: Method = "auto"
 
 
-ROLLING: dict[str, Callable[[AnnotationSettings, int], Annotator]] = {
-    "monte_carlo": lambda _, n: MonteCarlo(n),
-    "first_success": lambda _, n: FirstSuccess(n),
-    "outcome_closure": lambda _, n: OutcomeClosure(n),
-    "binary_search": lambda _, n: BinarySearch(n),
-    "tree_search": lambda s, n: TreeSearch(n, s.num_searches),
-    "adaptive": lambda s, n: Adaptive(
+ROLLING: dict[str, Callable[[AnnotationSettings, int, Method], Annotator]] = {
+    "monte_carlo": lambda _, n, __: MonteCarlo(n),
+    "first_success": lambda _, n, __: FirstSuccess(n),
+    "outcome_closure": lambda _, n, __: OutcomeClosure(n),
+    "binary_search": lambda _, n, __: BinarySearch(n),
+    "tree_search": lambda s, n, method: TreeSearch(n, s.num_searches, method),
+    "adaptive": lambda s, n, _: Adaptive(
         n, s.confidence, s.success_rate, s.false_success_rate, s.luck
     ),
 }
-"""Those that roll out, from the settings and N."""
+"""Those that roll out, from the settings, N and how steps are cut."""
 
 COUNTING = {"monte_carlo": monte_carlo_labels}
 """Those of them whose labels are computed by columns, from N and what there is to read."""
 
 READING: dict[str, Callable[[Work], pl.DataFrame]] = {
     "rule": lambda w: rule_labels(w.steps, w.solutions, w.problems),
-    "nli": lambda w: nli_labels(w.steps, w.solutions, w.problems, _opened(w.entails)),
+    "nli": lambda w: nli_labels(w.steps, w.solutions, w.problems, _opened(w.entails), w.method),
 }
 """Those that compare with right solutions, from what there is to read."""
 
 
-def build_annotators(settings: AnnotationSettings, num_rollouts: int) -> list[Annotator]:
+def build_annotators(
+    settings: AnnotationSettings, num_rollouts: int, method: Method = "auto"
+) -> list[Annotator]:
     """Return the annotators of a profile that roll out, in its order; N is ``num_rollouts``."""
     return [
-        ROLLING[name](settings, num_rollouts) for name in settings.annotators if name in ROLLING
+        ROLLING[name](settings, num_rollouts, method)
+        for name in settings.annotators
+        if name in ROLLING
     ]
 
 
@@ -73,7 +82,7 @@ def step_labels(settings: AnnotationSettings, num_rollouts: int, work: Work) -> 
         elif name in COUNTING:
             labels[name] = COUNTING[name](num_rollouts, work.steps, work.solutions, work.rollouts)
         else:
-            annotator = ROLLING[name](settings, num_rollouts)
+            annotator = ROLLING[name](settings, num_rollouts, work.method)
             replays = replay_problems(annotator, gathered, work.rollouts)
             labels[name] = label_steps(annotator, work.steps, replays)
     if settings.consensus is not None:

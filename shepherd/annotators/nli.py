@@ -9,6 +9,7 @@ import polars as pl
 
 from shepherd.annotators.problem import Label
 from shepherd.annotators.reference import Compared, label_by_references
+from shepherd.splitting import Method
 
 Pair = tuple[str, str]
 """Premise and hypothesis."""
@@ -18,14 +19,19 @@ Entails = Callable[[Sequence[Pair]], Sequence[float]]
 
 
 def nli_labels(
-    steps: pl.DataFrame, solutions: pl.DataFrame, problems: pl.DataFrame, entails: Entails
+    steps: pl.DataFrame,
+    solutions: pl.DataFrame,
+    problems: pl.DataFrame,
+    entails: Entails,
+    method: Method = "auto",
 ) -> pl.DataFrame:
     """Return ``step_labels`` of the annotator ``nli``.
 
     A step of a wrong solution is as right as the steps so far are equivalent to those of the
     same index of one reference: soft is the least probability of the entailments that takes,
-    for the reference that gives most, and hard is 1 where soft is above 1/2. What else holds,
-    and where references come from: :func:`shepherd.annotators.reference.label_by_references`.
+    for the reference that gives most, and hard is 1 where soft is above 1/2. Gold solutions are
+    cut by ``method``. What else holds, and where references come from:
+    :func:`shepherd.annotators.reference.label_by_references`.
 
     All distinct pairs are asked in one call; equal texts entail each other unasked.
     """
@@ -36,7 +42,7 @@ def nli_labels(
         for compared in wrong:
             yield _label(compared, found)
 
-    return label_by_references("nli", judge, steps, solutions, problems)
+    return label_by_references("nli", judge, steps, solutions, problems, method)
 
 
 def _pairs(compared: Compared) -> Iterator[Pair]:

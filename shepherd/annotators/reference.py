@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from shepherd.annotators.problem import Label, Problem, Solution, label_frame, read_problems
-from shepherd.splitting import split_steps
+from shepherd.splitting import Method, split_steps
 
 RIGHT, WRONG = Label(hard=1, soft=1.0), Label(hard=0, soft=0.0)
 
@@ -29,18 +29,19 @@ def label_by_references(
     steps: pl.DataFrame,
     solutions: pl.DataFrame,
     problems: pl.DataFrame,
+    method: Method = "auto",
 ) -> pl.DataFrame:
     """Return the ``step_labels`` of an annotator that knows right solutions of each problem.
 
-    References are the gold solution and the right ones among ``solutions``. All steps of a right
-    solution are right, and the last step of a wrong one is wrong; ``judge`` says the rest. A wrong
-    solution of a problem without references is left unlabelled.
+    References are the gold solution, cut by ``method``, and the right ones among ``solutions``.
+    All steps of a right solution are right, and the last step of a wrong one is wrong; ``judge``
+    says the rest. A wrong solution of a problem without references is left unlabelled.
     """
     gold = dict(problems.select("problem_id", "gold_solution").iter_rows())
     labels: dict[str, Label] = {}
     wrong: list[Compared] = []
     for problem in read_problems(steps, solutions, problems):
-        references = _references(problem, gold[problem.problem_id])
+        references = _references(problem, gold[problem.problem_id], method)
         for solution in problem.solutions:
             if solution.is_correct:
                 labels.update(dict.fromkeys(solution.step_ids, RIGHT))
@@ -51,7 +52,7 @@ def label_by_references(
     return label_frame(annotator, steps, labels)
 
 
-def _references(problem: Problem, gold: str | None) -> tuple[tuple[str, ...], ...]:
+def _references(problem: Problem, gold: str | None, method: Method) -> tuple[tuple[str, ...], ...]:
     right = [solution.texts for solution in problem.solutions if solution.is_correct]
-    references = [tuple(split_steps(gold)), *right] if gold else right
+    references = [tuple(split_steps(gold, method)), *right] if gold else right
     return tuple(dict.fromkeys(references))

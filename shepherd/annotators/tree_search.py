@@ -15,7 +15,7 @@ import polars as pl
 
 from shepherd.annotators.first_error import before_error, num_proven
 from shepherd.annotators.problem import Label, Problem, Shown, Wanted
-from shepherd.splitting import split_steps
+from shepherd.splitting import Method, split_steps
 
 ALPHA, BETA, L, C_PUCT = 0.5, 0.9, 500, 0.125
 """The published constants: weights of a state's value and of a rollout's length, and how much to
@@ -38,12 +38,14 @@ class State:
 class TreeSearch:
     """``num_searches`` searches a problem, ``num_rollouts`` of each state that one meets.
 
+    Rollouts are cut into steps by ``method``, as solutions were.
     Labels the steps of the solutions whose first error was found; the others stay unlabelled.
     """
 
     name: ClassVar[str] = "tree_search"
     num_rollouts: int
     num_searches: int
+    method: Method = "auto"
 
     def ask(self, problem: Problem, shown: Shown) -> Wanted:
         """Ask for the rollouts of the state that the search waits for."""
@@ -109,7 +111,7 @@ class TreeSearch:
         value = sum(rollout.is_correct for rollout in rollouts) / len(rollouts)
         # From a state without a right rollout every step is wrong already.
         texts = {r.text: None for r in rollouts if value > 0 and not r.is_correct}
-        continuations = (tuple(split_steps(text)) for text in texts)
+        continuations = (tuple(split_steps(text, self.method)) for text in texts)
         return State(prefix, parent, value, wrong=[c for c in continuations if len(c) > 1])
 
     def _select(self, states: dict[str, State]) -> State | None:

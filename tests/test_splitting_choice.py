@@ -1,0 +1,225 @@
+"""How a profile cuts texts into steps, and what it keeps of them, from every source alike."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+import yaml
+from fake_engine import complete
+
+from assets.definitions import resources_of
+from assets.deployment import SETTINGS, Deployment
+from assets.steps import steps
+from resources.drawing import Rolling, Sampler, Shard, draw_candidates, draw_solutions
+from resources.home import Home
+from resources.label_files import Rules, import_labels, main, scan_labels
+from resources.problems import load_problems, load_solutions
+from shepherd.annotators.monte_carlo import MonteCarlo
+from shepherd.annotators.nli import nli_labels
+from shepherd.annotators.problem import Rollout, read_problems
+from shepherd.annotators.tree_search import TreeSearch
+from shepherd.requests import Completion, Request
+from shepherd.rollouts import split_solutions
+from shepherd.schemas import SOLUTIONS, STEPS
+from shepherd.settings import DatasetSettings, SamplingSettings, Settings, SplittingSettings
+from tests.fake_engine import FakeEngine
+from tests.written import problems_with, solutions_and_steps
+
+ROOT = Path(__file__).parent.parent
+STRIP = SplittingSettings(calculations="strip")
+GOLD = "He sold 48/2 = <<48/2=24>>24.\n#### 24"
+
+
+def published(folder: Path, splitting: SplittingSettings) -> DatasetSettings:
+    """GSM8K with one problem a split, and a solution of the test problem."""
+    pl.DataFrame({"question": ["a"], "answer": [GOLD]}).write_ndjson(folder / "train.jsonl")
+    pl.DataFrame({"question": ["t"], "answer": [GOLD]}).write_ndjson(folder / "test.jsonl")
+    sampled = [f"<<48/2=24>>24. So it is <<{n}>>24.\nA: 24" for n in (1, 2)]
+    pl.DataFrame({"question": ["t", "t"], "text": sampled}).write_ndjson(folder / "s.jsonl")
+    paths = {name: str(folder / f"{name}.jsonl") for name in ("train", "test")}
+    return DatasetSettings.model_validate(
+        {
+            "source": "gsm8k",
+            **paths,
+            "solutions": str(folder / "s.jsonl"),
+            "splitting": splitting.model_dump(),
+        }
+    )
+
+
+def test_calculations_stay_in_gold_and_imported_solutions_or_go(tmp_path: Path) -> None:
+    kept = published(tmp_path, SplittingSettings())
+    problems, _ = load_problems("g", kept, seed=0)
+    assert set(problems["gold_solution"]) == {GOLD}
+    solutions, _ = load_solutions("g", kept, problems)
+    assert solutions["num_samples"].to_list() == [1, 1]
+    stripped = published(tmp_path, STRIP)
+    bare, _ = load_problems("g", stripped, seed=0)
+    assert set(bare["gold_solution"]) == {"He sold 48/2 = 24.\n#### 24"}
+    assert bare.drop("gold_solution").equals(problems.drop("gold_solution"))
+    solutions, _ = load_solutions("g", stripped, bare)
+    assert solutions.select("text", "num_samples", "is_correct").rows() == [
+        ("24. So it is 24.\nA: 24", 2, True)
+    ]
+
+
+class Annotating(FakeEngine):
+    """Writes a calculator annotation into every completion."""
+
+    def poll(self) -> list[Completion]:
+        return [one._replace(text=f"<<1+1=2>>{one.text}") for one in super().poll()]
+
+
+def test_calculations_are_stripped_from_what_is_drawn_and_stay_in_the_journal(
+    tmp_path: Path,
+) -> None:
+    problems = pl.DataFrame({"problem_id": ["p"], "question": ["How many?"], "gold_answer": ["2"]})
+    sampler = Sampler("weak", "plain", {}, Annotating)
+    sampling = SamplingSettings(samples_per_problem=4, num_candidates=4)
+    shard = Shard("words", "00", tmp_path, run_seed=7, splitting=STRIP)
+    for stage in (draw_solutions, draw_candidates):
+        texts = stage(problems, sampler, sampling, shard).frame["text"]
+        assert texts.str.starts_with("Step 1:").all()
+    journal = shard.journal("solutions", "weak").read_text()
+    assert journal.count("<<1+1=2>>") == 4
+
+
+def test_rollouts_are_kept_as_solutions_are(tmp_path: Path) -> None:
+    solutions = pl.DataFrame(
+        {"solution_id": ["s"], "problem_id": ["p"], "text": ["a\nb"], "is_correct": [False]}
+    )
+    problems = pl.DataFrame({"problem_id": ["p"], "question": ["How many?"]})
+    gathered = read_problems(split_solutions(solutions), solutions, problems)
+    sampler = Sampler("strong", "plain", {}, Annotating)
+    shard = Shard("words", "00", tmp_path, run_seed=7, splitting=STRIP)
+    rolling = Rolling(gathered, [MonteCarlo(3)], {"p": "2"}, sampler, SamplingSettings(), shard)
+    asked: list[Request] = rolling.take(3)
+    drawn = [complete(request) for request in asked]
+    rolling.tell([one._replace(text=f"<<1+1=2>>{one.text}") for one in drawn])
+    assert set(rolling.rollouts()["text"]) == {one.text for one in drawn}
+
+
+def test_calculations_are_stripped_from_published_labels(tmp_path: Path) -> None:
+    file = tmp_path / "labels.jsonl"
+    rows = [
+        {"prompt": "a", "completions": ["2 = <<1+1=2>>2\n", "So 2"], "labels": [True, False]},
+        {"prompt": "b", "completions": ["<<1+1=2>>"], "labels": [True]},
+    ]
+    pl.DataFrame(rows).write_ndjson(file)
+    rules = Rules("trl", "published", dataset="g", splitting=STRIP)
+    report = import_labels([file], tmp_path / "in", rules, max_rejected_share=0.5)
+    assert (report.num_solutions, report.num_rejected) == (1, 1)
+    assert scan_labels(tmp_path / "in").collect()["steps"].to_list() == [["2 = 2\n\n", "So 2"]]
+    options = [
+        "--format",
+        "trl",
+        "--annotator",
+        "p",
+        "--dataset",
+        "g",
+        "--out",
+        str(tmp_path / "c"),
+    ]
+    assert main(["import", str(file), *options]) == 0
+    assert scan_labels(tmp_path / "c").collect()["steps"][0][0] == "2 = <<1+1=2>>2\n\n"
+    assert main(["import", str(file), *options, "--calculations", "strip",
+                 "--max-rejected-share", "0.5"]) == 0  # fmt: skip
+    assert scan_labels(tmp_path / "c").collect()["steps"][0][0] == "2 = 2\n\n"
+
+
+def test_each_dataset_is_cut_as_its_own_settings_say(tmp_path: Path) -> None:
+    name, dataset = next(iter(SETTINGS.datasets.items()))
+    cut = dataset.model_copy(update={"splitting": SplittingSettings(method="sentence")})
+    settings = SETTINGS.model_copy(update={"datasets": {name: cut}})
+    deployed = Deployment(settings, Home(tmp_path))
+    text = "Step 1: One. Two.\nStep 2: Three."
+    row = {
+        "solution_id": "s", "problem_id": "p", "generator": "g", "text": text, "is_correct": True,
+        "grade_reason": "exact", "num_samples": 1, "finish_reason": "stop", "num_tokens": 1,
+        "seed": 0, "answer": "3",
+    }  # fmt: skip
+    for shard in ("00", "01"):
+        frame = pl.DataFrame([row] if shard == "00" else [], schema=SOLUTIONS.schema)
+        deployed.lake.write(SOLUTIONS, frame, name, shard)
+    with dg.DagsterInstance.ephemeral() as instance:
+        dg.materialize(
+            [steps, dg.AssetSpec("solutions", partitions_def=steps.partitions_def)],
+            selection=[steps],
+            resources=resources_of(deployed),
+            instance=instance,
+            partition_key=f"{name}|00",
+        )
+    found = deployed.lake.read(STEPS, name, "00")
+    assert found["text"].to_list() == ["Step 1: One. ", "Two.\n", "Step 2: Three."]
+
+
+def test_gold_solutions_and_continuations_are_cut_as_solutions_are() -> None:
+    problems = problems_with("One. Two.")
+    solutions, _ = solutions_and_steps((("One. Three.", False),), "p")
+    cut = split_solutions(solutions, "sentence")
+    asked: list[tuple[str, str]] = []
+
+    def entails(pairs: object) -> list[float]:
+        asked.extend(pairs)  # type: ignore[call-overload]
+        return [1.0] * len(asked)
+
+    labels = nli_labels(cut, solutions, problems, entails, "sentence")
+    assert labels["hard"].to_list() == [1, 0]
+    assert asked == []
+    shown = {"p": [Rollout(True, ""), Rollout(False, "One. Two.")]}
+    assert TreeSearch(2, 1, "sentence")._state("p", "", shown).wrong == [("One. ", "Two.")]
+    assert TreeSearch(2, 1)._state("p", "", shown).wrong == []
+
+
+def versions(profile: dict[str, object], folder: Path) -> dict[str, str]:
+    path = folder / "profile.yaml"
+    path.write_text(yaml.safe_dump(profile))
+    script = (
+        "import json, assets.definitions as d; print(json.dumps({k.to_user_string(): v"
+        " for a in d.ASSETS for k, v in a.code_versions_by_key.items()}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, "SHEPHERD_PROFILE": str(path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, str] = yaml.safe_load(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("splitting", "stale"),
+    [
+        (
+            {"method": "sentence"},
+            {"steps", "candidate_scores", "labeled_solutions", "report"},
+        ),
+        (
+            {"calculations": "strip"},
+            {"problems", "solutions", "candidates", "labeled_solutions"},
+        ),
+    ],
+)
+def test_what_depends_on_the_choice_is_stale_when_it_changes(
+    tmp_path: Path, splitting: dict[str, str], stale: set[str]
+) -> None:
+    profile = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text())
+    before = versions(profile, tmp_path)
+    profile["datasets"]["word_problems"]["splitting"] = splitting
+    after = versions(profile, tmp_path)
+    assert {name for name in before if before[name] != after[name]} == stale
+
+
+def test_labels_and_solutions_of_one_dataset_are_refused() -> None:
+    dataset = {"source": "gsm8k", "labels": "a.jsonl", "solutions": "b.jsonl"}
+    with pytest.raises(ValueError, match="solutions and labels: name one"):
+        Settings.model_validate(
+            {"datasets": {"g": dataset}, "annotation": {"train_on": "imported"}}
+        )

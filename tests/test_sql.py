@@ -120,6 +120,7 @@ PLANTED = {
     "stg_labeled_solutions__lists_are_aligned": (
         "update lake.labeled_solutions set soft = soft[2:] where rowid = 0"
     ),
+    "stg_labeled_solutions__problem_exists": "update lake.labeled_solutions set dataset = 'other'",
     "stg_labeled_solutions__solution_exists": "delete from lake.solutions where rowid = 0",
     "stg_problems__split_is_known": "update lake.problems set split = 'dev' where rowid = 0",
     "stg_problems__splits_share_no_question": (
@@ -170,6 +171,10 @@ PLANTED = {
     "suspicious_solutions__are_right_with_a_wrong_step": ("update int_labelled_steps set hard = 1"),
     "suspicious_solutions__none_is_missing": "delete from suspicious_solutions",
     "suspicious_solutions__solution_exists": "delete from lake.solutions",
+    "training_labels__every_label_is_counted_once": (
+        "delete from training_labels where step_index = 1"
+    ),
+    "training_labels__shares_are_shares": "update training_labels set share_good = 1.5",
     "verification_results__accuracy_lies_in_its_interval": (
         "update verification_results set accuracy_high = accuracy - 0.1"
     ),

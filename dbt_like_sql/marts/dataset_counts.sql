@@ -47,6 +47,21 @@ label_counts as (
         count(*) as num_labels
     from int_labelled_steps
     group by dataset
+    union all
+    select
+        dataset,
+        sum(len(hard_labels))::bigint as num_labels
+    from stg_labeled_solutions
+    anti join int_annotated_datasets using (dataset)
+    group by dataset
+),
+
+labelled_counts as (
+    select
+        dataset,
+        count(distinct solution_id) as num_labelled_solutions
+    from stg_labeled_solutions
+    group by dataset
 ),
 
 candidate_counts as (
@@ -91,12 +106,14 @@ select
     coalesce(num_prefixes, 0) as num_prefixes,
     coalesce(num_rollouts, 0) as num_rollouts,
     coalesce(num_labels, 0) as num_labels,
+    coalesce(num_labelled_solutions, 0) as num_labelled_solutions,
     coalesce(num_candidates, 0) as num_candidates
 from problem_counts
 left join solution_counts using (dataset)
 left join step_counts using (dataset)
 left join rollout_counts using (dataset)
 left join label_counts using (dataset)
+left join labelled_counts using (dataset)
 left join candidate_counts using (dataset)
 left join rejected_counts using (dataset)
 left join paper using (dataset)

@@ -1,4 +1,5 @@
--- Fails for training rows whose hard labels are not those of the steps.
+-- Fails for training rows whose hard labels are not those of the steps, in datasets that are
+-- labelled here: labels that were published have no steps.
 with gathered as (
     select
         solution_id,
@@ -14,5 +15,6 @@ select
     labeled.hard_labels,
     gathered.hard_labels as step_hard_labels
 from stg_labeled_solutions as labeled
+semi join int_annotated_datasets using (dataset)
 left join gathered using (solution_id, annotator)
 where labeled.hard_labels is distinct from gathered.hard_labels;

@@ -46,7 +46,7 @@ def every_train_problem_was_sampled(solutions: Frames, problems: Frames) -> dg.A
         drawn, asked = solutions[partition], problems[partition]
         unknown = violations.of_unknown_problems(drawn, asked).select("problem_id", "generator")
         dataset = SETTINGS.datasets[partition.dataset]
-        if dataset.solutions or dataset.labels:
+        if dataset.solutions or not dataset.is_annotated:
             return unknown
         return (
             unknown

@@ -7,6 +7,7 @@ import polars as pl
 
 from assets.deployment import SETTINGS, Deployment, DeploymentResource, models_of, version_of
 from assets.describe import OWNERS
+from assets.scoring import REWARD_MODELS
 from shepherd.dataset_card import CardFacts
 from shepherd.labels import label_accuracies
 from shepherd.schemas import (
@@ -69,9 +70,15 @@ def labels_of(deployment: Deployment, annotator: str | None) -> Iterator[pl.Data
 
 
 def card_facts(deployment: Deployment, name: str, export: ExportSettings) -> CardFacts:
-    """Return what the lake and the profile say of the labels."""
+    """Return what the lake and the profile say of the labels.
+
+    Of labels that others published alone, nothing but their source is known here.
+    """
     lake, settings = deployment.lake, deployment.settings
+    if export.annotator is not None and export.annotator in settings.published_annotators:
+        return CardFacts(title=name, license=export.license, source=export.source)
     costs = [lake.read(t) for t in (SOLUTION_COSTS, ROLLOUT_COSTS) if lake.partitions(t)]
+    sampling = settings.sampling
     cost: dict[str, float] = {}
     for table in costs:
         for stage, *totals in (
@@ -96,7 +103,18 @@ def card_facts(deployment: Deployment, name: str, export: ExportSettings) -> Car
         title=name,
         license=export.license,
         source=export.source,
-        models={model: str(found.base) for model, found in models_of(settings).items()},
+        models={
+            model: found.base
+            for model, found in models_of(settings).items()
+            if model not in REWARD_MODELS
+        },
+        sampling={
+            "solutions a problem, of each generator": sampling.samples_per_problem,
+            "completions of a step, at most": sampling.num_rollouts,
+            "temperature of solutions": sampling.temperature,
+            "temperature of completions": sampling.rollout_temperature,
+            "tokens of a completion, at most": sampling.max_tokens,
+        },
         seed=settings.seed,
         cost=cost,
         quality=quality,

@@ -29,12 +29,10 @@ def solutions(
 ) -> pl.DataFrame:
     """Train problems solved by every generator; or imported, where the profile names a file.
 
-    None, where it names a file of labels.
+    None, where it names a file of labels, or problems that are there for fine-tuning.
     """
     partition = Partition.of(context.partition_key)
     dataset = deployment.settings.datasets[partition.dataset]
-    if dataset.labels is not None:
-        return SOLUTIONS.empty()
     if dataset.solutions is not None:
         from resources.problems import load_solutions
 
@@ -42,6 +40,8 @@ def solutions(
         deployment.lake.write(REJECTED, rejected, partition.dataset, SOLUTIONS.name)
         tell_rejected(context, partition.dataset, rejected.height)
         return imported
+    if not dataset.is_annotated:
+        return SOLUTIONS.empty()
 
     from resources.drawing import draw_solutions
 

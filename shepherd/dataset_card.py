@@ -48,12 +48,13 @@ class LabelCounts:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What the labels themselves do not say. ``cost`` and ``quality`` are read as tables."""
+    """What the labels themselves do not say. The mappings become tables."""
 
     title: str
     license: str
     source: str = ""
     models: Mapping[str, str] = field(default_factory=dict)
+    sampling: Mapping[str, float] = field(default_factory=dict)
     seed: int | None = None
     cost: Mapping[str, float] = field(default_factory=dict)
     quality: Mapping[str, float] = field(default_factory=dict)
@@ -74,6 +75,7 @@ def render_card(facts: CardFacts, counts: LabelCounts, file_name: str, format_na
         _table("Solutions by dataset and annotator", counts.by_dataset),
         _table("Label quality", {**{f"share {k}": v for k, v in share.items()}, **facts.quality}),
         _table("Models", facts.models),
+        _table("Sampling", facts.sampling),
         _table("Seed", {} if facts.seed is None else {"run seed": facts.seed}),
         _table("Cost", facts.cost),
         "\n\n".join(["## Licence of the source", facts.license, *filter(None, [facts.source])]),

@@ -74,9 +74,12 @@ class DatasetSettings(Section):
 
     @property
     def is_annotated(self) -> bool:
-        """Whether solutions of train problems are sampled or imported, to be labelled here."""
+        """Whether solutions of train problems are sampled or imported, to be labelled here.
+
+        MetaMATH's are there for fine-tuning: what it asks is GSM8K and MATH in other words.
+        """
         imported_tests = self.solutions is not None and self.solutions_split == "test"
-        return self.labels is None and not imported_tests
+        return self.labels is None and not imported_tests and self.source != "metamath"
 
     @model_validator(mode="after")
     def _solutions_come_from_one_place(self) -> "DatasetSettings":

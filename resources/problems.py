@@ -84,7 +84,7 @@ def load_solutions(
     the part. The formats of a row are those of :func:`shepherd.datasets.imported_solutions`.
 
     Raises:
-        ValueError: ``solutions`` is not set, a file is missing, or more rows than
+        ValueError: ``solutions`` is not set, a file is missing or empty, or more rows than
             ``max_rejected_share`` are bad or match no problem.
     """
     if settings.solutions is None:
@@ -109,6 +109,8 @@ def load_solutions(
             drawn.update(replace(solution, text=kept(solution.text)) for solution in found)
         except ValueError as error:
             rejections.append(Rejection.of(line, str(error)))
+    if not num_rows:
+        raise ValueError(f"{path}: holds no solutions: correct datasets.{dataset_name}.solutions")
     _refuse_many(rejections, num_rows, settings, dataset_name)
     asked = problems.filter(split=settings.solutions_split)
     ungraded = _ungraded(drawn).join(asked, on="problem_id", how="semi", maintain_order="left")

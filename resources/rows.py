@@ -3,6 +3,7 @@
 A row is a line of JSON here, whatever file it comes from. A file is never held whole.
 """
 
+import codecs
 import csv
 import gzip
 import json
@@ -38,7 +39,7 @@ class Line:
             raise ValueError(f"row: {self.fault}")
         try:
             # A file that was saved on Windows may open with a byte order mark.
-            return json.loads(self.raw.decode("utf-8-sig"))
+            return json.loads(self.raw.removeprefix(codecs.BOM_UTF8).decode())
         except UnicodeDecodeError as error:
             raise ValueError(f"row: is not UTF-8 at byte {error.start + 1}") from error
         except json.JSONDecodeError as error:

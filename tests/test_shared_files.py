@@ -51,9 +51,11 @@ def test_judged_chains_go_in_as_problems_with_solutions(tmp_path: Path) -> None:
         columns={"question": "question", "solution": "gt_answer"},
         train=str(chains),
         test=str(tmp_path / "test.jsonl"),
+        max_rejected_share=0.1,
     )
     problems, rejected = load_problems("any", settings, seed=0)
-    assert (rows(chains), problems.height, rejected.height) == (100, 101, 0)
+    assert (rows(chains), problems.height, rejected.height) == (100, 92 + 1, 8)
+    assert rejected["reason"].str.starts_with("question: repeats").all()
     # Their flag is one a chain, and they name their chain `answer`: they come in as solutions
     # once it is called `text`.
     with gzip.open(chains, "rt", encoding="utf-8") as file:

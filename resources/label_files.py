@@ -258,7 +258,9 @@ def export_labels(
                     except ValueError:
                         report.num_left_out += 1
                 report.num_written += len(rows)
-                write(rows)
+                # `datasets` cannot read a Parquet file that begins with an empty row group.
+                if rows:
+                    write(rows)
         if not report.num_written:
             raise ValueError(f"{out}: no labels to write: materialize labeled_solutions first")
         card = render_card(facts, counts, file_name, format_name)

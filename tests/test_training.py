@@ -5,7 +5,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from transformers import AutoModelForCausalLM, AutoTokenizer
+import torch
+from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
 from shepherd.settings import TrainingSettings
 from shepherd.word_problems import draw_problems, judge_steps, write_solution
@@ -91,6 +92,51 @@ def test_a_reward_model_learns_a_plain_difference_and_scores_each_step(
     assert scored["step_scores"].list.len().to_list() == lengths
     good = scored["step_scores"].list.min().to_numpy() > 0.5
     assert (good == labeled["is_correct"].to_numpy()).all()
+
+
+def test_the_published_protocol_reads_the_same_scores(
+    base: Path, labeled: pl.DataFrame, tmp_path: Path
+) -> None:
+    """That of the published Mistral PRM: tags in the text, softmax over [+, -] at their tokens."""
+    train_prm(base, labeled, tmp_path / "prm", FAST, template="plain", seed=0)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "prm")
+    candidate_tokens = [tokenizer.encode(text, add_special_tokens=False)[-1] for text in "+-"]
+    step_tag = tokenizer.encode(" ки", add_special_tokens=False)[-1]
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "prm", dtype=torch.float32).eval()
+    solutions = labeled.with_row_index("candidate_id").cast({"candidate_id": pl.String})
+    scored = score_solutions(
+        tmp_path / "prm", solutions, kind="process", template="plain", max_length=200
+    )
+    for row, found in zip(solutions.to_dicts(), scored["step_scores"], strict=True):
+        tagged = "".join(
+            step.rstrip() + " ки" + step[len(step.rstrip()) :] for step in row["steps"]
+        )
+        ids = torch.tensor([tokenizer.encode(f"{row['question']}\n{tagged}")])
+        with torch.no_grad():
+            logits = model(ids).logits[:, :, candidate_tokens]
+        expected = logits.float().softmax(dim=-1)[:, :, 0][ids == step_tag]
+        assert found.to_list() == pytest.approx(expected.tolist(), abs=1e-3)
+
+
+def test_a_scalar_head_learns_from_soft_labels_and_is_an_ordinary_checkpoint(
+    base: Path, labeled: pl.DataFrame, tmp_path: Path
+) -> None:
+    soft = labeled.with_columns(pl.col("labels").list.eval(0.1 + 0.8 * pl.element()))
+    settings = FAST.model_copy(update={"head": "scalar", "loss": "mse"})
+    report = train_prm(base, soft, tmp_path / "prm", settings, template="plain", seed=0)
+    assert report.losses[-1] < 0.02 < report.losses[0]
+    model, told = AutoModelForTokenClassification.from_pretrained(
+        tmp_path / "prm", output_loading_info=True
+    )
+    assert model.config.num_labels == 1
+    assert not told["missing_keys"]
+    solutions = labeled.with_row_index("candidate_id").cast({"candidate_id": pl.String})
+    scored = score_solutions(
+        tmp_path / "prm", solutions, kind="process", template="plain", max_length=200
+    )
+    right = scored.with_columns(labeled["is_correct"]).explode("step_scores")
+    means = right.group_by("is_correct").agg(pl.col("step_scores").mean()).sort("is_correct")
+    assert means["step_scores"].to_list() == pytest.approx([0.1, 0.9], abs=0.1)
 
 
 def test_too_long_solutions_are_counted(base: Path, labeled: pl.DataFrame, tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
 """Problems with a gold solution or none, and solutions of them as an annotator finds them."""
 
+import random
+
 import polars as pl
 
+from shepherd.mistakes import write_flawed
 from shepherd.rollouts import split_solutions
+from shepherd.word_problems import draw_problems, judge_steps
 
 
 def problems_with(gold: str) -> pl.DataFrame:
@@ -29,3 +33,14 @@ def solutions_and_steps(
         }
     )
     return solutions, split_solutions(solutions)
+
+
+def flawed_solutions(count: int) -> pl.DataFrame:
+    """Return PRM examples of word problems: (question, steps, labels), some steps wrong."""
+    rng = random.Random(0)
+    rows = []
+    for problem in draw_problems(0, "train", count):
+        steps, _ = write_flawed(problem, rng, error_rate=0.2)
+        labels = [float(right) for right in judge_steps(problem.question, steps)]
+        rows.append((problem.question, steps, labels))
+    return pl.DataFrame(rows, schema=["question", "steps", "labels"], orient="row")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
+from accelerate import PartialState
 
 from shepherd.settings import TrainingSet, TrainingSettings
 from shepherd.training_sets import Part, outcome_examples, process_examples, sft_examples
@@ -63,7 +64,7 @@ def run(arguments: Sequence[str] | None = None) -> TrainingReport:
         held_out=pl.scan_parquet(args.held_out) if args.held_out else examples("validation"),
         work=args.work,
     )
-    print(
+    PartialState().print(
         f"{report.num_steps} steps on {report.num_examples:,} examples ({report.num_cut} cut) in "
         f"{report.seconds:.0f} s; loss {report.losses[0]:.3f} -> {report.losses[-1]:.3f}; "
         f"saved to {args.out}"

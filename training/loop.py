@@ -89,7 +89,7 @@ def load(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a model for training in float32 on packed batches, and its tokenizer.
 
-    ``kind`` is one of transformers' Auto classes, and ``fields`` are of the model's config.
+    ``kind`` is one of transformers' Auto classes; ``fields`` are its config, or fields of that.
     """
     start()  # before the weights: where they are sharded, not every process reads them
     logging.disable_progress_bar()

@@ -219,13 +219,11 @@ def split_passes(
     All processes make equally many passes (sharded models must) of about equally many tokens,
     at most ``tokens_per_pass`` wherever that can hold more than one example.
     """
-    tokens = sum(lengths)
-    num_passes = max(1, -(-tokens // (num_processes * tokens_per_pass)))
+    most = max(1, len(lengths) // num_processes)
+    num_passes = min(most, max(1, -(-sum(lengths) // (num_processes * tokens_per_pass))))
     while True:
         groups = share_out(lengths, num_processes * num_passes)
         fullest = max(sum(lengths[index] for index in group) for group in groups)
-        can_split = len(lengths) >= num_processes * (num_passes + 1)
-        if fullest <= tokens_per_pass or not can_split:
-            break
+        if fullest <= tokens_per_pass or num_passes == most:
+            return [groups[process::num_processes] for process in range(num_processes)]
         num_passes += 1
-    return [groups[process::num_processes] for process in range(num_processes)]

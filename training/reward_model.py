@@ -144,5 +144,6 @@ def load_base(
     torch.manual_seed(seed)
     if settings.head == "tokens":
         return loop.load(base)
-    fields = {"num_labels": 1, "classifier_dropout": 0.0}
-    return loop.load(base, AutoModelForTokenClassification, **fields)
+    config = AutoConfig.from_pretrained(base)
+    config.num_labels, config.classifier_dropout = 1, 0.0
+    return loop.load(base, AutoModelForTokenClassification, config=config)

@@ -1,0 +1,126 @@
+"""Tokens a second that a PRM is trained on: ours against TRL's PRMTrainer.
+
+    python -m benchmarks.training_speed [--json] [--solutions 480] [--rounds 4]
+
+Both train base-large on the same solutions of word problems, batches of 32, in float32 on a CPU,
+in this process and one after the other, the order turning every round (``pip install trl==1.13.0``
+with the constraints of this project). TRL's defaults for GPUs (bfloat16, gradient checkpointing)
+are off. Tokens are those of the solutions, without padding; seconds are those of the training
+loop alone, as each trainer reports them. The value is the median over rounds.
+"""
+
+import argparse
+import random
+import statistics
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.report import Result, at_least, main
+from resources.models import BASE_MODELS
+from shepherd.mistakes import write_flawed
+from shepherd.settings import TrainingSettings
+from shepherd.word_problems import draw_problems, judge_steps
+from training.prm import train_prm
+from training.reward_model import STEP_TAG
+
+BASE = BASE_MODELS / "base-large"
+SETTINGS = TrainingSettings(epochs=1, learning_rate=2e-4, batch_size=32, max_length=512)
+TIMES = 1.5
+"""How many times TRL's speed we aim at."""
+
+
+def labelled(count: int) -> pl.DataFrame:
+    """Return (question, steps, labels) of flawed solutions, as long as they come."""
+    rng = random.Random(0)
+    rows = []
+    for problem in draw_problems(0, "train", count):
+        steps, _ = write_flawed(problem, rng, error_rate=0.2)
+        labels = [float(right) for right in judge_steps(problem.question, steps)]
+        rows.append((problem.question, steps, labels))
+    return pl.DataFrame(rows, schema=["question", "steps", "labels"], orient="row")
+
+
+def ours(examples: pl.DataFrame, folder: Path) -> tuple[float, int]:
+    """Train with ours; return the seconds and the tokens of one epoch."""
+    report = train_prm(BASE, examples, folder / "prm", SETTINGS, template="plain", seed=0)
+    return report.seconds, report.num_tokens
+
+
+def trl(examples: pl.DataFrame, folder: Path) -> tuple[float, int]:
+    """Train with TRL's PRMTrainer; return the seconds and the tokens of one epoch."""
+    import torch
+    from datasets import Dataset
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+    from trl.experimental.prm import PRMConfig, PRMTrainer
+
+    dataset = Dataset.from_list(
+        [
+            {
+                "prompt": f"{row['question']}\n",
+                "completions": [step.rstrip() for step in row["steps"]],
+                "labels": [label > 0.5 for label in row["labels"]],
+            }
+            for row in examples.to_dicts()
+        ]
+    )
+    trainer = PRMTrainer(
+        model=AutoModelForTokenClassification.from_pretrained(
+            BASE, num_labels=2, dtype=torch.float32
+        ),
+        processing_class=AutoTokenizer.from_pretrained(BASE),
+        train_dataset=dataset,
+        args=PRMConfig(
+            output_dir=str(folder / "trl"),
+            step_separator=f"{STEP_TAG}\n",
+            max_length=SETTINGS.max_length,
+            num_train_epochs=1,
+            per_device_train_batch_size=SETTINGS.batch_size,
+            learning_rate=SETTINGS.learning_rate,
+            bf16=False,
+            gradient_checkpointing=False,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=True,
+        ),
+    )
+    seconds = trainer.train().metrics["train_runtime"]
+    return float(seconds), sum(map(len, trainer.train_dataset["input_ids"]))
+
+
+def measure(count: int, rounds: int) -> list[Result]:
+    """Run both in turn; each first once on a few solutions, to be warm."""
+    trainers: list[Callable[[pl.DataFrame, Path], tuple[float, int]]] = [ours, trl]
+    examples = labelled(count)
+    rates: dict[str, list[float]] = {"ours": [], "trl": []}
+    with tempfile.TemporaryDirectory() as temporary:
+        for trainer in trainers:
+            trainer(examples.head(64), Path(temporary))
+        for number in range(rounds):
+            for trainer in trainers if number % 2 == 0 else reversed(trainers):
+                seconds, tokens = trainer(examples, Path(temporary))
+                rates[trainer.__name__].append(tokens / seconds)
+    ratios = [own / peer for own, peer in zip(rates["ours"], rates["trl"], strict=True)]
+    own, peer = (statistics.median(rates[name]) for name in ("ours", "trl"))
+    return [
+        Result("solutions", count, f"trained on in each of {rounds} rounds"),
+        Result("ours", own, "tokens/s"),
+        Result("TRL's PRMTrainer", peer, "tokens/s"),
+        at_least("ours against TRL, median of rounds", statistics.median(ratios), "times", TIMES),
+        Result("ours against TRL, worst round", min(ratios), "times"),
+    ]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--solutions", type=int, default=480)
+    parser.add_argument("--rounds", type=int, default=4)
+    arguments = parser.parse_args()
+    if find_spec("trl") is None:
+        parser.error("trl is not installed: pip install trl==1.13.0 -c constraints.txt")
+    main("training_speed", lambda: measure(arguments.solutions, arguments.rounds))

@@ -1,6 +1,7 @@
 """A packed batch gives each example the logits that it has alone, and counts nothing twice."""
 
 import random
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from resources.models import BASE_MODELS
 from tests.tiny_checkpoint import save_checkpoint
@@ -16,6 +18,8 @@ from training.packing import (
     PACKED,
     Counts,
     Example,
+    attend_one_by_one,
+    attend_side_by_side,
     logits_of,
     next_tokens,
     pack,
@@ -92,6 +96,17 @@ def test_a_token_changes_no_other_example() -> None:
     assert differs.any()
 
 
+def test_attending_side_by_side_is_attending_one_by_one() -> None:
+    torch.manual_seed(0)
+    batch = pack(examples(count=5, longest=30))
+    query, key, value = torch.randn(3, 1, 2, batch.ids.shape[1], 8)
+    attend = partial(sdpa_attention_forward, torch.nn.Module(), attention_mask=None, is_causal=True)
+    torch.testing.assert_close(
+        attend_side_by_side(attend, query, key, value, batch.lengths, batch.slots),
+        attend_one_by_one(attend, query, key, value, batch.lengths),
+    )
+
+
 def test_an_example_longer_than_the_models_window_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, "mistral", build_tokenizer(), sliding_window=8)
     model = AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation=PACKED)
@@ -115,7 +130,9 @@ def test_passes_hold_every_example_once_and_are_equally_many(
     assert sorted(index for indices in flat for index in indices) == list(range(len(lengths)))
     assert all(flat)
     fullest = max(sum(lengths[index] for index in indices) for indices in flat)
-    assert fullest <= tokens_per_pass or len(lengths) < num_processes * (len(shares[0]) + 1)
+    assert fullest <= tokens_per_pass or len(shares[0]) == min(
+        sum(map(len, passes)) for passes in shares
+    )
 
 
 def test_fewer_examples_than_processes_are_refused() -> None:

@@ -37,6 +37,7 @@ from training.packing import PACKED, Batch, Counts, Example, logits_of, pack, sp
 from training.token_files import TokenFiles, draw_order
 
 CLIP_NORM = 1.0
+TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16_384}
 
 Predictions = torch.Tensor
 """(predictions, 2): what the model says and what is true, one row a tag or target."""
@@ -262,7 +263,8 @@ def _step(
 ) -> tuple[float, float]:
     """Do one optimisation step; return its loss, and the norm of its gradients before clipping."""
     lengths = [len(example.ids) for example in examples]
-    shares = split_passes(lengths, accelerator.num_processes, settings.tokens_per_pass)
+    room = settings.tokens_per_pass or TOKENS_PER_PASS[accelerator.device.type]
+    shares = split_passes(lengths, accelerator.num_processes, room)
     passes = shares[accelerator.process_index]
     counts = Counts.of(examples)
     total = torch.zeros((), device=accelerator.device)
@@ -293,7 +295,8 @@ def evaluate(
     settings: TrainingSettings,
 ) -> dict[str, float]:
     """Return the loss on held-out examples and the figures of the objective; all processes help."""
-    groups = _by_length(examples.lengths, settings.tokens_per_pass)
+    room = settings.tokens_per_pass or TOKENS_PER_PASS[accelerator.device.type]
+    groups = _by_length(examples.lengths, room)
     # Sharded models need equally many passes of every process: the last groups may repeat.
     missing = -len(groups) % accelerator.num_processes
     model.eval()

@@ -1,15 +1,15 @@
 """Examples of token ids, and batches of them packed end to end: no padding, nothing shared.
 
-A batch is one row. Positions restart with each example, and attention takes the row apart again:
-each example becomes a row of its own, attends to itself alone, and goes back to its place. So
-only attention sees padding, and needs no mask: causal attention never looks ahead into it. A
-block-diagonal mask over the whole row, what transformers builds from such positions, gives the
-same logits, but scores every token against every other of the row.
+A batch is one row. Positions restart with each example, and attention takes the row apart again,
+so that each example attends to itself alone. A block-diagonal mask over the whole row, what
+transformers builds from such positions, gives the same logits, but scores every token against
+every other of the row.
 """
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -62,15 +62,14 @@ class Batch:
 
     Logits are computed at the ``kept`` positions alone, (places,), those with a target or a tag:
     ``targets`` are (places,) and tag i stands at ``kept[tagged[i]]`` with ``labels[i]``.
-    ``slots`` (tokens,) says where each token lies in (examples, longest), flat; ``shape`` is
-    that shape. Losses are sums divided by ``counts``: those of all batches of one optimisation
-    step, on all processes.
+    ``slots`` (tokens,) says where each token lies in (examples, longest), flat. Losses are sums
+    divided by ``counts``: those of all batches of one optimisation step, on all processes.
     """
 
     ids: torch.Tensor
     positions: torch.Tensor
+    lengths: tuple[int, ...]
     slots: torch.Tensor
-    shape: tuple[int, int]
     kept: torch.Tensor
     targets: torch.Tensor
     tagged: torch.Tensor
@@ -115,10 +114,10 @@ def pack(examples: Sequence[Example], counts: Counts | None = None) -> Batch:
     return Batch(
         ids=torch.tensor([[token for example in examples for token in example.ids]]),
         positions=torch.cat([torch.arange(length) for length in lengths])[None],
+        lengths=tuple(lengths),
         slots=torch.cat(
             [torch.arange(length) + row * longest for row, length in enumerate(lengths)]
         ),
-        shape=(len(examples), longest),
         kept=kept,
         targets=targets[kept],
         tagged=torch.searchsorted(kept, tags),
@@ -136,8 +135,8 @@ def logits_of(model: nn.Module, batch: Batch) -> torch.Tensor:
         input_ids=batch.ids,
         position_ids=batch.positions,
         logits_to_keep=batch.kept,
+        lengths=batch.lengths,
         slots=batch.slots,
-        shape=batch.shape,
         use_cache=False,
     ).logits[0]
     # Token classifiers know no logits_to_keep.
@@ -152,8 +151,8 @@ def packed_attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     *,
+    lengths: tuple[int, ...],
     slots: torch.Tensor,
-    shape: tuple[int, int],
     sliding_window: int | None = None,
     dropout: float = 0.0,
     scaling: float | None = None,
@@ -163,7 +162,7 @@ def packed_attention(
 
     Args:
         query, key, value: (1, heads, tokens, width).
-        slots, shape: as in :class:`Batch`.
+        lengths, slots: as in :class:`Batch`.
 
     Returns:
         (1, tokens, heads, width), and no weights.
@@ -172,21 +171,60 @@ def packed_attention(
         ValueError: an example is longer than the model's sliding window.
     """
     assert attention_mask is None, "a packed row has no mask"
-    if sliding_window is not None and shape[1] > sliding_window:
+    if sliding_window is not None and max(lengths) > sliding_window:
         raise ValueError(
             f"the model's attention reaches back {sliding_window} tokens, and an example has "
-            f"{shape[1]}: set training.max_length to {sliding_window} or less"
+            f"{max(lengths)}: set training.max_length to {sliding_window} or less"
         )
+    attend = partial(
+        sdpa_attention_forward,
+        module,
+        attention_mask=None,
+        dropout=dropout,
+        scaling=scaling,
+        is_causal=True,
+    )
+    if query.device.type == "cpu":
+        return attend_one_by_one(attend, query, key, value, lengths), None
+    return attend_side_by_side(attend, query, key, value, lengths, slots), None
+
+
+Attend = Callable[..., tuple[torch.Tensor, None]]
+
+
+def attend_one_by_one(
+    attend: Attend,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    lengths: tuple[int, ...],
+) -> torch.Tensor:
+    """Attend in one example after another: no padding at all, where a call costs little."""
+    parts = (torch.split(packed, list(lengths), dim=2) for packed in (query, key, value))
+    return torch.cat([attend(q, k, v)[0] for q, k, v in zip(*parts, strict=True)], dim=1)
+
+
+def attend_side_by_side(
+    attend: Attend,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    lengths: tuple[int, ...],
+    slots: torch.Tensor,
+) -> torch.Tensor:
+    """Attend in all examples at once, each padded to the longest: few calls, for GPUs.
+
+    Needs no mask: causal attention never looks ahead into the padding.
+    """
+    shape = (len(lengths), max(lengths))
 
     def unpack(packed: torch.Tensor) -> torch.Tensor:
         tokens = packed[0].transpose(0, 1)
         rows = tokens.new_zeros(shape[0] * shape[1], *tokens.shape[1:])
         return rows.index_copy(0, slots, tokens).view(*shape, *tokens.shape[1:]).transpose(1, 2)
 
-    attended, _weights = sdpa_attention_forward(
-        module, unpack(query), unpack(key), unpack(value), None, dropout, scaling, is_causal=True
-    )
-    return attended.flatten(0, 1).index_select(0, slots)[None], None
+    attended, _ = attend(unpack(query), unpack(key), unpack(value))
+    return attended.flatten(0, 1).index_select(0, slots)[None]
 
 
 AttentionInterface.register(PACKED, packed_attention)
@@ -216,14 +254,31 @@ def split_passes(
 ) -> list[list[list[int]]]:
     """Return the indices of each forward pass of each process: ``[process][pass]``.
 
-    All processes make equally many passes (sharded models must) of about equally many tokens,
-    at most ``tokens_per_pass`` wherever that can hold more than one example.
+    All processes make equally many passes (sharded models must) of at most ``tokens_per_pass``
+    tokens, wherever that can hold more than one example; those of a pass are of similar length.
     """
-    most = max(1, len(lengths) // num_processes)
+    shares = share_out(lengths, num_processes)
+    most = min(map(len, shares))
     num_passes = min(most, max(1, -(-sum(lengths) // (num_processes * tokens_per_pass))))
     while True:
-        groups = share_out(lengths, num_processes * num_passes)
-        fullest = max(sum(lengths[index] for index in group) for group in groups)
+        passes = [cut(share, lengths, num_passes) for share in shares]
+        fullest = max(sum(lengths[index] for index in part) for cuts in passes for part in cuts)
         if fullest <= tokens_per_pass or num_passes == most:
-            return [groups[process::num_processes] for process in range(num_processes)]
+            return passes
         num_passes += 1
+
+
+def cut(share: Sequence[int], lengths: Sequence[int], num_parts: int) -> list[list[int]]:
+    """Cut indices, in order of length, into parts of about equally many tokens, none empty."""
+    waiting = sorted(share, key=lambda index: lengths[index])
+    left = sum(lengths[index] for index in waiting)
+    parts: list[list[int]] = []
+    for others in reversed(range(num_parts)):
+        goal, taken = left / (others + 1), 0
+        part: list[int] = []
+        while len(waiting) > others and (not part or not others or taken < goal):
+            part.append(waiting.pop(0))
+            taken += lengths[part[-1]]
+        left -= taken
+        parts.append(part)
+    return parts

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 from transformers import (
+    AutoConfig,
     AutoModelForTokenClassification,
     PreTrainedModel,
     PreTrainedTokenizerBase,

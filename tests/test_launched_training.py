@@ -1,0 +1,58 @@
+"""Where a profile asks for several processes, Dagster launches them and hears what they did."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.deployment import Deployment
+from assets.fine_tuning import Plans, figures_of, fine_tune
+from resources.home import Home
+from shepherd.settings import DatasetSettings, ModelSettings, Settings, TrainingSettings
+from tests.written import flawed_solutions
+from training.loop import TrainingReport
+
+
+def deployment(root: Path, base: Path, **fields: object) -> Deployment:
+    training = TrainingSettings(epochs=2, learning_rate=1e-3, batch_size=8, max_length=192)
+    model = ModelSettings(base=str(base), training=training.model_copy(update=fields))
+    datasets = {"words": DatasetSettings(source="word_problems")}
+    settings = Settings(
+        datasets=datasets, generators={"weak": model}, completer=model, process_reward_model=model
+    )
+    return Deployment(settings, Home(root))
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_a_model_is_trained_and_tells_its_figures(
+    num_processes: int, base: Path, tmp_path: Path
+) -> None:
+    target = deployment(tmp_path, base, num_processes=num_processes)
+    examples = flawed_solutions(24).lazy()
+
+    @dg.asset
+    def process_reward_model() -> dg.MaterializeResult[None]:
+        plans = Plans(examples, examples.head(8))
+        return fine_tune(target, "process_reward_model", "prm", plans)
+
+    done = dg.materialize([process_reward_model])
+    [event] = done.asset_materializations_for_node("process_reward_model")
+    told = event.metadata
+    assert told["batches"].value == 6
+    assert told["examples"].value == 24
+    assert 0 <= told["validation_auc"].value <= 1
+    curve = [record.data for record in told["loss_curve"].value]
+    assert [record["step"] for record in curve] == [1, 2, 3, 4, 5, 6]
+    assert curve[-1]["validation_loss"] == pytest.approx(told["validation_loss"].value, abs=1e-4)
+    assert (target.models.path("process_reward_model") / "model.safetensors").is_file()
+    assert not target.models.work("process_reward_model").exists()
+
+
+def test_a_long_curve_is_told_in_twenty_points() -> None:
+    report = TrainingReport(10, 0, 45, losses=[float(step) for step in range(45)])
+    report.evaluations = [{"step": 30, "loss": 0.5}, {"step": 45, "loss": 0.25}]
+    records = [record.data for record in figures_of(report)["loss_curve"].records]
+    assert [record["step"] for record in records][:2] == [3, 6]
+    assert records[0]["loss"] == pytest.approx(1.0)
+    found = {r["step"]: r["validation_loss"] for r in records if r["validation_loss"] is not None}
+    assert found == {30: 0.5, 45: 0.25}

@@ -41,7 +41,7 @@ def test_a_model_is_trained_and_tells_its_figures(
     assert told["batches"].value == 6
     assert told["examples"].value == 24
     assert 0 <= told["validation_auc"].value <= 1
-    curve = [record.data for record in told["loss_curve"].value]
+    curve = [record.data for record in told["loss_curve"].records]
     assert [record["step"] for record in curve] == [1, 2, 3, 4, 5, 6]
     assert curve[-1]["validation_loss"] == pytest.approx(told["validation_loss"].value, abs=1e-4)
     assert (target.models.path("process_reward_model") / "model.safetensors").is_file()

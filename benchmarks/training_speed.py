@@ -5,9 +5,10 @@
 Both train base-large on the same solutions of word problems, batches of 32, in float32 on one
 CPU thread, in this process and one after the other, the order turning every round (``pip install
 trl==1.13.0`` with the constraints of this project). TRL's defaults for GPUs (bfloat16, gradient
-checkpointing) are off. Tokens are those of the solutions, without padding; seconds are CPU seconds, which a busy
-machine changes least. Each round trains on a few solutions and on many, and the difference counts:
-what it takes to start and to save does not. The value is the median over rounds.
+checkpointing) are off. Tokens are those of the solutions, without padding; seconds are CPU
+seconds, which a busy machine changes least. Each round trains on a few solutions and on many, and
+the difference counts: what it takes to start and to save does not. The value is the median over
+rounds.
 """
 
 import argparse

@@ -205,19 +205,6 @@ def test_belief_falls_along_a_solution(counts: tuple[tuple[int, int], ...], righ
     assert all(0 <= share <= 1 + 1e-12 for share in belief.right)
 
 
-def test_the_tree_is_data() -> None:
-    annotator, problem = TreeSearch(N, num_searches=100), problem_of(3, 4, 6)
-    _, drawn = annotate([annotator], problem, success_rate=0.5)
-    replay = Replay(annotator, problem)
-    replay.advance(pool_of(drawn))
-    tree = annotator.tree(problem, replay.shown)
-    assert tree.row(0) == ("", None, pytest.approx(1 / 3), 2)
-    parents = dict(tree.select("prefix", "parent").iter_rows())
-    assert all(prefix.startswith(parent) for prefix, parent in parents.items() if parent)
-    values = {row["prefix"]: row["value"] for row in tree.iter_rows(named=True)}
-    assert all(value == 0 for prefix, value in values.items() if "wrong" in prefix)
-
-
 def test_searches_are_limited() -> None:
     problem = problem_of(3, 3, 3, 3)
     [few], _ = annotate([TreeSearch(N, num_searches=1)], problem)

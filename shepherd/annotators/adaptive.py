@@ -10,7 +10,7 @@ from math import log2, prod
 from typing import ClassVar
 
 from shepherd.annotators.monte_carlo import outcome
-from shepherd.annotators.problem import Label, Problem, Shown, Solution, Wanted
+from shepherd.annotators.problem import Label, Problem, Rounds, Shown, Solution, Wanted
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,16 @@ class Adaptive:
     false_success_rate: float
     luck: float
 
-    def ask(self, problem: Problem, shown: Shown) -> Wanted:
+    def ask(self, problem: Problem, shown: Shown) -> Rounds:
         """Ask for one rollout of the most telling prefix of each undecided solution."""
+        while wanted := self._most_telling(problem, shown):
+            yield wanted
+
+    def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
+        """Return hard and soft labels."""
+        return [[*self._labels(s, shown), outcome(s)] for s in problem.solutions]
+
+    def _most_telling(self, problem: Problem, shown: Shown) -> Wanted:
         wanted = {}
         for solution in problem.solutions:
             belief = believe(self, solution.is_correct, _counts(solution, shown))
@@ -42,10 +50,6 @@ class Adaptive:
                 prefix = solution.prefixes[belief.most_telling]
                 wanted[prefix] = len(shown.get(prefix, ())) + 1
         return wanted
-
-    def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
-        """Return hard and soft labels."""
-        return [[*self._labels(s, shown), outcome(s)] for s in problem.solutions]
 
     def _labels(self, solution: Solution, shown: Shown) -> Iterator[Label]:
         counts = _counts(solution, shown)

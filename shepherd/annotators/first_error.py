@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from shepherd.annotators.monte_carlo import outcome, reached
-from shepherd.annotators.problem import Label, Problem, Shown, Solution, Wanted
+from shepherd.annotators.problem import Label, Problem, Rounds, Shown, Solution, Wanted
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,10 @@ class BinarySearch:
     name: ClassVar[str] = "binary_search"
     num_rollouts: int
 
-    def ask(self, problem: Problem, shown: Shown) -> Wanted:
+    def ask(self, problem: Problem, shown: Shown) -> Rounds:
         """Ask for one more rollout of the middle prefix of each wrong solution."""
-        wanted = {}
-        for solution in problem.solutions:
-            right, wrong = self._bounds(solution, problem, shown)
-            if not solution.is_correct and wrong - right > 1:
-                middle = solution.prefixes[(right + wrong) // 2 - 1]
-                wanted[middle] = len(shown.get(middle, ())) + 1
-        return wanted
+        while wanted := self._middles(problem, shown):
+            yield wanted
 
     def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
         """Return hard labels."""
@@ -39,6 +34,15 @@ class BinarySearch:
             before_error(solution, self._bounds(solution, problem, shown)[0], shown)
             for solution in problem.solutions
         ]
+
+    def _middles(self, problem: Problem, shown: Shown) -> Wanted:
+        wanted = {}
+        for solution in problem.solutions:
+            right, wrong = self._bounds(solution, problem, shown)
+            if not solution.is_correct and wrong - right > 1:
+                middle = solution.prefixes[(right + wrong) // 2 - 1]
+                wanted[middle] = len(shown.get(middle, ())) + 1
+        return wanted
 
     def _bounds(self, solution: Solution, problem: Problem, shown: Shown) -> tuple[int, int]:
         """Return how many steps are proven right, and the first step known to be wrong."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from shepherd.annotators.problem import Label, Problem, Rollout, Shown, Solution, Wanted
+from shepherd.annotators.problem import Label, Problem, Rollout, Rounds, Shown, Solution
 from shepherd.intervals import wilson_interval
 
 
@@ -19,9 +19,9 @@ class MonteCarlo:
     name: ClassVar[str] = "monte_carlo"
     num_rollouts: int
 
-    def ask(self, problem: Problem, shown: Shown) -> Wanted:
+    def ask(self, problem: Problem, shown: Shown) -> Rounds:  # noqa: ARG002
         """Ask for all rollouts at once."""
-        return {} if shown else dict.fromkeys(problem.prefixes, self.num_rollouts)
+        yield dict.fromkeys(problem.prefixes, self.num_rollouts)
 
     def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
         """Return hard and soft labels."""
@@ -40,14 +40,10 @@ class FirstSuccess:
     name: ClassVar[str] = "first_success"
     num_rollouts: int
 
-    def ask(self, problem: Problem, shown: Shown) -> Wanted:
+    def ask(self, problem: Problem, shown: Shown) -> Rounds:
         """Ask for one more rollout of each prefix that has failed so far."""
-        return {
-            prefix: count + 1
-            for prefix in problem.prefixes
-            if (count := len(shown.get(prefix, ()))) < self.num_rollouts
-            and not reached(shown, prefix)
-        }
+        for count in range(self.num_rollouts):
+            yield {prefix: count + 1 for prefix in problem.prefixes if not reached(shown, prefix)}
 
     def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
         """Return hard labels."""
@@ -66,10 +62,10 @@ class OutcomeClosure:
     name: ClassVar[str] = "outcome_closure"
     num_rollouts: int
 
-    def ask(self, problem: Problem, shown: Shown) -> Wanted:
+    def ask(self, problem: Problem, shown: Shown) -> Rounds:  # noqa: ARG002
         """Ask for all rollouts of what no solution proves."""
         unproven = [prefix for prefix in problem.prefixes if prefix not in problem.proven]
-        return {} if shown else dict.fromkeys(unproven, self.num_rollouts)
+        yield dict.fromkeys(unproven, self.num_rollouts)
 
     def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
         """Return hard and soft labels; soft is null where a solution is the proof."""

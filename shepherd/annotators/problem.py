@@ -38,6 +38,10 @@ Pool = Mapping[str, Sequence[Rollout]]
 Wanted = Mapping[str, int]
 """By prefix text: how many rollouts there should be; more than were shown."""
 
+Rounds = Iterator[Wanted]
+"""What is wanted next, round by round; what came of one is shown before the next is asked for.
+An empty round is the last."""
+
 
 @dataclass(frozen=True)
 class Solution:
@@ -104,12 +108,15 @@ class Annotator(Protocol):
         """The word that stands for it in a profile and in ``step_labels``."""
         ...
 
-    def ask(self, problem: Problem, shown: Shown) -> Wanted:
-        """Say what is wanted beyond what is shown; nothing if the labels are decided."""
+    def ask(self, problem: Problem, shown: Shown) -> Rounds:
+        """Yield what is wanted beyond what is shown; end once the labels are decided.
+
+        ``shown`` is empty at first and holds all that was wanted whenever this goes on.
+        """
         ...
 
     def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
-        """Return the labels of each solution's steps, once nothing more is wanted.
+        """Return the labels of each solution's steps from all that was wanted.
 
         An empty list leaves a solution unlabelled.
         """
@@ -151,6 +158,8 @@ class Replay:
         self.annotator = annotator
         self.problem = problem
         self.shown: dict[str, Sequence[Rollout]] = {}
+        self._rounds = annotator.ask(problem, self.shown)
+        self._wanted = next(self._rounds, {})
 
     def advance(self, pool: Pool) -> Wanted:
         """Show what is asked for as long as ``pool`` has it; return what is asked for beyond.
@@ -158,13 +167,14 @@ class Replay:
         Returns nothing once the annotator wants no more. A round is shown only when all of it
         is there, so that the order in which an engine finishes cannot matter.
         """
-        while wanted := self.annotator.ask(self.problem, self.shown):
+        while wanted := self._wanted:
             found = {p: pool.get(self.problem.prefix_id(p), ()) for p in wanted}
             if any(len(found[prefix]) < n for prefix, n in wanted.items()):
                 return wanted
             for prefix, n in wanted.items():
                 assert n > len(self.shown.get(prefix, ())), "an annotator asked in vain"
                 self.shown[prefix] = found[prefix][:n]
+            self._wanted = next(self._rounds, {})
         return {}
 
     def labels(self) -> Iterator[tuple[str, Label]]:

@@ -6,15 +6,15 @@ the tree, with their own rollouts to select from later. So compute goes where a 
 comes from a state that mostly succeeds, which is where an error is.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
 from math import sqrt
 from typing import ClassVar
 
-import polars as pl
-
 from shepherd.annotators.first_error import before_error, num_proven
-from shepherd.annotators.problem import Label, Problem, Shown, Wanted
+from shepherd.annotators.problem import Label, Problem, Rollout, Rounds, Shown
 from shepherd.splitting import Method, split_steps
 
 ALPHA, BETA, L, C_PUCT = 0.5, 0.9, 500, 0.125
@@ -24,14 +24,63 @@ explore. The unit of length is not reported: words of five characters here."""
 
 @dataclass
 class State:
-    """A prefix of the tree: its estimate, its parent's prefix and how often it was selected."""
+    """A prefix of the tree: its parent's prefix, its estimate and how often it was selected."""
 
     prefix: str
     parent: str | None
-    value: float
-    visits: int = 0
-    wrong: list[tuple[str, ...]] = field(default_factory=list)
+    num_rollouts: int
+    num_correct: int
+    wrong: deque[tuple[str, ...]]
     """Continuations, as steps, that end in a wrong answer and were not searched yet."""
+    visits: int = 0
+
+    @property
+    def value(self) -> float:
+        """The share of its rollouts that are right: MC(s)."""
+        return self.num_correct / self.num_rollouts
+
+    @property
+    def quality(self) -> float:
+        """What speaks for its next wrong rollout: Q (equation 1 there)."""
+        length = sum(map(len, self.wrong[0])) / 5
+        return float(ALPHA ** (1 - self.value) * BETA ** (length / L))
+
+
+class Frontier:
+    """The states with a rollout to search, ready to be selected.
+
+    What is left of Q + U (equation 2 there) between states of equally many visits is Q, which
+    changes with the state alone: so one heap for each number of visits, and only their tops to
+    compare.
+    """
+
+    def __init__(self) -> None:
+        self._heaps: dict[int, list[tuple[float, int, State]]] = defaultdict(list)
+        self._total = 0
+        self._order: dict[str, int] = {}
+
+    def add(self, state: State) -> None:
+        """Let a state be selected, unless nothing is left to search of it."""
+        if state.wrong:
+            order = self._order.setdefault(state.prefix, len(self._order))
+            heappush(self._heaps[state.visits], (-state.quality, order, state))
+
+    def select(self) -> State | None:
+        """Take out the best state and count the visit; of equally good ones, the oldest."""
+
+        def score(visits: int) -> tuple[float, int]:
+            negated, order, _ = self._heaps[visits][0]
+            return -negated + C_PUCT * sqrt(self._total) / (1 + visits), -order
+
+        best = max(
+            (visits for visits, heap in self._heaps.items() if heap), key=score, default=None
+        )
+        if best is None:
+            return None
+        _, _, state = heappop(self._heaps[best])
+        state.visits += 1
+        self._total += 1
+        return state
 
 
 @dataclass(frozen=True)
@@ -47,9 +96,10 @@ class TreeSearch:
     num_searches: int
     method: Method = "auto"
 
-    def ask(self, problem: Problem, shown: Shown) -> Wanted:
+    def ask(self, problem: Problem, shown: Shown) -> Rounds:
         """Ask for the rollouts of the state that the search waits for."""
-        return dict.fromkeys(self._grow(problem, shown, {}), self.num_rollouts)
+        for prefix in self._grow(problem, shown, {}):
+            yield {prefix: self.num_rollouts}
 
     def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
         """Return hard labels; none of a solution whose first error no search found."""
@@ -60,67 +110,52 @@ class TreeSearch:
             labels.append(before_error(solution, right, shown) if decided else [])
         return labels
 
-    def tree(self, problem: Problem, shown: Shown) -> pl.DataFrame:
-        """Return the tree as data: prefix, parent, value and visits of each state."""
+    def tree(self, problem: Problem, shown: Shown) -> list[State]:
+        """Return the states of the tree as far as it is shown, in the order of their discovery.
+
+        The first is the root: its prefix is empty, and its rollouts are the solutions.
+        """
         states: dict[str, State] = {}
-        for _ in self._grow(problem, shown, states):
-            break
-        return pl.DataFrame(
-            [(s.prefix, s.parent, s.value, s.visits) for s in states.values()],
-            schema={
-                "prefix": pl.String(),
-                "parent": pl.String(),
-                "value": pl.Float64(),
-                "visits": pl.Int64(),
-            },
-            orient="row",
-        )
+        next(self._grow(problem, shown, states), None)
+        return list(states.values())
 
     def _grow(self, problem: Problem, shown: Shown, states: dict[str, State]) -> Iterator[str]:
-        """Search with what is shown, filling ``states``; yield the prefix that lacks rollouts."""
+        """Search, filling ``states``; yield each prefix that lacks rollouts, then go on."""
         solutions = problem.solutions
-        states[""] = State(
+        root = State(
             "",
             None,
-            sum(solution.is_correct for solution in solutions) / len(solutions),
-            wrong=[s.texts for s in solutions if not s.is_correct and s.prefixes],
+            len(solutions),
+            sum(solution.is_correct for solution in solutions),
+            deque(s.texts for s in solutions if not s.is_correct and s.prefixes),
         )
+        states[""], frontier = root, Frontier()
+        frontier.add(root)
         for _ in range(self.num_searches):
-            state = self._select(states)
+            state = frontier.select()
             if state is None:
                 return
-            state.visits += 1
-            steps = state.wrong.pop(0)
+            steps = state.wrong.popleft()
             right, wrong = 0, len(steps)
             parent = state
             while wrong - right > 1:
                 middle = (right + wrong) // 2
                 prefix = state.prefix + "".join(steps[:middle])
-                if len(shown.get(prefix, ())) < self.num_rollouts:
-                    yield prefix
-                    return
                 if prefix not in states:
-                    states[prefix] = self._state(prefix, parent.prefix, shown)
-                if states[prefix].value > 0:
+                    if len(shown.get(prefix, ())) < self.num_rollouts:
+                        yield prefix
+                    states[prefix] = self._state(prefix, parent.prefix, shown[prefix])
+                    frontier.add(states[prefix])
+                if states[prefix].num_correct:
                     right, parent = middle, states[prefix]
                 else:
                     wrong = middle
+            frontier.add(state)
 
-    def _state(self, prefix: str, parent: str, shown: Shown) -> State:
-        rollouts = shown[prefix]
-        value = sum(rollout.is_correct for rollout in rollouts) / len(rollouts)
+    def _state(self, prefix: str, parent: str, rollouts: Sequence[Rollout]) -> State:
+        num_correct = sum(rollout.is_correct for rollout in rollouts)
         # From a state without a right rollout every step is wrong already.
-        texts = {r.text: None for r in rollouts if value > 0 and not r.is_correct}
+        texts = {r.text: None for r in rollouts if num_correct and not r.is_correct}
         continuations = (tuple(split_steps(text, self.method)) for text in texts)
-        return State(prefix, parent, value, wrong=[c for c in continuations if len(c) > 1])
-
-    def _select(self, states: dict[str, State]) -> State | None:
-        """Return the state of the best rollout by Q + U (equations 1 and 2 there)."""
-        total = sum(state.visits for state in states.values())
-
-        def score(state: State) -> float:
-            length = sum(map(len, state.wrong[0])) / 5
-            quality = ALPHA ** (1 - state.value) * BETA ** (length / L)
-            return float(quality + C_PUCT * sqrt(total) / (1 + state.visits))
-
-        return max((s for s in states.values() if s.wrong), key=score, default=None)
+        wrong = deque(steps for steps in continuations if len(steps) > 1)
+        return State(prefix, parent, len(rollouts), num_correct, wrong)

@@ -8,6 +8,7 @@ from assets.automation import label_new_problems, paths_of, refresh_every_mornin
 from assets.candidate_scores import candidate_scores
 from assets.candidates import candidates
 from assets.checks import STRUCTURAL_CHECKS
+from assets.critiques import critiques_by
 from assets.deployment import SETTINGS, Deployment
 from assets.describe import describe
 from assets.evaluations import evaluations
@@ -21,12 +22,12 @@ from assets.reward_models import outcome_reward_model, process_reward_model
 from assets.rollouts import rollouts
 from assets.samplers import samplers_of
 from assets.solutions import solutions
-from assets.step_labels import step_labels
+from assets.step_labels import labels_of
 from assets.steps import steps
 from assets.warehouse import warehouse_of
 from resources.home import Home
 from resources.io_managers import ParquetIOManager
-from shepherd.schemas import TABLES
+from shepherd.schemas import TABLES, labels_table
 from shepherd.settings import Settings
 
 
@@ -59,7 +60,11 @@ def assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
 
 def sampled_assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
     """Return what follows from sampling: models, rollouts, labels, verification."""
-    chosen = [*samplers_of(settings), rollouts, step_labels, labeled_solutions_of(settings)]
+    annotation = settings.annotation
+    chosen = [*samplers_of(settings), rollouts]
+    if "judge" in annotation.annotators and annotation.judge is not None:
+        chosen += [critiques_by(annotation.judge)]
+    chosen += [*labels_of(settings), labeled_solutions_of(settings)]
     if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
         chosen += [oracle_labels]
     chosen += reward_models_of(settings)
@@ -115,11 +120,12 @@ def checks_of(assets: list[dg.AssetsDefinition]) -> list[dg.AssetChecksDefinitio
 
 def resources_of(deployment: Deployment) -> dict[str, Any]:
     """Return the resources that the assets ask for."""
+    labels = map(labels_table, deployment.settings.annotation.annotators)
     return {
         "deployment": deployment,
         "io_manager": ParquetIOManager(
             deployment.lake,
-            TABLES,
+            TABLES | {table.name: table for table in labels},
             describe,
             origin=deployment.origin,
             after_write=deployment.discard_journals,

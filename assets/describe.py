@@ -11,7 +11,7 @@ import dagster as dg
 import polars as pl
 
 from assets.deployment import PARTITIONS
-from shepherd.schemas import Table
+from shepherd.schemas import STEP_LABELS, Table
 
 OWNERS = ["team:math-shepherd"]
 
@@ -68,8 +68,9 @@ def column_schema(table: Table) -> dg.TableSchema:
 def describe(table: Table, frame: pl.DataFrame) -> dict[str, Any]:
     """Return the metadata of one materialization: row count, the numbers to watch, a preview."""
     numbers: dict[str, float | int | None] = {}
-    if frame.height and table.name in _NUMBERS:
-        numbers = frame.select(**_NUMBERS[table.name]).row(0, named=True)
+    watched = _LABELS if table.key == STEP_LABELS.key else _NUMBERS.get(table.name)
+    if frame.height and watched:
+        numbers = frame.select(**watched).row(0, named=True)
     return {
         "dagster/row_count": frame.height,
         **{name: round(value, 4) for name, value in numbers.items() if value is not None},
@@ -98,13 +99,19 @@ _NUMBERS: dict[str, dict[str, pl.Expr]] = {
     },
     "candidates": _SAMPLED,
     "rollouts": {**_SAMPLED, "prefixes": pl.col("prefix_id").n_unique()},
+    "critiques": {
+        "share_unparsable": pl.col("first_error").is_null().mean(),
+        "share_truncated": _SAMPLED["share_truncated"],
+        "failed_requests": _SAMPLED["failed_requests"],
+        "mean_tokens": _SAMPLED["mean_tokens"],
+        "unjudged_solutions": pl.col("solution_id").n_unique()
+        - pl.col("solution_id").filter(pl.col("first_error").is_not_null()).n_unique(),
+    },
     "steps": {
         "solutions": pl.col("solution_id").n_unique(),
         "mean_steps": pl.len() / pl.col("solution_id").n_unique(),
         "distinct_prefixes": pl.col("prefix_id").n_unique(),
     },
-    "step_labels": _LABELS,
-    "oracle_labels": _LABELS,
     "labeled_solutions": {"mean_steps": pl.col("steps").list.len().mean()},
     "candidate_scores": {"mean_score": pl.col("step_scores").list.min().mean()},
     "evaluations": {"best_accuracy": pl.col("accuracy").max()},

@@ -83,8 +83,11 @@ def run_pipeline(home: Home) -> int:
     deployment.lake.check_shards(SETTINGS)
     for name in models_of(SETTINGS):
         deployment.base(name)
-    if "nli" in SETTINGS.annotation.annotators:
-        deployment.models.resolve(SETTINGS.annotation.nli_model)
+    annotation = SETTINGS.annotation
+    if "nli" in annotation.annotators:
+        deployment.models.resolve(annotation.nli_model)
+    if "judge" in annotation.annotators and annotation.judge is not None:
+        deployment.models.resolve(annotation.judge.base)
     with _open_instance(home) as instance:
         failures = _run_stages(instance)
     for failure in failures:

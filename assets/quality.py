@@ -26,9 +26,9 @@ def warn_unless(holds: bool, /, **numbers: float | None) -> dg.AssetCheckResult:
     )
 
 
-@partition_check("oracle_labels", "step_labels", "steps", blocking=False)
+@partition_check("step_labels", "oracle_labels", "steps", blocking=False)
 def hard_labels_agree_with_the_oracle(
-    oracle_labels: Frames, step_labels: Frames, steps: Frames
+    step_labels: Frames, oracle_labels: Frames, steps: Frames
 ) -> dg.AssetCheckResult:
     """Those that training reads, on at least 90 % of the steps that are not the last."""
     labels, truth, cut = (

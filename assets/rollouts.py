@@ -5,8 +5,11 @@ from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, v
 from assets.describe import table_asset
 from assets.fine_tuning import GPU_POOL
 from assets.sampling import add_numbers, keep, open_samplers, shard_of_run, total
+from resources.io_managers import Partition
+from shepherd.annotators.asked import asked_rollouts
 from shepherd.annotators.known import build_annotators
-from shepherd.schemas import ROLLOUT_COSTS, ROLLOUTS
+from shepherd.annotators.problem import read_problems
+from shepherd.schemas import ASKED_ROLLOUTS, ROLLOUT_COSTS, ROLLOUTS, SEARCH_TREES
 
 
 @table_asset(
@@ -22,6 +25,7 @@ from shepherd.schemas import ROLLOUT_COSTS, ROLLOUTS
         SETTINGS.sampling.num_rollouts,
         SETTINGS.sampling.rollout_temperature,
         SETTINGS.sampling.max_tokens,
+        *(SETTINGS.annotation.consensus or ()),
     ),
 )
 def rollouts(
@@ -33,7 +37,8 @@ def rollouts(
 ) -> pl.DataFrame:
     """What the annotators ask for: completions of step prefixes, by the completer.
 
-    Those that are there already, drawn under the same settings, are kept.
+    Those that are there already, drawn under the same settings, are kept. Beside them lie
+    `asked_rollouts`, who asked for what, and the `search_trees`.
     """
     from resources.drawing import draw_rollouts
 
@@ -53,6 +58,14 @@ def rollouts(
         deployment.lake,
     )
     add_numbers(context, **label_costs(steps, drawn.cost))
+    asked, trees = asked_rollouts(
+        annotators,
+        read_problems(steps, solutions, problems),
+        drawn.frame,
+        settings.annotation.consensus,
+    )
+    for table, frame in ((ASKED_ROLLOUTS, asked), (SEARCH_TREES, trees)):
+        deployment.lake.write(table, frame, *Partition.of(context.partition_key))
     return keep(context, deployment, ROLLOUT_COSTS, [drawn])
 
 

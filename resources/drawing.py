@@ -20,6 +20,7 @@ from resources.sampling import (
     grade_completions,
     sample,
 )
+from shepherd.annotators.judge import collect_critiques, judge_requests
 from shepherd.annotators.problem import Annotator, Problem, Rollout, read_problems
 from shepherd.identity import content_id
 from shepherd.requests import Completion, Engine, Request
@@ -31,10 +32,11 @@ from shepherd.rollouts import (
     solution_requests,
 )
 from shepherd.scheduling import Draw, Scheduler
-from shepherd.schemas import CANDIDATES, ROLLOUT_COSTS, ROLLOUTS, SOLUTIONS, Table
+from shepherd.schemas import CANDIDATES, CRITIQUES, ROLLOUT_COSTS, ROLLOUTS, SOLUTIONS, Table
 from shepherd.settings import (
     DEFAULT_SPLITTING,
     EngineSettings,
+    JudgeSettings,
     ModelSettings,
     SamplingSettings,
     SplittingSettings,
@@ -170,6 +172,30 @@ def draw_rollouts(
     merged = rollouts.join(served, on="prefix_id")["num_steps_served"].cast(pl.Int64) - 1
     num_spared = max(0, served.height * sampling.num_rollouts - rollouts.height)
     return Drawn(rollouts, _costs(ROLLOUTS, cost, sampler, shard, int(merged.sum()), num_spared))
+
+
+def draw_critiques(
+    steps: pl.DataFrame,
+    problems: pl.DataFrame,
+    sampler: Sampler,
+    judge: JudgeSettings,
+    shard: Shard,
+) -> Drawn:
+    """Draw ``num_votes`` critiques of each solution; CRITIQUES and CRITIQUE_COSTS."""
+    requests = judge_requests(
+        steps,
+        problems,
+        template=sampler.template,
+        run_seed=shard.run_seed,
+        num_votes=judge.num_votes,
+        temperature=judge.temperature,
+        max_tokens=judge.max_tokens,
+    )
+    source = Fixed(requests)
+    fingerprint = _fingerprint(sampler, shard, judge.temperature, judge.max_tokens)
+    cost = _sample(CRITIQUES, source, sampler, shard, fingerprint)
+    critiques = collect_critiques(requests, source.completions, steps, sampler.name)
+    return Drawn(critiques, _costs(CRITIQUES, cost, sampler, shard))
 
 
 class Rolling:
@@ -362,5 +388,5 @@ def _costs(
         "num_spared": num_spared,
         **asdict(cost),
     }
-    # The three cost tables have the same columns.
+    # All cost tables have the same columns.
     return pl.DataFrame([row], schema=ROLLOUT_COSTS.schema)

@@ -19,6 +19,9 @@ WRITTEN_BY = {
     "rejected": "problems",
     "solution_costs": "solutions",
     "rollout_costs": "rollouts",
+    "asked_rollouts": "rollouts",
+    "search_trees": "rollouts",
+    "critique_costs": "critiques",
     "candidate_costs": "candidates",
 }
 """Assets that write a table beside their own; every other table is its own asset."""

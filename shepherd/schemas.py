@@ -167,6 +167,66 @@ ORACLE_LABELS = replace(
     grain="one row per step of a solution of a word problem: the exact truth",
 )
 
+
+def labels_table(annotator: str) -> Table:
+    """Return the table of one annotator's labels, before ``step_labels`` joins them."""
+    return replace(
+        STEP_LABELS, name=f"{annotator}_labels", grain=f"one row per step that {annotator} labels"
+    )
+
+
+ASKED_ROLLOUTS = Table(
+    "asked_rollouts",
+    "one row per annotator and prefix that it had rolled out",
+    (
+        Column("annotator", TEXT, "who asked; consensus for the two that it joins"),
+        _PREFIX_ID,
+        _PROBLEM_ID,
+        Column("num_rollouts", INT, "completions asked for: the first so many of the prefix"),
+        Column("num_correct", INT, "of these, how many ended in the gold answer"),
+        Column("num_tokens", INT, "completion tokens of these"),
+    ),
+    ("annotator", "prefix_id"),
+)
+
+SEARCH_TREES = Table(
+    "search_trees",
+    "one row per state of the search tree of a problem, the root included",
+    (
+        _PROBLEM_ID,
+        _PREFIX_ID,
+        Column("parent_id", TEXT, "prefix_id that it was found from; null: root", nullable=True),
+        Column("discovery", INT, "its place in the order of discovery, from 0: the root"),
+        Column("prefix", TEXT, "the steps so far; empty for the root"),
+        Column("num_rollouts", INT, "completions of it; of the root, the solutions"),
+        Column("num_correct", INT, "of these, how many ended in the gold answer"),
+        Column("visits", INT, "searches that set out from one of its rollouts"),
+    ),
+    ("problem_id", "prefix_id"),
+)
+
+CRITIQUES = Table(
+    "critiques",
+    "one row per vote of a judge on a solution",
+    (
+        _SOLUTION_ID,
+        _PROBLEM_ID,
+        Column("judge", TEXT, "name of the model that judged"),
+        Column("vote", INT, "index of the vote, from 0"),
+        Column("text", TEXT, "the whole critique"),
+        Column(
+            "first_error",
+            INT,
+            "step_index of the first step that it calls wrong, -1 if none; null if unparsable",
+            nullable=True,
+        ),
+        _FINISH,
+        _NUM_TOKENS,
+        _SEED,
+    ),
+    ("solution_id", "judge", "vote"),
+)
+
 LABELED_SOLUTIONS = Table(
     "labeled_solutions",
     "one row per solution and annotator: what training reads",
@@ -214,7 +274,7 @@ EVALUATIONS = Table(
 )
 
 _COST_COLUMNS = (
-    Column("stage", TEXT, "solutions, rollouts or candidates"),
+    Column("stage", TEXT, "solutions, rollouts, critiques or candidates"),
     _DATASET,
     Column("shard", TEXT, "partition that was sampled"),
     Column("model", TEXT, "name of the model that sampled"),
@@ -237,6 +297,9 @@ ROLLOUT_COSTS = Table(
 CANDIDATE_COSTS = Table(
     "candidate_costs", "one row per partition and generator", _COST_COLUMNS, _COST_KEY
 )
+CRITIQUE_COSTS = Table(
+    "critique_costs", "one row per partition and judge", _COST_COLUMNS, _COST_KEY
+)
 
 REJECTED = Table(
     "rejected",
@@ -258,6 +321,9 @@ TABLES: dict[str, Table] = {
         SOLUTIONS,
         STEPS,
         ROLLOUTS,
+        ASKED_ROLLOUTS,
+        SEARCH_TREES,
+        CRITIQUES,
         STEP_LABELS,
         ORACLE_LABELS,
         LABELED_SOLUTIONS,
@@ -267,6 +333,7 @@ TABLES: dict[str, Table] = {
         SOLUTION_COSTS,
         ROLLOUT_COSTS,
         CANDIDATE_COSTS,
+        CRITIQUE_COSTS,
         REJECTED,
     )
 }

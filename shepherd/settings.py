@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from shepherd.annotators.known import READING, ROLLING
 from shepherd.prompts import check_template
 from shepherd.splitting import Method, strip_calculations
 
@@ -267,16 +268,26 @@ class SamplingSettings(Section):
     max_tokens: int = Field(512, ge=1)
 
 
-AnnotatorName = Literal[
-    "monte_carlo",
-    "first_success",
-    "outcome_closure",
-    "binary_search",
-    "tree_search",
-    "adaptive",
-    "rule",
-    "nli",
-]
+class JudgeSettings(Section):
+    """The model that ``judge`` asks for the first wrong step, ``num_votes`` times a solution.
+
+    ``base`` and ``template`` are as in :class:`ModelSettings`; a judge is not fine-tuned here.
+    ``engine`` is its own where the profile's does not serve it. Eight votes are what ProcessBench
+    (arXiv 2412.06559) takes the majority of.
+    """
+
+    base: str
+    template: str = "chat"
+    num_votes: int = Field(8, ge=1)
+    temperature: float = Field(0.7, ge=0)
+    max_tokens: int = Field(2048, ge=1)
+    engine: EngineSettings | None = None
+
+    @field_validator("template")
+    @classmethod
+    def _template_is_known(cls, template: str) -> str:
+        check_template(template)
+        return template
 
 
 class AnnotationSettings(Section):
@@ -288,10 +299,11 @@ class AnnotationSettings(Section):
     ``adaptive`` assumes of its completer and generators (shepherd/annotators/adaptive.py).
     """
 
-    annotators: tuple[AnnotatorName, ...] = Field(("monte_carlo",), min_length=1)
-    consensus: tuple[AnnotatorName, AnnotatorName] | None = None
+    annotators: tuple[str, ...] = Field(("monte_carlo",), min_length=1)
+    consensus: tuple[str, str] | None = None
     train_on: str = "monte_carlo"
     nli_model: str = "FacebookAI/roberta-large-mnli"
+    judge: JudgeSettings | None = None
     num_searches: int = Field(100, ge=1)
     confidence: float = Field(0.97, gt=0.5, lt=1)
     success_rate: float = Field(0.95, gt=0, lt=1)
@@ -300,8 +312,19 @@ class AnnotationSettings(Section):
 
     @model_validator(mode="after")
     def _names_are_annotators(self) -> "AnnotationSettings":
+        for name in self.annotators:
+            if name == "human":
+                raise ValueError(
+                    "annotators: people do not label here: name the file of their ratings in "
+                    "datasets.<name>.labels, with annotator: human"
+                )
+            if name not in {*ROLLING, *READING}:
+                known = ", ".join([*ROLLING, *READING])
+                raise ValueError(f"annotators: {name!r} is unknown: name some of {known}")
         if len(set(self.annotators)) < len(self.annotators):
             raise ValueError("annotators: name each once")
+        if "judge" in self.annotators and self.judge is None:
+            raise ValueError("annotators: judge needs a model: name it in annotation.judge.base")
         for name in self.consensus or ():
             if name not in self.annotators:
                 raise ValueError(f"consensus: {name} is not in annotators: add it there")
@@ -361,6 +384,13 @@ class Settings(Section):
         labelling = {*self.annotation.annotators, *self.published_annotators}
         if self.annotation.consensus:
             labelling.add("consensus")
+        if "oracle" in self.annotation.annotators:
+            for name, dataset in self.datasets.items():
+                if dataset.is_annotated and dataset.source != "word_problems":
+                    raise ValueError(
+                        f"annotation.annotators: oracle knows word problems alone, not {name}: "
+                        "leave it out, or give that dataset a profile of its own"
+                    )
         if self.annotation.train_on not in labelling:
             raise ValueError(
                 f"annotation.train_on: {self.annotation.train_on} labels nothing: set it to one "

@@ -5,9 +5,8 @@ index (from 0) of the first wrong one in ``\boxed{}``, or -1.
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import polars as pl
 
@@ -15,6 +14,7 @@ from shepherd.annotators.problem import Label, label_frame
 from shepherd.identity import derive_seed
 from shepherd.prompts import build_prompt
 from shepherd.requests import Completion, Request
+from shepherd.schemas import CRITIQUES
 
 NO_ERROR = -1
 
@@ -88,52 +88,70 @@ def read_vote(text: str, num_steps: int) -> int | None:
     return index if NO_ERROR <= index < num_steps else None
 
 
-@dataclass(frozen=True)
-class Judged:
-    """The labels of a judge, and how its answers could be read."""
+def collect_critiques(
+    requests: Sequence[Request],
+    completions: Sequence[Completion],
+    steps: pl.DataFrame,
+    judge: str,
+) -> pl.DataFrame:
+    """Return the ``critiques`` that came of :func:`judge_requests`, in their order.
 
-    labels: pl.DataFrame
-    num_answers: int
-    num_unparsable: int
-    """Answers without an index; they have no vote."""
-    num_unlabelled: int
-    """Solutions without any vote."""
+    A critique that was cut, or is an error, names no step.
+    """
+    lengths = dict(steps.select("solution_id", "num_steps").iter_rows())
+    problems = dict(steps.select("solution_id", "problem_id").iter_rows())
+    rows = []
+    for request, completion in zip(requests, completions, strict=True):
+        assert request.id == completion.request_id
+        solution_id, vote = request.id.rsplit(":", 1)
+        whole = completion.text if completion.finish_reason == "stop" else ""
+        named = read_vote(whole, lengths[solution_id])
+        rows.append(
+            {
+                "solution_id": solution_id,
+                "problem_id": problems[solution_id],
+                "judge": judge,
+                "vote": int(vote),
+                "text": completion.text,
+                # Paragraphs are numbered from 0, steps from 1.
+                "first_error": named if named in (None, NO_ERROR) else named + 1,
+                "finish_reason": completion.finish_reason,
+                "num_tokens": completion.num_tokens,
+                "seed": request.seed,
+            }
+        )
+    return pl.DataFrame(rows, schema=CRITIQUES.schema)
 
 
-def judge_labels(steps: pl.DataFrame, completions: Sequence[Completion]) -> Judged:
-    """Return ``step_labels`` of the annotator ``judge`` from answers to :func:`judge_requests`.
+def judge_labels(steps: pl.DataFrame, critiques: pl.DataFrame) -> pl.DataFrame:
+    """Return ``step_labels`` of the annotator ``judge`` from its ``critiques``.
 
     The first wrong step is what most votes name; of equally many, the vote that was drawn first.
-    An answer that was cut has no vote. All steps before it are right (hard = 1), all from it on
-    wrong, the last step included: the gold answer is not needed. Soft is the share of votes by
-    which a step comes before any error.
+    A critique that names none has no vote, and a solution without votes stays unlabelled. All
+    steps before the first wrong one are right (hard = 1), all from it on wrong, the last step
+    included: the gold answer is not needed. Soft is the share of votes by which a step comes
+    before any error.
     """
-    answers = defaultdict(list)
-    for completion in completions:
-        solution_id, index = completion.request_id.rsplit(":", 1)
-        whole = completion.text if completion.finish_reason == "stop" else ""
-        answers[solution_id].append((int(index), whole))
-    labels: dict[str, Label] = {}
-    num_answers = num_unparsable = num_unlabelled = 0
+    votes = (
+        critiques.drop_nulls("first_error")
+        .sort("vote")
+        .group_by("solution_id", maintain_order=True)
+        .agg("first_error")
+    )
     gathered = (
         steps.sort("solution_id", "step_index")
         .group_by("solution_id", maintain_order=True)
         .agg("step_id")
+        .join(votes, on="solution_id")
     )
-    for solution_id, step_ids in gathered.iter_rows():
-        found = [read_vote(text, len(step_ids)) for _, text in sorted(answers[solution_id])]
-        votes = [vote for vote in found if vote is not None]
-        num_answers += len(found)
-        num_unparsable += len(found) - len(votes)
-        num_unlabelled += not votes
-        labels.update(zip(step_ids, _labels(votes, len(step_ids)), strict=False))
-    return Judged(label_frame("judge", steps, labels), num_answers, num_unparsable, num_unlabelled)
+    labels: dict[str, Label] = {}
+    for _, step_ids, named in gathered.iter_rows():
+        labels.update(zip(step_ids, _labels(named, len(step_ids)), strict=True))
+    return label_frame("judge", steps, labels)
 
 
 def _labels(votes: Sequence[int], num_steps: int) -> list[Label]:
-    if not votes:
-        return []
-    num_right = [num_steps if vote == NO_ERROR else vote for vote in votes]
+    num_right = [num_steps if vote == NO_ERROR else vote - 1 for vote in votes]
     elected, _ = Counter(num_right).most_common(1)[0]
     return [
         Label(

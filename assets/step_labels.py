@@ -31,11 +31,12 @@ def labels_of(settings: Settings) -> list[dg.AssetsDefinition]:
 def labels_by(name: str, settings: Settings) -> dg.AssetsDefinition:
     """Return the asset of one annotator's labels."""
     annotation, num_rollouts = settings.annotation, settings.sampling.num_rollouts
-    annotator = (
-        known.ROLLING[name](annotation, num_rollouts, "auto") if name in known.ROLLING else name
-    )
-    extra = {"judge": "critiques"}.get(name, "rollouts" if name in known.ROLLING else None)
-    tables = ["steps", "solutions", "problems", *([extra] if extra else [])]
+    tables, settled = ["steps", "solutions", "problems"], name
+    if name in known.ROLLING:
+        tables.append("rollouts")
+        settled = str(known.ROLLING[name](annotation, num_rollouts, "auto"))
+    elif name == "judge":
+        tables.append("critiques")
 
     @table_asset(
         labels_table(name),

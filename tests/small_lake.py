@@ -13,7 +13,11 @@ from pathlib import Path
 import polars as pl
 
 from resources.lake import Lake
+from shepherd.annotators.asked import asked_rollouts
 from shepherd.annotators.known import Work, step_labels
+from shepherd.annotators.monte_carlo import MonteCarlo
+from shepherd.annotators.problem import read_problems
+from shepherd.annotators.tree_search import TreeSearch
 from shepherd.answers import extract_answer
 from shepherd.identity import content_id, shard_of
 from shepherd.labels import labeled_solutions
@@ -23,6 +27,8 @@ from shepherd.schemas import (
     CANDIDATE_COSTS,
     CANDIDATE_SCORES,
     CANDIDATES,
+    CRITIQUE_COSTS,
+    CRITIQUES,
     PROBLEMS,
     REJECTED,
     ROLLOUT_COSTS,
@@ -62,6 +68,9 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
     labels = step_labels(
         AnnotationSettings(), NUM_ROLLOUTS, Work(steps, solutions, problems, rollouts)
     )
+    gathered = read_problems(steps, solutions, problems)
+    asked, _ = asked_rollouts([MonteCarlo(NUM_ROLLOUTS)], gathered, rollouts, None)
+    _, trees = asked_rollouts([TreeSearch(NUM_ROLLOUTS, 10)], gathered, rollouts, None)
     candidates = frame(CANDIDATES, [row for p in drawn["test"] for row in _candidates(p, rng)])
     scores = _scores(candidates, problems, rng)
     evaluations = evaluate(
@@ -80,6 +89,9 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         "solutions": solutions,
         "steps": steps,
         "rollouts": rollouts,
+        "asked_rollouts": asked,
+        "search_trees": trees,
+        "critiques": _critiques(steps, rng),
         "step_labels": labels,
         "oracle_labels": oracle_labels(steps, problems),
         "labeled_solutions": labeled_solutions(solutions, steps, labels, problems),
@@ -89,6 +101,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         "solution_costs": _cost(SOLUTION_COSTS, "solutions", num_train * NUM_SAMPLES, 0),
         "rollout_costs": _cost(ROLLOUT_COSTS, "rollouts", rollouts.height, wanted),
         "candidate_costs": _cost(CANDIDATE_COSTS, "candidates", candidates.height, 0),
+        "critique_costs": _cost(CRITIQUE_COSTS, "critiques", 2 * solutions.height, 0),
         "rejected": frame(
             REJECTED,
             [
@@ -250,6 +263,30 @@ def _scores(candidates: pl.DataFrame, problems: pl.DataFrame, rng: random.Random
     return frame(CANDIDATE_SCORES, rows)
 
 
+def _critiques(steps: pl.DataFrame, rng: random.Random) -> pl.DataFrame:
+    """Two votes on each solution, at random; some cannot be read."""
+    rows: Rows = []
+    for solution_id, problem_id, num_steps in steps.filter("is_last").select(
+        "solution_id", "problem_id", "num_steps"
+    ).iter_rows():
+        for vote in range(2):
+            named = rng.choice([None, -1, rng.randint(1, num_steps)])
+            rows.append(
+                {
+                    "solution_id": solution_id,
+                    "problem_id": problem_id,
+                    "judge": "judge",
+                    "vote": vote,
+                    "text": f"I see {named}.",
+                    "first_error": named,
+                    "finish_reason": "stop",
+                    "num_tokens": 4,
+                    "seed": 1,
+                }
+            )
+    return frame(CRITIQUES, rows)
+
+
 def _cost(table: Table, stage: str, num_requests: int, wanted: int) -> pl.DataFrame:
     return frame(
         table,
@@ -258,7 +295,7 @@ def _cost(table: Table, stage: str, num_requests: int, wanted: int) -> pl.DataFr
                 "stage": stage,
                 "dataset": DATASET,
                 "shard": "00",
-                "model": "completer" if stage == "rollouts" else "generator",
+                "model": {"rollouts": "completer", "critiques": "judge"}.get(stage, "generator"),
                 "num_requests": num_requests,
                 "num_merged": max(0, wanted - num_requests),
                 "num_spared": 0,

@@ -31,6 +31,10 @@ PLANTED = {
         "update annotation_cost set num_merged = num_merged + 1"
     ),
     "annotation_cost__shares_are_shares": "update annotation_cost set share_spared = 1.5",
+    "annotator_costs__consensus_is_paid_like_two": (
+        "insert into annotator_costs "
+        "select * replace ('consensus' as annotator, 1 as num_rollouts) from annotator_costs"
+    ),
     "annotator_costs__rollouts_fit_the_budget": "update annotator_costs set num_stopped = 1",
     "annotator_costs__shares_are_shares": "update annotator_costs set share_merged = 1.5",
     "calibration_bins__soft_lies_in_its_tenth": "update calibration_bins set tenth = 3",
@@ -72,6 +76,7 @@ PLANTED = {
     "int_prefix_outcomes__right_draws_are_counted": (
         "update int_prefix_outcomes set num_correct = num_correct + 1"
     ),
+    "judge_votes__parts_are_not_above_the_whole": "update judge_votes set num_votes = 1",
     "label_agreement__counts_add_up": "update label_agreement set num_steps = num_steps + 1",
     "label_agreement__shares_are_shares": "update label_agreement set num_same_first_error = 1000",
     "label_quality__every_step_is_counted_once": "delete from label_quality where step_index = 1",
@@ -92,11 +97,19 @@ PLANTED = {
     ),
     "sampling_costs__every_draw_is_paid_for": "delete from sampling_costs",
     "sampling_costs__stage_is_known": "update sampling_costs set stage = 'labels'",
+    "search_trees__a_search_sets_out_from_hope": (
+        "update search_trees set num_visits = 1, num_correct = 0"
+    ),
+    "search_trees__no_state_is_lost": "delete from search_trees",
     "solved_problems__outcome_follows_from_the_counts": (
         "update solved_problems set solved_by = 'all'"
     ),
     "solved_problems__problem_exists": "delete from lake.problems",
     "solved_problems__solved_by_is_known": "update solved_problems set solved_by = 'few'",
+    "stg_asked_rollouts__every_rollout_was_asked_for": (
+        "delete from lake.asked_rollouts where rowid = 0"
+    ),
+    "stg_asked_rollouts__were_drawn": "update lake.asked_rollouts set num_rollouts = 99",
     "stg_candidate_scores__candidate_exists": "delete from lake.candidates where draw = 0",
     "stg_candidate_scores__scores_are_probabilities": (
         "update lake.candidate_scores set step_scores = [0.5, 'nan'::double] where rowid = 0"
@@ -112,6 +125,7 @@ PLANTED = {
     ),
     "stg_costs__nothing_is_negative": "update lake.candidate_costs set seconds = -0.1",
     "stg_costs__stage_is_known": "update lake.solution_costs set stage = 'labels'",
+    "stg_critiques__step_exists": "update lake.critiques set first_error = 99",
     "stg_evaluations__method_is_known": "update lake.evaluations set method = 'BoN'",
     "stg_labeled_solutions__are_of_train_problems": "update lake.problems set split = 'test'",
     "stg_labeled_solutions__labels_are_the_step_labels": (
@@ -135,6 +149,7 @@ PLANTED = {
     "stg_rollouts__finish_reason_is_known": "update lake.rollouts set finish_reason = 'eos'",
     "stg_rollouts__prefix_exists": "delete from lake.steps where step_index = 1",
     "stg_rollouts__verdict_follows_its_reason": "update lake.rollouts set grade_reason = 'missing'",
+    "stg_search_trees__counts_are_possible": "update lake.search_trees set num_correct = 99",
     "stg_solutions__correct_has_answer": "update lake.solutions set answer = null",
     "stg_solutions__finish_reason_is_known": "update lake.solutions set finish_reason = 'eos'",
     "stg_solutions__grade_reason_is_known": "update lake.solutions set grade_reason = 'luck'",
@@ -389,7 +404,14 @@ def test_an_annotator_that_stops_early_spares_rollouts(tmp_path: Path) -> None:
         .drop("needed")
     )
     labels = pl.concat([FRAMES["step_labels"], stopped])
-    lake = write_lake({**FRAMES, "step_labels": labels}, tmp_path / "lake")
+    needed = FRAMES["asked_rollouts"].join(first, on="prefix_id").select(
+        pl.exclude("needed", "annotator", "num_rollouts"),
+        annotator=pl.lit("first_success"),
+        num_rollouts="needed",
+    )  # fmt: skip
+    asked = pl.concat([FRAMES["asked_rollouts"], needed.select(FRAMES["asked_rollouts"].columns)])
+    frames = {**FRAMES, "step_labels": labels, "asked_rollouts": asked}
+    lake = write_lake(frames, tmp_path / "lake")
     build_warehouse(lake, tmp_path / "w.duckdb")
     assert {result.num_failures for result in run_tests(tmp_path / "w.duckdb")} == {0}
     with duckdb.connect(tmp_path / "w.duckdb", read_only=True) as connection:

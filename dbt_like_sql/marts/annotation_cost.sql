@@ -23,12 +23,7 @@ labelled as (
         count(distinct solution_id) as num_solutions
     from int_labelled_steps
     -- What no rollout was paid for is no label here: last steps, and annotators that only read.
-    where
-        not is_last
-        and annotator in (
-            'monte_carlo', 'first_success', 'outcome_closure', 'binary_search', 'tree_search',
-            'adaptive'
-        )
+    where not is_last and annotator in (select annotator from stg_asked_rollouts)
     group by dataset
 )
 

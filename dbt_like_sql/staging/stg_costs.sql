@@ -6,6 +6,8 @@ with all_costs as (
     from lake.rollout_costs
     union all by name
     from lake.candidate_costs
+    union all by name
+    from lake.critique_costs
 )
 
 select

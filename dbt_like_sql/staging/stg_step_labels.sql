@@ -2,6 +2,8 @@
 -- Grain: one row per step and annotator.
 with all_labels as (
     from lake.step_labels
+    -- Also an annotator of the profile, the oracle is a table of its own.
+    where annotator != 'oracle'
     union all by name
     from lake.oracle_labels
 )

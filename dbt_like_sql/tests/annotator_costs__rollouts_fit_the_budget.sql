@@ -4,5 +4,4 @@ from annotator_costs
 where
     num_rollouts + num_stopped != full_budget * num_prefixes
     or num_rollouts < 1
-    or num_merged < 0
-    or num_prefixes > num_labels;
+    or num_merged < 0;

@@ -1,0 +1,10 @@
+-- Of which prefixes did an annotator ask for rollouts, and for how many?
+-- Grain: one row per annotator and prefix.
+select
+    annotator,
+    prefix_id,
+    problem_id,
+    num_rollouts,
+    num_correct,
+    num_tokens
+from lake.asked_rollouts;

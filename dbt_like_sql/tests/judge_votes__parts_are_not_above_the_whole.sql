@@ -1,0 +1,7 @@
+-- Fails where a part counts more than its whole.
+select *
+from judge_votes
+where
+    num_unparsable + num_no_error > num_votes
+    or num_truncated + num_failed > num_unparsable
+    or num_unlabelled + num_divided > num_solutions;

@@ -2,8 +2,8 @@
 
     python -m benchmarks.kill_resume [--json]
 
-Rolls gold prefixes of word problems out through the embedded engine, with a tiny random model,
-in a process that is sent SIGKILL after a random number of completions and milliseconds.
+Rolls solutions' prefixes of word problems out through the embedded engine, with a tiny random
+model, in a process that is sent SIGKILL after a random number of completions and milliseconds.
 """
 
 import json
@@ -19,17 +19,25 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.report import Result, at_least, at_most, main
-from resources.drawing import Sampler, Shard, draw_rollouts, sampler_of
+from resources.drawing import Sampler, Shard, draw_critiques, draw_rollouts, sampler_of
 from resources.lake import Lake
 from resources.problems import load_problems
 from shepherd.annotators.monte_carlo import MonteCarlo
+from shepherd.annotators.problem import Annotator
 from shepherd.requests import Completion, Engine, Request
 from shepherd.rollouts import split_solutions
-from shepherd.schemas import ROLLOUTS
-from shepherd.settings import DatasetSettings, EngineSettings, ModelSettings, SamplingSettings
+from shepherd.schemas import CRITIQUES, ROLLOUTS, Table
+from shepherd.settings import (
+    DatasetSettings,
+    EngineSettings,
+    JudgeSettings,
+    ModelSettings,
+    SamplingSettings,
+)
 
 DATASET = DatasetSettings(source="word_problems", num_train=75, num_test=1)
 SAMPLING = SamplingSettings(num_rollouts=8, max_tokens=48, rollout_temperature=1.0)
+JUDGE = JudgeSettings(base="random", template="plain", num_votes=6, max_tokens=48)
 ENGINE = EngineSettings(batch_size=16, dtype="float32", device="cpu")
 KILLS = 60
 MOST_RECORDS = 30
@@ -68,32 +76,47 @@ class LoggedEngine:
         self._engine.close()
 
 
-def roll_out(make_sampler: Callable[[], Sampler], folder: Path) -> None:
-    """Roll out the gold solutions' prefixes, as the stage does, into a lake in ``folder``."""
-    problems, _ = load_problems("words", DATASET, seed=0)
-    train = problems.filter(split="train")
-    gold = train.select(
-        "problem_id", solution_id="problem_id", text="gold_solution", is_correct=pl.lit(value=True)
-    )
-    sampler = make_sampler()
-    logged = replace(
-        sampler, open_engine=lambda: LoggedEngine(sampler.open_engine(), folder / "added")
-    )
-    shard = Shard("words", "00", folder, run_seed=0)
-    drawn = draw_rollouts(
-        split_solutions(gold),
-        gold,
-        train,
-        [MonteCarlo(SAMPLING.num_rollouts)],
-        logged,
-        SAMPLING,
-        shard,
-    )
-    Lake(folder).write(ROLLOUTS, drawn.frame, "words", "00")
+@dataclass(frozen=True)
+class Stage:
+    """A sampling stage over the gold solutions, which are taken for wrong: annotators search them.
+
+    It rolls out what ``annotator`` asks for, or else asks a judge.
+    """
+
+    make_sampler: Callable[[], Sampler]
+    annotator: Annotator | None
+
+    @property
+    def table(self) -> Table:
+        """What it writes."""
+        return ROLLOUTS if self.annotator else CRITIQUES
+
+    def run(self, folder: Path) -> None:
+        """Run as the asset does, into a lake in ``folder``."""
+        problems, _ = load_problems("words", DATASET, seed=0)
+        train = problems.filter(split="train")
+        solutions = train.select(
+            "problem_id",
+            solution_id="problem_id",
+            text="gold_solution",
+            is_correct=pl.lit(value=False),
+        )
+        steps = split_solutions(solutions)
+        sampler = self.make_sampler()
+        logged = replace(
+            sampler, open_engine=lambda: LoggedEngine(sampler.open_engine(), folder / "added")
+        )
+        shard = Shard("words", "00", folder, run_seed=0)
+        drawn = (
+            draw_rollouts(steps, solutions, train, [self.annotator], logged, SAMPLING, shard)
+            if self.annotator
+            else draw_critiques(steps, train, logged, JUDGE, shard)
+        )
+        Lake(folder).write(self.table, drawn.frame, "words", "00")
 
 
 def run_with_kills(
-    make_sampler: Callable[[], Sampler],
+    stage: Stage,
     folder: Path,
     *,
     seed: int,
@@ -101,7 +124,7 @@ def run_with_kills(
     most_records: int,
     preload: Sequence[str] = (),
 ) -> Outcome:
-    """Run :func:`roll_out` until it ends, killing the first ``max_kills`` runs at random moments.
+    """Run a stage until it ends, killing the first ``max_kills`` runs at random moments.
 
     A run lives until it has recorded at most ``most_records`` completions, however slow the
     machine is, and some milliseconds more, so that it can be at any point of its work.
@@ -110,16 +133,16 @@ def run_with_kills(
     # The runs fork from a process that only imports, as one with threads could not.
     processes = get_context("forkserver")
     processes.set_forkserver_preload([__name__, *preload])
-    output = Lake(folder).path(ROLLOUTS.name, "words", "00")
+    output = Lake(folder).path(stage.table.name, "words", "00")
     rng, num_kills, num_added, num_repeated = random.Random(seed), 0, 0, 0
     while not output.exists():
-        finished = set(_recorded(folder))
+        finished = set(_recorded(stage, folder))
         num_before = len(_added(folder))
-        process = processes.Process(target=roll_out, args=(make_sampler, folder))
+        process = processes.Process(target=stage.run, args=(folder,))
         process.start()
         if num_kills < max_kills:
             num_recorded = len(finished) + rng.randint(0, most_records)
-            while process.is_alive() and len(_recorded(folder)) < num_recorded:
+            while process.is_alive() and len(_recorded(stage, folder)) < num_recorded:
                 time.sleep(0.02)
             time.sleep(rng.uniform(0, 0.03))
         else:
@@ -141,9 +164,9 @@ def _added(folder: Path) -> list[str]:
     return log.read_text().splitlines() if log.exists() else []
 
 
-def _recorded(folder: Path) -> list[str]:
+def _recorded(stage: Stage, folder: Path) -> list[str]:
     """Return the ids of the requests in the whole records of the journal."""
-    journals = list(folder.glob("rollouts/words/00/*.jsonl"))
+    journals = list(folder.glob(f"{stage.table.name}/words/00/*.jsonl"))
     records = journals[0].read_bytes().split(b"\n")[1:-1] if journals else []
     return [name for record in records for name in json.loads(record)["request_id"]]
 
@@ -184,7 +207,7 @@ def run() -> list[Result]:
         write_random_model(folder / "model")
         undisturbed, killed = (
             run_with_kills(
-                partial(random_sampler, folder / "model"),
+                Stage(partial(random_sampler, folder / "model"), MonteCarlo(SAMPLING.num_rollouts)),
                 folder / f"{kills} kills",
                 seed=0,
                 max_kills=kills,

@@ -266,9 +266,9 @@ def _scores(candidates: pl.DataFrame, problems: pl.DataFrame, rng: random.Random
 def _critiques(steps: pl.DataFrame, rng: random.Random) -> pl.DataFrame:
     """Two votes on each solution, at random; some cannot be read."""
     rows: Rows = []
-    for solution_id, problem_id, num_steps in steps.filter("is_last").select(
-        "solution_id", "problem_id", "num_steps"
-    ).iter_rows():
+    for solution_id, problem_id, num_steps in (
+        steps.filter("is_last").select("solution_id", "problem_id", "num_steps").iter_rows()
+    ):
         for vote in range(2):
             named = rng.choice([None, -1, rng.randint(1, num_steps)])
             rows.append(

@@ -1,19 +1,26 @@
-import random
+import json
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_openai_engine import Server
 
+from resources.drawing import Shard, draw_critiques, sampler_of
 from shepherd.annotators.judge import (
+    collect_critiques,
     critique_task,
     judge_labels,
     judge_requests,
     read_vote,
 )
-from shepherd.requests import Completion
+from shepherd.requests import Completion, Request
 from shepherd.rollouts import split_solutions
-from shepherd.schemas import STEP_LABELS, enforce
+from shepherd.schemas import CRITIQUE_COSTS, CRITIQUES, STEP_LABELS, enforce
+from shepherd.settings import EngineSettings, JudgeSettings, ModelSettings
+from training import judge as stand_in
 
 SOLUTIONS = pl.DataFrame(
     {
@@ -26,15 +33,27 @@ STEPS = split_solutions(SOLUTIONS)
 PROBLEMS = pl.DataFrame({"problem_id": ["p"], "question": ["How many?"]})
 
 
-def answer(solution_id: str, index: int, text: str) -> Completion:
-    return Completion(f"{solution_id}:{index}", text, "stop", 9, 0, 3, 0.1)
+def asked(steps: pl.DataFrame, num_votes: int) -> list[Request]:
+    return judge_requests(
+        steps,
+        PROBLEMS,
+        template="plain",
+        run_seed=7,
+        num_votes=num_votes,
+        temperature=0.6,
+        max_tokens=99,
+    )
 
 
-def boxed(solution_id: str, *votes: int | None) -> list[Completion]:
-    return [
-        answer(solution_id, index, "I cannot say." if vote is None else rf"So \boxed{{{vote}}}.")
-        for index, vote in enumerate(votes)
+def critiques(steps: pl.DataFrame, *votes: int | None, finish_reason: str = "stop") -> pl.DataFrame:
+    """Return critiques that all solutions get alike; a null vote cannot be read."""
+    requests = asked(steps, len(votes))
+    texts = ["I cannot say." if vote is None else rf"So \boxed{{{vote}}}." for vote in votes]
+    completions = [
+        Completion(request.id, texts[index % len(votes)], finish_reason, 9, 0, 3, 0.1)
+        for index, request in enumerate(requests)
     ]
+    return enforce(CRITIQUES, collect_critiques(requests, completions, steps, "judge"))
 
 
 def test_the_task_numbers_paragraphs_from_0() -> None:
@@ -107,7 +126,7 @@ def test_no_answer_is_read_as_a_step_that_is_not_there(text: str, num_steps: int
 def labels_of(*votes: int | None) -> tuple[list[int], list[float]]:
     """Return the labels of a solution in three steps."""
     steps = split_solutions(SOLUTIONS.head(1).with_columns(text=pl.lit("a\nb\nc")))
-    labels = enforce(STEP_LABELS, judge_labels(steps, boxed("s1", *votes)).labels)
+    labels = enforce(STEP_LABELS, judge_labels(steps, critiques(steps, *votes)))
     return labels["hard"].to_list(), labels["soft"].to_list()
 
 
@@ -127,10 +146,86 @@ def test_the_most_votes_count(votes: list[int | None], hard: list[int], soft: li
     assert labels_of(*votes) == (hard, soft)
 
 
-def test_unparsable_answers_are_counted_and_order_does_not_matter() -> None:
-    answers = [*boxed("s1", 1, None, 0, 0), *boxed("s2", None, None, None, None)]
-    judged = judge_labels(STEPS, answers)
-    assert (judged.num_answers, judged.num_unparsable, judged.num_unlabelled) == (8, 5, 1)
-    assert judged.labels["step_id"].to_list() == STEPS.filter(solution_id="s1")["step_id"].to_list()
-    random.Random(0).shuffle(answers)
-    assert judge_labels(STEPS.reverse(), answers).labels.reverse().equals(judged.labels)
+def test_critiques_name_steps_and_order_does_not_matter() -> None:
+    found = critiques(STEPS, 1, None, -1, 0)
+    s1, s2 = found.filter(solution_id="s1"), found.filter(solution_id="s2")
+    assert s1["first_error"].to_list() == [2, None, -1, 1]
+    assert s2["first_error"].to_list() == [2, None, -1, 1]
+    assert s1["vote"].to_list() == [0, 1, 2, 3]
+    labels = judge_labels(STEPS, found)
+    assert judge_labels(STEPS.reverse(), found.sample(fraction=1, shuffle=True, seed=0)).equals(
+        labels.reverse()
+    )
+
+
+def test_a_critique_that_was_cut_has_no_vote() -> None:
+    cut = critiques(STEPS, 0, 0, finish_reason="length")
+    assert cut["first_error"].null_count() == cut.height
+    assert judge_labels(STEPS, cut).is_empty()
+
+
+JUDGE = JudgeSettings(base="owner/judge", template="{question}\n", num_votes=3, max_tokens=40)
+
+
+def test_a_judge_on_a_server_of_its_own(tmp_path: Path) -> None:
+    """It is asked once a vote; its labels are what its answers say, and none is lost."""
+
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+        assert body["model"] == "owner/judge"
+        assert "<paragraph_0>" in body["prompt"]
+        text = "no idea" if "{question}" in body["prompt"] else r"The sum is off: \boxed{1}"
+        choice = {"text": text, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 50, "completion_tokens": 8}
+        return 200, {}, json.dumps({"choices": [choice], "usage": usage}).encode()
+
+    server = Server(answer)
+    engine = EngineSettings.model_validate(
+        {"kind": "openai", "openai": {"base_urls": [server.url]}}
+    )
+    model = ModelSettings(base=JUDGE.base, template=JUDGE.template)
+    judge = sampler_of("judge", model, JUDGE.base, engine)
+    shard = Shard("words", "00", tmp_path, run_seed=7)
+    drawn = draw_critiques(STEPS, PROBLEMS, judge, JUDGE, shard)
+    again = draw_critiques(STEPS, PROBLEMS, judge, JUDGE, shard)
+    server.stop()
+    assert len(server.asked) == 6, "the second time all came from the journal"
+    assert again.frame.equals(drawn.frame)
+    assert enforce(CRITIQUE_COSTS, drawn.cost)["completion_tokens"].to_list() == [6 * 8]
+    assert enforce(CRITIQUES, drawn.frame)["first_error"].null_count() == 3
+    labels = judge_labels(STEPS, drawn.frame)
+    assert labels.join(STEPS, on="step_id")["solution_id"].unique().to_list() == ["s1"]
+    assert labels["hard"].to_list() == [1, 0]
+
+
+def test_the_stand_in_reads_the_task_word_by_word_and_speaks_the_format(
+    base: Path, tmp_path: Path
+) -> None:
+    critiques = stand_in.draw_critiques(40, seed=0)
+    settings = stand_in.SETTINGS.model_copy(update={"batch_size": 8})
+    report = stand_in.train_judge(base, critiques, tmp_path / "judge", settings, seed=0)
+    assert (report.num_examples, report.num_cut) == (40, 0)
+    assert report.losses[-1] < report.losses[0]
+
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "judge")
+    for task, critique in critiques.iter_rows():
+        text = stand_in.TEMPLATE.replace("{question}", task) + critique
+        ids = tokenizer.encode(text, add_special_tokens=False)
+        assert tokenizer.unk_token_id not in ids
+        assert tokenizer.decode(ids) == text
+        assert read_vote(critique, num_steps=task.count("</paragraph_")) is not None
+
+
+def test_the_embedded_engine_runs_a_judge(base: Path, tmp_path: Path) -> None:
+    stand_in.widen(base, tmp_path / "judge")
+    model = ModelSettings(base="judge", template=stand_in.TEMPLATE)
+    engine = EngineSettings(batch_size=4, dtype="float32", device="cpu")
+    judge = sampler_of("judge", model, tmp_path / "judge", engine)
+    drawn = draw_critiques(STEPS, PROBLEMS, judge, JUDGE, Shard("words", "00", tmp_path, 7))
+    found = enforce(CRITIQUES, drawn.frame)
+    assert found["vote"].to_list() == [0, 1, 2, 0, 1, 2]
+    assert found["num_tokens"].min() > 0
+    # Without training it says nothing that can be read as a verdict on a step that is not there.
+    labels = enforce(STEP_LABELS, judge_labels(STEPS, found))
+    assert set(labels["step_id"]) <= set(STEPS["step_id"])

@@ -1,9 +1,14 @@
 from pathlib import Path
 
+import pytest
 from fake_engine import FakeEngine
 
-from benchmarks.kill_resume import run_with_kills
+from benchmarks.kill_resume import Stage, run_with_kills
 from resources.drawing import Sampler
+from shepherd.annotators.adaptive import Adaptive
+from shepherd.annotators.monte_carlo import MonteCarlo
+from shepherd.annotators.problem import Annotator
+from shepherd.annotators.tree_search import TreeSearch
 
 CAPACITY = 16
 
@@ -14,9 +19,23 @@ def slow_sampler() -> Sampler:
     )
 
 
-def test_a_killed_stage_repeats_nothing_finished_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "annotator",
+    [
+        MonteCarlo(8),
+        TreeSearch(8, num_searches=100),
+        Adaptive(8, confidence=0.95, success_rate=0.95, false_success_rate=0.01, luck=0.2),
+        None,
+    ],
+    ids=["monte_carlo", "tree_search", "adaptive", "judge"],
+)
+def test_a_killed_stage_repeats_nothing_finished_and_ends_in_the_same_bytes(
+    tmp_path: Path, annotator: Annotator | None
+) -> None:
     undisturbed, killed = (
-        run_with_kills(slow_sampler, folder, seed=3, max_kills=kills, most_records=50)
+        run_with_kills(
+            Stage(slow_sampler, annotator), folder, seed=3, max_kills=kills, most_records=50
+        )
         for folder, kills in ((tmp_path / "undisturbed", 0), (tmp_path / "killed", 6))
     )
     assert undisturbed.num_kills == 0

@@ -42,6 +42,13 @@ def test_a_profile_states_what_differs_from_the_defaults(tmp_path: Path) -> None
         ("annotation: {train_on: rule}", ["annotation.train_on", "rule labels nothing"]),
         ("annotation: {consensus: [monte_carlo, rule]}", ["rule is not in annotators"]),
         ("annotation: {annotators: [rule, rule]}", ["annotators: name each once"]),
+        ("annotation: {annotators: [guess]}", ["'guess' is unknown", "monte_carlo, first_"]),
+        ("annotation: {annotators: [human]}", ["datasets.<name>.labels", "annotator: human"]),
+        ("annotation: {annotators: [judge]}", ["annotation.judge.base"]),
+        (
+            "datasets: {g: {source: gsm8k}}\nannotation: {annotators: [monte_carlo, oracle]}",
+            ["oracle knows word problems alone, not g"],
+        ),
         ("engine: {kind: magic}", ["engine.kind", "'transformers'", "'magic'"]),
         ("datasets: {}", ["name at least one dataset"]),
         ("datasets: {../up: {source: word_problems}}", ["'../up'", "folder"]),

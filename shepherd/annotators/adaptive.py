@@ -3,11 +3,12 @@
 docs/annotators.md says why it is sound, and where it is biased.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import log2, prod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from shepherd.annotators.monte_carlo import outcome
 from shepherd.annotators.problem import Label, Problem, Rounds, Shown, Solution, Wanted
@@ -18,10 +19,11 @@ class Adaptive:
     """Rolls out until every step is right or wrong with the probability ``confidence``.
 
     All steps before the first error of a solution are right, and all from it on wrong. Each
-    place is equally likely at first; a solution with the right answer has no error, but for the
-    share ``luck``. Rollouts succeed at a Beta distributed rate: of mean ``success_rate`` from
-    right prefixes, ``false_success_rate`` from wrong ones. Each next rollout goes to the prefix
-    that is expected to lower the entropy of the first error's place most for each step that the
+    place is equally likely at first. A solution with the right answer has no error, but for the
+    share ``luck``: then it was mended on the way to the answer, and rollouts succeed again from
+    there. They succeed at a Beta distributed rate: of mean ``success_rate`` from right and mended
+    prefixes, ``false_success_rate`` from wrong ones. Each next rollout goes to the prefix that is
+    expected to lower the entropy of the first error's place most for each step that the
     completer has to write; at most ``num_rollouts`` to a prefix. The hard label is the more
     probable one, the soft label the posterior probability that the step is right.
     """
@@ -74,56 +76,78 @@ Counts = tuple[tuple[int, int], ...]
 """Rollouts of each non-final prefix that succeeded, and that failed."""
 
 
+class Pattern(NamedTuple):
+    """What may hold of a solution: the prefixes of indices ``error`` to ``mended`` are wrong."""
+
+    error: int
+    mended: int
+    prior: float
+
+
+@cache
+def patterns(luck: float, is_correct: bool, num_prefixes: int) -> tuple[Pattern, ...]:
+    """Return all patterns of a solution and how probable each is before any rollout.
+
+    One more place than there are prefixes can be the first error: the last step.
+    """
+    places, never = num_prefixes + 1, num_prefixes + 1
+    if not is_correct:
+        return tuple(Pattern(place, never, 1 / places) for place in range(places))
+    found = [Pattern(never, never, 1 - luck)]
+    for place in range(places):
+        ends = range(place + 1, places) or range(num_prefixes, places)
+        found += [Pattern(place, end, luck / places / len(ends)) for end in ends]
+    return tuple(found)
+
+
 @cache
 def believe(settings: Adaptive, is_correct: bool, counts: Counts) -> Belief:
     """Return the belief about a solution after what was drawn.
 
     Solutions are short and rollouts few, so that most calls repeat an earlier one.
     """
-    weights = _first_error(settings, is_correct, counts)
-    right = tuple(sum(weights[index:]) for index in range(1, len(weights) - 1))
+    held = patterns(settings.luck, is_correct, len(counts))
+    weights = [pattern.prior for pattern in held]
+    for index, drawn in enumerate(counts):
+        weights = _updated(settings, held, weights, index, (0, 0), drawn)
+    total = sum(weights)
+    weights = [weight / total for weight in weights]
+    right = tuple(
+        sum(weight for weight, pattern in zip(weights, held, strict=True) if pattern.error > index)
+        for index in range(len(counts))
+    )
     if all(max(share, 1 - share) >= settings.confidence for share in right):
         return Belief(right, None)
-    best, best_gain = None, 0.0
+    now, best, best_gain = _entropy(held, weights), None, 0.0
     for index, (good, bad) in enumerate(counts):
         if good + bad < settings.num_rollouts:
-            success = _with_outcome(settings, weights, index, (good, bad), (good + 1, bad))
-            failure = _with_outcome(settings, weights, index, (good, bad), (good, bad + 1))
-            left = sum(sum(part) * _entropy(part) for part in (success, failure))
-            gain = (_entropy(weights) - left) / (len(counts) - index)
+            outcomes = [
+                _updated(settings, held, weights, index, (good, bad), after)
+                for after in ((good + 1, bad), (good, bad + 1))
+            ]
+            left = sum(sum(part) * _entropy(held, part) for part in outcomes)
+            gain = (now - left) / (len(counts) - index)
             if gain > best_gain:
                 best, best_gain = index, gain
     return Belief(right, best)
 
 
-def _first_error(settings: Adaptive, is_correct: bool, counts: Counts) -> list[float]:
-    """Return the posterior probability of each place of the first error; the last is none."""
-    places = len(counts) + 1
-    weights = [(settings.luck if is_correct else 1.0) / places] * places
-    weights.append(1 - settings.luck if is_correct else 0.0)
-    for index, (good, bad) in enumerate(counts):
-        for place in range(places + 1):
-            rate = settings.success_rate if place > index else settings.false_success_rate
-            weights[place] *= _likelihood(rate, good, bad)
-    total = sum(weights)
-    return [weight / total for weight in weights]
-
-
-def _with_outcome(
+def _updated(
     settings: Adaptive,
+    held: Sequence[Pattern],
     weights: Sequence[float],
     index: int,
     before: tuple[int, int],
     after: tuple[int, int],
 ) -> list[float]:
-    """Return the part of the weights that goes with one more outcome at a prefix."""
+    """Return the part of the weights that goes with more outcomes at a prefix."""
     from_right, from_wrong = (
         _likelihood(rate, *after) / _likelihood(rate, *before)
         for rate in (settings.success_rate, settings.false_success_rate)
     )
     return [
-        weight * (from_right if place > index else from_wrong)
-        for place, weight in enumerate(weights)
+        weight * (from_wrong if pattern.error <= index < pattern.mended else from_right)
+        for weight, pattern in zip(weights, held, strict=True)
     ]
 
 
@@ -147,8 +171,11 @@ def _counts(solution: Solution, shown: Shown) -> Counts:
     return tuple(counts)
 
 
-def _entropy(weights: Sequence[float]) -> float:
-    """Return the entropy in bits of weights, once normalised."""
-    total = sum(weights)
-    shares = (weight / total for weight in weights if weight > 0)
+def _entropy(held: Sequence[Pattern], weights: Sequence[float]) -> float:
+    """Return the entropy in bits of the first error's place, of weights once normalised."""
+    places: dict[int, float] = defaultdict(float)
+    for weight, pattern in zip(weights, held, strict=True):
+        places[pattern.error] += weight
+    total = sum(places.values())
+    shares = (weight / total for weight in places.values() if weight > 0)
     return -sum(share * log2(share) for share in shares)

@@ -4,9 +4,9 @@
 
 Word problems, whose exact oracle is the truth. The demo's generator writes 15 solutions of each
 of 100 fresh problems; the completer (and, as a weaker completer, the generator itself) rolls out
-16 times from every prefix, and every annotator is replayed from these raw rollouts. ``nli`` asks
-a stand-in trained on word problems, as no published model reads them. Steps that are not the last
-count. Each value is the mean over seeds; ``spread`` is the standard deviation.
+16 times from every prefix, and every annotator is replayed from these raw rollouts. ``nli`` and
+``judge`` ask stand-ins trained on word problems, as no published model reads them. Steps that are
+not the last count. Each value is the mean over seeds; ``spread`` is the standard deviation.
 """
 
 import argparse
@@ -20,17 +20,20 @@ import polars as pl
 
 from benchmarks.annotated import Annotated, Rolled, demo_solutions, roll_out, shown_tokens
 from benchmarks.report import Result, at_least, at_most, main
+from resources.drawing import Sampler, draw_critiques, sampler_of
 from resources.models import BASE_MODELS
 from resources.nli import EntailmentModel
 from shepherd.agreement import label_quality
+from shepherd.annotators.judge import judge_labels
 from shepherd.annotators.known import ROLLING, build_annotators
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.nli import Entails, nli_labels
 from shepherd.annotators.problem import Annotator, label_steps, replay_problems
 from shepherd.annotators.rule import rule_labels
 from shepherd.annotators.tree_search import TreeSearch
-from shepherd.settings import AnnotationSettings
-from training import nli
+from shepherd.oracle import oracle_labels
+from shepherd.settings import AnnotationSettings, EngineSettings, JudgeSettings, ModelSettings
+from training import judge, nli
 
 NUM_PROBLEMS = 100
 MAX_ROLLOUTS = 16
@@ -38,13 +41,14 @@ N = 8
 SETTINGS = AnnotationSettings.model_validate({"annotators": list(ROLLING)})
 MEASURES = ("agreement", "wrong_precision", "wrong_recall", "f1", "cross_entropy")
 BASELINES = ("rule", "nli")
-NUM_PAIRS = 20_000
-"""Pairs that the stand-in for a published entailment model is trained on, at ``training.nli``."""
+JUDGE = JudgeSettings(
+    base="stand-in", template=judge.TEMPLATE, num_votes=1, temperature=0.0, max_tokens=40
+)
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to label: its name, labels, completer tokens and seconds."""
+    """One way to label: its name, labels, tokens (the completer's, or the judge's) and seconds."""
 
     name: str
     labels: pl.DataFrame
@@ -52,7 +56,7 @@ class Way:
     seconds: float
 
 
-def measure(seed: int, folder: Path, entails: Entails) -> pl.DataFrame:
+def measure(seed: int, folder: Path, entails: Entails, critic: Sampler) -> pl.DataFrame:
     """Return one row per way to label, measured on the work of one seed."""
     work = demo_solutions(folder, seed=seed, num_problems=NUM_PROBLEMS)
     strong = roll_out(
@@ -65,6 +69,8 @@ def measure(seed: int, folder: Path, entails: Entails) -> pl.DataFrame:
         computed(
             "nli", work, lambda: nli_labels(work.steps, work.solutions, work.problems, entails)
         ),
+        judged(work, critic),
+        computed("oracle", work, lambda: oracle_labels(work.steps, work.problems)),
         *by_budget("completer", work, strong),
         *by_budget("generator", work, weak),
     ]
@@ -101,25 +107,42 @@ def computed(name: str, work: Annotated, label: Callable[[], pl.DataFrame]) -> W
     return Way(name, labels, 0, time.perf_counter() - started)
 
 
+def judged(work: Annotated, critic: Sampler) -> Way:
+    """Ask the judge, one vote a solution."""
+    drawn = draw_critiques(work.steps, work.problems, critic, JUDGE, work.shard)
+    [cost] = drawn.cost.to_dicts()
+    labels = judge_labels(work.steps, drawn.frame)
+    return Way("judge", labels, cost["completion_tokens"], cost["seconds"])
+
+
 def by_budget(completer: str, work: Annotated, rolled: Rolled) -> Iterator[Way]:
     """Yield Monte Carlo with N = 1, 2, 4, 8 and 16 rollouts of a completer."""
     for count in (1, 2, 4, 8, 16):
         yield replayed(f"{completer} N={count}", MonteCarlo(count), work, rolled)
 
 
+def stand_in_judge(folder: Path) -> Sampler:
+    """Return a small judge that knows word problems alone."""
+    if not (folder / "config.json").exists():
+        critiques = judge.draw_critiques(judge.NUM_CRITIQUES, seed=0)
+        judge.train_judge(BASE_MODELS / "base-large", critiques, folder, judge.SETTINGS, seed=0)
+    model = ModelSettings(base=JUDGE.base, template=JUDGE.template)
+    return sampler_of("judge", model, folder, EngineSettings())
+
+
 def stand_in(folder: Path) -> Entails:
     """Return a small entailment model that knows the steps of word problems alone."""
     if not (folder / "config.json").exists():
-        pairs = nli.draw_pairs(NUM_PAIRS, seed=0)
+        pairs = nli.draw_pairs(nli.NUM_PAIRS, seed=0)
         nli.train_nli(BASE_MODELS / "base-large", pairs, folder, nli.SETTINGS, seed=0)
     return EntailmentModel(folder)
 
 
 def study(num_seeds: int, folder: Path, figure: Path | None) -> list[Result]:
     """Measure all seeds; the paper's expectations and our own aims are the targets."""
-    entails = stand_in(folder / "nli")
+    entails, critic = stand_in(folder / "nli"), stand_in_judge(folder / "judge")
     frame = pl.concat(
-        measure(seed, folder / f"seed-{seed}", entails).with_columns(seed=pl.lit(seed))
+        measure(seed, folder / f"seed-{seed}", entails, critic).with_columns(seed=pl.lit(seed))
         for seed in range(num_seeds)
     )
     columns = [name for name in frame.columns if name not in ("way", "seed")]

@@ -28,8 +28,9 @@ from training.sft import train_sft
 from training.tokenizer import CHECK, RIGHT, WRONG
 
 TEMPLATE = "{question}\n"
-SETTINGS = TrainingSettings(learning_rate=1e-3, batch_size=64, max_length=256)
-NUM_CRITIQUES = 30_000
+SETTINGS = TrainingSettings(learning_rate=1e-3, batch_size=32, max_length=256)
+NUM_CRITIQUES = 20_000
+"""What `benchmarks.label_quality` was measured with."""
 MAX_STEPS = 12
 """Paragraphs that the tokenizer has tags for."""
 

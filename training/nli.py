@@ -39,7 +39,8 @@ from training.reward_model import label_accuracy
 
 LABELS = ("not_entailment", "entailment")
 SETTINGS = TrainingSettings(learning_rate=1e-3, batch_size=64, max_length=256)
-NUM_PAIRS = 60_000
+NUM_PAIRS = 20_000
+"""What `benchmarks.label_quality` was measured with."""
 
 _EQUATION = re.compile(r"(\d+) ([+*-]) (\d+) = (\d+)")
 _ANSWER = re.compile(r"The answer is: (\d+)")

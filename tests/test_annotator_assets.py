@@ -1,0 +1,117 @@
+"""An asset for each annotator, what they asked for, and what of it is kept."""
+
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from assets.critiques import critiques_by
+from assets.definitions import assets_of, resources_of
+from assets.deployment import SETTINGS, Deployment
+from assets.oracle_labels import oracle_labels
+from assets.problems import problems
+from assets.rollouts import rollouts
+from assets.solutions import solutions
+from assets.step_labels import labels_of
+from assets.steps import steps
+from resources.home import Home
+from shepherd.annotators.asked import asked_rollouts
+from shepherd.annotators.first_error import BinarySearch
+from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo
+from shepherd.annotators.problem import read_problems
+from shepherd.annotators.tree_search import TreeSearch
+from shepherd.schemas import ASKED_ROLLOUTS, SEARCH_TREES, STEP_LABELS, TABLES, enforce
+from shepherd.settings import AnnotationSettings, JudgeSettings
+from tests.small_lake import DATASET, NUM_ROLLOUTS, small_lake
+
+FRAMES = small_lake()
+PROBLEMS = read_problems(FRAMES["steps"], FRAMES["solutions"], FRAMES["problems"])
+ANNOTATION = AnnotationSettings(
+    annotators=("monte_carlo", "tree_search", "rule", "judge", "oracle"),
+    consensus=("monte_carlo", "judge"),
+    judge=JudgeSettings(base="owner/judge"),
+)
+
+
+@pytest.fixture
+def deployed(tmp_path: Path) -> Deployment:
+    """A home whose lake holds all that annotators read, in one shard."""
+    sampling = SETTINGS.sampling.model_copy(update={"num_rollouts": NUM_ROLLOUTS})
+    settings = SETTINGS.model_copy(update={"annotation": ANNOTATION, "sampling": sampling})
+    deployed = Deployment(settings, Home(tmp_path))
+    for name in ("problems", "solutions", "steps", "rollouts", "critiques"):
+        deployed.lake.write(TABLES[name], FRAMES[name], DATASET, "00")
+    return deployed
+
+
+def test_each_annotator_is_one_asset_and_step_labels_joins_them(deployed: Deployment) -> None:
+    made = [oracle_labels, *labels_of(deployed.settings)]
+    judge = deployed.settings.annotation.judge
+    assert judge is not None
+    read = [problems, solutions, steps, rollouts, critiques_by(judge)]
+
+    def materialize(*names: str) -> dg.ExecuteInProcessResult:
+        with dg.DagsterInstance.ephemeral() as instance:
+            return dg.materialize(
+                [*made, *read],
+                selection=dg.AssetSelection.assets(*names),
+                resources=resources_of(deployed),
+                instance=instance,
+                partition_key=f"{DATASET}|00",
+            )
+
+    assert materialize("rule_labels").success
+    written = {path.parent.parent.name for path in deployed.home.lake.rglob("*_labels/*/*")}
+    assert written == {"rule_labels"}
+    others = [f"{name}_labels" for name in ("monte_carlo", "tree_search", "judge", "oracle")]
+    done = materialize(*others, "step_labels")
+    labels = deployed.lake.read(STEP_LABELS, DATASET, "00")
+    assert set(labels["annotator"]) == {*ANNOTATION.annotators, "consensus"}
+    rule = deployed.lake.read(TABLES["step_labels"], DATASET, "00").filter(annotator="rule")
+    assert rule.height == FRAMES["steps"].height
+    [event] = done.asset_materializations_for_node("step_labels")
+    assert event.metadata["oracle_agreement"].value == 1.0
+    assert 0.5 < event.metadata["monte_carlo_agreement"].value < 1.0  # type: ignore[operator]
+
+
+def test_only_a_profile_with_a_judge_has_critiques() -> None:
+    def names(annotation: AnnotationSettings) -> set[str]:
+        settings = SETTINGS.model_copy(update={"annotation": annotation})
+        return {key.to_user_string() for asset in assets_of(settings) for key in asset.keys}
+
+    assert "critiques" in names(ANNOTATION)
+    assert "critiques" not in names(AnnotationSettings())
+
+
+def test_who_asked_for_what() -> None:
+    annotators = [MonteCarlo(NUM_ROLLOUTS), FirstSuccess(NUM_ROLLOUTS), BinarySearch(NUM_ROLLOUTS)]
+    both = ("first_success", "binary_search")
+    asked, trees = asked_rollouts(annotators, PROBLEMS, FRAMES["rollouts"], both)
+    enforce(ASKED_ROLLOUTS, asked)
+    assert trees.is_empty()
+    drawn = FRAMES["rollouts"].group_by("prefix_id").agg(
+        num_rollouts=pl.len().cast(pl.Int64),
+        num_correct=pl.col("is_correct").sum().cast(pl.Int64),
+        num_tokens=pl.col("num_tokens").sum(),
+    )  # fmt: skip
+    exact = asked.filter(annotator="monte_carlo").select(drawn.columns)
+    assert exact.sort("prefix_id").equals(drawn.sort("prefix_id"))
+    counts = {
+        name: dict(asked.filter(annotator=name).select("prefix_id", "num_rollouts").iter_rows())
+        for name in (*both, "consensus")
+    }
+    first, second, consensus = counts.values()
+    assert consensus == {p: max(first.get(p, 0), second.get(p, 0)) for p in {*first, *second}}
+
+
+def test_the_search_trees_are_kept() -> None:
+    annotator = TreeSearch(NUM_ROLLOUTS, num_searches=10)
+    asked, trees = asked_rollouts([annotator], PROBLEMS, FRAMES["rollouts"], None)
+    enforce(SEARCH_TREES, trees)
+    roots = trees.filter(pl.col("parent_id").is_null())
+    assert roots["problem_id"].to_list() == [problem.problem_id for problem in PROBLEMS]
+    assert set(roots["prefix"]) == {""}
+    states = trees.filter(pl.col("parent_id").is_not_null())
+    assert set(states["prefix_id"]) == set(asked["prefix_id"])
+    assert trees["visits"].sum() > 0

@@ -18,13 +18,14 @@ from resources.lake import Lake
 from resources.problems import load_problems
 from resources.profiles import load_settings, settings_from_env
 from shepherd.annotators.known import build_annotators
-from shepherd.estimates import Estimate, estimate_dataset, extrapolate
-from shepherd.schemas import CANDIDATE_COSTS, ROLLOUT_COSTS, SOLUTION_COSTS
+from shepherd.estimates import Estimate, estimate_critiques, estimate_dataset, extrapolate
+from shepherd.schemas import CANDIDATE_COSTS, CRITIQUE_COSTS, ROLLOUT_COSTS, SOLUTION_COSTS
 from shepherd.settings import Settings
 
 COSTS = {
     "solutions": SOLUTION_COSTS,
     "rollouts": ROLLOUT_COSTS,
+    "critiques": CRITIQUE_COSTS,
     "candidates": CANDIDATE_COSTS,
 }
 
@@ -65,6 +66,9 @@ def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
             settings.sampling,
             dataset.splitting.method,
         )
+        judge = settings.annotation.judge
+        if judge is not None and "judge" in settings.annotation.annotators:
+            guesses.insert(2, estimate_critiques(name, guesses[0], judge))
         for guess in guesses:
             if guess.stage == "rollouts" and not rolls_out:
                 continue

@@ -11,6 +11,7 @@ from assets.scoring import REWARD_MODELS
 from shepherd.dataset_card import CardFacts
 from shepherd.labels import label_accuracies
 from shepherd.schemas import (
+    CRITIQUE_COSTS,
     LABELED_SOLUTIONS,
     ORACLE_LABELS,
     ROLLOUT_COSTS,
@@ -77,7 +78,8 @@ def card_facts(deployment: Deployment, name: str, export: ExportSettings) -> Car
     lake, settings = deployment.lake, deployment.settings
     if export.annotator is not None and export.annotator in settings.published_annotators:
         return CardFacts(title=name, license=export.license, source=export.source)
-    costs = [lake.read(t) for t in (SOLUTION_COSTS, ROLLOUT_COSTS) if lake.partitions(t)]
+    tables = (SOLUTION_COSTS, ROLLOUT_COSTS, CRITIQUE_COSTS)
+    costs = [lake.read(table) for table in tables if lake.partitions(table)]
     sampling = settings.sampling
     cost: dict[str, float] = {}
     for table in costs:

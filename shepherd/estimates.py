@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from shepherd.settings import SamplingSettings
+from shepherd.annotators.judge import critique_task
+from shepherd.settings import JudgeSettings, SamplingSettings
 from shepherd.splitting import Method, split_steps
 
 CHARACTERS_PER_TOKEN = 3.5
@@ -52,6 +53,24 @@ def estimate_dataset(
     rollouts = _rolled(dataset, train, num_solutions, sampling, method)
     candidates = _sampled("candidates", dataset, test, sampling.num_candidates * num_generators)
     return [solutions, rollouts, candidates]
+
+
+def estimate_critiques(dataset: str, solutions: Estimate, judge: JudgeSettings) -> Estimate:
+    """Estimate what a judge reads and writes, given the estimate of the solutions.
+
+    Its prompt holds question, solution and task; a critique is taken to be as long as what it
+    is of.
+    """
+    task = len(critique_task("", [""])) / CHARACTERS_PER_TOKEN * solutions.requests
+    read = solutions.prompt_tokens + solutions.completion_tokens + task
+    return Estimate(
+        dataset,
+        "critiques",
+        solutions.requests * judge.num_votes,
+        read * judge.num_votes,
+        solutions.completion_tokens * judge.num_votes,
+        solutions.basis,
+    )
 
 
 def _sampled(stage: str, dataset: str, problems: pl.DataFrame, num_draws: int) -> Estimate:

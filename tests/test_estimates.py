@@ -5,9 +5,14 @@ import polars as pl
 import pytest
 
 from assets import estimate
-from shepherd.estimates import CHARACTERS_PER_TOKEN, estimate_dataset, extrapolate
+from shepherd.estimates import (
+    CHARACTERS_PER_TOKEN,
+    estimate_critiques,
+    estimate_dataset,
+    extrapolate,
+)
 from shepherd.schemas import ROLLOUT_COSTS
-from shepherd.settings import SamplingSettings
+from shepherd.settings import JudgeSettings, SamplingSettings
 
 PROBLEMS = pl.DataFrame(
     {
@@ -34,6 +39,15 @@ def test_an_estimate_from_gold_and_typical_solutions() -> None:
     typical = "from typical solutions (4 x 80 characters) for 1 of 2, N everywhere"
     assert rollouts.basis == typical
     assert candidates.basis == "from gold solutions, N everywhere"
+
+
+def test_a_judge_reads_task_question_and_solution_for_each_vote() -> None:
+    solutions, *_ = estimate_dataset("words", PROBLEMS, 2, SAMPLING)
+    votes = estimate_critiques("words", solutions, JudgeSettings(base="owner/judge", num_votes=4))
+    assert (votes.stage, votes.requests) == ("critiques", 12 * 4)
+    assert votes.completion_tokens == 4 * solutions.completion_tokens
+    task = votes.prompt_tokens / 48 - (solutions.prompt_tokens + solutions.completion_tokens) / 12
+    assert 100 < task < 200
 
 
 def test_finished_shards_tell_better() -> None:

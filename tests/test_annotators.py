@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shepherd.annotators.adaptive import Adaptive, believe
+from shepherd.annotators.adaptive import Adaptive, believe, patterns
 from shepherd.annotators.counting import monte_carlo_labels
 from shepherd.annotators.first_error import BinarySearch
 from shepherd.annotators.known import ROLLING, Work, step_labels
@@ -192,6 +192,32 @@ def test_belief() -> None:
     assert believe(ADAPTIVE, True, ((0, 0),)).most_telling is None
     # Decided or drawn N times, a prefix is asked for no more.
     assert believe(ADAPTIVE, False, ((3, 5),)).most_telling is None
+
+
+@pytest.mark.parametrize("is_correct", [True, False])
+@pytest.mark.parametrize("num_prefixes", [0, 1, 4])
+def test_patterns_are_all_that_may_hold(is_correct: bool, num_prefixes: int) -> None:
+    held = patterns(0.1, is_correct, num_prefixes)
+    assert sum(pattern.prior for pattern in held) == pytest.approx(1)
+    assert all(pattern.error < pattern.mended or not pattern.error < num_prefixes
+               for pattern in held)  # fmt: skip
+    faultless = [pattern.prior for pattern in held if pattern.error > num_prefixes]
+    assert faultless == ([pytest.approx(0.9)] if is_correct else [])
+
+
+def test_a_wrong_way_to_a_right_answer_is_found_although_it_was_mended() -> None:
+    failed_then_succeeded = ((0, 8), (4, 0), (0, 0))
+    mended = believe(ADAPTIVE, True, failed_then_succeeded).right
+    assert mended == pytest.approx((mended[0],) * 3, abs=0.02)
+    assert max(mended) < 0.5
+    # In a wrong solution the later successes prove the first step: its failures were chance.
+    assert believe(ADAPTIVE, False, failed_then_succeeded).right[0] > 0.8
+    # A success late in a right solution tells little of its beginning, one in the middle more.
+    late, middle = (
+        believe(ADAPTIVE, True, counts).right[0]
+        for counts in (((0, 0), (0, 0), (1, 0)), ((0, 0), (1, 0), (0, 0)))
+    )
+    assert middle > late > 0.9
 
 
 @settings(derandomize=True, deadline=None)

@@ -90,7 +90,7 @@ def test_the_runs_are_kept_with_numbers_to_plot(home: Home) -> None:
             "solutions": "share_correct",
             "steps": "mean_steps",
             "rollouts": "rollouts_merged",
-            "oracle_labels": "monte_carlo_num_steps",
+            "step_labels": "monte_carlo_num_steps",
             "candidates": "tokens_per_second",
         }.items():
             for key in PARTITION_KEYS:

@@ -268,7 +268,7 @@ EVALUATIONS = Table(
         Column("low", FLOAT, "2.5 % bootstrap quantile over problems"),
         Column("high", FLOAT, "97.5 % bootstrap quantile over problems"),
         Column("num_problems", INT, "test problems"),
-        Column("num_groups", INT, "groups of N candidates averaged per problem"),
+        Column("num_groups", INT, "groups of N averaged per problem: all subsets if no votes"),
     ),
     ("dataset", "generator", "method", "num_candidates"),
 )

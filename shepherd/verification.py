@@ -6,6 +6,7 @@ process reward model, and votes weighted by their scores (eq. 5).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -24,6 +25,9 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 VERIFIERS = {"ORM": "outcome_reward_model", "PRM": "process_reward_model"}
 """Methods that rank candidates, and the reward model of each."""
+
+MAX_GROUPS = 2**63 - 1
+"""The largest number that a column holds: there are more subsets of half of 256."""
 
 
 def aggregate(step_scores: pl.Series, how: Aggregation) -> pl.Series:
@@ -73,11 +77,14 @@ def evaluate(
     - ``SC+ORM``, ``SC+PRM``: the answer with the highest sum of scores (eq. 5).
     - ``oracle``: whether any candidate is right, which bounds all of these from above.
 
-    Each problem's T candidates are shuffled and cut into disjoint groups of N, again and again
-    until there are at least ``groups``; N = T has one group. Accuracy is the mean over groups,
-    then over problems: every candidate counts alike, so that N = 1 is exactly ``pass@1``. T is
-    the smallest number of candidates of a problem; an N above it is left out, and so are
-    methods whose reward model scored none of a generator's candidates.
+    Accuracy is the mean over subsets of N of each problem's T candidates, then over problems.
+    What takes the best candidate (all but the votes) is computed over all subsets, exactly
+    (:func:`best_of_subsets`). For votes a problem's candidates are shuffled and cut into disjoint
+    groups of N, again and again until there are at least ``groups``; N = T has one group. A
+    problem's share of groups counts at most as its share of subsets with a right candidate, which
+    bounds it and is exact. Every candidate counts alike, so that N = 1 is exactly ``pass@1``. T is
+    the smallest number of candidates of a problem; an N above it is left out, and so are methods
+    whose reward model scored none of a generator's candidates.
 
     The interval is the 95 % percentile bootstrap over problems, resampled alike for all methods
     of a generator. All depends on ``seed`` and the data, not on the order of rows.
@@ -87,7 +94,7 @@ def evaluate(
         scores: table CANDIDATE_SCORES.
         problems: table PROBLEMS, at least those of the candidates.
         counts: the numbers of candidates N.
-        groups: groups of N to average at least (the paper: 3).
+        groups: groups of N that vote, at least (the paper: 3).
         aggregation: how step scores become one score.
         bootstrap: number of resamples.
         seed: the run's seed.
@@ -104,8 +111,9 @@ def evaluate(
         num_problems = len(pool.correct)
         rng = np.random.default_rng(derive_seed(seed, "bootstrap", name, 0))
         weights = rng.multinomial(num_problems, [1 / num_problems] * num_problems, size=bootstrap)
-        for method, num_candidates, solved in _outcomes(pool, counts, groups, name, seed):
-            accuracy = solved.mean(axis=1)
+        for method, num_candidates, num_groups, accuracy in _outcomes(
+            pool, counts, groups, name, seed
+        ):
             low, high = np.quantile(weights @ accuracy / num_problems, [0.025, 0.975])
             rows.append(
                 {
@@ -117,7 +125,7 @@ def evaluate(
                     "low": low,
                     "high": high,
                     "num_problems": num_problems,
-                    "num_groups": solved.shape[1],
+                    "num_groups": num_groups,
                 }
             )
     return pl.DataFrame(rows, schema=EVALUATIONS.schema)
@@ -161,8 +169,9 @@ def _pool(part: pl.DataFrame) -> _Pool:
     kept = per_problem.head(total)
     shape = (-1, total)
     keys = {answer: answer_key(answer) for answer in kept["answer"].unique().drop_nulls()}
-    ballots = kept["answer"].replace_strict(keys, return_dtype=pl.String)
-    answers = ballots.rank("dense").cast(pl.Int64).fill_null(-1)
+    ballot = pl.col("answer").replace_strict(keys, return_dtype=pl.String)
+    number = ballot.rank("dense").over("problem_id").cast(pl.Int64).fill_null(-1)
+    answers = kept.select(number).to_series()
     scored: dict[str, Floats] = {}
     for method, reward_model in VERIFIERS.items():
         missing = kept[method].null_count()
@@ -180,22 +189,45 @@ def _pool(part: pl.DataFrame) -> _Pool:
     )
 
 
+def best_of_subsets(correct: Bools, worth: Floats, count: int) -> Floats:
+    """Return how often the best of N candidates is right, over all subsets of N: (problems,).
+
+    Of T candidates in order of worth, the one with r before it is the best of a subset if the
+    subset holds it and N - 1 of the T - 1 - r after it: in C(T - 1 - r, N - 1) of C(T, N) subsets.
+    ``correct`` and ``worth`` are (problems, T); of equal worth the first drawn is the best.
+    """
+    total = correct.shape[1]
+    rank = np.arange(total)
+    # The weight of rank r + 1 is that of r times the chance that a subset without r lacks it.
+    ratios = np.maximum(total - count - rank[:-1], 0) / (total - 1 - rank[:-1])
+    weights = count / total * np.concatenate([[1.0], np.cumprod(ratios)])
+    order = np.argsort(-worth, axis=1, kind="stable")
+    in_order: Floats = np.take_along_axis(correct, order, axis=1) @ weights
+    return in_order
+
+
 def _outcomes(
     pool: _Pool, counts: Sequence[int], groups: int, name: str, seed: int
-) -> Iterator[tuple[str, int, Bools]]:
-    """Yield method, N and whether each group of each problem is solved, (problems, groups)."""
-    yield "pass@1", 1, pool.correct
+) -> Iterator[tuple[str, int, int, Floats]]:
+    """Yield method, N, number of groups and how often each problem is solved, (problems,)."""
     num_problems, total = pool.correct.shape
+    yield "pass@1", 1, total, pool.correct.mean(axis=1)
     for count in sorted({count for count in counts if count <= total}):
         rng = np.random.default_rng(derive_seed(seed, "groups", name, count))
         members = _groups(rng, num_problems, total, count, groups)
         correct, answers = _take(pool.correct, members), _take(pool.answers, members)
-        yield "oracle", count, _pick(correct, correct.astype(np.float64))
-        yield "SC", count, _pick(correct, _votes(answers, np.ones(answers.shape)))
+        num_subsets = min(comb(total, count), MAX_GROUPS)
+        right = pool.correct.astype(np.float64)
+        bound = best_of_subsets(pool.correct, right, count)
+        yield "oracle", count, num_subsets, bound
+        num_groups = members.shape[1]
+        votes = _votes(answers, np.ones(answers.shape))
+        yield "SC", count, num_groups, np.minimum(_pick(correct, votes).mean(axis=1), bound)
         for method, scores in pool.scores.items():
-            of_members = _take(scores, members)
-            yield method, count, _pick(correct, of_members)
-            yield f"SC+{method}", count, _pick(correct, _votes(answers, of_members))
+            yield method, count, num_subsets, best_of_subsets(pool.correct, scores, count)
+            votes = _votes(answers, _take(scores, members))
+            solved = np.minimum(_pick(correct, votes).mean(axis=1), bound)
+            yield f"SC+{method}", count, num_groups, solved
 
 
 def _groups(
@@ -223,7 +255,7 @@ def _votes(answers: Ints, weights: Floats) -> Floats:
     """Return the summed weight of each candidate's answer in its group; -inf without answer."""
     width = int(answers.max(initial=0)) + 2
     group = np.arange(answers.size // answers.shape[-1]).repeat(answers.shape[-1])
-    _, ballot = np.unique(group * width + answers.ravel() + 1, return_inverse=True)
+    ballot = group * width + answers.ravel() + 1
     sums = np.bincount(ballot, weights=weights.ravel())[ballot].reshape(answers.shape)
     return np.where(answers < 0, -np.inf, sums)
 

@@ -1,5 +1,6 @@
 import math
 from collections import defaultdict
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -103,13 +104,15 @@ def test_every_method_agrees_with_choosing_one_at_a_time(
     result = accuracies(evaluate(*tables(pools), counts=[count], **options))
     rng = np.random.default_rng(derive_seed(0, "groups", "words/weak", count))
     members = _groups(rng, len(pools), total, count, groups)
+    every = list(combinations(range(total), count))
+    bounds = [np.mean([solved([p[i] for i in one], "oracle") for one in every]) for p in pools]
     for method in ("oracle", "SC", "ORM", "PRM", "SC+ORM", "SC+PRM"):
-        outcomes = [
-            solved([pool[draw] for draw in group], method)
-            for pool, chosen in zip(pools, members, strict=True)
-            for group in chosen
+        shares = [
+            np.mean([solved([pool[i] for i in one], method) for one in (drawn if votes else every)])
+            for votes in [method.startswith("SC")]
+            for pool, drawn in zip(pools, members, strict=True)
         ]
-        assert result[method, count] == pytest.approx(np.mean(outcomes))
+        assert result[method, count] == pytest.approx(np.mean(np.minimum(shares, bounds)))
         assert result[method, count] <= result["oracle", count] + 1e-12
     flat = [candidate[0] == GOLD for pool in pools for candidate in pool]
     assert result["pass@1", 1] == pytest.approx(np.mean(flat))
@@ -137,6 +140,13 @@ def test_groups_hold_distinct_candidates_and_are_disjoint_as_long_as_they_last(
     assert (np.diff(members, axis=-1) > 0).all()
     for problem in members:
         assert len(np.unique(problem[:disjoint])) == problem[:disjoint].size
+
+
+def test_half_of_256_candidates_have_more_subsets_than_a_column_counts() -> None:
+    pools: list[list[Candidate]] = [[("7", 0.5, [n / 256]) for n in range(256)]]
+    result = evaluate(*tables(pools), counts=[128], **OPTIONS).filter(method="PRM")
+    assert result.row(0, named=True)["num_groups"] == 2**63 - 1
+    assert result["accuracy"].item() == pytest.approx(1, abs=1e-12)
 
 
 def test_worked_example() -> None:
@@ -180,7 +190,11 @@ def test_the_order_of_rows_does_not_matter() -> None:
     assert result.equals(again)
     alone = evaluate(candidates, scores, problems, counts=[4], **OPTIONS)
     assert alone.filter(num_candidates=4).equals(result.filter(num_candidates=4))
-    assert result["num_groups"].to_list() == [8, *[4] * 6, *[4] * 6, *[1] * 6]
+    voting, best = (
+        result.filter(pl.col("method").str.starts_with("SC") == votes) for votes in (True, False)
+    )
+    assert voting["num_groups"].to_list() == [*[4] * 3, *[4] * 3, *[1] * 3]
+    assert best["num_groups"].to_list() == [8, *[28] * 3, *[70] * 3, *[1] * 3]
     assert (result["low"] <= result["accuracy"]).all()
     assert (result["accuracy"] <= result["high"]).all()
 

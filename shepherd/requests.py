@@ -8,7 +8,8 @@ class Request(NamedTuple):
     """One completion to draw.
 
     The same ``prompt`` may stand in many requests: engines compute its prefill once.
-    ``max_tokens`` counts new tokens, the stop token included.
+    ``max_tokens`` counts new tokens, the stop token included. With ``stop`` a completion also
+    ends after the first place where its text holds that string.
     """
 
     id: str
@@ -16,10 +17,13 @@ class Request(NamedTuple):
     seed: int
     temperature: float
     max_tokens: int
+    stop: str | None = None
 
 
 class Completion(NamedTuple):
     """What came of a request. ``text`` continues the prompt and excludes the stop token.
+
+    It includes the request's ``stop`` string, and ends with it if and only if that ended it.
 
     ``finish_reason`` is ``stop``, ``length`` or ``error`` (then ``error`` says why and the
     text is empty). ``seconds`` is this request's share of the engine's wall-clock time, so

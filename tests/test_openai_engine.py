@@ -165,6 +165,28 @@ def test_a_request_says_what_to_draw_and_its_answer_is_read(serve: Callable[...,
     assert 0 < seconds < 10
 
 
+@pytest.mark.parametrize(("reason", "end"), [("\n", "\n"), (None, ""), (7, "")])
+def test_a_stop_string_is_put_back_where_the_server_says_that_it_ended_the_text(
+    serve: Callable[..., Server], reason: str | int | None, end: str
+) -> None:
+    def stop(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+        answer = completion(body)
+        answer["choices"][0]["stop_reason"] = reason
+        return 200, {}, json.dumps(answer).encode()
+
+    server = serve(stop)
+    [drawn] = draw([request._replace(stop="\n") for request in requests(1)], server).values()
+    assert drawn.text == f" p 0{end}"
+    assert server.asked[0]["stop"] == "\n"
+
+
+def test_a_server_that_does_not_say_what_ended_a_text_is_refused(
+    serve: Callable[..., Server],
+) -> None:
+    with pytest.raises(ValueError, match=r"does not say whether a stop string.*vLLM's"):
+        draw([request._replace(stop="\n") for request in requests(1)], serve())
+
+
 def test_without_a_key_none_is_sent(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:

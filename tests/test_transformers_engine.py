@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_checkpoint import WINDOW, drain, prompts, rollouts, save_checkpoint
+from tiny_checkpoint import (
+    WINDOW,
+    check_stopped,
+    drain,
+    prompts,
+    rollouts,
+    save_checkpoint,
+    stopped_halfway,
+)
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
@@ -144,6 +152,20 @@ def test_no_tokens_are_drawn_where_none_are_asked_for(checkpoint: Path) -> None:
     completions = draw(checkpoint, requests, batch_size=4)
     assert [completions[f"{n}"].num_tokens for n in (0, 1)] == [0, 1]
     assert (completions["0"].finish_reason, completions["0"].text) == ("length", "")
+
+
+def test_a_stop_string_ends_a_completion_that_holds_it(checkpoint: Path) -> None:
+    requests = [r for r in rollouts(temperature=1.0) if r.max_tokens > 8]
+    free = draw(checkpoint, requests, batch_size=8)
+    stopped = [stopped_halfway(request, free[request.id].text) for request in requests]
+    completions = draw(checkpoint, stopped, batch_size=3)
+    for request in stopped:
+        check_stopped(request, completions[request.id], free[request.id])
+    assert sum(c.num_tokens for c in completions.values()) < sum(
+        c.num_tokens for c in free.values()
+    )
+    never = draw(checkpoint, [r._replace(stop="\t") for r in requests], batch_size=8)
+    assert {i: c.text for i, c in never.items()} == {i: c.text for i, c in free.items()}
 
 
 def test_prefilled_states_live_while_requests_wait_for_them(

@@ -12,7 +12,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tiny_checkpoint import WINDOW, drain, prompts, rollouts, save_checkpoint
+from tiny_checkpoint import (
+    WINDOW,
+    check_stopped,
+    drain,
+    prompts,
+    rollouts,
+    save_checkpoint,
+    stopped_halfway,
+)
 
 from resources import engines
 from resources.engines import open_engine
@@ -115,6 +123,17 @@ def test_greedy_is_what_the_embedded_engine_gives(
     elapsed = time.perf_counter() - started
     assert content(completions) == content(reference)
     assert 0.5 * elapsed < sum(c.seconds for c in completions.values()) <= elapsed
+
+
+@needs_vllm
+def test_a_stop_string_ends_a_completion_that_holds_it(
+    engine: Engine, reference: dict[str, Completion]
+) -> None:
+    requests = [r for r in rollouts(temperature=0.0) if r.max_tokens > 8]
+    stopped = [stopped_halfway(request, reference[request.id].text) for request in requests]
+    completions = draw(engine, stopped)
+    for request in stopped:
+        check_stopped(request, completions[request.id], reference[request.id])
 
 
 @needs_vllm

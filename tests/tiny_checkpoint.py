@@ -55,6 +55,21 @@ def rollouts(temperature: float, count: int = 4) -> list[Request]:
     ]
 
 
+def stopped_halfway(request: Request, text: str) -> Request:
+    """Return a request with a stop string that stands in the middle of its unstopped text."""
+    middle = len(text) // 2
+    return request._replace(stop=text[middle - 2 : middle + 1])
+
+
+def check_stopped(request: Request, completion: Completion, unstopped: Completion) -> None:
+    """Check that a completion ends with its stop string's first place in the unstopped text."""
+    assert request.stop
+    end = unstopped.text.index(request.stop) + len(request.stop)
+    assert completion.text == unstopped.text[:end]
+    assert completion.finish_reason == "stop"
+    assert completion.num_tokens <= unstopped.num_tokens
+
+
 def drain(engine: Engine) -> dict[str, Completion]:
     """Return all completions of what is queued, by request."""
     completions: dict[str, Completion] = {}

@@ -35,6 +35,7 @@ class Trouble:
 class _Choice(BaseModel):
     text: str
     finish_reason: Literal["stop", "length", "content_filter"]
+    stop_reason: int | str | None = None
 
 
 class _PromptDetails(BaseModel):
@@ -54,7 +55,7 @@ class _Answer(BaseModel):
 
 def body(model: str, request: Request) -> dict[str, str | int | float]:
     """Return the JSON object that asks for a request's completion."""
-    return {
+    asked: dict[str, str | int | float] = {
         "model": model,
         "prompt": request.prompt,
         "seed": request.seed,
@@ -63,6 +64,7 @@ def body(model: str, request: Request) -> dict[str, str | int | float]:
         "top_p": 1.0,
         "max_tokens": request.max_tokens,
     }
+    return {**asked, "stop": request.stop} if request.stop else asked
 
 
 def read(request: Request, response: httpx.Response, *, secret: str) -> Completion | Trouble:
@@ -105,10 +107,19 @@ def _read_completion(
     [choice], usage = answer.choices, answer.usage
     if choice.finish_reason == "content_filter":
         return refusal(request, "the server's content filter cut the completion")
+    text = choice.text
+    if request.stop and choice.finish_reason == "stop":
+        if "stop_reason" not in choice.model_fields_set:
+            raise ValueError(
+                "the server does not say whether a stop string ended a completion (stop_reason): "
+                "use one that does, such as vLLM's"
+            )
+        # Servers leave the string out of the text.
+        text += request.stop if choice.stop_reason == request.stop else ""
     details = usage.prompt_tokens_details
     return Completion(
         request_id=request.id,
-        text=choice.text,
+        text=text,
         finish_reason=choice.finish_reason,
         prompt_tokens=usage.prompt_tokens,
         cached_tokens=(details and details.cached_tokens) or 0,

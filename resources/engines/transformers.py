@@ -101,6 +101,7 @@ class TransformersEngine:
         self._limit = np.zeros(batch_size, np.int64)
         self._seed = np.zeros(batch_size, np.uint64)
         self._temperature = np.zeros(batch_size, np.float32)
+        self._holding: dict[str, set[int]] = {}
         self._clock = SharedClock()
 
     def add(self, requests: Iterable[Request]) -> None:
@@ -234,19 +235,23 @@ class TransformersEngine:
         drawn = position + 1 - self._num_prompt[:n]
         uniform = uniform_numbers(self._seed[:n], drawn)
         token = draw_tokens(logits, self._temperature[:n], uniform).cpu().numpy()
-        for row, chosen in zip(self._rows, token.tolist(), strict=True):
+        closed = np.zeros(n, np.bool_)
+        for i, (row, chosen) in enumerate(zip(self._rows, token.tolist(), strict=True)):
             row.ids.append(chosen)
+            stop = row.request.stop
+            if stop and chosen in self._tokens_with(stop[-1]):
+                closed[i] = stop in self._text(row, stopped=False)
         self._token[:n] = token
         position += 1
         stopped = np.isin(token, self._stop_ids)
-        ended = np.flatnonzero(stopped | (drawn + 1 >= self._limit[:n]))
+        ended = np.flatnonzero(stopped | closed | (drawn + 1 >= self._limit[:n]))
         texts = [self._text(self._rows[i], bool(stopped[i])) for i in ended]
         now = self._clock.tick(n)
         finished = [
             Completion(
                 request_id=row.request.id,
                 text=text,
-                finish_reason="stop" if stopped[i] else "length",
+                finish_reason="stop" if stopped[i] or closed[i] else "length",
                 prompt_tokens=len(row.prompt.ids),
                 cached_tokens=row.cached_tokens,
                 num_tokens=len(row.ids),
@@ -281,7 +286,15 @@ class TransformersEngine:
     def _text(self, row: _Row, stopped: bool) -> str:
         continuation = row.ids[:-1] if stopped else row.ids
         joined = self._decode(row.prompt.ids[-TAIL_TOKENS:] + continuation)
-        return joined[len(row.prompt.tail) :]
+        text, stop = joined[len(row.prompt.tail) :], row.request.stop
+        return text[: text.index(stop) + len(stop)] if stop and stop in text else text
+
+    def _tokens_with(self, character: str) -> set[int]:
+        """Return the tokens whose own text holds a character."""
+        if character not in self._holding:
+            texts = self._tokenizer.batch_decode([[token] for token in range(len(self._tokenizer))])
+            self._holding[character] = {i for i, text in enumerate(texts) if character in text}
+        return self._holding[character]
 
     def _decode(self, ids: list[int]) -> str:
         return str(

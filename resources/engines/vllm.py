@@ -121,5 +121,7 @@ def _sampling(request: Request) -> SamplingParams:
         seed=request.seed,
         temperature=request.temperature,
         max_tokens=request.max_tokens,
+        stop=request.stop,
+        include_stop_str_in_output=True,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )

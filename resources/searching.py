@@ -1,0 +1,95 @@
+"""Search at test time: rounds of steps through an engine, judged by a reward model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import chain
+
+import polars as pl
+from tqdm import tqdm
+
+from shepherd.requests import Completion, Engine, Request
+from shepherd.search import Path, ProblemSearch, Search
+from shepherd.splitting import split_steps
+from shepherd.verification import Aggregation, aggregate
+
+StepScores = Callable[[Sequence[str], Sequence[Sequence[str]]], list[list[float]]]
+"""Takes questions and the steps of each solution; returns a score of each step, as
+``training.scoring.Scorer.score`` does."""
+
+
+def search_problems(
+    problems: pl.DataFrame,
+    engine: Engine,
+    score: StepScores,
+    search: Search,
+    *,
+    template: str,
+    aggregation: Aggregation,
+    run_seed: int,
+) -> list[ProblemSearch]:
+    """Search for a solution of each problem (problem_id, question), all in the same rounds.
+
+    So the engine's batches stay full, and the reward model scores a round at once.
+    """
+    searches = [
+        ProblemSearch(problem_id, question, search)
+        for problem_id, question in problems.select("problem_id", "question").iter_rows()
+    ]
+    with tqdm(total=len(searches), desc=search.method, unit="problem") as bar:
+        while going := [one for one in searches if not one.is_done]:
+            requests = [one.requests(template, run_seed) for one in going]
+            completions = _draw(engine, list(chain.from_iterable(requests)))
+            drawn = [
+                one.drawn([completions[request.id] for request in asked])
+                for one, asked in zip(going, requests, strict=True)
+            ]
+            questions = [
+                one.question
+                for one, trees in zip(going, drawn, strict=True)
+                for paths in trees
+                for _ in paths
+            ]
+            values = iter(_scores(score, questions, drawn, aggregation))
+            for one, trees in zip(going, drawn, strict=True):
+                one.select(
+                    [[replace(path, score=next(values)) for path in paths] for paths in trees]
+                )
+            bar.update(sum(one.is_done for one in going))
+    return searches
+
+
+def found_solutions(searches: Sequence[ProblemSearch]) -> pl.DataFrame:
+    """Return (problem_id, text, finish_reason, score, num_tokens): the best found, to be graded.
+
+    Where no path finished the text is empty and the reason ``length``.
+    """
+    rows = []
+    for one in searches:
+        best, reason = one.best or Path(""), "stop" if one.best else "length"
+        rows.append((one.problem_id, best.text, reason, best.score, one.num_tokens))
+    names = ("problem_id", "text", "finish_reason", "score", "num_tokens")
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def _draw(engine: Engine, requests: Sequence[Request]) -> dict[str, Completion]:
+    """Return what came of each request, by its id."""
+    engine.add(requests)
+    found: dict[str, Completion] = {}
+    while len(found) < len(requests):
+        found.update((completion.request_id, completion) for completion in engine.poll())
+    return found
+
+
+def _scores(
+    score: StepScores,
+    questions: Sequence[str],
+    drawn: Sequence[Sequence[Sequence[Path]]],
+    aggregation: Aggregation,
+) -> list[float]:
+    """Return one score of each drawn path, in order."""
+    paths = chain.from_iterable(chain.from_iterable(drawn))
+    # A step may be blank: as a solution of one empty step it has a score like any other.
+    steps = [split_steps(path.text) or [path.text] for path in paths]
+    step_scores = pl.Series(score(questions, steps), dtype=pl.List(pl.Float64))
+    values: list[float] = aggregate(step_scores, aggregation).to_list()
+    return values

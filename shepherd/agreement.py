@@ -57,16 +57,49 @@ def first_error_accuracy(
 ) -> FirstErrorAccuracy:
     """Compare the labels of one annotator with the truth, on the solutions both label whole."""
     both = _both_first_errors(labels, truth, steps)
-    found, has_error = pl.col("first_error") == pl.col("other_error"), pl.col("other_error") > 0
-    num_wrong, wrong, right = both.select(
-        has_error.sum(),
-        wrong=found.filter(has_error).mean(),
-        right=found.filter(~has_error).mean(),
-    ).row(0)
-    f1 = None
+    return compare_first_errors(both["first_error"], both["other_error"])
+
+
+def compare_first_errors(found: pl.Series, truth: pl.Series) -> FirstErrorAccuracy:
+    """Compare first errors of the same solutions, each the index of a step or NO_ERROR."""
+    same, has_error = found == truth, truth != NO_ERROR
+    wrong: float | None = same.filter(has_error).mean()  # type: ignore[assignment]
+    right: float | None = same.filter(~has_error).mean()  # type: ignore[assignment]
+    num_wrong, f1 = int(has_error.sum()), None
     if wrong is not None and right is not None:
         f1 = 2 * wrong * right / (wrong + right) if wrong + right else 0.0
-    return FirstErrorAccuracy(num_wrong, both.height - num_wrong, wrong, right, f1)
+    return FirstErrorAccuracy(num_wrong, len(truth) - num_wrong, wrong, right, f1)
+
+
+def first_below(step_scores: pl.Series, threshold: float) -> pl.Series:
+    """Return the index from 0 of each solution's first step that scores less, or NO_ERROR.
+
+    So a process reward model finds first errors (ProcessBench, arXiv 2412.06559).
+    """
+    below = pl.element().lt(threshold)
+    first = step_scores.list.eval(below.arg_true().first()).list.first()
+    return first.cast(pl.Int64).fill_null(NO_ERROR)
+
+
+def best_threshold(step_scores: pl.Series, truth: pl.Series) -> float:
+    """Return the hundredth at which :func:`first_below` has the highest F1, the lowest of equals.
+
+    ``truth`` is the index from 0 of each solution's first wrong step, or NO_ERROR.
+
+    Raises:
+        ValueError: there is no solution with an error, or none without.
+    """
+    found = {
+        hundredth / 100: compare_first_errors(first_below(step_scores, hundredth / 100), truth).f1
+        for hundredth in range(1, 100)
+    }
+    f1s = {threshold: f1 for threshold, f1 in found.items() if f1 is not None}
+    if not f1s:
+        raise ValueError(
+            "a threshold is chosen on solutions with and without an error: give more solutions "
+            "or the threshold"
+        )
+    return max(f1s, key=lambda threshold: f1s[threshold])
 
 
 def cross_entropy(labels: pl.DataFrame, truth: pl.DataFrame, steps: pl.DataFrame) -> float | None:

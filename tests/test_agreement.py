@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from shepherd.agreement import (
     FirstErrorAccuracy,
+    best_threshold,
+    compare_first_errors,
     cross_entropy,
+    first_below,
     first_error_accuracy,
     first_errors,
     label_quality,
@@ -195,3 +198,24 @@ def test_a_solution_that_nobody_rated_has_no_labels() -> None:
     first, second = RATED.head(1), RATED.tail(1)
     found = human_labels(steps, second)
     assert found.height == steps.height - first["steps"].list.len()[0]
+
+
+def test_a_first_error_is_the_first_step_below_the_threshold() -> None:
+    scores = pl.Series([[0.9, 0.4, 0.1], [0.9, 0.8], [0.2], [0.5, 0.7]])
+    assert first_below(scores, 0.5).to_list() == [1, -1, 0, -1]
+    assert first_below(scores, 0.05).to_list() == [-1] * 4
+
+
+def test_first_errors_are_right_at_the_very_step_only() -> None:
+    found = compare_first_errors(pl.Series([1, 0, -1, -1, 2]), pl.Series([1, 1, 2, -1, -1]))
+    assert found == FirstErrorAccuracy(3, 2, 1 / 3, 1 / 2, 0.4)
+    assert compare_first_errors(pl.Series([-1]), pl.Series([-1])).f1 is None
+
+
+def test_the_threshold_is_the_one_with_the_highest_f1() -> None:
+    scores = pl.Series([[0.9, 0.3], [0.6, 0.7], [0.55, 0.9], [0.4, 0.2]])
+    truth = pl.Series([1, -1, -1, 0])
+    assert best_threshold(scores, truth) == 0.41
+    assert compare_first_errors(first_below(scores, 0.41), truth).f1 == 1
+    with pytest.raises(ValueError, match="with and without an error"):
+        best_threshold(scores, pl.Series([-1] * 4))

@@ -1,0 +1,158 @@
+"""How fast are a problem's candidates scored, next to simpler ways?
+
+    python -m benchmarks.scoring_speed [--json] [--problems 4]
+
+64 candidates of each of a few word problems, drawn from base-small, scored by base-large as a PRM:
+
+- one forward per step: a forward pass for each prefix of each candidate, the protocol of many
+  evaluation scripts
+- padded batches: distinct solutions sorted by length, 4,096 padded tokens a batch
+- shared prefixes: ``training.scoring``
+
+All in float32 with the same threads and tokenization counted; the scores are compared. Time is
+that of the process on its cores (CPU seconds), which other work on the machine disturbs less than
+wall-clock time does.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from benchmarks.report import Result, at_least, at_most, main
+from resources.engines import open_engine
+from resources.models import BASE_MODELS
+from shepherd.prompts import build_prompt
+from shepherd.requests import Request
+from shepherd.settings import EngineSettings
+from shepherd.splitting import split_steps
+from shepherd.word_problems import draw_problems
+from training.reward_model import Tags, encode_tagged
+from training.scoring import Scorer
+
+MODEL: Path = BASE_MODELS / "base-large"
+NUM_CANDIDATES = 64
+MAX_LENGTH = 192
+BATCH_TOKENS = 4096
+Scores = list[list[float]]
+
+
+def draw_candidates(num_problems: int) -> tuple[list[str], list[list[str]]]:
+    """Return the question and the steps of each candidate."""
+    questions = [problem.question for problem in draw_problems(1, "test", num_problems)]
+    requests = [
+        Request(f"{p}:{k}", build_prompt("plain", question), 1000 * p + k, 0.7, 100)
+        for p, question in enumerate(questions)
+        for k in range(NUM_CANDIDATES)
+    ]
+    texts: dict[str, str] = {}
+    with closing(open_engine(EngineSettings(batch_size=64), BASE_MODELS / "base-small")) as engine:
+        engine.add(requests)
+        while finished := engine.poll():
+            texts.update((completion.request_id, completion.text) for completion in finished)
+    asked = [questions[int(request.id.partition(":")[0])] for request in requests]
+    return asked, [split_steps(texts[r.id]) or [texts[r.id]] for r in requests]
+
+
+class Plain:
+    """The reward model without packing."""
+
+    def __init__(self) -> None:
+        self._tokenizer = AutoTokenizer.from_pretrained(MODEL)
+        self._model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32).eval()
+        self._tags = Tags.of(self._tokenizer)
+
+    @torch.inference_mode()
+    def one_forward_per_step(self, questions: list[str], steps: list[list[str]]) -> Scores:
+        """Score each prefix of each candidate in a forward pass of its own."""
+        return [
+            [
+                self._at_tags([self._encode(question, texts[:end])])[0][-1]
+                for end in range(1, len(texts) + 1)
+            ]
+            for question, texts in zip(questions, steps, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def padded(self, questions: list[str], steps: list[list[str]]) -> Scores:
+        """Score distinct solutions in batches of similar length."""
+        asked = [(q, tuple(texts)) for q, texts in zip(questions, steps, strict=True)]
+        distinct = {key: self._encode(*key) for key in dict.fromkeys(asked)}
+        keys = sorted(distinct, key=lambda key: len(distinct[key][0]))
+        cuts, size = [0], 0
+        for index, key in enumerate(keys):
+            size += 1
+            if size * len(distinct[key][0]) > BATCH_TOKENS:
+                cuts.append(index)
+                size = 1
+        found: dict[tuple[str, tuple[str, ...]], list[float]] = {}
+        for start, end in pairwise([*cuts, len(keys)]):
+            batch = keys[start:end]
+            values = self._at_tags([distinct[key] for key in batch])
+            found.update(zip(batch, values, strict=True))
+        return [found[key] for key in asked]
+
+    def _encode(
+        self, question: str, texts: "list[str] | tuple[str, ...]"
+    ) -> tuple[list[int], list[int]]:
+        prompt, zeros = build_prompt("plain", question), [0.0] * len(texts)
+        example = encode_tagged(self._tokenizer, self._tags, prompt, texts, zeros, MAX_LENGTH)
+        return example.ids[: example.tags[-1] + 1], example.tags
+
+    def _at_tags(self, encoded: list[tuple[list[int], list[int]]]) -> Scores:
+        length = max(len(ids) for ids, _ in encoded)
+        rows = torch.tensor([ids + [0] * (length - len(ids)) for ids, _ in encoded])
+        mask = torch.tensor([[1] * len(ids) + [0] * (length - len(ids)) for ids, _ in encoded])
+        logits = self._model(input_ids=rows, attention_mask=mask, use_cache=False).logits
+        rewards = logits[..., self._tags.good] - logits[..., self._tags.bad]
+        return [
+            torch.sigmoid(row[tags]).tolist()
+            for row, (_, tags) in zip(rewards, encoded, strict=True)
+        ]
+
+
+def run(num_problems: int) -> list[Result]:
+    """Time the three ways on the same candidates, after one problem to warm up."""
+    questions, steps = draw_candidates(num_problems)
+    plain = Plain()
+    shared = Scorer(
+        MODEL, kind="process", template="plain", max_length=MAX_LENGTH, dtype=torch.float32
+    )
+    ways: dict[str, Callable[[list[str], list[list[str]]], Scores]] = {
+        "one forward per step": plain.one_forward_per_step,
+        "padded batches": plain.padded,
+        "shared prefixes": shared.score,
+    }
+    seconds, scores = {}, {}
+    for name, way in ways.items():
+        way(questions[:NUM_CANDIDATES], steps[:NUM_CANDIDATES])
+        started = time.process_time()
+        scores[name] = way(questions, steps)
+        seconds[name] = time.process_time() - started
+    rate = {name: len(steps) / taken for name, taken in seconds.items()}
+    alone, padded, fast = rate.values()
+    worst = max(
+        abs(one - other)
+        for name in ("padded batches", "shared prefixes")
+        for row, reference in zip(scores[name], scores["one forward per step"], strict=True)
+        for one, other in zip(row, reference, strict=True)
+    )
+    return [
+        *(Result(name, value, "candidates/CPU s") for name, value in rate.items()),
+        at_least("shared prefixes against one forward per step", fast / alone, "times", 5.0),
+        at_least("shared prefixes against padded batches", fast / padded, "times", 1.0),
+        at_most("largest difference of a score", worst, "score", 1e-4),
+    ]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--problems", type=int, default=4)
+    arguments = parser.parse_args()
+    main("scoring_speed", lambda: run(arguments.problems))

@@ -1,0 +1,48 @@
+"""The first-error benchmark reads ProcessBench's rows and others, for any reward model."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.process_bench import measure, read_rows
+from training.scoring import Scorer
+
+STEPS = ["Step 1: 3 + 4 = 7.", "Step 2: 7 + 1 = 8.", "The answer is: 8"]
+ROW = {"id": "gsm8k-0", "generator": "a model", "problem": "Tom has 3 pens.", "steps": STEPS}
+
+
+def write(path: Path, labels: list[int]) -> Path:
+    rows = [
+        {**ROW, "problem": f"Tom has {n} pens.", "final_answer_correct": label == -1,
+         "label": label}
+        for n, label in enumerate(labels)
+    ]  # fmt: skip
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def test_a_threshold_of_nothing_finds_no_error_and_one_of_all_the_first_step(
+    base: Path, tmp_path: Path
+) -> None:
+    solutions = read_rows(write(tmp_path / "rows.jsonl", [-1, 0, 2, -1]), "processbench")
+    scorer = Scorer(base, kind="process", template="plain", max_length=100)
+    never = {r.name: r.value for r in measure("m", scorer, solutions, 0.0)}
+    assert (never["m: accuracy, correct"], never["m: accuracy, erroneous"]) == (1, 0)
+    at_once = {r.name: r.value for r in measure("m", scorer, solutions, 1.0)}
+    assert (at_once["m: accuracy, correct"], at_once["m: accuracy, erroneous"]) == (0, 0.5)
+    assert never["m: F1"] == at_once["m: F1"] == 0
+
+
+def test_the_solutions_that_choose_the_threshold_do_not_count(base: Path, tmp_path: Path) -> None:
+    labels = [-1, 0, 1, 2] * 15
+    solutions = read_rows(write(tmp_path / "rows.jsonl", labels), "processbench")
+    scorer = Scorer(base, kind="process", template="plain", max_length=100)
+    found = {r.name: r.value for r in measure("m", scorer, solutions, None)}
+    counted = found["m: erroneous solutions"] + found["m: correct solutions"]
+    assert 30 < counted < 60
+
+
+def test_a_row_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"rows\.jsonl:2: label: 9 is neither -1 nor"):
+        read_rows(write(tmp_path / "rows.jsonl", [-1, 9]), "processbench")

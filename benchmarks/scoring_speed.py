@@ -97,9 +97,7 @@ class Plain:
             found.update(zip(batch, values, strict=True))
         return [found[key] for key in asked]
 
-    def _encode(
-        self, question: str, texts: "list[str] | tuple[str, ...]"
-    ) -> tuple[list[int], list[int]]:
+    def _encode(self, question: str, texts: Sequence[str]) -> tuple[list[int], list[int]]:
         prompt, zeros = build_prompt("plain", question), [0.0] * len(texts)
         example = encode_tagged(self._tokenizer, self._tags, prompt, texts, zeros, MAX_LENGTH)
         return example.ids[: example.tags[-1] + 1], example.tags

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import duckdb
 import polars as pl
@@ -17,6 +18,7 @@ from resources.warehouse import (
 )
 from shepherd.labels import label_accuracy
 from shepherd.schemas import TABLES
+from shepherd.verification import Aggregation, aggregate
 from tests.small_lake import NUM_CANDIDATES, NUM_ROLLOUTS, NUM_SAMPLES, small_lake, write_lake
 
 FRAMES = small_lake()
@@ -190,6 +192,9 @@ PLANTED = {
         "delete from training_labels where step_index = 1"
     ),
     "training_labels__shares_are_shares": "update training_labels set share_good = 1.5",
+    "aggregation_results__nothing_beats_the_oracle": (
+        "update aggregation_results set accuracy = 2 where aggregation = 'min'"
+    ),
     "verification_results__accuracy_lies_in_its_interval": (
         "update verification_results set accuracy_high = accuracy - 0.1"
     ),
@@ -454,6 +459,26 @@ def test_counts_stand_beside_the_papers(tmp_path: Path, dataset: str, paper: int
     with duckdb.connect(tmp_path / "warehouse.duckdb", read_only=True) as connection:
         [counts] = mart(connection, "dataset_counts").to_dicts()
     assert (counts["num_paper_solutions"], counts["num_solutions"]) == (paper, 0)
+
+
+def test_aggregations_choose_as_verification_does(connection: duckdb.DuckDBPyConnection) -> None:
+    scores = connection.sql(
+        "from stg_candidate_scores where reward_model = 'process_reward_model'"
+    ).pl()
+    drawn = connection.sql("from stg_candidates").pl()
+    results = mart(connection, "aggregation_results")
+    assert sorted(results["aggregation"].unique()) == sorted(get_args(Aggregation))
+    for how in get_args(Aggregation):
+        worth = scores.with_columns(score=aggregate(scores["step_scores"], how))
+        best = (
+            drawn.join(worth.select("candidate_id", "score"), on="candidate_id")
+            .sort("draw", "candidate_id")
+            .sort("score", descending=True, maintain_order=True)
+            .unique(["generator", "problem_id"], keep="first", maintain_order=True)
+        )
+        expected = dict(best.group_by("generator").agg(pl.col("is_correct").mean()).iter_rows())
+        found = results.filter(aggregation=how).select("generator", "accuracy")
+        assert dict(found.iter_rows()) == pytest.approx(expected)
 
 
 def test_suspicious_solutions_are_right_with_a_step_labelled_wrong(

@@ -1,0 +1,49 @@
+-- Which way to make one score of a solution's step scores picks the right candidate most often?
+-- Grain: one row per dataset, generator and aggregation; the best of all candidates by the PRM.
+with scored as (
+    select
+        problems.dataset,
+        candidates.generator,
+        candidates.problem_id,
+        candidates.candidate_id,
+        candidates.draw,
+        candidates.is_correct,
+        scores.step_scores
+    from stg_candidate_scores as scores
+    inner join stg_candidates as candidates using (candidate_id)
+    inner join stg_problems as problems on candidates.problem_id = problems.problem_id
+    where scores.reward_model = 'process_reward_model'
+),
+
+aggregated as (
+    select
+        * exclude (step_scores),
+        unnest(['min', 'last', 'product', 'mean']) as aggregation,
+        unnest([
+            list_min(step_scores),
+            step_scores[-1],
+            list_product(step_scores),
+            list_avg(step_scores)
+        ]) as score
+    from scored
+),
+
+-- As in shepherd/verification.py, the first drawn of equals is the best.
+chosen as (
+    select *
+    from aggregated
+    qualify row_number() over (
+        partition by dataset, generator, aggregation, problem_id
+        order by score desc, draw asc, candidate_id asc
+    ) = 1
+)
+
+select
+    dataset,
+    generator,
+    aggregation,
+    avg(is_correct::integer) as accuracy,
+    count(*) as num_problems
+from chosen
+group by dataset, generator, aggregation
+order by dataset, generator, aggregation;

@@ -100,7 +100,7 @@ class Plain:
     def _encode(self, question: str, texts: Sequence[str]) -> tuple[list[int], list[int]]:
         prompt, zeros = build_prompt("plain", question), [0.0] * len(texts)
         example = encode_tagged(self._tokenizer, self._tags, prompt, texts, zeros, MAX_LENGTH)
-        return example.ids[: example.tags[-1] + 1], example.tags
+        return list(example.ids[: example.tags[-1] + 1]), list(example.tags)
 
     def _at_tags(self, encoded: list[tuple[list[int], list[int]]]) -> Scores:
         length = max(len(ids) for ids, _ in encoded)

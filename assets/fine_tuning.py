@@ -11,6 +11,7 @@ import polars as pl
 
 from assets.deployment import Deployment
 from assets.describe import OWNERS
+from resources.models import check_hub
 from shepherd.settings import ModelSettings, TrainingSettings
 from shepherd.training_sets import Part
 
@@ -60,10 +61,13 @@ def fine_tune(
     A run that was killed goes on from its last checkpoint.
 
     Raises:
-        ValueError: the base does not exist, or there is nothing to train on.
+        ValueError: the base does not exist or cannot be had, or there is nothing to train on.
     """
     settings = deployment.model(name)
     base, training = deployment.models.resolve(settings.base), settings.training
+    # A model that servers give need not be here.
+    if training is not None or deployment.settings.engine.kind != "openai":
+        check_hub(base)
     if training is None:
         return dg.MaterializeResult(metadata={"base": str(base)})
     if plans.train.head(1).collect().is_empty():

@@ -1,5 +1,6 @@
 """Checkpoints: those a run trains, and the bases they start from."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,10 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from resources.folders import replacing_folder
+from resources.hub import hub_refusal
+from shepherd.architectures import ARCHITECTURES, Architecture
 from shepherd.settings import NAME_PATTERN
 
 BASE_MODELS = Path(__file__).resolve().parent / "base_models"
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 T = TypeVar("T")
 
@@ -58,7 +61,7 @@ class ModelStore:
         local = Path(base).expanduser()
         if base and local.is_dir():
             return local
-        if _HUB_NAME.fullmatch(base) and not base.startswith("."):
+        if HUB_NAME.fullmatch(base) and not base.startswith("."):
             return base
         if is_served and base:
             return base
@@ -72,3 +75,36 @@ class ModelStore:
         if not re.fullmatch(NAME_PATTERN, name):
             raise ValueError(f"model name {name!r} must match {NAME_PATTERN}: it becomes a folder")
         return self.root / name
+
+
+def architecture_of(base: str | Path) -> Architecture | None:
+    """Return the dimensions of a base: of its folder, as published, or as cached from the hub.
+
+    Null if it is of another design, or unknown here.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    config: Path | str | None
+    if Path(base).is_dir():
+        config = Path(base) / "config.json"
+    elif published := ARCHITECTURES.get(str(base)):
+        return published
+    else:
+        cached = try_to_load_from_cache(str(base), "config.json")
+        config = cached if isinstance(cached, str) else None
+    if config is None or not Path(config).is_file():
+        return None
+    return Architecture.of(json.loads(Path(config).read_text(encoding="utf-8")))
+
+
+def check_hub(base: str | Path) -> None:
+    """Check that a base that is a hub name can be loaded here: it is cached, or the hub gives it.
+
+    Raises:
+        ValueError: the hub is out of reach, has no such model or does not show it to this user.
+    """
+    refusal = None if Path(base).is_dir() else hub_refusal(str(base), "config.json", "model")
+    if refusal:
+        raise ValueError(
+            f"base {str(base)!r}: {refusal}, or set `base` in the profile to a local folder"
+        )

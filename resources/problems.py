@@ -10,6 +10,7 @@ from typing import Literal
 
 import polars as pl
 
+from resources.hub import hub_refusal
 from resources.rows import Line, Rejection, read_rows, refuse_many, rejected_frame
 from resources.sampling import grade_completions
 from shepherd.datasets import (
@@ -220,7 +221,12 @@ def _hub_lines(dataset: str, name: str, config: str | None, split: str) -> Itera
     try:
         import datasets
     except ImportError as error:
-        raise ValueError(f"{name}: the package datasets is not installed: {way_out}") from error
+        raise ValueError(
+            f"{name}: to read it from the hub, pip install -c constraints.txt -e '.[hub]', "
+            f"or {way_out}"
+        ) from error
+    if refusal := hub_refusal(name, "README.md", "dataset"):
+        raise ValueError(f"{name}: {refusal}, or {way_out}")
     try:
         rows = datasets.load_dataset(name, config, split=split)
     except OSError as error:

@@ -1,9 +1,15 @@
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from resources import models
-from resources.models import ModelStore
+from resources.hub import HUB_SECONDS, hub_refusal
+from resources.models import ModelStore, check_hub
 
 
 def test_a_model_is_there_once_it_is_written(tmp_path: Path) -> None:
@@ -52,3 +58,76 @@ def test_a_base_is_shipped_or_local_or_on_the_hub(
             store.resolve(wrong)
     assert store.resolve("base-small", is_served=True) == shipped / "base-small"
     assert store.resolve("llama3:70b", is_served=True) == "llama3:70b"
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Answers as the hub does for models by these names."""
+
+    def do_HEAD(self) -> None:
+        status, code = {
+            "gated": (403, "GatedRepo"),
+            "absent": (404, "RepoNotFound"),
+            "other": (404, "EntryNotFound"),
+            "broken": (500, ""),
+            "open": (200, ""),
+        }[self.path.split("/resolve/")[0].rpartition("/")[2]]
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("ETag", '"etag"')
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def set_hub(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    place = "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + place)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with HTTPServer(("127.0.0.1", 0), Hub) as server:
+        set_hub(monkeypatch, f"http://127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("gated", "accepted its licence there: set HF_TOKEN"),
+        ("absent", "no such model, or not for you"),
+        ("other", r"has no config\.json: correct its name"),
+        ("broken", r"out of reach \(.*500"),
+    ],
+)
+def test_what_the_hub_does_not_give_is_one_line(hub: None, name: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says) as caught:
+        check_hub(f"owner/{name}")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(f"base 'owner/{name}': ")
+    assert message.endswith("or set `base` in the profile to a local folder")
+
+
+def test_a_model_that_the_hub_gives_or_that_lies_here_is_fine(hub: None, tmp_path: Path) -> None:
+    check_hub("owner/open")
+    check_hub(tmp_path)
+    assert hub_refusal("owner/open", "README.md", "dataset") is None
+    refusal = hub_refusal("owner/absent", "README.md", "dataset")
+    assert str(refusal).startswith("the hub has no such dataset")
+
+
+def test_a_hub_out_of_reach_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    set_hub(monkeypatch, "http://127.0.0.1:9")
+    started = time.monotonic()
+    with pytest.raises(ValueError, match=r"the hub is out of reach .*set HF_HOME"):
+        check_hub("owner/model")
+    assert time.monotonic() - started < HUB_SECONDS
+    assert capfd.readouterr() == ("", "")

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from resources import problems as problems_module
 from resources.problems import load_problems, load_solutions
 from shepherd.identity import content_id
 from shepherd.schemas import PROBLEMS, REJECTED, SOLUTIONS, enforce
@@ -137,7 +138,7 @@ def test_a_file_without_problems_is_refused(tmp_path: Path) -> None:
 
 def test_without_paths_and_hub_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ValueError, match=r"datasets is not installed: set datasets\.g\.train and"):
+    with pytest.raises(ValueError, match=r"\.\[hub\]', or set datasets\.g\.train and"):
         load_problems("g", DatasetSettings(source="gsm8k"), seed=0)
 
 
@@ -157,10 +158,14 @@ class Hub:
 def test_without_paths_the_hub_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     splits = {"train": [json.loads(row("a"))], "test": [json.loads(row("é"))]}
     monkeypatch.setitem(sys.modules, "datasets", Hub(splits))
+    monkeypatch.setattr(problems_module, "hub_refusal", lambda name, file, kind: None)
     problems, _ = load_problems("g", DatasetSettings(source="gsm8k"), seed=0)
     assert problems["question"].to_list() == ["a", "é"]
     monkeypatch.setitem(sys.modules, "datasets", Hub({}))
     with pytest.raises(ValueError, match=r"cannot be read from the hub: set datasets\.g\.train"):
+        load_problems("g", DatasetSettings(source="gsm8k"), seed=0)
+    monkeypatch.setattr(problems_module, "hub_refusal", lambda name, file, kind: f"no {file}")
+    with pytest.raises(ValueError, match=r"openai/gsm8k: no README\.md, or set datasets\.g\."):
         load_problems("g", DatasetSettings(source="gsm8k"), seed=0)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from resources.models import HUB_NAME, check_hub
 from shepherd.prompts import CHAT, open_template
 from shepherd.requests import Completion, Request
 
@@ -13,8 +14,11 @@ def load(part: Any, model: Path | str, **options: Any) -> Any:
     """Return ``part.from_pretrained``, ``part`` being one of transformers' Auto classes.
 
     Raises:
-        ValueError: ``model`` is no checkpoint folder or hub name, or lacks that part.
+        ValueError: ``model`` is no checkpoint folder or hub name, lacks that part, or is a hub
+            name and the hub does not give it.
     """
+    if HUB_NAME.fullmatch(str(model)):
+        check_hub(model)
     try:
         return part.from_pretrained(model, **options)
     except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
     python -m assets.estimate --profile gsm8k [--tokens-per-second 20000]
 
+First, where the profile names its GPUs, what each model takes on them, from its dimensions.
 A stage that has finished shards in the lake is extrapolated from what those took; the others are
 estimated by the lengths of questions and gold solutions.
 """
@@ -13,14 +14,16 @@ from collections.abc import Iterator
 import polars as pl
 
 from assets.console import plain_tables
+from assets.gpu_memory import frame_of, uses_of
 from resources.home import Home
 from resources.lake import Lake
+from resources.models import ModelStore
 from resources.problems import load_problems
 from resources.profiles import load_settings, settings_from_env
 from shepherd.annotators.known import build_annotators
 from shepherd.estimates import Estimate, estimate_critiques, estimate_dataset, extrapolate
 from shepherd.schemas import CANDIDATE_COSTS, CRITIQUE_COSTS, ROLLOUT_COSTS, SOLUTION_COSTS
-from shepherd.settings import Settings
+from shepherd.settings import GpuSettings, Settings
 
 COSTS = {
     "solutions": SOLUTION_COSTS,
@@ -42,7 +45,10 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         settings = load_settings(arguments.profile) if arguments.profile else settings_from_env()
-        show(list(estimate_run(settings, Lake(Home.from_env().lake))), arguments.tokens_per_second)
+        home = Home.from_env()
+        if settings.gpus:
+            show_memory(settings, settings.gpus, ModelStore(home.models))
+        show(list(estimate_run(settings, Lake(home.lake))), arguments.tokens_per_second)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -62,7 +68,8 @@ def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
         guesses = estimate_dataset(
             name,
             problems,
-            len(settings.generators),
+            len(settings.generators_of("train")),
+            len(settings.generators_of("test")),
             settings.sampling,
             dataset.splitting.method,
         )
@@ -77,6 +84,13 @@ def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
             table = COSTS[guess.stage]
             costs = lake.read(table) if lake.partitions(table) else table.empty()
             yield extrapolate(name, guess.stage, costs, settings.shards) or guess
+
+
+def show_memory(settings: Settings, gpus: GpuSettings, store: ModelStore) -> None:
+    """Print what each model takes on each GPU; models of unknown dimensions are left out."""
+    print(f"GiB on each of {gpus.count} x {gpus.name} ({gpus.memory_gib:.0f} GiB), by formula:")
+    with plain_tables(fmt_str_lengths=60):
+        print(frame_of(list(uses_of(settings, store))), end="\n\n")
 
 
 def show(estimates: list[Estimate], tokens_per_second: float | None) -> None:

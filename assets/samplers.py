@@ -23,6 +23,8 @@ def sampler(name: str, what: str, settings: ModelSettings) -> dg.AssetsDefinitio
     )
     def model(problems: pl.LazyFrame, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
         chosen, seed = deployment.settings.training_set, deployment.settings.seed
+        if settings.datasets is not None:
+            problems = problems.filter(pl.col("dataset").is_in(settings.datasets))
         plans = Plans.of(lambda part: sft_examples(problems, chosen, part, seed))
         return fine_tune(deployment, name, "sft", first_problems(plans, settings.num_problems))
 

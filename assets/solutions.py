@@ -16,7 +16,7 @@ from shepherd.schemas import REJECTED, SOLUTION_COSTS, SOLUTIONS
     kinds={"torch"},
     backfill_policy=ONE_RUN_PER_SHARD,
     pool=GPU_POOL,
-    deps=list(SETTINGS.generators),
+    deps=SETTINGS.generators_of("train"),
     code_version=version_of(
         SETTINGS.sampling.samples_per_problem,
         SETTINGS.sampling.temperature,
@@ -27,7 +27,7 @@ from shepherd.schemas import REJECTED, SOLUTION_COSTS, SOLUTIONS
 def solutions(
     context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
 ) -> pl.DataFrame:
-    """Train problems solved by every generator; or imported, where the profile names a file.
+    """Train problems solved by generators; or imported, where the profile names a file.
 
     None, where it names a file of labels, or problems that are there for fine-tuning.
     """
@@ -46,7 +46,7 @@ def solutions(
     from resources.drawing import draw_solutions
 
     shard, sampling = shard_of_run(context, deployment), deployment.settings.sampling
-    samplers = open_samplers(deployment, deployment.settings.generators)
+    samplers = open_samplers(deployment, deployment.settings.generators_of("train"))
     train = problems.filter(split="train")
     drawn = [draw_solutions(train, sampler, sampling, shard) for sampler in samplers]
     return keep(context, deployment, SOLUTION_COSTS, drawn)

@@ -36,7 +36,8 @@ class Estimate:
 def estimate_dataset(
     dataset: str,
     problems: pl.DataFrame,
-    num_generators: int,
+    num_train_generators: int,
+    num_test_generators: int,
     sampling: SamplingSettings,
     method: Method = "auto",
 ) -> list[Estimate]:
@@ -48,10 +49,11 @@ def estimate_dataset(
     have a typical one, of :data:`TYPICAL_STEPS`.
     """
     train, test = (problems.filter(split=split) for split in ("train", "test"))
-    num_solutions = sampling.samples_per_problem * num_generators
+    num_solutions = sampling.samples_per_problem * num_train_generators
+    num_candidates = sampling.num_candidates * num_test_generators
     solutions = _sampled("solutions", dataset, train, num_solutions)
     rollouts = _rolled(dataset, train, num_solutions, sampling, method)
-    candidates = _sampled("candidates", dataset, test, sampling.num_candidates * num_generators)
+    candidates = _sampled("candidates", dataset, test, num_candidates)
     return [solutions, rollouts, candidates]
 
 

@@ -8,6 +8,7 @@ a sharded layer's gathering, and vLLM's step.
 from dataclasses import dataclass
 
 from shepherd.architectures import Architecture
+from shepherd.settings import TrainingSettings
 
 GIB = 2**30
 OVERHEAD = 2 * GIB
@@ -19,8 +20,15 @@ USABLE = 0.95
 STEP_TOKENS = 16_384
 """Prompt tokens that vLLM takes into one step on a GPU of 70 GiB and more, where it may choose."""
 
+SCORED_TOKENS = 32_768
+"""Padded tokens that training.score takes into one step."""
+
 HALF, SINGLE = 2, 4
 """Bytes of a number in bfloat16 or float16, and in float32."""
+
+LOGIT = 2 * HALF + 3 * SINGLE
+"""Bytes of a logit in training: in bfloat16, in float32, as a log-probability, and the gradients
+of the first two. A bound: they are computed where a token or label is to be predicted."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +39,14 @@ class InferenceMemory:
     activations: int
     cache_per_token: int
 
+    @property
+    def fixed(self) -> int:
+        """All but the cache, and what the device takes for itself."""
+        return self.weights + self.activations + OVERHEAD
+
     def tokens_in(self, gpu_bytes: float, utilization: float) -> int:
         """Return how many tokens' keys and values fit beside the rest; 0 if the rest does not."""
-        room = gpu_bytes * utilization - self.weights - self.activations - OVERHEAD
+        room = gpu_bytes * utilization - self.fixed
         return max(0, int(room // self.cache_per_token))
 
 
@@ -42,19 +55,21 @@ class TrainingMemory:
     """Bytes on each GPU, at the peak of a step.
 
     ``states`` are parameters, gradients and Adam's moments, ``working`` what computing in bfloat16
-    takes beside them, ``sequence`` the activations and logits of one sequence, ``recomputed`` those
-    of the one layer at a time that checkpointing computes again.
+    takes beside them, ``activations`` those of one pass, its logits among them.
     """
 
     states: int
     working: int
-    sequence: int
-    recomputed: int
+    activations: int
 
-    def sequences_in(self, gpu_bytes: float) -> int:
-        """Return how many sequences one forward and backward pass can take; 0 if none."""
-        room = gpu_bytes * USABLE - self.states - self.working - OVERHEAD
-        return max(0, int(room // (self.sequence + self.recomputed)))
+    @property
+    def total(self) -> int:
+        """All of it, and what the device takes for itself."""
+        return self.states + self.working + self.activations + OVERHEAD
+
+    def fits(self, gpu_bytes: float) -> bool:
+        """Return whether a GPU has room for it."""
+        return self.total <= USABLE * gpu_bytes
 
 
 def can_split(architecture: Architecture, num_gpus: int) -> bool:
@@ -90,38 +105,48 @@ def inference_memory(
     )
 
 
-def training_memory(
-    architecture: Architecture, num_gpus: int, *, length: int, checkpointing: bool = False
-) -> TrainingMemory:
-    """Return what AdamW takes in mixed precision, fully sharded over ``num_gpus``.
+def scoring_bytes(architecture: Architecture, *, step_tokens: int = SCORED_TOKENS) -> int:
+    """Return what scoring takes on the one GPU that it uses, logits of all tokens among it."""
+    logits = (HALF + SINGLE) * architecture.vocab_size
+    return inference_memory(architecture, 1, step_tokens=step_tokens).fixed + step_tokens * logits
 
-    Each parameter takes 16 bytes: itself, its gradient and two moments in float32. One GPU holds
-    bfloat16 copies of all matrices beside that; of several, each gathers the embeddings and two
-    layers (one computes while the next one comes) and a layer's gradient before it is shared.
+
+def training_memory(architecture: Architecture, settings: TrainingSettings) -> TrainingMemory:
+    """Return what AdamW takes in mixed precision on each of ``settings.num_processes`` GPUs.
+
+    Each parameter takes 16 bytes: itself, its gradient and two moments in float32. A GPU that
+    holds the whole model holds bfloat16 copies of it beside that, and one of several the buffers
+    through which gradients are shared. Where the model is sharded, each GPU gathers the
+    embeddings and two layers (one computes while the next one comes), and a layer's gradient.
+
+    A checkpointed layer saves its input alone; one at a time is computed again.
     """
-    parameters, layers = architecture.num_parameters, architecture.num_hidden_layers
-    if num_gpus == 1:
-        working = HALF * parameters
+    parameters, tokens = architecture.num_parameters, settings.tokens_per_pass
+    sharing = settings.num_processes if settings.sharded else 1
+    if settings.sharded:
+        layers = 3 * architecture.layer_parameters
+        working = HALF * (layers + 2 * architecture.embedding_parameters)
     else:
-        gathered = 3 * architecture.layer_parameters + 2 * architecture.embedding_parameters
-        working = HALF * gathered
-    layer = length * layer_bytes(architecture, length, mixed=True)
-    kept = length * SINGLE * architecture.hidden_size if checkpointing else layer
+        working = (HALF + SINGLE * (settings.num_processes > 1)) * parameters
+    kept = layer = layer_bytes(architecture, mixed=True)
+    if settings.gradient_checkpointing:
+        kept = SINGLE * architecture.hidden_size
+    per_token = architecture.num_hidden_layers * kept + LOGIT * architecture.vocab_size
+    again = layer if settings.gradient_checkpointing else 0
     return TrainingMemory(
-        states=4 * SINGLE * -(-parameters // num_gpus),
+        states=4 * SINGLE * -(-parameters // sharing),
         working=working,
-        sequence=layers * kept + length * logits_bytes(architecture),
-        recomputed=layer if checkpointing else 0,
+        activations=tokens * (per_token + again),
     )
 
 
-def layer_bytes(architecture: Architecture, length: int, *, mixed: bool) -> int:
+def layer_bytes(architecture: Architecture, *, mixed: bool) -> int:
     """Return the bytes that a layer saves for its backward pass, per token.
 
     Both norms save their input and what they make of it before the gain, and the inverse of its
-    root mean square; attention its input, queries, keys and values (repeated for all query heads),
-    output, each head's normaliser and the row of the mask; the MLP its input, gate, activated
-    gate, other input and product.
+    root mean square; attention its input, queries, keys, values, output and each head's
+    normaliser; the MLP its input, gate, activated gate, other input and product. As of PyTorch's
+    own attention without a mask, no product of queries and keys is kept.
 
     With ``mixed`` (bfloat16 under autocast) the residual stream stays float32 and every matrix
     saves a bfloat16 copy of its own of what it is given.
@@ -129,14 +154,6 @@ def layer_bytes(architecture: Architecture, length: int, *, mixed: bool) -> int:
     hidden, heads = architecture.hidden_size, architecture.num_attention_heads
     size, copies = (HALF, 5) if mixed else (SINGLE, 2)
     norms = SINGLE * (4 * hidden + 2)
-    attention = size * (4 * hidden + length) + SINGLE * heads
+    attention = size * 2 * (hidden + architecture.key_value_size) + SINGLE * heads
     mlp = size * 4 * architecture.intermediate_size
     return norms + attention + mlp + size * copies * hidden
-
-
-def logits_bytes(architecture: Architecture) -> int:
-    """Return a bound of the bytes of a token's logits: in bfloat16, float32, as log-probabilities.
-
-    Gradients of all but the last count too.
-    """
-    return (2 * HALF + 3 * SINGLE) * architecture.vocab_size

@@ -13,6 +13,9 @@ from shepherd.splitting import Method, strip_calculations
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """Names that become folders: no separators, no leading dot."""
 
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, ...] = ("train", "test")
+
 
 class Section(BaseModel):
     """A part of a profile. An unknown field is an error, so that a typo never goes unnoticed."""
@@ -65,7 +68,7 @@ class DatasetSettings(Section):
     train: str | tuple[str, ...] | None = None
     test: str | None = None
     solutions: str | None = None
-    solutions_split: Literal["train", "test"] = "test"
+    solutions_split: Split = "test"
     labels: str | None = None
     labels_format: Literal["math_shepherd", "prm800k", "trl", "processbench"] = "math_shepherd"
     labels_task: str | None = None
@@ -182,14 +185,17 @@ class ModelSettings(Section):
     """A model: where it starts from and how it is fine-tuned (not at all if ``training`` is null).
 
     ``base`` is a folder of ``resources/base_models``, a local checkpoint folder or a hub name.
-    ``num_problems`` limits the gold solutions that fine-tuning sees; all if null.
+    ``datasets`` names those whose gold solutions fine-tuning sees, and ``num_problems`` limits
+    them; all if null. A generator solves the problems of ``solves``.
     ``template`` is plain, metamath, chat (the model's own) or a text that holds ``{question}``.
     """
 
     base: str
     template: str = "plain"
+    datasets: tuple[str, ...] | None = Field(None, min_length=1)
     num_problems: int | None = Field(None, ge=1)
     training: TrainingSettings | None = None
+    solves: tuple[Split, ...] = Field(SPLITS, min_length=1)
 
     @field_validator("template")
     @classmethod
@@ -343,6 +349,18 @@ class VerificationSettings(Section):
     bootstrap: int = Field(1000, ge=100)
 
 
+class GpuSettings(Section):
+    """The GPUs of one machine that a profile's parallelism is made for.
+
+    Nothing is switched by it: ``python -m assets.estimate`` says whether models fit.
+    ``memory_gib`` is what PyTorch names as total capacity of each.
+    """
+
+    name: str
+    count: int = Field(ge=1)
+    memory_gib: float = Field(gt=0)
+
+
 class Settings(Section):
     """A deployment. Fields left out of the profile take these defaults.
 
@@ -356,12 +374,17 @@ class Settings(Section):
     completer: ModelSettings | None = None
     outcome_reward_model: ModelSettings | None = None
     process_reward_model: ModelSettings | None = None
+    gpus: GpuSettings | None = None
     engine: EngineSettings = EngineSettings()
     sampling: SamplingSettings = SamplingSettings()
     annotation: AnnotationSettings = AnnotationSettings()
     training_set: TrainingSet = TrainingSet()
     verification: VerificationSettings = VerificationSettings()
     exports: dict[str, ExportSettings] = {}
+
+    def generators_of(self, split: Split) -> list[str]:
+        """Return the names of the generators that solve the problems of a split."""
+        return [name for name, model in self.generators.items() if split in model.solves]
 
     @property
     def published_annotators(self) -> set[str]:
@@ -405,4 +428,11 @@ class Settings(Section):
             raise ValueError(
                 "generators and completer: name both, or give every dataset a `solutions` file"
             )
+        for split in SPLITS if needs_models else ():
+            if not self.generators_of(split):
+                raise ValueError(f"generators: none solves {split} problems: name it in `solves`")
+        for name, model in {**self.generators, "completer": self.completer}.items():
+            for dataset in (model.datasets if model else None) or ():
+                if dataset not in self.datasets:
+                    raise ValueError(f"{name}.datasets: {dataset} is not in the datasets")
         return self

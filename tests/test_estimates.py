@@ -25,9 +25,9 @@ SAMPLING = SamplingSettings(samples_per_problem=3, num_rollouts=8, num_candidate
 
 
 def test_an_estimate_from_gold_and_typical_solutions() -> None:
-    solutions, rollouts, candidates = estimate_dataset("words", PROBLEMS, 2, SAMPLING)
+    solutions, rollouts, candidates = estimate_dataset("words", PROBLEMS, 2, 3, SAMPLING)
     unit = CHARACTERS_PER_TOKEN
-    assert (solutions.requests, candidates.requests) == (2 * 3 * 2, 1 * 5 * 2)
+    assert (solutions.requests, candidates.requests) == (2 * 3 * 2, 1 * 5 * 3)
     assert solutions.prompt_tokens * unit == pytest.approx(30 * 6)
     assert solutions.completion_tokens * unit == pytest.approx((11 + 4 * 80) * 6)
     # Two non-final prefixes of the gold solution: "aaaa\n" leaves 6 characters, "aaaa\nbbb\n" 2;

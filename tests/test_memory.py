@@ -10,12 +10,12 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from shepherd.architectures import ARCHITECTURES, Architecture
 from shepherd.memory import (
     GIB,
-    OVERHEAD,
     can_split,
     inference_memory,
     layer_bytes,
     training_memory,
 )
+from shepherd.settings import TrainingSettings
 
 SMALL = Architecture(
     hidden_size=128,
@@ -26,6 +26,7 @@ SMALL = Architecture(
     vocab_size=64,
 )
 LENGTH = 64
+SHARDED = TrainingSettings(num_processes=8, sharded=True, tokens_per_pass=1024)
 LLAMA_70B = ARCHITECTURES["meta-llama/Llama-2-70b-hf"]
 
 
@@ -82,12 +83,13 @@ def tensors_of_a_step(model: PreTrainedModel) -> Iterator[torch.Tensor]:
 
 def test_states_are_what_a_step_of_adam_leaves() -> None:
     held = sum(tensor.nbytes for tensor in tensors_of_a_step(build(SMALL)))
-    assert training_memory(SMALL, 1, length=LENGTH).states == held
-    assert training_memory(SMALL, 8, length=LENGTH).states == held / 8
+    assert training_memory(SMALL, TrainingSettings()).states == held
+    assert training_memory(SMALL, TrainingSettings(num_processes=8)).states == held
+    assert training_memory(SMALL, SHARDED).states == held / 8
 
 
 def saved_bytes(architecture: Architecture, kind: str, *, mixed: bool, checkpointing: bool) -> int:
-    """Return the bytes that a forward pass of four padded sequences saves, but for parameters."""
+    """Return the bytes that a forward pass of four sequences saves, but for parameters."""
     model = build(architecture, kind)
     if checkpointing:
         model.gradient_checkpointing_enable()
@@ -99,13 +101,11 @@ def saved_bytes(architecture: Architecture, kind: str, *, mixed: bool, checkpoin
         return tensor
 
     ids = torch.zeros((4, LENGTH), dtype=torch.long)
-    mask = torch.ones_like(ids)
-    mask[0, -3:] = 0
     with (
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
         torch.autocast("cpu", torch.bfloat16, enabled=mixed),
     ):
-        model(input_ids=ids, attention_mask=mask, use_cache=False)
+        model(input_ids=ids, use_cache=False)
     return sum(
         tensor.untyped_storage().nbytes()
         for address, tensor in saved.items()
@@ -127,18 +127,18 @@ def test_activations_are_what_a_layer_saves(kind: str, mixed: bool) -> None:
 
     copies = 2 * SMALL.layer_parameters if mixed else 0
     tokens = 4 * LENGTH
-    assert of_a_layer(False) - copies == tokens * layer_bytes(SMALL, LENGTH, mixed=mixed)
+    assert of_a_layer(False) - copies == tokens * layer_bytes(SMALL, mixed=mixed)
     assert of_a_layer(True) == tokens * 4 * SMALL.hidden_size
 
 
 def test_checkpointing_keeps_one_layer_at_a_time() -> None:
-    whole = training_memory(LLAMA_70B, 8, length=512)
-    spared = training_memory(LLAMA_70B, 8, length=512, checkpointing=True)
-    assert (whole.recomputed, whole.states) == (0, spared.states)
-    layers = LLAMA_70B.num_hidden_layers
-    inputs = layers * 512 * 4 * LLAMA_70B.hidden_size
-    assert spared.sequence - inputs == whole.sequence - layers * spared.recomputed
-    assert spared.sequences_in(178 * GIB) > 5 * whole.sequences_in(178 * GIB) > 0
+    whole = training_memory(LLAMA_70B, SHARDED)
+    spared = training_memory(LLAMA_70B, SHARDED.model_copy(update={"gradient_checkpointing": True}))
+    assert (whole.states, whole.working) == (spared.states, spared.working)
+    layer, layers = layer_bytes(LLAMA_70B, mixed=True), LLAMA_70B.num_hidden_layers
+    inputs = layers * 4 * LLAMA_70B.hidden_size
+    saved = (layers - 1) * layer - inputs
+    assert whole.activations - spared.activations == SHARDED.tokens_per_pass * saved > 0
 
 
 def test_tensor_parallelism_cuts_matrices_and_caches() -> None:
@@ -159,8 +159,8 @@ def test_tensor_parallelism_cuts_matrices_and_caches() -> None:
 def test_what_does_not_fit_holds_nothing() -> None:
     alone = inference_memory(LLAMA_70B, 1)
     assert alone.tokens_in(80 * GIB, 0.9) == 0
-    assert training_memory(LLAMA_70B, 8, length=512).sequences_in(80 * GIB) == 0
-    room = alone.weights + alone.activations + OVERHEAD + 7.5 * alone.cache_per_token
+    assert not training_memory(LLAMA_70B, SHARDED).fits(80 * GIB)
+    room = alone.fixed + 7.5 * alone.cache_per_token
     assert alone.tokens_in(room, 1.0) == 7
 
 

@@ -54,6 +54,14 @@ def test_a_profile_states_what_differs_from_the_defaults(tmp_path: Path) -> None
         ("datasets: {../up: {source: word_problems}}", ["'../up'", "folder"]),
         ("datasets: {g: {num_test: 2}}", ["datasets.g.source", "required"]),
         ("generators: {}", ["generators and completer"]),
+        (
+            "generators: {weak: {base: b, solves: [train]}}\ncompleter: {base: b}",
+            ["none solves test problems", "`solves`"],
+        ),
+        (
+            "generators: {weak: {base: b, datasets: [w, v]}}\ncompleter: {base: b}",
+            ["weak.datasets: v is not in the datasets"],
+        ),
         ("seed: [1", ["not a YAML file", "line"]),
         ("- 1", ["must hold fields"]),
     ],

@@ -1,0 +1,109 @@
+"""The paper's profiles: its models and rates, and that each fits the GPUs that a profile names."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from assets import estimate
+from assets.deployment import models_of
+from assets.gpu_memory import uses_of
+from resources.models import BASE_MODELS, ModelStore, architecture_of
+from resources.profiles import load_settings
+from shepherd.architectures import ARCHITECTURES
+from shepherd.settings import GpuSettings, Settings
+
+PAPER = ("paper-gsm8k", "paper-math")
+RATES = {
+    "meta-llama/Llama-2-7b-hf": 2e-5,
+    "meta-llama/Llama-2-13b-hf": 2e-5,
+    "meta-llama/Llama-2-70b-hf": 6e-6,
+    "EleutherAI/llemma_7b": 2e-5,
+    "EleutherAI/llemma_34b": 1e-5,
+    "mistralai/Mistral-7B-v0.1": 5e-6,
+    "deepseek-ai/deepseek-llm-67b-base": 6e-6,
+}
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_rates_and_epochs_are_the_papers(name: str) -> None:
+    settings = load_settings(name)
+    models = models_of(settings)
+    assert {model.base for model in models.values()} == set(ARCHITECTURES) == set(RATES)
+    for role, model in models.items():
+        assert model.training is not None
+        if role.endswith("reward_model"):
+            expected = (1e-6, 1)
+            assert model.training.max_length == 512
+        else:
+            expected = (RATES[model.base], 3 if model.datasets == ("metamath",) else 1)
+        assert (model.training.learning_rate, model.training.epochs) == expected, role
+    assert settings.generators_of("train") == ["llama2-7b-pool", "llama2-13b-pool"]
+    sampling = settings.sampling
+    assert (sampling.samples_per_problem, sampling.num_rollouts) == (15, 8)
+    assert (sampling.num_candidates, settings.verification.groups) == (256, 3)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_every_model_fits_the_gpus_that_its_profile_names(name: str, tmp_path: Path) -> None:
+    settings = load_settings(name)
+    uses = list(uses_of(settings, ModelStore(tmp_path)))
+    assert [use for use in uses if not use.fits] == []
+    assert {(use.model, use.use) for use in uses} == {
+        (role, use)
+        for role in models_of(settings)
+        for use in ("training", "scoring" if role.endswith("reward_model") else "drawing")
+    }
+
+
+def with_gpus(settings: Settings, **fields: object) -> Settings:
+    assert settings.gpus is not None
+    return settings.model_copy(update={"gpus": settings.gpus.model_copy(update=fields)})
+
+
+def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
+    settings = load_settings("paper-gsm8k")
+    small = with_gpus(settings, memory_gib=79.0)
+    failing = {
+        (use.base.split("/")[1], use.use)
+        for use in uses_of(small, ModelStore(tmp_path))
+        if not use.fits
+    }
+    assert failing == {
+        ("Llama-2-70b-hf", "training"),
+        ("Llama-2-70b-hf", "scoring"),
+        ("llemma_34b", "training"),
+        ("deepseek-llm-67b-base", "training"),
+    }
+    few = with_gpus(settings, count=4)
+    assert not any(use.fits for use in uses_of(few, ModelStore(tmp_path)) if use.gpus == 8)
+
+
+def test_the_command_shows_memory_before_it_asks_for_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SHEPHERD_HOME", str(tmp_path))
+    monkeypatch.setenv("GSM8K_DIR", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(sys, "argv", ["estimate", "--profile", "paper-gsm8k"])
+    assert estimate.main() == 2
+    captured = capsys.readouterr()
+    assert "8 x B200" in captured.out
+    assert "process_reward_model" in captured.out
+    [line] = captured.err.splitlines()
+    assert "nowhere" in line
+
+
+def test_dimensions_of_a_base(tmp_path: Path) -> None:
+    shipped = architecture_of(BASE_MODELS / "base-small")
+    assert shipped is not None
+    assert shipped.num_parameters < 1e7
+    published = architecture_of("mistralai/Mistral-7B-v0.1")
+    assert published == ARCHITECTURES["mistralai/Mistral-7B-v0.1"]
+    assert architecture_of("owner/unknown") is None
+    assert architecture_of(tmp_path) is None
+
+
+def test_a_model_of_unknown_dimensions_is_left_out(tmp_path: Path) -> None:
+    gpus = GpuSettings(name="one", count=1, memory_gib=8)
+    settings = load_settings("gsm8k").model_copy(update={"gpus": gpus})
+    assert list(uses_of(settings, ModelStore(tmp_path))) == []

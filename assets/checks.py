@@ -54,7 +54,7 @@ def every_train_problem_was_sampled(solutions: Frames, problems: Frames) -> dg.A
             else violations.not_drawn(
                 asked.filter(split="train"),
                 drawn,
-                list(SETTINGS.generators),
+                SETTINGS.generators_of("train"),
                 SETTINGS.sampling.samples_per_problem,
             ).select("problem_id", "generator")
         )
@@ -90,7 +90,7 @@ def every_test_problem_was_sampled(candidates: Frames, problems: Frames) -> dg.A
             lambda drawn, asked: violations.not_drawn(
                 asked.filter(split="test"),
                 drawn.with_columns(num_samples=1),
-                list(SETTINGS.generators),
+                SETTINGS.generators_of("test"),
                 SETTINGS.sampling.num_candidates,
             ),
             candidates,

@@ -1,15 +1,20 @@
-"""What each model of a profile takes on the GPUs that the profile names, by the formula."""
+"""What each model of a profile takes on the GPUs that the profile names, by the formula.
+
+`python -m assets.gpu_memory` prints the GiB that the paper's models take on each of so many GPUs.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
+import polars.selectors as cs
 
+from assets.console import plain_tables
 from assets.deployment import models_of
 from resources.models import ModelStore, architecture_of
-from shepherd.architectures import Architecture
+from shepherd.architectures import ARCHITECTURES, Architecture
 from shepherd.memory import GIB, can_split, inference_memory, scoring_bytes, training_memory
-from shepherd.settings import GpuSettings, ModelSettings, Settings
+from shepherd.settings import GpuSettings, ModelSettings, Settings, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -112,3 +117,31 @@ def frame_of(uses: list[Use]) -> pl.DataFrame:
         fits=pl.when("fits").then(pl.lit("yes")).otherwise(pl.lit("NO")),
         note="note",
     )
+
+
+def published_models() -> pl.DataFrame:
+    """Return what each of the paper's models takes on each GPU, by use and number of GPUs."""
+    rows = []
+    for name, architecture in ARCHITECTURES.items():
+        row: dict[str, str | float] = {
+            "model": name.split("/")[1],
+            "billions": architecture.num_parameters / 1e9,
+        }
+        for gpus in (1, 2, 4, 8):
+            row[f"draw_{gpus}"] = inference_memory(architecture, gpus).fixed / GIB
+        row["score_1"] = scoring_bytes(architecture) / GIB
+        for gpus in (1, 8, 16):
+            training = TrainingSettings(
+                num_processes=gpus,
+                sharded=gpus > 1,
+                gradient_checkpointing=True,
+                tokens_per_pass=4096,
+            )
+            row[f"train_{gpus}"] = training_memory(architecture, training).total / GIB
+        rows.append(row)
+    return pl.DataFrame(rows).with_columns(cs.float().round(1))
+
+
+if __name__ == "__main__":
+    with plain_tables():
+        print(published_models())

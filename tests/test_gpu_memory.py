@@ -7,7 +7,7 @@ import pytest
 
 from assets import estimate
 from assets.deployment import models_of
-from assets.gpu_memory import uses_of
+from assets.gpu_memory import published_models, uses_of
 from resources.models import BASE_MODELS, ModelStore, architecture_of
 from resources.profiles import load_settings
 from shepherd.architectures import ARCHITECTURES
@@ -107,3 +107,10 @@ def test_a_model_of_unknown_dimensions_is_left_out(tmp_path: Path) -> None:
     gpus = GpuSettings(name="one", count=1, memory_gib=8)
     settings = load_settings("gsm8k").model_copy(update={"gpus": gpus})
     assert list(uses_of(settings, ModelStore(tmp_path))) == []
+
+
+def test_the_table_in_the_docs_is_what_the_command_prints() -> None:
+    lines = (Path(__file__).parent.parent / "docs" / "models.md").read_text().splitlines()
+    for row in published_models().iter_rows():
+        cells = [cell if isinstance(cell, str) else f"{cell:,.1f}" for cell in row]
+        assert f"| {' | '.join(cells)} |" in lines

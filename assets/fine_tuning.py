@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
+SHARDED = ["--use_fsdp", "--fsdp_version=2", "--fsdp_auto_wrap_policy=TRANSFORMER_BASED_WRAP"]
+"""Layer by layer: without a policy the whole model is gathered at once."""
+
 GPU_POOL = "gpu"
 """Assets that hold a model take turns: dagster.yaml says how many fit at a time."""
 
@@ -135,17 +138,18 @@ def train_in_processes(
     from training.loop import TrainingReport
 
     work.mkdir(parents=True, exist_ok=True)
+    place = base.resolve() if isinstance(base, Path) else base
     data, held_out = work / "examples.parquet", work / "held_out.parquet"
     plans.train.sink_parquet(data)
     plans.held_out.sink_parquet(held_out)
-    sharding = ["--use_fsdp", "--fsdp_version=2"] if training.sharded else ["--multi_gpu"]
+    sharding = SHARDED if training.sharded else ["--multi_gpu"]
     done = dg.PipesSubprocessClient(cwd=str(ROOT)).run(
         context=dg.AssetExecutionContext.get(),
         command=[
             *(sys.executable, "-m", "accelerate.commands.launch", *sharding),
             *("--num_processes", str(training.num_processes), "--num_machines", "1"),
             *("--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"),
-            *("-m", "assets.training_process", trainer, f"--base={Path(base).resolve()}"),
+            *("-m", "assets.training_process", trainer, f"--base={place}"),
             *("--data", str(data), "--held-out", str(held_out), f"--out={out.resolve()}"),
             *(f"--work={work.resolve()}", f"--template={settings.template}", f"--seed={seed}"),
             *flags_of(training),

@@ -222,8 +222,7 @@ def train(
             checkpoints.save(accelerator, {"first_step": step + 1, **kept})
     report.seconds = time.monotonic() - started
     board.close()
-    is_sharded = accelerator.distributed_type == DistributedType.FSDP
-    weights = accelerator.get_state_dict(trained) if is_sharded else None
+    weights = accelerator.get_state_dict(trained) if _is_sharded(accelerator) else None
     if accelerator.is_main_process:
         save(model, tokenizer, out, weights)
         shutil.rmtree(out / "runs", ignore_errors=True)
@@ -252,6 +251,10 @@ def _write(
     return TokenFiles(folder), num_cut
 
 
+def _is_sharded(accelerator: Accelerator) -> bool:
+    return bool(accelerator.distributed_type == DistributedType.FSDP)
+
+
 def _step(
     accelerator: Accelerator,
     model: nn.Module,
@@ -270,7 +273,9 @@ def _step(
     total = torch.zeros((), device=accelerator.device)
     for number, indices in enumerate(passes, start=1):
         batch = pack([examples[index] for index in indices], counts).to(accelerator.device)
-        syncs = nullcontext() if number == len(passes) else accelerator.no_sync(model)
+        # Without it, each process of a sharded model would hold the gradients of all of it.
+        is_last = number == len(passes)
+        syncs = nullcontext() if is_last or _is_sharded(accelerator) else accelerator.no_sync(model)
         with syncs:
             with accelerator.autocast():
                 logits = logits_of(model, batch)

@@ -20,8 +20,8 @@ USABLE = 0.95
 STEP_TOKENS = 16_384
 """Prompt tokens that vLLM takes into one step on a GPU of 70 GiB and more, where it may choose."""
 
-SCORED_TOKENS = 32_768
-"""Padded tokens that training.score takes into one step."""
+SCORED_TOKENS = 8_192
+"""Tokens that training.scoring takes into one step, at most."""
 
 HALF, SINGLE = 2, 4
 """Bytes of a number in bfloat16 or float16, and in float32."""
@@ -146,7 +146,9 @@ def layer_bytes(architecture: Architecture, *, mixed: bool) -> int:
     Both norms save their input and what they make of it before the gain, and the inverse of its
     root mean square; attention its input, queries, keys, values, output and each head's
     normaliser; the MLP its input, gate, activated gate, other input and product. As of PyTorch's
-    own attention without a mask, no product of queries and keys is kept.
+    own attention without a mask, no product of queries and keys is kept. Attention takes packed
+    examples apart and puts them together again, and saves both forms of queries, keys, values and
+    output; the padding of one of them, where lengths differ, is not counted.
 
     With ``mixed`` (bfloat16 under autocast) the residual stream stays float32 and every matrix
     saves a bfloat16 copy of its own of what it is given.
@@ -154,6 +156,8 @@ def layer_bytes(architecture: Architecture, *, mixed: bool) -> int:
     hidden, heads = architecture.hidden_size, architecture.num_attention_heads
     size, copies = (HALF, 5) if mixed else (SINGLE, 2)
     norms = SINGLE * (4 * hidden + 2)
-    attention = size * 2 * (hidden + architecture.key_value_size) + SINGLE * heads
+    keys = architecture.key_value_size
+    attention = size * 2 * (hidden + keys) + SINGLE * heads
+    packing = SINGLE * (hidden + keys) + size * (keys + hidden)
     mlp = size * 4 * architecture.intermediate_size
-    return norms + attention + mlp + size * copies * hidden
+    return norms + attention + packing + mlp + size * copies * hidden

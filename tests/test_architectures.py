@@ -25,7 +25,7 @@ from shepherd.word_problems import draw_problems, write_solution
 from training.orm import train_orm
 from training.prm import train_prm
 from training.reward_model import STEP_TAG, Tags
-from training.score import score_solutions
+from training.scoring import score_solutions
 from training.sft import train_sft
 
 WINDOW = 512
@@ -109,8 +109,8 @@ def labelled() -> pl.DataFrame:
     rows = []
     for index, (question, solution) in enumerate(SOLVED):
         steps, right = split_steps(solution), index % 2 == 0
-        rows.append((f"{index}", question, solution, steps, [right] * len(steps), right))
-    names = ["candidate_id", "question", "solution", "steps", "hard", "is_correct"]
+        rows.append((f"{index}", question, solution, steps, [float(right)] * len(steps)))
+    names = ["candidate_id", "question", "solution", "steps", "labels"]
     return pl.DataFrame(rows, schema=names, orient="row")
 
 
@@ -135,7 +135,10 @@ def test_it_is_fine_tuned_and_becomes_reward_models_that_score(
     rows = labelled()
     tuned = tmp_path / "sft"
     sft = train_sft(checkpoint, rows, tuned, ONCE, template="metamath", seed=0)
-    orm = train_orm(tuned, rows, tmp_path / "orm", ONCE, template="metamath", seed=0)
+    whole = rows.with_columns(
+        steps=pl.concat_list("solution"), labels=pl.col("labels").list.head(1)
+    )
+    orm = train_orm(tuned, whole, tmp_path / "orm", ONCE, template="metamath", seed=0)
     prm = train_prm(tuned, rows, tmp_path / "prm", ONCE, template="metamath", seed=0)
     for report in (sft, orm, prm):
         assert (report.num_examples, report.num_cut, len(report.losses)) == (len(SOLVED), 0, 2)

@@ -16,6 +16,7 @@ from shepherd.memory import (
     training_memory,
 )
 from shepherd.settings import TrainingSettings
+from training.packing import PACKED, Batch, Example, logits_of, next_tokens, pack
 
 SMALL = Architecture(
     hidden_size=128,
@@ -32,7 +33,7 @@ LLAMA_70B = ARCHITECTURES["meta-llama/Llama-2-70b-hf"]
 
 def build(architecture: Architecture, kind: str = "llama") -> PreTrainedModel:
     config = AutoConfig.for_model(kind, **asdict(architecture))
-    return AutoModelForCausalLM.from_config(config).train()
+    return AutoModelForCausalLM.from_config(config, attn_implementation=PACKED).train()
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -70,10 +71,16 @@ def test_dimensions_are_read_from_a_config() -> None:
     assert Architecture.of(config | {"model_type": "gpt2"}) is None
 
 
+def examples() -> Batch:
+    """Return four sequences of one length, packed as trainers pack them."""
+    ids = [0] * LENGTH
+    return pack([Example(ids, next_tokens(ids, [True] * LENGTH), [], [])] * 4)
+
+
 def tensors_of_a_step(model: PreTrainedModel) -> Iterator[torch.Tensor]:
     """Yield parameters, gradients and moments after one step of AdamW."""
     optimizer = torch.optim.AdamW(model.parameters())
-    model(input_ids=torch.zeros((1, 4), dtype=torch.long)).logits.sum().backward()
+    logits_of(model, examples()).sum().backward()
     optimizer.step()
     for parameter in model.parameters():
         assert parameter.grad is not None
@@ -89,7 +96,7 @@ def test_states_are_what_a_step_of_adam_leaves() -> None:
 
 
 def saved_bytes(architecture: Architecture, kind: str, *, mixed: bool, checkpointing: bool) -> int:
-    """Return the bytes that a forward pass of four sequences saves, but for parameters."""
+    """Return the bytes that a forward pass of training saves, but for parameters."""
     model = build(architecture, kind)
     if checkpointing:
         model.gradient_checkpointing_enable()
@@ -100,12 +107,11 @@ def saved_bytes(architecture: Architecture, kind: str, *, mixed: bool, checkpoin
         saved.setdefault(tensor.untyped_storage().data_ptr(), tensor)
         return tensor
 
-    ids = torch.zeros((4, LENGTH), dtype=torch.long)
     with (
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
         torch.autocast("cpu", torch.bfloat16, enabled=mixed),
     ):
-        model(input_ids=ids, use_cache=False)
+        logits_of(model, examples())
     return sum(
         tensor.untyped_storage().nbytes()
         for address, tensor in saved.items()
@@ -142,7 +148,8 @@ def test_checkpointing_keeps_one_layer_at_a_time() -> None:
 
 
 def test_tensor_parallelism_cuts_matrices_and_caches() -> None:
-    model = build(SMALL).to(torch.bfloat16)
+    config = AutoConfig.for_model("llama", **asdict(SMALL))
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     alone, two, four = (inference_memory(SMALL, gpus) for gpus in (1, 2, 4))
     assert alone.weights == sum(parameter.nbytes for parameter in model.parameters())
     norms = 2 * SMALL.norm_parameters

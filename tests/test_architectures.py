@@ -186,9 +186,10 @@ def test_vllm_writes_the_same(
     with closing(open_engine(settings, checkpoint)) as engine:
         engine.add(rollouts(temperature=0.0))
         completions = drain(engine)
-    # vLLM holds bytes back that are no whole character yet.
-    texts, expected = (
-        {i: completion.text.rstrip("\ufffd") for i, completion in drawn.items()}
-        for drawn in (completions, written)
-    )
-    assert texts == expected
+    assert completions.keys() == written.keys()
+    for name, expected in written.items():
+        drawn = completions[name]
+        assert drawn.num_tokens == expected.num_tokens
+        # vLLM holds back the last tokens where their bytes are no whole character yet.
+        whole = not expected.text.endswith("\ufffd")
+        assert drawn.text == expected.text if whole else expected.text.startswith(drawn.text)

@@ -67,7 +67,7 @@ def fine_tune(
         ValueError: the base does not exist or cannot be had, or there is nothing to train on.
     """
     settings = deployment.model(name)
-    base, training = deployment.models.resolve(settings.base), settings.training
+    base, training = deployment.base(name), settings.training
     # A model that servers give need not be here.
     if training is not None or deployment.settings.engine.kind != "openai":
         check_hub(base)

@@ -42,14 +42,18 @@ def uses_of(settings: Settings, store: ModelStore) -> Iterator[Use]:
     """
     assert settings.gpus is not None, "asked for profiles that name their GPUs"
     for name, model in models_of(settings).items():
+        is_scoring = name.endswith("reward_model")
+        is_drawn = settings.engine.kind == "vllm" and not is_scoring
+        if not (model.training or is_drawn or is_scoring):
+            continue
         architecture = architecture_of(store.resolve(model.base))
         if architecture is None:
             continue
         if model.training:
             yield _training(name, model, architecture, settings.gpus)
-        if name.endswith("reward_model"):
+        if is_scoring:
             yield _scoring(name, model, architecture, settings.gpus)
-        elif settings.engine.kind == "vllm":
+        elif is_drawn:
             yield _drawing(name, model, architecture, settings)
 
 

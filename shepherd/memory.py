@@ -8,7 +8,7 @@ a sharded layer's gathering, and vLLM's step.
 from dataclasses import dataclass
 
 from shepherd.architectures import Architecture
-from shepherd.settings import TrainingSettings
+from shepherd.settings import TOKENS_PER_PASS, TrainingSettings
 
 GIB = 2**30
 OVERHEAD = 2 * GIB
@@ -121,7 +121,8 @@ def training_memory(architecture: Architecture, settings: TrainingSettings) -> T
 
     A checkpointed layer saves its input alone; one at a time is computed again.
     """
-    parameters, tokens = architecture.num_parameters, settings.tokens_per_pass
+    parameters = architecture.num_parameters
+    tokens = settings.tokens_per_pass or TOKENS_PER_PASS["cuda"]
     sharing = settings.num_processes if settings.sharded else 1
     if settings.sharded:
         layers = 3 * architecture.layer_parameters

@@ -119,14 +119,17 @@ class ExportSettings(Section):
     source: str = ""
 
 
+TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16_384}
+"""What a forward pass takes where the profile is silent: on CPUs, what their caches hold."""
+
+
 class TrainingSettings(Section):
     """One training run. ``batch_size`` counts sequences a step; lengths are in tokens.
 
     A step is cut into passes of at most ``tokens_per_pass`` tokens on each process, whose
-    gradients add up: a matter of memory and speed alone; if null, 16,384 on GPUs, and 1,024,
-    which a CPU's caches hold. The rate rises linearly, then falls as a cosine
-    to ``floor_share`` of itself. ``lm_weight`` is the weight of the language-model loss beside
-    the labels'.
+    gradients add up: a matter of memory and speed alone; :data:`TOKENS_PER_PASS` if null. The
+    rate rises linearly, then falls as a cosine to ``floor_share`` of itself. ``lm_weight`` is the
+    weight of the language-model loss beside the labels'.
 
     A reward model's ``head`` is two label tokens of a language model, as published, or one
     scalar; its ``loss`` is binary cross entropy, or the squared error of the probability.
@@ -432,7 +435,7 @@ class Settings(Section):
             if not self.generators_of(split):
                 raise ValueError(f"generators: none solves {split} problems: name it in `solves`")
         for name, model in {**self.generators, "completer": self.completer}.items():
-            for dataset in (model.datasets if model else None) or ():
-                if dataset not in self.datasets:
-                    raise ValueError(f"{name}.datasets: {dataset} is not in the datasets")
+            for known in (model.datasets if model else None) or ():
+                if known not in self.datasets:
+                    raise ValueError(f"{name}.datasets: {known} is not in the datasets")
         return self

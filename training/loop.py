@@ -31,13 +31,12 @@ from transformers import (
 from transformers.utils import logging
 
 from shepherd.identity import content_id
-from shepherd.settings import TrainingSettings
+from shepherd.settings import TOKENS_PER_PASS, TrainingSettings
 from training.checkpoints import Checkpoints, identity_of
 from training.packing import PACKED, Batch, Counts, Example, logits_of, pack, split_passes
 from training.token_files import TokenFiles, draw_order
 
 CLIP_NORM = 1.0
-TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16_384}
 
 Predictions = torch.Tensor
 """(predictions, 2): what the model says and what is true, one row a tag or target."""

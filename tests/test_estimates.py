@@ -42,7 +42,7 @@ def test_an_estimate_from_gold_and_typical_solutions() -> None:
 
 
 def test_a_judge_reads_task_question_and_solution_for_each_vote() -> None:
-    solutions, *_ = estimate_dataset("words", PROBLEMS, 2, SAMPLING)
+    solutions, *_ = estimate_dataset("words", PROBLEMS, 2, 1, SAMPLING)
     votes = estimate_critiques("words", solutions, JudgeSettings(base="owner/judge", num_votes=4))
     assert (votes.stage, votes.requests) == ("critiques", 12 * 4)
     assert votes.completion_tokens == 4 * solutions.completion_tokens

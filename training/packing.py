@@ -23,6 +23,9 @@ IGNORED = -100
 PACKED = "packed"
 """The name of this attention among those of transformers."""
 
+ONE_BY_ONE = frozenset({"cpu"})
+"""Devices where a call costs so little that padding would cost more."""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -184,7 +187,7 @@ def packed_attention(
         scaling=scaling,
         is_causal=True,
     )
-    if query.device.type == "cpu":
+    if query.device.type in ONE_BY_ONE:
         return attend_one_by_one(attend, query, key, value, lengths), None
     return attend_side_by_side(attend, query, key, value, lengths, slots), None
 
@@ -199,7 +202,7 @@ def attend_one_by_one(
     value: torch.Tensor,
     lengths: tuple[int, ...],
 ) -> torch.Tensor:
-    """Attend in one example after another: no padding at all, where a call costs little."""
+    """Attend in one example after another: no padding at all."""
     parts = (torch.split(packed, list(lengths), dim=2) for packed in (query, key, value))
     return torch.cat([attend(q, k, v)[0] for q, k, v in zip(*parts, strict=True)], dim=1)
 

@@ -55,7 +55,7 @@ class Counts(NamedTuple):
     @classmethod
     def of(cls, examples: Sequence[Example]) -> "Counts":
         """Count in these examples."""
-        targets = (target != IGNORED for example in examples for target in example.targets)
+        targets = (len(e.targets) - e.targets.count(IGNORED) for e in examples)
         return cls(sum(targets), sum(len(example.tags) for example in examples))
 
 

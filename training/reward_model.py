@@ -73,10 +73,12 @@ def encode_tagged(
     ids = tokenizer.encode(prompt)
     counts = [False] * len(ids)
     places: list[int] = []
-    for step, label in zip(steps, labels, strict=True):
-        body_text = step.rstrip()
-        body = tokenizer.encode(body_text, add_special_tokens=False)
-        closing = tokenizer.encode(step[len(body_text) :], add_special_tokens=False)
+    bodies = [step.rstrip() for step in steps]
+    ends = [step[len(body) :] for step, body in zip(steps, bodies, strict=True)]
+    texts = [*bodies, *ends]
+    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    pairs = zip(encoded[: len(steps)], encoded[len(steps) :], strict=True)
+    for (body, closing), label in zip(pairs, labels, strict=True):
         if len(ids) + len(body) + 1 > max_length:
             break
         places.append(len(ids) + len(body))

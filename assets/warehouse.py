@@ -38,7 +38,7 @@ def warehouse_of(datasets: Collection[str]) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(
                 _rule(test.name), asset=_model(test.name), description=test.description
             )
-            for test in sql_tests()
+            for test in sql_tests(ordered)
         ],
     )
     def warehouse(

@@ -10,7 +10,7 @@ import json
 import re
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -115,12 +115,11 @@ def sql_models(sql_root: Path = SQL_ROOT) -> list[SqlModel]:
             another, reads what does not exist, or reads itself by way of others.
     """
     found: dict[str, SqlModel] = {}
-    for layer in LAYERS:
-        for model in _read_layer(sql_root, layer):
-            if model.name in found:
-                other = found[model.name].path
-                raise ValueError(f"{model.path}: {other} has this name: rename one of them")
-            found[model.name] = model
+    for model in _read_layers(sql_root, list(LAYERS)):
+        if model.name in found:
+            other = found[model.name].path
+            raise ValueError(f"{model.path}: {other} has this name: rename one of them")
+        found[model.name] = model
     for model in found.values():
         _check_upstream(model, found)
     graph = {name: [read for read in found[name].upstream if read in found] for name in found}
@@ -131,14 +130,14 @@ def sql_models(sql_root: Path = SQL_ROOT) -> list[SqlModel]:
         raise ValueError(f"{sql_root}: models read each other: {cycle}") from error
 
 
-def sql_tests(sql_root: Path = SQL_ROOT) -> list[SqlModel]:
-    """Return the tests ``<model>__<rule>``, each a SELECT of the rows that break a rule.
+def sql_tests(models: Sequence[SqlModel], sql_root: Path = SQL_ROOT) -> list[SqlModel]:
+    """Return the tests ``<model>__<rule>`` of models, each a SELECT of the rows that break a rule.
 
     Raises:
         ValueError: as :func:`sql_models`, or a test is of no model.
     """
-    known = {model.name: model for model in sql_models(sql_root)}
-    tests = _read_layer(sql_root, "tests")
+    known = {model.name: model for model in models}
+    tests = _read_layers(sql_root, ["tests"])
     for test in tests:
         _check_upstream(test, known)
         if _tested(test) not in known:
@@ -148,21 +147,28 @@ def sql_tests(sql_root: Path = SQL_ROOT) -> list[SqlModel]:
     return tests
 
 
-def lineage(sql: str, parser: duckdb.DuckDBPyConnection) -> list[str]:
+def lineage(serialized: str) -> list[str]:
     """Return the relations that a SELECT reads, sorted, as they are written.
 
-    Names of common table expressions are not relations where they are in scope.
+    ``serialized`` is what DuckDB's ``json_serialize_sql`` makes of its text. Names of common table
+    expressions are not relations where they are in scope.
 
     Raises:
         ValueError: the text is not exactly one SELECT statement.
     """
-    rows = parser.execute("select json_serialize_sql(?)", [sql]).fetchall()
-    tree = json.loads(rows[0][0])
+    tree = json.loads(serialized)
     if tree["error"]:
         raise ValueError(f"not a SELECT: {tree['error_message']}")
     if len(tree["statements"]) != 1:
         raise ValueError(f"{len(tree['statements'])} statements, not one SELECT")
     return sorted(set(_relations(tree["statements"][0]["node"], frozenset())))
+
+
+def parsed(texts: Sequence[str]) -> list[str]:
+    """Return the syntax trees of SQL texts, as the JSON that DuckDB's own parser gives."""
+    query = "select json_serialize_sql(sql) from (select unnest(?::varchar[]) as sql)"
+    with duckdb.connect() as parser:
+        return [tree for (tree,) in parser.execute(query, [list(texts)]).fetchall()]
 
 
 def column_meanings(sql_root: Path = SQL_ROOT) -> dict[str, str]:
@@ -183,8 +189,9 @@ def run_tests(warehouse: Path, sql_root: Path = SQL_ROOT) -> list[TestResult]:
             f"{warehouse}: no such file: build it with python -m resources.warehouse build"
         )
     results = []
+    tests = sql_tests(sql_models(sql_root), sql_root)
     with duckdb.connect(warehouse, read_only=True, config=_CONFIG) as connection:
-        for test in sql_tests(sql_root):
+        for test in tests:
             try:
                 failing = connection.sql(test.sql)
                 num_failures, rows = _count(failing), failing.limit(MAX_FAILING_ROWS).pl()
@@ -235,22 +242,24 @@ def _create(
             connection.execute(f'comment on column {model.name}."{column}" is {meaning}')
 
 
-def _read_layer(sql_root: Path, layer: str) -> list[SqlModel]:
-    with duckdb.connect() as parser:
-        return [_read(path, layer, parser) for path in sorted((sql_root / layer).glob("*.sql"))]
+def _read_layers(sql_root: Path, layers: Sequence[str]) -> list[SqlModel]:
+    paths = [path for layer in layers for path in sorted((sql_root / layer).glob("*.sql"))]
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    return [
+        _read(path, sql, tree) for path, sql, tree in zip(paths, texts, parsed(texts), strict=True)
+    ]
 
 
-def _read(path: Path, layer: str, parser: duckdb.DuckDBPyConnection) -> SqlModel:
-    sql = path.read_text(encoding="utf-8")
+def _read(path: Path, sql: str, serialized: str) -> SqlModel:
     comment = re.match(r"(?:--.*\n)+", sql)
     if not comment:
         raise ValueError(f"{path}: begin the file with a comment that says what a row is")
     description = "\n".join(line.removeprefix("-- ") for line in comment[0].splitlines())
     try:
-        upstream = lineage(sql, parser)
+        upstream = lineage(serialized)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return SqlModel(path.stem, layer, path, sql, description, upstream)
+    return SqlModel(path.stem, path.parent.name, path, sql, description, upstream)
 
 
 def _check_upstream(reader: SqlModel, found: dict[str, SqlModel]) -> None:

@@ -218,7 +218,8 @@ NULLED_IN_LAKE = {
     "stg_step_labels": "lake.oracle_labels set hard",
 }
 READS = {"stg_costs": "rollout_costs"}
-MODELS, TESTS = sql_models(), {test.name: test for test in sql_tests()}
+MODELS = sql_models()
+TESTS = {test.name: test for test in sql_tests(MODELS)}
 
 
 def defect_of(name: str) -> str:

@@ -15,6 +15,7 @@ from resources.warehouse import (
     SQL_ROOT,
     build_warehouse,
     lineage,
+    parsed,
     run_tests,
     sql_models,
     sql_tests,
@@ -54,12 +55,12 @@ FRAMES = small_lake(num_train=4, num_test=2)
     ],
 )
 def test_lineage_names_the_relations_that_a_select_reads(sql: str, reads: list[str] | None) -> None:
-    with duckdb.connect() as parser:
-        if reads is None:
-            with pytest.raises(ValueError, match="SELECT"):
-                lineage(sql, parser)
-        else:
-            assert lineage(sql, parser) == reads
+    [tree] = parsed([sql])
+    if reads is None:
+        with pytest.raises(ValueError, match="SELECT"):
+            lineage(tree)
+    else:
+        assert lineage(tree) == reads
 
 
 def test_each_model_comes_after_those_it_reads() -> None:
@@ -113,7 +114,7 @@ def test_a_wrong_sql_file_is_named_and_the_old_warehouse_stays(
 def test_a_test_of_no_model_is_refused(tmp_path: Path) -> None:
     write_sql(tmp_path, {"marts/a": "-- A.\nfrom lake.steps", "tests/b__is_empty": "-- B.\nfrom a"})
     with pytest.raises(ValueError, match="no model is named b"):
-        sql_tests(tmp_path)
+        sql_tests(sql_models(tmp_path), tmp_path)
 
 
 def test_an_empty_lake_gives_empty_relations_and_all_tests_hold(tmp_path: Path) -> None:
@@ -227,12 +228,13 @@ def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_command_line_builds_tests_and_fails_on_failing_rows(tmp_path: Path) -> None:
     write_lake(FRAMES, tmp_path / "lake")
+    num_tests = len(sql_tests(sql_models()))
     built = command(tmp_path, "build")
     assert (built.returncode, "label_quality" in built.stdout) == (0, True)
     held = command(tmp_path, "test")
     assert (held.returncode, held.stdout) == (
         0,
-        f"{len(sql_tests())} of {len(sql_tests())} tests hold\n",
+        f"{num_tests} of {num_tests} tests hold\n",
     )
     with duckdb.connect(tmp_path / "warehouse.duckdb") as connection:
         connection.execute("update lake.problems set split = 'dev'")

@@ -26,9 +26,10 @@ ui: $(READY)  ## Open the Dagster UI on http://localhost:3000, over what the dem
 test: $(READY_TO_TEST) lint  ## Check the style, then run all tests with their coverage
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-lint: $(READY)  ## Check style, types and the arrows between the rooms
+lint: $(READY)  ## Check style, SQL, types and the arrows between the rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint --processes 0 dbt_like_sql
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

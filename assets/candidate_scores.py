@@ -12,6 +12,8 @@ from assets.fine_tuning import GPU_POOL
 from assets.scoring import REWARD_MODELS, score_candidates
 from shepherd.schemas import CANDIDATE_SCORES
 
+MODELS = {name: model for name, model in models_of(SETTINGS).items() if name in REWARD_MODELS}
+
 
 @table_asset(
     CANDIDATE_SCORES,
@@ -19,8 +21,11 @@ from shepherd.schemas import CANDIDATE_SCORES
     kinds={"torch"},
     backfill_policy=ONE_RUN_PER_SHARD,
     pool=GPU_POOL,
-    deps=sorted(models_of(SETTINGS).keys() & REWARD_MODELS),
-    code_version=version_of(*(dataset.splitting.method for dataset in SETTINGS.datasets.values())),
+    deps=sorted(MODELS),
+    code_version=version_of(
+        *MODELS.values(),
+        *(dataset.splitting.method for dataset in SETTINGS.datasets.values()),
+    ),
 )
 def candidate_scores(
     candidates: pl.DataFrame, problems: pl.DataFrame, deployment: DeploymentResource

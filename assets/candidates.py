@@ -16,6 +16,7 @@ from shepherd.schemas import CANDIDATE_COSTS, CANDIDATES
     pool=GPU_POOL,
     deps=SETTINGS.generators_of("test"),
     code_version=version_of(
+        *SETTINGS.generators.values(),
         SETTINGS.sampling.num_candidates,
         SETTINGS.sampling.temperature,
         SETTINGS.sampling.max_tokens,

@@ -1,16 +1,17 @@
 """The pipeline as a sequence of Dagster runs in this process: what is pending, run, told."""
 
+import difflib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
 from assets.definitions import defs
-from assets.deployment import SETTINGS, Deployment, models_of
+from assets.deployment import PARTITIONS, SETTINGS, Deployment, models_of
 from assets.progress import Progress
 from assets.summary import print_summary
 from resources.home import Home
@@ -72,12 +73,19 @@ class Failure:
     is_users: bool
 
 
-def run_pipeline(home: Home) -> int:
+Pending = Callable[[Sequence[dg.AssetKey], str | None], list[dg.AssetKey]]
+"""Which of some assets are to be made in a partition (None for those that have none)."""
+
+
+def run_pipeline(home: Home, assets: Sequence[str] = (), partitions: Sequence[str] = ()) -> int:
     """Bring every asset up to date and print a summary; return the exit code.
+
+    Where ``assets`` are named, those alone are made, in these partitions or in all, whether or
+    not they are up to date.
 
     Raises:
         ValueError: the profile names a base that does not exist, or another number of shards
-            than the lake has; nothing was run.
+            than the lake has, or lacks an asset or partition that is asked for; nothing was run.
     """
     started, deployment = time.monotonic(), Deployment(SETTINGS, home)
     deployment.lake.check_shards(SETTINGS)
@@ -88,12 +96,18 @@ def run_pipeline(home: Home) -> int:
         deployment.models.resolve(annotation.nli_model)
     if "judge" in annotation.annotators and annotation.judge is not None:
         deployment.models.resolve(annotation.judge.base)
+    asked_for = _asked_for(assets, partitions)
     with _open_instance(home) as instance:
-        failures = _run_stages(instance)
+        if assets:
+            failures = _run_stages(instance, asked_for, _always(partitions))
+        else:
+            everything = defs.resolve_asset_graph().get_all_asset_keys()
+            failures = _run_stages(instance, everything, Progress(instance, defs).pending)
     for failure in failures:
         print(f"error: {failure.step} ({failure.work.where}): {failure.message}", file=sys.stderr)
     if not failures:
-        print_summary(deployment, time.monotonic() - started)
+        if not assets:
+            print_summary(deployment, time.monotonic() - started)
         return 0
     if all(failure.is_users for failure in failures):
         return 2
@@ -116,17 +130,49 @@ def _open_instance(home: Home) -> dg.DagsterInstance:
     )
 
 
-def _run_stages(instance: dg.DagsterInstance) -> list[Failure]:
+def _asked_for(assets: Sequence[str], partitions: Sequence[str]) -> set[dg.AssetKey]:
+    """Return the named assets, and those that are only made together with one of them.
+
+    Raises:
+        ValueError: the profile has no such asset or partition.
+    """
+    graph = defs.resolve_asset_graph()
+    keys = {key.to_user_string(): key for key in graph.toposorted_asset_keys}
+    _refuse_unknown("--assets", assets, list(keys))
+    _refuse_unknown("--partitions", partitions, PARTITIONS.get_partition_keys())
+    return {made for name in assets for made in graph.get(keys[name]).execution_set_asset_keys}
+
+
+def _always(partitions: Sequence[str]) -> Pending:
+    """Return that all is to be made in these partitions, or in every one if none is named."""
+
+    def pending(keys: Sequence[dg.AssetKey], partition: str | None) -> list[dg.AssetKey]:
+        is_meant = partition is None or not partitions or partition in partitions
+        return list(keys) if is_meant else []
+
+    return pending
+
+
+def _refuse_unknown(option: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            alike = difflib.get_close_matches(name, known) or sorted(known)
+            raise ValueError(f"{option} {name}: the profile has none: it has {', '.join(alike)}")
+
+
+def _run_stages(
+    instance: dg.DagsterInstance, assets: Set[dg.AssetKey], pending: Pending
+) -> list[Failure]:
     """Run stage after stage; a failed shard stops what reads all shards, not its siblings."""
     job = defs.resolve_implicit_global_asset_job_def()
     for group, headline in STAGES.items():
-        keys = _keys_of(group)
+        keys = [key for key in _keys_of(group) if key in assets]
         if not keys:
             continue
         print(f"\n== {headline} ==", flush=True)
         failures: list[Failure] = []
         num_runs = 0
-        for work in _pending(Progress(instance, defs), keys):
+        for work in _works(pending, keys):
             if failures and not work.partitions:
                 break
             num_runs += 1
@@ -145,10 +191,10 @@ def _keys_of(group: str) -> list[dg.AssetKey]:
     return [key for key in graph.toposorted_asset_keys if graph.get(key).group_name == group]
 
 
-def _pending(progress: Progress, keys: list[dg.AssetKey]) -> Iterator[Work]:
+def _works(pending: Pending, keys: list[dg.AssetKey]) -> Iterator[Work]:
     """Yield the runs that a stage needs: its partitions one by one, then what has none.
 
-    Stages of cheap assets alone take one run for all partitions, if all of them are pending.
+    Cheap assets alone take one run for all partitions, if they are pending in all of them.
     """
     graph = defs.resolve_asset_graph()
     partitioned = [key for key in keys if graph.get(key).partitions_def]
@@ -156,20 +202,21 @@ def _pending(progress: Progress, keys: list[dg.AssetKey]) -> Iterator[Work]:
         definition = graph.get(partitioned[0]).partitions_def
         partitions = sorted(definition.get_partition_keys()) if definition else []
         works = [
-            Work(pending, [partition])
+            Work(made, [partition])
             for partition in partitions
-            if (pending := progress.pending(partitioned, partition))
+            if (made := pending(partitioned, partition))
         ]
         cheap = all(
             policy is not None and policy.policy_type.value == "SINGLE_RUN"
-            for policy in (graph.get(key).backfill_policy for key in partitioned)
+            for policy in (graph.get(key).backfill_policy for work in works for key in work.keys)
         )
-        if cheap and len(works) == len(partitions):
-            works = [Work(partitioned, partitions)]
+        alike = all(work.keys == works[0].keys for work in works)
+        if cheap and alike and len(works) == len(partitions):
+            works = [Work(works[0].keys, partitions)]
         yield from works
     whole = [key for key in keys if key not in partitioned]
-    if pending := progress.pending(whole, None):
-        yield Work(pending, [])
+    if made := pending(whole, None):
+        yield Work(made, [])
 
 
 def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, work: Work) -> list[Failure]:

@@ -20,6 +20,7 @@ from shepherd.schemas import ASKED_ROLLOUTS, ROLLOUT_COSTS, ROLLOUTS, SEARCH_TRE
     pool=GPU_POOL,
     deps=["completer"],
     code_version=version_of(
+        SETTINGS.completer,
         # What annotators ask for is all that draws depend on, but for the steps that are read.
         *map(str, build_annotators(SETTINGS.annotation, SETTINGS.sampling.num_rollouts)),
         SETTINGS.sampling.num_rollouts,

@@ -1,9 +1,10 @@
 """Run the whole pipeline of a profile in this process, stage by stage.
 
     python -m assets.run --profile demo
+    python -m assets.run --profile demo --assets steps step_labels --partitions 'word_problems|00'
 
-What is there and up to date is skipped, so that a run that was stopped or failed resumes. Runs
-are kept in DAGSTER_HOME, where the UI (``make ui``) shows them.
+What is there and up to date is skipped, so that a run that was stopped or failed resumes; assets
+that are named are made again. Runs are kept in DAGSTER_HOME, where the UI (``make ui``) shows them.
 """
 
 import argparse
@@ -24,8 +25,14 @@ def main() -> int:
         prog="python -m assets.run", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--profile", help="name in profiles/ or path of a .yaml (default: demo)")
+    parser.add_argument("--assets", nargs="+", default=[], help="make these again, and no other")
+    parser.add_argument(
+        "--partitions", nargs="+", default=[], help="where to make them, as dataset|shard (all)"
+    )
     parser.add_argument("--prepare", action="store_true", help="only prepare DAGSTER_HOME")
     arguments = parser.parse_args()
+    if arguments.partitions and not arguments.assets:
+        parser.error("--partitions goes with --assets")
     if arguments.profile:
         os.environ["SHEPHERD_PROFILE"] = arguments.profile
     home = Home.from_env()
@@ -38,7 +45,7 @@ def main() -> int:
         # The code location reads the profile when it is imported.
         from assets.pipeline import run_pipeline
 
-        return run_pipeline(home)
+        return run_pipeline(home, arguments.assets, arguments.partitions)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -18,6 +18,7 @@ from shepherd.schemas import REJECTED, SOLUTION_COSTS, SOLUTIONS
     pool=GPU_POOL,
     deps=SETTINGS.generators_of("train"),
     code_version=version_of(
+        *SETTINGS.generators.values(),
         SETTINGS.sampling.samples_per_problem,
         SETTINGS.sampling.temperature,
         SETTINGS.sampling.max_tokens,

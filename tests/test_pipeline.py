@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import pytest
+import yaml
 
 from assets.definitions import defs
 from assets.deployment import PARTITIONS, SETTINGS
@@ -117,6 +118,53 @@ def test_a_second_run_has_nothing_to_do(home: Home, capsys: pytest.CaptureFixtur
     assert "Share of test problems solved" in told
 
 
+STALE = """
+import json
+import dagster as dg
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
+from assets.definitions import defs
+
+graph = defs.resolve_asset_graph()
+with dg.DagsterInstance.get() as instance:
+    statuses = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    print(json.dumps(sorted({
+        key.to_user_string()
+        for key in graph.get_all_asset_keys()
+        for definition in [graph.get(key).partitions_def]
+        for partition in (definition.get_partition_keys() if definition else [None])
+        if statuses.get_status(key, partition) is not StaleStatus.FRESH
+    })))
+"""
+"""Prints what the UI marks as stale, or missing, under the profile of the environment."""
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "stale"),
+    [
+        ("seed", 0, []),
+        ("sampling.num_rollouts", 3, ["rollouts", "step_labels"]),
+        ("completer.training.epochs", 2, ["completer", "rollouts"]),
+        ("completer.template", "metamath", ["completer", "rollouts"]),
+        ("sampling.num_candidates", 4, ["candidates"]),
+    ],
+)
+def test_a_changed_profile_marks_what_it_affects_as_stale(
+    home: Home, tmp_path: Path, field: str, value: object, stale: list[str]
+) -> None:
+    profile = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text())
+    *sections, name = field.split(".")
+    section = profile
+    for each in sections:
+        section = section[each]
+    section[name] = value
+    edited = tmp_path / "edited.yaml"
+    edited.write_text(yaml.safe_dump(profile))
+    found = run(sys.executable, "-c", STALE, SHEPHERD_PROFILE=str(edited))
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout) == stale
+
+
 def test_a_failed_shard_stops_no_other_and_is_told(
     home: Home, lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,6 +240,35 @@ def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:
     stopped = "Stopped. What was finished is kept: the same command goes on from there."
     assert told.read_text().splitlines()[-1] == stopped
     assert "Traceback" not in errors.read_text()
+
+
+def test_named_assets_are_made_again_and_no_other(
+    home: Home, lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stamps(table: str) -> list[int]:
+        paths = (lake.path(table, *key.split("|")) for key in PARTITION_KEYS)
+        return [path.stat().st_mtime_ns for path in paths]
+
+    steps, labels = stamps("steps"), stamps("step_labels")
+    capsys.readouterr()
+    assert run_pipeline(home, ["steps"], PARTITION_KEYS[1:]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if "-- " in line] == [
+        f"-- {PARTITION_KEYS[1]}: steps"
+    ]
+    assert stamps("steps")[0] == steps[0]
+    assert stamps("steps")[1] > steps[1]
+    assert run_pipeline(home, ["steps", "step_labels"]) == 0
+    assert f"{PARTITION_KEYS[0]} to {PARTITION_KEYS[-1]}: steps, step_labels" in (
+        capsys.readouterr().out
+    )
+    assert all(new > old for new, old in zip(stamps("step_labels"), labels, strict=True))
+
+
+def test_an_asset_or_partition_that_the_profile_lacks_is_named(home: Home) -> None:
+    with pytest.raises(ValueError, match="--assets stepss: the profile has none: it has steps"):
+        run_pipeline(home, ["stepss"])
+    with pytest.raises(ValueError, match=r"--partitions words\|00: .* it has word_problems\|00"):
+        run_pipeline(home, ["steps"], ["words|00"])
 
 
 def test_one_partition_and_a_range_from_the_command_line(home: Home, lake: Lake) -> None:

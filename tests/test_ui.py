@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.browser import Page, find_chromium, open_page
+from benchmarks.browser import Page, find_chromium, open_page
 from tests.small_lake import small_lake, write_lake
 
 ROOT = Path(__file__).parent.parent

@@ -101,18 +101,29 @@ def render(content: Row) -> str:
     """Return the page of some content: ``profile``, ``limits``, ``marts`` and ``problems``."""
     script = "".join((PAGE / f"{name}.js").read_text() for name in SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    packed = gzip.compress(json.dumps(content).encode(), mtime=0)
+    problems = content["problems"]
+    # Rollouts are nearly all of the data: each problem's are unpacked once a step is unfolded.
+    counted = [
+        {**problem, "rollouts": {at: len(drawn) for at, drawn in problem["rollouts"].items()}}
+        for problem in problems
+    ]
     parts = {
         "PROFILE": html.escape(content["profile"]),
         "POLICY": f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
         "STYLE": (PAGE / "style.css").read_text(),
-        "DATA": base64.b64encode(packed).decode(),
+        "DATA": _packed({**content, "problems": counted}),
+        "ROLLOUTS": "\n".join(_packed(problem["rollouts"]) for problem in problems),
         "SCRIPT": script,
     }
     page = (PAGE / "page.html").read_text()
     pieces = page.split("%%")
     assert set(parts) <= set(pieces)
     return "".join(parts.get(piece, piece) for piece in pieces)
+
+
+def _packed(data: Row) -> str:
+    compressed = gzip.compress(json.dumps(data).encode(), mtime=0)
+    return base64.b64encode(compressed).decode()
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:

@@ -35,10 +35,22 @@ def build(frames: dict[str, pl.DataFrame], root: Path, profile: str = "demo") ->
 
 
 def content_of(page: Path) -> dict[str, Any]:
-    packed = re.search(r'id="data">([^<]*)<', page.read_text())
-    assert packed
-    content: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(packed[1])))
+    """Unpack a page's data, as :func:`render` was given it."""
+    html = page.read_text()
+    packed = {name: re.search(rf'id="{name}">([^<]*)<', html) for name in ("data", "rollouts")}
+    assert packed["data"]
+    assert packed["rollouts"]
+    content: dict[str, Any] = unpack(packed["data"][1])
+    lines = packed["rollouts"][1].split("\n") if content["problems"] else []
+    for problem, line in zip(content["problems"], lines, strict=True):
+        rollouts = unpack(line)
+        assert problem["rollouts"] == {at: len(drawn) for at, drawn in rollouts.items()}
+        problem["rollouts"] = rollouts
     return content
+
+
+def unpack(packed: str) -> Any:
+    return json.loads(gzip.decompress(base64.b64decode(packed)))
 
 
 def dom_after(page: Path, script: str) -> str:
@@ -228,7 +240,9 @@ def coloured(tab: Page) -> int:
 def test_a_step_unfolds_its_rollouts(page: Path, tab: Page) -> None:
     show(tab, page)
     tab.run("document.querySelector('button.step').click()")
-    assert tab.run("document.querySelectorAll('.rollouts li').length") == NUM_ROLLOUTS
+    tab.wait_for(f"document.querySelectorAll('.rollouts li').length === {NUM_ROLLOUTS}")
+    tab.run("document.querySelector('button.step').click()")
+    assert tab.run("document.querySelectorAll('.rollouts').length") == 0
 
 
 def test_filters_find_suspicious_and_disputed_problems(page: Path, tab: Page) -> None:
@@ -350,7 +364,7 @@ def test_five_thousand_solutions_can_be_browsed(page: Path, tab: Page, tmp_path:
 @needs_chromium
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     page = build(hostile_frames(), tmp_path, profile=HOSTILE)
-    assert page.read_text().count("<script") == 2
+    assert page.read_text().count("<script") == 3
     dom = dom_after(
         page, "for (const step of document.querySelectorAll('button.step')) step.click();"
     )

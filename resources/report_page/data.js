@@ -11,13 +11,27 @@ function grouped(rows, ...columns) {
   return [...groups.values()];
 }
 
-async function load() {
-  const packed = Uint8Array.from(atob(document.getElementById("data").textContent), (c) => c.charCodeAt(0));
+/** Return what gzip and base64 packed into a text. */
+function unpack(packed) {
+  const coded = atob(packed);
+  const bytes = new Uint8Array(coded.length);
+  for (let at = 0; at < coded.length; at++) bytes[at] = coded.charCodeAt(at);
   const { readable, writable } = new DecompressionStream("gzip");
   const writer = writable.getWriter();
-  writer.write(packed);
+  writer.write(bytes);
   writer.close();
   return new Response(readable).json();
+}
+
+/** Return the page's content; what rollouts say stays packed until a problem is asked for its own. */
+async function load() {
+  const content = await unpack(document.getElementById("data").textContent);
+  const packed = document.getElementById("rollouts").textContent.split("\n");
+  content.problems.forEach((problem, at) => {
+    let unpacked = null;
+    problem.unpackRollouts = () => (unpacked ??= unpack(packed[at]));
+  });
+  return content;
 }
 
 /** Return the 95\u00a0% Wilson interval of a share. */

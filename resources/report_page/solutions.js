@@ -74,11 +74,11 @@ function verdict(isCorrect) {
 }
 
 function stepView(step, problem, solution, colouring) {
-  const rollouts = problem.rollouts[step.prefix] ?? [];
+  const numRollouts = problem.rollouts[step.prefix] ?? 0;
   const value = colouring(step);
   const row = element(
-    rollouts.length ? "button" : "div",
-    rollouts.length ? { type: "button", class: "step", "aria-expanded": "false" } : { class: "step" },
+    numRollouts ? "button" : "div",
+    numRollouts ? { type: "button", class: "step", "aria-expanded": "false" } : { class: "step" },
     element("span", { class: "text", dir: "auto" }, step.text.replace(/\s+$/, "")),
     element("span", { class: "chips" }, ...chips(step)),
   );
@@ -88,20 +88,23 @@ function stepView(step, problem, solution, colouring) {
     row.style.borderLeftColor = `rgb(var(${hue}) / ${0.25 + 0.75 * strength})`;
     row.style.background = `rgb(var(${hue}) / ${0.03 + 0.13 * strength})`;
   }
-  if (!rollouts.length) return [row];
-  const fold = element("span", { class: "fold" }, `${count(rollouts.length)} rollouts ▸`);
+  if (!numRollouts) return [row];
+  const fold = element("span", { class: "fold" }, `${count(numRollouts)} rollouts ▸`);
   row.querySelector(".chips").append(fold);
   let unfolded = null;
-  row.addEventListener("click", () => {
+  row.addEventListener("click", async () => {
     if (unfolded) {
       unfolded.remove();
       unfolded = null;
     } else {
-      unfolded = element("ul", { class: "rollouts" }, ...rollouts.map(rolloutView));
+      unfolded = element("ul", { class: "rollouts" });
       row.after(unfolded);
     }
     row.setAttribute("aria-expanded", String(unfolded !== null));
-    fold.textContent = `${count(rollouts.length)} rollouts ${unfolded ? "▾" : "▸"}`;
+    fold.textContent = `${count(numRollouts)} rollouts ${unfolded ? "▾" : "▸"}`;
+    const shown = unfolded;
+    const rollouts = await problem.unpackRollouts();
+    shown?.replaceChildren(...rollouts[step.prefix].map(rolloutView));
   });
   return [row];
 }

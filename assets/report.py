@@ -25,8 +25,8 @@ METHODS = {name: dataset.splitting.method for name, dataset in SETTINGS.datasets
 def report(deployment: DeploymentResource) -> dg.MaterializeResult[None]:
     """Write the report aside, then put it in place."""
     out = deployment.home.report
-    profile = Path(profile_from_env()).stem
-    build_report(deployment.home.warehouse, out, profile=profile, methods=METHODS)
+    home, profile = deployment.home, Path(profile_from_env()).stem
+    build_report(home.warehouse, home.study, home.report, profile=profile, methods=METHODS)
     return dg.MaterializeResult(
         metadata={
             "page": dg.MetadataValue.url(out.as_uri()),

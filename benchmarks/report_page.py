@@ -81,8 +81,9 @@ def write_page(root: Path) -> Path:
         text = pl.concat_str([words] * 8).str.slice(0, ROLLOUT_CHARACTERS)
         rollouts.with_columns(text=text).write_parquet(path)
     build_warehouse(root / "lake", root / "warehouse.duckdb")
-    build_report(root / "warehouse.duckdb", root / "report.html", profile="benchmark")
-    return root / "report.html"
+    page = root / "report.html"
+    build_report(root / "warehouse.duckdb", root / "study", page, profile="benchmark")
+    return page
 
 
 def load_ms(tab: Page, page: Path) -> float:

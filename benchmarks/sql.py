@@ -50,7 +50,7 @@ def run(share: float) -> list[Result]:
         failed = [result.name for result in run_tests(warehouse) if result.num_failures]
         tests_s = time.perf_counter() - started
         started = time.perf_counter()
-        build_report(warehouse, root / "report.html", profile="benchmark")
+        build_report(warehouse, root / "study", root / "report.html", profile="benchmark")
         report_s = time.perf_counter() - started
         print(f"tests that fail: {failed}", file=sys.stderr)
         slowest = max(marts, key=lambda name: marts[name])

@@ -42,6 +42,11 @@ class Home:
         return self.root / "exports"
 
     @property
+    def study(self) -> Path:
+        """Results of benchmarks (``--json``) that the report shows, one file each."""
+        return self.root / "study"
+
+    @property
     def warehouse(self) -> Path:
         """The DuckDB file."""
         return self.root / "warehouse.duckdb"

@@ -38,6 +38,7 @@ SCRIPTS = (
     "verification",
     "labels",
     "cost",
+    "study",
     "problems",
     "solutions",
     "page",
@@ -59,18 +60,23 @@ MARTS = {
 }
 """The marts on the page, and the section that shows each."""
 
+RESULT_FIELDS = ("name", "value", "unit", "baseline", "target", "met")
+"""What a benchmark tells of each measure."""
+
 Row = dict[str, Any]
 Methods = Mapping[str, Method]
 """How candidates are cut into steps, by dataset; ``auto`` where it does not say."""
 
 
 def build_report(
-    warehouse: Path, out: Path, *, profile: str, methods: Methods | None = None
+    warehouse: Path, study: Path, out: Path, *, profile: str, methods: Methods | None = None
 ) -> None:
     """Write the report of a warehouse; equal warehouses give equal bytes.
 
+    ``study`` is a folder of benchmark results, which need not exist.
+
     Raises:
-        ValueError: there is no warehouse.
+        ValueError: there is no warehouse, or a file of the study holds no results.
     """
     if not warehouse.is_file():
         raise ValueError(
@@ -86,6 +92,7 @@ def build_report(
                 "characters": MAX_CHARACTERS,
             },
             "marts": {mart: _rows(connection, f"from {mart}") for mart in MARTS},
+            "studies": _studies(study),
             "problems": _problems(connection, methods or {}),
         }
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +105,7 @@ def build_report(
 
 
 def render(content: Row) -> str:
-    """Return the page of some content: ``profile``, ``limits``, ``marts`` and ``problems``."""
+    """Return the page of some content: profile, limits, marts, studies and problems."""
     script = "".join((PAGE / f"{name}.js").read_text() for name in SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     problems = content["problems"]
@@ -131,6 +138,24 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
     # DuckDB adds up in no fixed order, so the last digits of a mean differ between runs.
     settled: list[Row] = rows.with_columns(pl.selectors.float().round(9)).to_dicts()
     return settled
+
+
+def _studies(folder: Path) -> list[Row]:
+    """Return what benchmarks printed as JSON, in the order of their files' names."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            study = json.loads(path.read_text(encoding="utf-8"))
+            results = [{field: row[field] for field in RESULT_FIELDS} for row in study["results"]]
+            found.append(
+                {"name": study["benchmark"], "command": study["command"], "results": results}
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}: not the results of a benchmark ({error!r}): write it with "
+                "python -m benchmarks.NAME --json"
+            ) from error
+    return found
 
 
 def _problems(connection: duckdb.DuckDBPyConnection, methods: Methods) -> list[Row]:

@@ -30,8 +30,9 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on thi
 
 def build(frames: dict[str, pl.DataFrame], root: Path, profile: str = "demo") -> Path:
     build_warehouse(write_lake(frames, root / "lake"), root / "warehouse.duckdb")
-    build_report(root / "warehouse.duckdb", root / "report.html", profile=profile)
-    return root / "report.html"
+    page = root / "report.html"
+    build_report(root / "warehouse.duckdb", root / "study", page, profile=profile)
+    return page
 
 
 def content_of(page: Path) -> dict[str, Any]:
@@ -161,13 +162,57 @@ def test_long_texts_are_cut_and_say_so() -> None:
 
 
 def test_marks_of_the_template_inside_the_data_stay_data() -> None:
-    page = render({"profile": "%%DATA%%<b>", "limits": {}, "marts": {}, "problems": []})
+    page = render(
+        {"profile": "%%DATA%%<b>", "limits": {}, "marts": {}, "studies": [], "problems": []}
+    )
     assert page.count("%%DATA%%&lt;b&gt;") == 2
 
 
 def test_without_a_warehouse_it_says_how_to_build_one(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="build it with"):
-        build_report(tmp_path / "none.duckdb", tmp_path / "report.html", profile="demo")
+        build_report(
+            tmp_path / "none.duckdb", tmp_path / "study", tmp_path / "report.html", profile="demo"
+        )
+
+
+STUDY = {
+    "benchmark": "paper_study",
+    "command": "python -m benchmarks.paper_study",
+    "results": [
+        {
+            "name": f"best of 64 <b>PRM</b>{HOSTILE}",
+            "value": 0.9512,
+            "unit": "share",
+            "baseline": 0.85,
+            "target": None,
+            "met": None,
+        }
+    ],
+}
+
+
+def write_study(root: Path, study: object) -> None:
+    (root / "study").mkdir()
+    (root / "study" / "paper.json").write_text(json.dumps(study))
+
+
+def test_results_of_a_study_are_shown_where_there_are_any(
+    page: Path, tmp_path: Path, tab: Page
+) -> None:
+    show(tab, page)
+    assert tab.run("document.getElementById('study')") is None
+    assert tab.run("document.querySelector('nav a[href=\"#study\"]')") is None
+    write_study(tmp_path, STUDY)
+    show(tab, build(FRAMES, tmp_path), "#study")
+    cells = tab.run("[...document.querySelectorAll('#study td')].map((cell) => cell.textContent)")
+    assert cells == [STUDY["results"][0]["name"], "0.9512\u00a0share", "0.85\u00a0share", "", ""]
+    assert tab.run("document.querySelectorAll('#study b, #study img').length") == 0
+
+
+def test_a_file_of_the_study_that_holds_no_results_is_named(tmp_path: Path) -> None:
+    write_study(tmp_path, {"results": [{"name": "x"}]})
+    with pytest.raises(ValueError, match=r"paper\.json: not the results .* --json"):
+        build(FRAMES, tmp_path)
 
 
 @needs_chromium
@@ -335,10 +380,10 @@ def test_every_chart_has_its_numbers_in_a_table(page: Path, tab: Page) -> None:
 
 
 def test_a_phone_scrolls_down_only(page: Path, tab: Page) -> None:
-    tab.resize(390, 844, mobile=True)
+    tab.resize(375, 812, mobile=True)
     try:
         show(tab, page)
-        assert tab.run("document.documentElement.scrollWidth") == 390
+        assert tab.run("document.documentElement.scrollWidth") == 375
     finally:
         tab.resize(1440, 900)
 

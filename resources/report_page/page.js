@@ -10,6 +10,7 @@ load().then(
     showLabels(document.getElementById("labels"), content);
     showCost(document.getElementById("cost"), content);
     showGrading(document.getElementById("grading"), content);
+    showStudies(document.getElementById("study"), content);
     showProblems(document.getElementById("solutions"), content);
     performance.mark("drawn");
     // The sections were empty when the browser looked for the one that the address names.

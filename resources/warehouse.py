@@ -34,6 +34,8 @@ _CONFIG: dict[str, Any] = {
     "memory_limit": "4GB",
     # Else a missing relation is taken to be a Python variable of that name.
     "python_enable_replacements": False,
+    # What an analyst has may be older: the shell, DBeaver's driver.
+    "storage_compatibility_version": "v1.2.0",
 }
 _TYPES: dict[pl.DataType, str] = {
     pl.String(): "varchar",

@@ -154,6 +154,15 @@ def test_the_warehouse_works_where_the_lake_is_gone(tmp_path: Path) -> None:
             assert connection.execute(f"select count(*) from {name}").fetchall() == [(count,)]
 
 
+def test_the_file_opens_in_older_versions_of_duckdb(tmp_path: Path) -> None:
+    build_warehouse(tmp_path / "lake", tmp_path / "warehouse.duckdb")
+    with duckdb.connect(tmp_path / "warehouse.duckdb", read_only=True) as connection:
+        tags = connection.execute(
+            "select tags from duckdb_databases() where database_name = 'warehouse'"
+        ).fetchall()
+    assert tags == [({"storage_version": "v1.2.0+"},)]
+
+
 def test_hidden_files_of_a_write_in_progress_are_not_read(tmp_path: Path) -> None:
     lake = write_lake(FRAMES, tmp_path / "lake")
     (lake / "steps" / "word_problems" / ".00.parquet.0123.tmp").write_text("half a file")

@@ -21,7 +21,8 @@ demo: $(READY)  ## Run the whole pipeline on word problems; run it again to resu
 
 ui: $(READY)  ## Open the Dagster UI on http://localhost:3000, over what the demo has run
 	@$(BIN)/python -m assets.run --prepare
-	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/dagster dev --workspace workspace.yaml --port 3000
+	@# Dagster calls its own command superseded, by a FutureWarning.
+	@PYTHONWARNINGS=ignore::FutureWarning PATH="$(abspath $(BIN)):$$PATH" $(BIN)/dagster dev --workspace workspace.yaml --port 3000
 
 test: $(READY_TO_TEST) lint  ## Check the style, then run all tests with their coverage
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered

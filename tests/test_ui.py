@@ -5,8 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import polars as pl
 import pytest
 
 from benchmarks.browser import Page, find_chromium, open_page
+from benchmarks.ui import wait_until_it_answers
 from resources.lake import Lake
 from tests.small_lake import small_lake, write_lake
 
@@ -82,7 +81,7 @@ def address(home: Path) -> Iterator[str]:
         start_new_session=True,
     )
     try:
-        _wait_until_it_answers(f"http://127.0.0.1:{port}/server_info")
+        wait_until_it_answers(f"http://127.0.0.1:{port}/server_info")
         yield f"http://127.0.0.1:{port}"
     finally:
         # Its servers, daemon and code location end with it.
@@ -93,18 +92,6 @@ def address(home: Path) -> Iterator[str]:
             # On a busy machine they take longer than there is time for.
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
-
-
-def _wait_until_it_answers(url: str) -> None:
-    deadline = time.monotonic() + START_S
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=10):
-                return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +108,8 @@ def has(tab: Page, words: str) -> None:
     tab.wait_for(f"document.body.innerText.includes({words!r})", START_S)
 
 
-def backfill(tab: Page, page: str, *, upstream_is_missing: bool = False) -> None:
-    """Launch a backfill of what failed or is missing by clicking, from an asset's page."""
+def backfill(tab: Page, page: str, *, launch: str, upstream_is_missing: bool = False) -> None:
+    """Make what failed or is missing by clicking on an asset's page; ``launch`` is the button."""
     tab.open(page)
     tab.click("Materialize…")
     if upstream_is_missing:
@@ -130,9 +117,9 @@ def backfill(tab: Page, page: str, *, upstream_is_missing: bool = False) -> None
     tab.click("All")
     tab.click("All", nth=1)
     tab.click("Backfill only failed and missing partitions within selection")
-    tab.click("Launch backfill")
+    tab.click(launch)
     # What is still being sent when another page is opened is lost.
-    tab.wait_for("!document.body.innerText.includes('Launch backfill')")
+    tab.wait_for(f"!document.body.innerText.includes('{launch}')")
 
 
 def test_the_graph_shows_the_stages_of_the_paper(tab: Page, address: str) -> None:
@@ -148,7 +135,7 @@ def test_missing_partitions_are_backfilled_by_clicking(tab: Page, address: str) 
     page = f"{address}/assets/problems?view=partitions"
     tab.open(page)
     has(tab, "Missing (2)")
-    backfill(tab, page)
+    backfill(tab, page, launch="Launch backfill")
     tab.open(page)
     has(tab, "Materialized (2)")
     tab.open(f"{page}&partition=word_problems%7C01")
@@ -163,8 +150,8 @@ def test_only_the_partition_that_failed_is_backfilled(tab: Page, address: str, h
         has(tab, words)
     sound = Lake(home / "lake").path("steps", "word_problems", "00")
     before = sound.stat().st_mtime_ns
-    # The lake's solutions were not made by a run.
-    backfill(tab, page, upstream_is_missing=True)
+    # One partition is one run; the lake's solutions were not made by any.
+    backfill(tab, page, launch="Launch 1 run", upstream_is_missing=True)
     tab.open(page)
     has(tab, "Materialized (2)")
     assert sound.stat().st_mtime_ns == before
@@ -173,6 +160,9 @@ def test_only_the_partition_that_failed_is_backfilled(tab: Page, address: str, h
 def test_a_check_that_fails_shows_its_rows(tab: Page, address: str) -> None:
     tab.open(f"{address}/assets/stg_problems?view=checks&checkDetail=split_is_known")
     for words in ("split_is_known", "failing_rows", "first_rows"):
+        has(tab, words)
+    tab.click("[Show Markdown]")
+    for words in ("gold_solution", "dev"):
         has(tab, words)
 
 

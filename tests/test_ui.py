@@ -12,14 +12,12 @@ import polars as pl
 import pytest
 
 from benchmarks.browser import Page, find_chromium, open_page
-from benchmarks.ui import wait_until_it_answers
+from benchmarks.ui import START_S, wait_until_it_answers
 from resources.lake import Lake
 from tests.small_lake import small_lake, write_lake
 
 ROOT = Path(__file__).parent.parent
-START_S = 180.0
-"""Seconds that the servers may take to answer on a busy machine."""
-
+ONLY_MISSING = "Backfill only failed and missing partitions within selection"
 
 PREPARE = """
 from assets.pipeline import run_pipeline
@@ -116,10 +114,10 @@ def backfill(tab: Page, page: str, *, launch: str, upstream_is_missing: bool = F
         tab.click("Confirm")
     tab.click("All")
     tab.click("All", nth=1)
-    tab.click("Backfill only failed and missing partitions within selection")
+    tab.click(ONLY_MISSING)
     tab.click(launch)
-    # What is still being sent when another page is opened is lost.
-    tab.wait_for(f"!document.body.innerText.includes('{launch}')")
+    # Until the dialog has closed, what was asked for is lost on another page.
+    tab.wait_for(f"!document.body.innerText.includes('{ONLY_MISSING}')", START_S)
 
 
 def test_the_graph_shows_the_stages_of_the_paper(tab: Page, address: str) -> None:

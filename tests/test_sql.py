@@ -560,9 +560,9 @@ def test_every_query_of_the_docs_finds_what_the_docs_say(
 ) -> None:
     """After a wanted change: UPDATE_SNAPSHOTS=1 pytest tests/test_sql.py, then review."""
     told = DOCS.read_text()
-    cookbook = re.compile(r"```sql\n((?:(?!```).*\n)+)```\n\n(?:\|.*\n)*")
+    cookbook = re.compile(r"```sql\n((?:(?!```).*\n)+)```\n\n(?:\|.*\n)*\n*")
     found = cookbook.sub(
-        lambda match: f"```sql\n{match[1]}```\n\n{shown(connection.sql(match[1]).pl())}\n", told
+        lambda match: f"```sql\n{match[1]}```\n\n{shown(connection.sql(match[1]).pl())}\n\n", told
     )
     if os.environ.get("UPDATE_SNAPSHOTS"):
         DOCS.write_text(found)

@@ -47,8 +47,9 @@ def trained(folder: Path, *, seed: int, num_validation: int) -> Trained:
         replays = replay_problems(annotator, work.by_problem, rolled.rollouts)
         labels = label_steps(annotator, work.steps, replays)
         labeled = labeled_solutions(work.solutions, work.steps, labels, work.problems)
+        examples = labeled.select("question", "steps", labels="hard")
         base = BASE_MODELS / model.base
-        train_prm(base, labeled, checkpoint, model.training, template=model.template, seed=seed)
+        train_prm(base, examples, checkpoint, model.training, template=model.template, seed=seed)
     validation = problems_of(settings, seed=seed + 20_000, num_problems=num_validation)
     return Trained(work, checkpoint, validation)
 

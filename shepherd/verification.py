@@ -103,11 +103,9 @@ def evaluate(
         ValueError: a candidate's problem is unknown, or a reward model scored only some of a
             generator's candidates.
     """
-    drawn = _with_scores(candidates, scores, problems, aggregation)
     rows: list[dict[str, object]] = []
-    for (dataset, generator), part in drawn.group_by("dataset", "generator", maintain_order=True):
+    for dataset, generator, pool in _pools(candidates, scores, problems, aggregation):
         name = f"{dataset}/{generator}"
-        pool = _pool(part)
         num_problems = len(pool.correct)
         rng = np.random.default_rng(derive_seed(seed, "bootstrap", name, 0))
         weights = rng.multinomial(num_problems, [1 / num_problems] * num_problems, size=bootstrap)
@@ -131,6 +129,39 @@ def evaluate(
     return pl.DataFrame(rows, schema=EVALUATIONS.schema)
 
 
+def solved_shares(
+    candidates: pl.DataFrame,
+    scores: pl.DataFrame,
+    problems: pl.DataFrame,
+    *,
+    counts: Sequence[int],
+    groups: int,
+    aggregation: Aggregation,
+    seed: int,
+) -> pl.DataFrame:
+    """Return what :func:`evaluate` averages, to compare methods problem by problem.
+
+    One row per generator, method, N and problem: generator, method, num_candidates, problem_id
+    and solved, the share of subsets of N in which the method picks a right candidate.
+
+    Raises:
+        ValueError: as :func:`evaluate`.
+    """
+    return pl.concat(
+        pl.DataFrame({"problem_id": pool.problem_ids, "solved": solved}).select(
+            pl.lit(generator).alias("generator"),
+            pl.lit(method).alias("method"),
+            pl.lit(num_candidates).cast(pl.Int64).alias("num_candidates"),
+            "problem_id",
+            "solved",
+        )
+        for dataset, generator, pool in _pools(candidates, scores, problems, aggregation)
+        for method, num_candidates, _, solved in _outcomes(
+            pool, counts, groups, f"{dataset}/{generator}", seed
+        )
+    )
+
+
 @dataclass(frozen=True)
 class _Pool:
     """The candidates of one generator, (problems, T), in the order in which they were drawn.
@@ -138,6 +169,7 @@ class _Pool:
     ``answers`` numbers the distinct answers of a problem, -1 where there is none.
     """
 
+    problem_ids: list[str]
     correct: Bools
     answers: Ints
     scores: dict[str, Floats]
@@ -162,6 +194,18 @@ def _with_scores(
     return drawn.sort("dataset", "generator", "problem_id", "draw", "candidate_id")
 
 
+def _pools(
+    candidates: pl.DataFrame,
+    scores: pl.DataFrame,
+    problems: pl.DataFrame,
+    aggregation: Aggregation,
+) -> Iterator[tuple[str, str, _Pool]]:
+    """Yield dataset, generator and its candidates."""
+    drawn = _with_scores(candidates, scores, problems, aggregation)
+    for (dataset, generator), part in drawn.group_by("dataset", "generator", maintain_order=True):
+        yield str(dataset), str(generator), _pool(part)
+
+
 def _pool(part: pl.DataFrame) -> _Pool:
     generator = part["generator"][0]
     per_problem = part.group_by("problem_id", maintain_order=True)
@@ -183,6 +227,7 @@ def _pool(part: pl.DataFrame) -> _Pool:
         if not missing:
             scored[method] = kept[method].to_numpy().reshape(shape)
     return _Pool(
+        problem_ids=kept["problem_id"].gather_every(total).to_list(),
         correct=kept["is_correct"].to_numpy().reshape(shape),
         answers=answers.to_numpy().reshape(shape),
         scores=scored,

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from shepherd.identity import derive_seed
 from shepherd.schemas import CANDIDATE_SCORES, CANDIDATES, EVALUATIONS, PROBLEMS, enforce
-from shepherd.verification import _groups, aggregate, auc, auc_within_problems, evaluate
+from shepherd.verification import (
+    _groups,
+    aggregate,
+    auc,
+    auc_within_problems,
+    evaluate,
+    solved_shares,
+)
 
 GOLD = "7"
 Candidate = tuple[str | None, float, list[float]]
@@ -222,6 +229,25 @@ def test_the_interval_is_that_of_a_share() -> None:
     assert row["accuracy"] == pytest.approx(0.2)
     assert row["low"] == pytest.approx(0.2 - half, abs=0.004)
     assert row["high"] == pytest.approx(0.2 + half, abs=0.004)
+
+
+def test_accuracies_are_means_of_what_each_problem_gives() -> None:
+    rng = np.random.default_rng(1)
+    pools: list[list[Candidate]] = [
+        [(str(rng.integers(6, 9)), rng.random(), [rng.random()]) for _ in range(8)]
+        for _ in range(20)
+    ]
+    asked = {"counts": [1, 2, 4, 8], **OPTIONS}
+    whole = evaluate(*tables(pools), **asked)
+    asked.pop("bootstrap")
+    by_problem = solved_shares(*tables(pools), **asked)
+    assert by_problem["problem_id"].n_unique() == 20
+    means = by_problem.group_by("generator", "method", "num_candidates").agg(
+        pl.col("solved").mean()
+    )
+    compared = whole.join(means, on=["generator", "method", "num_candidates"])
+    assert compared.height == whole.height
+    assert compared["solved"].to_list() == pytest.approx(compared["accuracy"].to_list())
 
 
 def test_the_fewest_candidates_of_a_problem_limit_the_counts() -> None:

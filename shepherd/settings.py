@@ -1,7 +1,7 @@
 """The one settings class and its one set of defaults; a profile is a YAML file of these fields."""
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -364,6 +364,72 @@ class GpuSettings(Section):
     memory_gib: float = Field(gt=0)
 
 
+StepReward = Literal["score", "mean", "difference", "min"]
+"""How a reward model's scores of the steps become their rewards (training/advantages.py)."""
+
+
+class RftSettings(Section):
+    """Rejection-sampling fine-tuning of ``start``, a generator, on its own right solutions.
+
+    The paper draws 8 solutions a question. With ``candidates`` the policy is also verified as the
+    generators are: it draws candidates for the reward models to choose from.
+    """
+
+    kind: Literal["rft"]
+    start: str
+    samples_per_problem: int = Field(8, ge=1)
+    temperature: float = Field(0.7, ge=0)
+    training: TrainingSettings = TrainingSettings()
+    candidates: bool = False
+
+    @property
+    def method(self) -> str:
+        """The paper's name of it."""
+        return "RFT"
+
+
+class PpoSettings(Section):
+    """PPO of ``start``, a generator, against a reward model of the profile.
+
+    An outcome reward model rewards the end of a response, a process reward model the end of each
+    step. The KL coefficient, rates and their floor are the paper's for 7B models; what it does
+    not report is the field's usual. ``batch_size`` counts responses, ``batch_tokens`` the padded
+    tokens that are held at a time. ``num_validation`` train problems are never trained on:
+    their greedy accuracy is measured in each iteration.
+    """
+
+    kind: Literal["ppo"]
+    start: str
+    reward_model: Literal["outcome_reward_model", "process_reward_model"]
+    step_reward: StepReward = "min"
+    iterations: int = Field(100, ge=1)
+    problems_per_iteration: int = Field(64, ge=1)
+    samples_per_problem: int = Field(4, ge=1)
+    temperature: float = Field(1.0, gt=0)
+    epochs: int = Field(1, ge=1, description="passes over the responses of an iteration")
+    batch_size: int = Field(64, ge=1)
+    batch_tokens: int = Field(16_384, ge=1)
+    max_length: int = Field(512, ge=8)
+    learning_rate: float = Field(1e-7, gt=0)
+    value_learning_rate: float = Field(1e-6, gt=0)
+    min_learning_rate: float = Field(1e-8, ge=0)
+    warmup_share: float = Field(0.1, ge=0, lt=1)
+    kl_coefficient: float = Field(0.04, ge=0)
+    clip_range: float = Field(0.2, gt=0)
+    discount: float = Field(1.0, gt=0, le=1)
+    gae_decay: float = Field(0.95, ge=0, le=1)
+    num_validation: int = Field(50, ge=1)
+    candidates: bool = False
+
+    @property
+    def method(self) -> str:
+        """The paper's name of it."""
+        return "ORM-PPO" if self.reward_model == "outcome_reward_model" else "step-PPO"
+
+
+PolicySettings = Annotated[RftSettings | PpoSettings, Field(discriminator="kind")]
+
+
 class Settings(Section):
     """A deployment. Fields left out of the profile take these defaults.
 
@@ -378,6 +444,7 @@ class Settings(Section):
     outcome_reward_model: ModelSettings | None = None
     process_reward_model: ModelSettings | None = None
     gpus: GpuSettings | None = None
+    policies: dict[str, PolicySettings] = {}
     engine: EngineSettings = EngineSettings()
     sampling: SamplingSettings = SamplingSettings()
     annotation: AnnotationSettings = AnnotationSettings()
@@ -399,7 +466,7 @@ class Settings(Section):
         """Whose labels reward models are trained on, in order of their names."""
         return sorted({self.annotation.train_on, *self.published_annotators})
 
-    @field_validator("datasets", "generators", "exports")
+    @field_validator("datasets", "generators", "policies", "exports")
     @classmethod
     def _names_are_safe(cls, named: dict[str, Section]) -> dict[str, Section]:
         for name in named:
@@ -438,4 +505,21 @@ class Settings(Section):
             for known in (model.datasets if model else None) or ():
                 if known not in self.datasets:
                     raise ValueError(f"{name}.datasets: {known} is not in the datasets")
+        return self
+
+    @model_validator(mode="after")
+    def _policies_can_be_trained(self) -> "Settings":
+        for name, policy in self.policies.items():
+            if policy.start not in self.generators:
+                raise ValueError(
+                    f"policies.{name}.start: {policy.start} is no generator: set it to one of "
+                    f"{', '.join(sorted(self.generators))}"
+                )
+            if policy.kind == "ppo" and getattr(self, policy.reward_model) is None:
+                raise ValueError(f"policies.{name}.reward_model: add {policy.reward_model}")
+            if policy.kind == "ppo" and self.engine.kind == "openai":
+                raise ValueError(
+                    f"policies.{name}: PPO draws with weights that change, and servers keep "
+                    "theirs: set engine.kind to transformers or vllm"
+                )
         return self

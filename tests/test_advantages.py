@@ -1,0 +1,117 @@
+"""Rewards, advantages and losses against cases computed by hand."""
+
+import math
+
+import pytest
+import torch
+
+from shepherd.settings import StepReward
+from training.advantages import (
+    advantages,
+    learning_rate_at,
+    place_rewards,
+    policy_loss,
+    step_rewards,
+    value_loss,
+    whiten,
+)
+
+SCORES = [0.9, 0.4, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("score", [0.9, 0.4, 0.6]),
+        ("mean", [0.3, 0.4 / 3, 0.2]),
+        ("difference", [0.9, -0.5, 0.2]),
+        ("min", [0.0, 0.4, 0.0]),
+    ],
+)
+def test_what_each_step_earns(how: StepReward, expected: list[float]) -> None:
+    assert step_rewards(SCORES, how) == pytest.approx(expected)
+    assert step_rewards([0.7], how) == [0.7]
+
+
+def test_only_the_sum_of_scores_pays_for_repeating_a_good_step() -> None:
+    returns = {
+        how: sum(step_rewards([0.9, 0.9, 0.9, 0.8], how)) - sum(step_rewards([0.9, 0.8], how))
+        for how in ("score", "difference", "min")
+    }
+    assert returns == pytest.approx({"score": 1.8, "difference": 0.0, "min": 0.0})
+
+
+def test_rewards_stand_at_their_tokens_and_every_token_pays_for_its_log_ratio() -> None:
+    mask = torch.tensor([[1.0, 1, 1, 1], [1, 1, 0, 0]])
+    log_ratio = torch.tensor([[0.5, -0.5, 1.0, 0.0], [1.0, 2.0, 9.0, 9.0]])
+    placed = place_rewards([[0.9, 0.4], [0.7]], [[1, 3], [1]], log_ratio, mask, 0.1)
+    expected = [[-0.05, 0.9 + 0.05, -0.1, 0.4], [-0.1, 0.7 - 0.2, 0.0, 0.0]]
+    assert placed.tolist() == [pytest.approx(row) for row in expected]
+
+
+def test_a_reward_past_its_response_is_refused() -> None:
+    mask = torch.tensor([[1.0, 0.0]])
+    with pytest.raises(AssertionError, match="outside its response"):
+        place_rewards([[1.0]], [[1]], torch.zeros(1, 2), mask, 0.0)
+
+
+def test_two_steps_that_end_with_one_token_both_earn_there() -> None:
+    placed = place_rewards([[0.5, 0.25]], [[0, 0]], torch.zeros(1, 1), torch.ones(1, 1), 0.0)
+    assert placed.tolist() == [[0.75]]
+
+
+def test_advantages_by_hand() -> None:
+    # discount 0.9, decay 0.5, so that a later delta counts 0.45 of the next one's.
+    rewards = torch.tensor([[0.0, 1.0, 2.0], [3.0, 0.0, 0.0]])
+    values = torch.tensor([[0.5, 1.0, 1.5], [1.0, 7.0, 7.0]])
+    mask = torch.tensor([[1.0, 1, 1], [1, 0, 0]])
+    found = advantages(rewards, values, mask, discount=0.9, decay=0.5)
+    last = 2.0 - 1.5
+    middle = (1.0 + 0.9 * 1.5 - 1.0) + 0.45 * last
+    first = (0.0 + 0.9 * 1.0 - 0.5) + 0.45 * middle
+    assert found.tolist() == [pytest.approx([first, middle, last]), pytest.approx([2.0, 0.0, 0.0])]
+
+
+def test_with_decay_one_an_advantage_is_the_return_less_the_value() -> None:
+    torch.manual_seed(0)
+    rewards, values, mask = torch.randn(2, 5), torch.randn(2, 5), torch.ones(2, 5)
+    found = advantages(rewards, values, mask, discount=1.0, decay=1.0)
+    to_come = rewards.flip(1).cumsum(1).flip(1)
+    torch.testing.assert_close(found, to_come - values)
+
+
+def test_whitened_advantages_leave_padding_out() -> None:
+    values = torch.tensor([[1.0, 2.0, 100.0], [3.0, 100.0, 100.0]])
+    mask = torch.tensor([[1.0, 1, 0], [1, 0, 0]])
+    whitened = whiten(values, mask)
+    scale = math.sqrt(2 / 3)
+    expected = [[-1 / scale, 0.0, 0.0], [1 / scale, 0.0, 0.0]]
+    assert whitened.tolist() == [pytest.approx(row, abs=1e-6) for row in expected]
+
+
+def test_the_surrogate_is_clipped_where_it_would_go_too_far() -> None:
+    # Ratios 1.5, 1.5, 0.5, 0.5 with gains of both signs; padding counts nothing.
+    drawn = torch.zeros(1, 5)
+    log_probs = torch.tensor([[math.log(1.5)] * 2 + [math.log(0.5)] * 2 + [5.0]])
+    log_probs.requires_grad_(True)
+    gains = torch.tensor([[2.0, -2.0, 2.0, -2.0, 9.0]])
+    mask = torch.tensor([[1.0, 1, 1, 1, 0]])
+    loss = policy_loss(log_probs, drawn, gains, mask, clip_range=0.2)
+    assert loss.item() == pytest.approx(-(1.2 * 2 - 1.5 * 2 + 0.5 * 2 - 0.8 * 2))
+    [gradient] = torch.autograd.grad(loss, log_probs)
+    # Nothing pulls where the ratio is past the range in the direction of the gain.
+    assert gradient.tolist() == [pytest.approx([0.0, 3.0, -1.0, 0.0, 0.0])]
+
+
+def test_the_value_loss_is_half_the_squared_error() -> None:
+    values, returns = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[0.0, 4.0, 9.0]])
+    mask = torch.tensor([[1.0, 1, 0]])
+    assert value_loss(values, returns, mask).item() == pytest.approx(0.5 * (1 + 4))
+
+
+def test_the_rate_warms_up_and_falls_along_a_cosine_to_its_floor() -> None:
+    rates = [
+        learning_rate_at(iteration, 22, peak=4e-7, floor=1e-8, warmup_share=0.1)
+        for iteration in (0, 1, 2, 12, 22)
+    ]
+    assert rates == pytest.approx([4e-7 / 3, 8e-7 / 3, 4e-7, 2.05e-7, 1e-8])

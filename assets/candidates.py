@@ -14,7 +14,7 @@ from shepherd.schemas import CANDIDATE_COSTS, CANDIDATES
     kinds={"torch"},
     backfill_policy=ONE_RUN_PER_SHARD,
     pool=GPU_POOL,
-    deps=SETTINGS.generators_of("test"),
+    deps=SETTINGS.candidate_generators,
     code_version=version_of(
         *SETTINGS.generators.values(),
         SETTINGS.sampling.num_candidates,
@@ -26,11 +26,14 @@ from shepherd.schemas import CANDIDATE_COSTS, CANDIDATES
 def candidates(
     context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
 ) -> pl.DataFrame:
-    """Test problems solved many times over by generators, for the reward models to choose."""
+    """Test problems solved many times over by generators, for the reward models to choose.
+
+    By policies too, where the profile says so.
+    """
     from resources.drawing import draw_candidates
 
     shard, sampling = shard_of_run(context, deployment), deployment.settings.sampling
-    samplers = open_samplers(deployment, deployment.settings.generators_of("test"))
+    samplers = open_samplers(deployment, deployment.settings.candidate_generators)
     test = problems.filter(split="test")
     drawn = [draw_candidates(test, sampler, sampling, shard) for sampler in samplers]
     return keep(context, deployment, CANDIDATE_COSTS, drawn)

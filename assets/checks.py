@@ -90,7 +90,7 @@ def every_test_problem_was_sampled(candidates: Frames, problems: Frames) -> dg.A
             lambda drawn, asked: violations.not_drawn(
                 asked.filter(split="test"),
                 drawn.with_columns(num_samples=1),
-                SETTINGS.generators_of("test"),
+                SETTINGS.candidate_generators,
                 SETTINGS.sampling.num_candidates,
             ),
             candidates,

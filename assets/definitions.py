@@ -13,8 +13,11 @@ from assets.deployment import SETTINGS, Deployment
 from assets.describe import describe
 from assets.evaluations import evaluations
 from assets.exports import exports
+from assets.greedy_solutions import greedy_solutions
 from assets.labeled_solutions import labeled_solutions_of
 from assets.oracle_labels import oracle_labels
+from assets.policies import policies_of
+from assets.policy_evaluations import policy_evaluations
 from assets.problems import problems
 from assets.quality import QUALITY_CHECKS
 from assets.report import report
@@ -38,7 +41,7 @@ def assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
     trained. Where every dataset imports labels, nothing is sampled.
 
     Raises:
-        ValueError: a generator has the name of another asset.
+        ValueError: a generator or policy has the name of another asset.
     """
     chosen = [problems, solutions, steps]
     datasets = settings.datasets.values()
@@ -52,9 +55,10 @@ def assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
     warehouse = warehouse_of(names)
     chosen += [warehouse, report]
     names = [key.to_user_string() for asset in chosen for key in asset.keys]
-    for name in settings.generators:
-        if names.count(name) > 1:
-            raise ValueError(f"generators.{name}: an asset has this name: choose another")
+    for section in ("generators", "policies"):
+        for name in getattr(settings, section):
+            if names.count(name) > 1:
+                raise ValueError(f"{section}.{name}: an asset has this name: choose another")
     return chosen
 
 
@@ -68,6 +72,8 @@ def sampled_assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
     if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
         chosen += [oracle_labels]
     chosen += reward_models_of(settings)
+    if settings.policies:
+        chosen += [*policies_of(settings), greedy_solutions, policy_evaluations]
     return [*chosen, candidates, candidate_scores, evaluations]
 
 

@@ -66,8 +66,9 @@ class Deployment:
         shutil.rmtree(self.journals(stage, partition), ignore_errors=True)
 
     def model(self, name: str) -> ModelSettings:
-        """Return the settings of a model asset, by its name."""
-        return models_of(self.settings)[name]
+        """Return the settings of a model asset, by its name; those of a policy are its start's."""
+        policy = self.settings.policies.get(name)
+        return models_of(self.settings)[policy.start if policy else name]
 
     def checkpoint(self, name: str) -> str | Path:
         """Return where a model's weights lie: in the store if it is trained, else at its base.
@@ -75,7 +76,8 @@ class Deployment:
         Raises:
             ValueError: the store lacks it; the message names the asset to materialize.
         """
-        return self.models.path(name) if self.model(name).training else self.base(name)
+        is_trained = self.model(name).training or name in self.settings.policies
+        return self.models.path(name) if is_trained else self.base(name)
 
     def base(self, name: str) -> str | Path:
         """Return where the weights lie that a model starts from, or under what name it is served.

@@ -114,6 +114,15 @@ _NUMBERS: dict[str, dict[str, pl.Expr]] = {
     },
     "labeled_solutions": {"mean_steps": pl.col("steps").list.len().mean()},
     "candidate_scores": {"mean_score": pl.col("step_scores").list.min().mean()},
+    "greedy_solutions": {
+        **_SAMPLED,
+        "mean_steps": pl.col("num_steps").mean(),
+        "share_repeating": (pl.col("num_repeated_steps") > 0).mean(),
+    },
+    "policy_evaluations": {
+        "best_accuracy": pl.col("accuracy").max(),
+        "best_gain": pl.col("gain").max(),
+    },
     "evaluations": {"best_accuracy": pl.col("accuracy").max()},
 }
 """The numbers to watch, by table."""

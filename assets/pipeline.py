@@ -21,6 +21,7 @@ STAGES = {
     "models": "Models that write solutions",
     "annotation": "Annotation: solutions, rollouts, step labels",
     "reward_models": "Reward models",
+    "policies": "Policies that learn from the reward models",
     "verification": "Verification: candidates and their scores",
     "warehouse": "Warehouse and report",
 }

@@ -26,13 +26,22 @@ from shepherd.identity import content_id
 from shepherd.requests import Completion, Engine, Request
 from shepherd.rollouts import (
     collect_candidates,
+    collect_greedy,
     collect_rollouts,
     collect_solutions,
     rollout_requests,
     solution_requests,
 )
 from shepherd.scheduling import Draw, Scheduler
-from shepherd.schemas import CANDIDATES, CRITIQUES, ROLLOUT_COSTS, ROLLOUTS, SOLUTIONS, Table
+from shepherd.schemas import (
+    CANDIDATES,
+    CRITIQUES,
+    GREEDY_SOLUTIONS,
+    ROLLOUT_COSTS,
+    ROLLOUTS,
+    SOLUTIONS,
+    Table,
+)
 from shepherd.settings import (
     DEFAULT_SPLITTING,
     EngineSettings,
@@ -141,6 +150,14 @@ def draw_candidates(
     return _draw_fixed(
         CANDIDATES, collect_candidates, problems, sampler, sampling, shard, sampling.num_candidates
     )
+
+
+def draw_greedily(
+    problems: pl.DataFrame, sampler: Sampler, sampling: SamplingSettings, shard: Shard
+) -> Drawn:
+    """Draw the likeliest solution of each problem; GREEDY_SOLUTIONS and their cost."""
+    likeliest = sampling.model_copy(update={"temperature": 0.0})
+    return _draw_fixed(GREEDY_SOLUTIONS, collect_greedy, problems, sampler, likeliest, shard, 1)
 
 
 def draw_rollouts(

@@ -12,9 +12,10 @@ import polars as pl
 
 from shepherd.identity import content_id, derive_seeds
 from shepherd.prompts import build_prompt
+from shepherd.repeats import num_repeated_steps
 from shepherd.requests import Completion, Request
 from shepherd.scheduling import Draw
-from shepherd.schemas import CANDIDATES, ROLLOUTS, SOLUTIONS, STEPS, Table
+from shepherd.schemas import CANDIDATES, GREEDY_SOLUTIONS, ROLLOUTS, SOLUTIONS, STEPS, Table
 from shepherd.splitting import Method, split_steps
 
 GRADING_COLUMNS = ("answer", "is_correct", "grade_reason")
@@ -227,6 +228,19 @@ def collect_candidates(
     return drawn.with_columns(pl.Series("candidate_id", ids, dtype=pl.String)).select(
         _ungraded(CANDIDATES)
     )
+
+
+def collect_greedy(
+    requests: Sequence[Request], completions: Sequence[Completion], generator: str
+) -> pl.DataFrame:
+    """Return the ungraded ``greedy_solutions`` of :func:`solution_requests`, one a problem."""
+    drawn = _drawn(requests, completions).rename({"asked": "problem_id"})
+    steps = [split_steps(text) for text in drawn["text"]]
+    return drawn.with_columns(
+        generator=pl.lit(generator),
+        num_steps=pl.Series([len(texts) for texts in steps], dtype=pl.Int64),
+        num_repeated_steps=pl.Series(map(num_repeated_steps, steps), dtype=pl.Int64),
+    ).select(_ungraded(GREEDY_SOLUTIONS))
 
 
 def _drawn(requests: Sequence[Request], completions: Sequence[Completion]) -> pl.DataFrame:

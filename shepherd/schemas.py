@@ -108,6 +108,24 @@ CANDIDATES = Table(
     ("candidate_id",),
 )
 
+GREEDY_SOLUTIONS = Table(
+    "greedy_solutions",
+    "one row per test problem and model: its likeliest solution",
+    (
+        _PROBLEM_ID,
+        Column("generator", TEXT, "name of the generator or policy that solved it"),
+        Column("text", TEXT, "the whole solution"),
+        _ANSWER,
+        _IS_CORRECT,
+        _GRADE_REASON,
+        Column("num_steps", INT, "steps of the solution"),
+        Column("num_repeated_steps", INT, "of these, how many say what an earlier one said"),
+        _FINISH,
+        _NUM_TOKENS,
+    ),
+    ("problem_id", "generator"),
+)
+
 STEPS = Table(
     "steps",
     "one row per step of a solution",
@@ -273,6 +291,29 @@ EVALUATIONS = Table(
     ("dataset", "generator", "method", "num_candidates"),
 )
 
+POLICY_EVALUATIONS = Table(
+    "policy_evaluations",
+    "one row per dataset and policy, generators included: its greedy solutions of test problems",
+    (
+        _DATASET,
+        Column("policy", TEXT, "name of the policy, or of a generator"),
+        Column("start", TEXT, "generator that the policy started from; itself for a generator"),
+        Column("method", TEXT, "SFT, RFT, ORM-PPO or step-PPO; base if it is not fine-tuned"),
+        Column("accuracy", FLOAT, "share of problems solved greedily"),
+        Column("low", FLOAT, "2.5 % bootstrap quantile over problems"),
+        Column("high", FLOAT, "97.5 % bootstrap quantile over problems"),
+        Column("gain", FLOAT, "accuracy less that of the start, on the same problems"),
+        Column("gain_low", FLOAT, "2.5 % bootstrap quantile of the gain over problems"),
+        Column("gain_high", FLOAT, "97.5 % bootstrap quantile of the gain over problems"),
+        Column("num_problems", INT, "test problems"),
+        Column("mean_tokens", FLOAT, "mean tokens of a solution"),
+        Column("mean_steps", FLOAT, "mean steps of a solution"),
+        Column("share_repeating", FLOAT, "share of solutions with a step that repeats another"),
+        Column("share_cut", FLOAT, "share of solutions that reached the token limit"),
+    ),
+    ("dataset", "policy"),
+)
+
 _COST_COLUMNS = (
     Column("stage", TEXT, "solutions, rollouts, critiques or candidates"),
     _DATASET,
@@ -330,6 +371,8 @@ TABLES: dict[str, Table] = {
         CANDIDATES,
         CANDIDATE_SCORES,
         EVALUATIONS,
+        GREEDY_SOLUTIONS,
+        POLICY_EVALUATIONS,
         SOLUTION_COSTS,
         ROLLOUT_COSTS,
         CANDIDATE_COSTS,

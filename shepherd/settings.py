@@ -401,7 +401,7 @@ class PpoSettings(Section):
     kind: Literal["ppo"]
     start: str
     reward_model: Literal["outcome_reward_model", "process_reward_model"]
-    step_reward: StepReward = "min"
+    step_reward: StepReward = "difference"
     iterations: int = Field(100, ge=1)
     problems_per_iteration: int = Field(64, ge=1)
     samples_per_problem: int = Field(4, ge=1)
@@ -460,6 +460,12 @@ class Settings(Section):
     def published_annotators(self) -> set[str]:
         """The annotators of imported labels: what they labelled is always trained on."""
         return {d.annotator for d in self.datasets.values() if d.labels is not None}
+
+    @property
+    def candidate_generators(self) -> list[str]:
+        """The generators, and the policies that are verified as they are."""
+        chosen = [name for name, policy in self.policies.items() if policy.candidates]
+        return [*self.generators, *chosen]
 
     @property
     def training_annotators(self) -> list[str]:

@@ -22,6 +22,8 @@ from shepherd.answers import extract_answer
 from shepherd.identity import content_id, shard_of
 from shepherd.labels import labeled_solutions
 from shepherd.oracle import oracle_labels
+from shepherd.policies import Descent, evaluate_policies
+from shepherd.repeats import num_repeated_steps
 from shepherd.rollouts import distinct_prefixes, split_solutions
 from shepherd.schemas import (
     CANDIDATE_COSTS,
@@ -29,6 +31,7 @@ from shepherd.schemas import (
     CANDIDATES,
     CRITIQUE_COSTS,
     CRITIQUES,
+    GREEDY_SOLUTIONS,
     PROBLEMS,
     REJECTED,
     ROLLOUT_COSTS,
@@ -83,6 +86,10 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         bootstrap=100,
         seed=0,
     )
+    greedy = frame(
+        GREEDY_SOLUTIONS,
+        [_greedy(p, name, rng) for p in drawn["test"] for name in ("generator", "policy")],
+    )
     wanted = steps.filter(~pl.col("is_last")).height * NUM_ROLLOUTS
     return {
         "problems": problems,
@@ -98,6 +105,14 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         "candidates": candidates,
         "candidate_scores": scores,
         "evaluations": evaluations,
+        "greedy_solutions": greedy,
+        "policy_evaluations": evaluate_policies(
+            greedy,
+            problems,
+            {"generator": Descent("generator", "SFT"), "policy": Descent("generator", "step-PPO")},
+            bootstrap=100,
+            seed=0,
+        ),
         "solution_costs": _cost(SOLUTION_COSTS, "solutions", num_train * NUM_SAMPLES, 0),
         "rollout_costs": _cost(ROLLOUT_COSTS, "rollouts", rollouts.height, wanted),
         "candidate_costs": _cost(CANDIDATE_COSTS, "candidates", candidates.height, 0),
@@ -210,6 +225,18 @@ def _candidates(problem: WordProblem, rng: random.Random) -> Rows:
         }
         for draw in range(NUM_CANDIDATES)
     ]
+
+
+def _greedy(problem: WordProblem, generator: str, rng: random.Random) -> dict[str, object]:
+    graded = _graded(_write(problem, rng), problem.answer)
+    steps = split_steps(str(graded["text"]))
+    return {
+        "problem_id": _id(problem),
+        "generator": generator,
+        **{name: value for name, value in graded.items() if name in GREEDY_SOLUTIONS.schema},
+        "num_steps": len(steps),
+        "num_repeated_steps": num_repeated_steps(steps),
+    }
 
 
 def _rollouts(

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from resources.engines import open_engine
-from resources.sampling import grade_texts
+from resources.sampling import Grader
 from shepherd.identity import content_id
 from shepherd.requests import Engine
 from shepherd.settings import EngineSettings, PpoSettings
@@ -41,7 +41,7 @@ SMALL = PpoSettings(
 
 
 def grade(golds: Sequence[str], texts: Sequence[str], reasons: Sequence[str]) -> list[bool]:
-    return [found.is_correct for found in grade_texts(golds, texts, reasons)]
+    return [found.is_correct for found in Grader().grade(golds, texts, reasons)]
 
 
 def train(
@@ -74,7 +74,7 @@ def train(
         scorer=Scorer(base, kind=kind, template="plain", max_length=192),
         sampler=Sampler(opened, max_tokens=12, seed=5),
         grade=grade,
-        state=folder / "state",
+        work=folder / "work",
         tell=lambda row: None,
     )
 
@@ -94,7 +94,7 @@ def test_a_killed_run_ends_in_the_same_weights_and_metrics(base: Path, tmp_path:
         [sys.executable, "-c", script], cwd=root, capture_output=True, check=False, timeout=300
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    kept = (tmp_path / "killed" / "state" / "metrics.jsonl").read_text().splitlines()
+    kept = (tmp_path / "killed" / "work" / "metrics.jsonl").read_text().splitlines()
     assert timeless([json.loads(line) for line in kept]) == timeless(undisturbed[:2])
     resumed = train(base, tmp_path / "killed")
     assert timeless(resumed) == timeless(undisturbed)

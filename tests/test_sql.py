@@ -95,6 +95,13 @@ PLANTED = {
         "update monotonicity_violations set recovered_step = failed_step"
     ),
     "monotonicity_violations__solution_exists": "delete from lake.solutions",
+    "policy_results__accuracy_is_that_of_greedy_solutions": (
+        "update lake.greedy_solutions set is_correct = not is_correct"
+    ),
+    "policy_results__gain_is_over_the_start": (
+        "update policy_results set gain = gain + 0.1 where policy = 'policy'"
+    ),
+    "policy_results__no_policy_is_lost": "delete from policy_results where policy = 'policy'",
     "rollout_budgets__more_rollouts_call_no_fewer_steps_good": (
         "update rollout_budgets set num_false_wrong = 1000 where num_rollouts = 4"
     ),
@@ -130,6 +137,14 @@ PLANTED = {
     "stg_costs__stage_is_known": "update lake.solution_costs set stage = 'labels'",
     "stg_critiques__step_exists": "update lake.critiques set first_error = 99",
     "stg_evaluations__method_is_known": "update lake.evaluations set method = 'BoN'",
+    "stg_greedy_solutions__are_of_test_problems": "update lake.problems set split = 'train'",
+    "stg_greedy_solutions__repeats_follow_a_first": (
+        "update lake.greedy_solutions set num_repeated_steps = num_steps"
+    ),
+    "stg_greedy_solutions__verdict_follows_its_reason": (
+        "update lake.greedy_solutions set is_correct = not is_correct"
+    ),
+    "stg_policy_evaluations__method_is_known": "update lake.policy_evaluations set method = 'DPO'",
     "stg_labeled_solutions__are_of_train_problems": "update lake.problems set split = 'test'",
     "stg_labeled_solutions__labels_are_the_step_labels": (
         "update lake.labeled_solutions set hard = list_transform(hard, lambda label: 1 - label)"

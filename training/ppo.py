@@ -10,6 +10,7 @@ the reference, the model that training started from. One process, one device.
 """
 
 import random
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import polars as pl
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
@@ -112,14 +114,15 @@ def train_ppo(
     scorer: Scorer,
     sampler: Sampler,
     grade: Grader,
-    state: Path,
+    work: Path,
     tell: Callable[[Row], None],
 ) -> list[Row]:
     """Train a policy, save it to ``out`` and return what every iteration measured.
 
     The last row is of the finished policy, which is not trained on what it draws then. All rows
-    are in ``state/metrics.jsonl`` as they come. A run that was killed and is started with the
-    same arguments goes on after the last iteration kept in ``state`` and ends in the same weights.
+    are in ``metrics.jsonl`` and in TensorBoard's ``runs`` as they come, in ``work`` and then in
+    ``out``. A run that was killed and is started with the same arguments goes on after the last
+    iteration kept in ``work`` and ends in the same weights.
 
     Args:
         start: checkpoint that the policy, the reference and the value network start from.
@@ -130,7 +133,7 @@ def train_ppo(
         scorer: the reward model, of the kind that ``settings`` names.
         sampler: draws responses; its engine opens a checkpoint that is written anew each time.
         grade: says which responses are right, for the metrics alone.
-        state: folder for what a killed run goes on from.
+        work: folder for what a killed run goes on from; removed at the end.
         tell: is given each row as it comes.
 
     Raises:
@@ -153,12 +156,13 @@ def train_ppo(
         str((sampler.max_tokens, sampler.seed)),
         *(question.prompt for question in questions),
     )
-    rows = load_state(state, fingerprint, learner.modules, learner.optimizer)
+    rows = load_state(work, fingerprint, learner.modules, learner.optimizer)
+    board = SummaryWriter(work / "runs", purge_step=len(rows))
     bar = tqdm(total=settings.iterations + 1, initial=len(rows), desc="PPO", unit="iteration")
     for iteration in range(len(rows), settings.iterations + 1):
         started = time.monotonic()
-        _write_weights(learner.policy, tokenizer, state / "policy")
-        drawn, greedy = sampler.draw(state / "policy", asked, held_out, settings, iteration)
+        _write_weights(learner.policy, tokenizer, work / "policy")
+        drawn, greedy = sampler.draw(work / "policy", asked, held_out, settings, iteration)
         episodes, unseen = (
             [episode for pair in part if (episode := read_response(tokenizer, *pair))]
             for part in (drawn, greedy)
@@ -171,12 +175,18 @@ def train_ppo(
             row |= learn(learner, experiences, settings, iteration, sampler.seed)
         row["seconds"] = time.monotonic() - started
         rows.append(row)
-        save_state(state, fingerprint, rows, learner.modules, learner.optimizer)
+        save_state(work, fingerprint, rows, learner.modules, learner.optimizer)
         tell(row)
+        for name, figure in row.items():
+            board.add_scalar(name, figure, iteration)
         bar.update()
         shown = ("reward", "kl", "held_out_accuracy")
         bar.set_postfix({name: f"{row[name]:.3f}" for name in shown})
+    board.close()
     loop.save(learner.policy, tokenizer, out)
+    for kept in ("metrics.jsonl", "runs"):
+        (work / kept).rename(out / kept)
+    shutil.rmtree(work)
     return rows
 
 

@@ -26,14 +26,15 @@ def train_rft(
     *,
     template: str,
     seed: int,
+    work: Path | None = None,
 ) -> TrainingReport:
     """Fine-tune ``base`` on gold (question, solution) rows and on the right ones of the draws.
 
-    Draws are rows of problem_id, question, text and is_correct.
+    Draws are rows of problem_id, question, text and is_correct; ``work`` is as in
+    :func:`training.loop.train`.
     """
     kept = distinct_solutions(draws).select("question", solution="text")
     examples = pl.concat([gold.select("question", "solution"), kept])
     # A draw may be the gold solution to the letter.
-    return train_sft(
-        base, examples.unique(maintain_order=True), out, settings, template=template, seed=seed
-    )
+    examples = examples.unique(maintain_order=True)
+    return train_sft(base, examples, out, settings, template=template, seed=seed, work=work)

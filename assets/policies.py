@@ -1,0 +1,172 @@
+"""The policies of the profile: generators that learn from their own solutions."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import polars as pl
+
+from assets.deployment import ALL_PARTITIONS, SETTINGS, Deployment, DeploymentResource, version_of
+from assets.fine_tuning import figures_of, model_asset
+from assets.sampling import open_samplers
+from assets.scoring import REWARD_MODELS
+from shepherd.identity import content_id
+from shepherd.settings import PolicySettings, PpoSettings, RftSettings, Settings, TrainingSettings
+
+if TYPE_CHECKING:
+    from training.ppo_state import Row
+
+WATCHED = (
+    "reward",
+    "kl",
+    "entropy",
+    "tokens",
+    "steps",
+    "repeated_steps",
+    "accuracy",
+    "held_out_accuracy",
+)
+"""What is told of each iteration of PPO while it runs."""
+
+
+def policies_of(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Return the assets of the policies of a profile."""
+    return [policy_asset(name, policy) for name, policy in settings.policies.items()]
+
+
+def policy_asset(name: str, policy: PolicySettings) -> dg.AssetsDefinition:
+    """Return the asset of one policy."""
+    train: Callable[..., dg.MaterializeResult[None]] = (
+        train_by_rft if isinstance(policy, RftSettings) else train_by_ppo
+    )
+    judges = [] if isinstance(policy, RftSettings) else [policy.reward_model]
+
+    @model_asset(
+        name,
+        group="policies",
+        description=f"{policy.method} of {policy.start} on train problems.",
+        ins={"problems": ALL_PARTITIONS},
+        deps=[policy.start, *judges],
+        code_version=version_of(SETTINGS.seed, SETTINGS.sampling.max_tokens, policy),
+    )
+    def model(
+        context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
+    ) -> dg.MaterializeResult[None]:
+        train_problems = problems.filter(split="train")
+        return train(context, deployment, name, policy, train_problems)
+
+    return model
+
+
+def train_by_rft(
+    _: dg.AssetExecutionContext,
+    deployment: Deployment,
+    name: str,
+    policy: RftSettings,
+    problems: pl.DataFrame,
+) -> dg.MaterializeResult[None]:
+    """Draw from the start, keep what is right and distinct, and fine-tune its base anew."""
+    from resources.drawing import Shard, draw_candidates
+    from shepherd.repeats import distinct_solutions
+    from training.rft import train_rft
+
+    settings, start = deployment.settings, deployment.model(policy.start)
+    sampling = settings.sampling.model_copy(
+        update={"num_candidates": policy.samples_per_problem, "temperature": policy.temperature}
+    )
+    [sampler] = open_samplers(deployment, [policy.start])
+    work = deployment.models.work(name)
+    draws = pl.concat(
+        draw_candidates(
+            part, sampler, sampling, Shard(str(dataset), "all", work, settings.seed)
+        ).frame
+        for (dataset,), part in problems.group_by("dataset", maintain_order=True)
+    ).join(problems.select("problem_id", "question"), on="problem_id", maintain_order="left")
+    gold = problems.filter(pl.col("gold_solution").is_not_null())
+    report = deployment.models.save(
+        name,
+        lambda out: train_rft(
+            deployment.models.resolve(start.base),
+            gold.select("question", solution="gold_solution"),
+            draws,
+            out,
+            policy.training,
+            template=start.template,
+            seed=settings.seed,
+            work=work,
+        ),
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "path": dg.MetadataValue.path(deployment.models.path(name)),
+            "draws": draws.height,
+            "right_draws": draws.filter("is_correct").height,
+            "kept_draws": distinct_solutions(draws).height,
+            **figures_of(report),
+        }
+    )
+
+
+def train_by_ppo(
+    context: dg.AssetExecutionContext,
+    deployment: Deployment,
+    name: str,
+    policy: PpoSettings,
+    problems: pl.DataFrame,
+) -> dg.MaterializeResult[None]:
+    """Train by PPO; each iteration is told as an observation while the run goes on."""
+    from resources.drawing import weights_identity
+    from resources.engines import open_engine
+    from resources.sampling import Grader
+    from training.draws import Sampler
+    from training.ppo import train_ppo
+    from training.scoring import Scorer
+
+    settings, judge = deployment.settings, deployment.model(policy.reward_model)
+    start, reward_model = (
+        deployment.checkpoint(part) for part in (policy.start, policy.reward_model)
+    )
+    # Weights that were trained anew in the meantime make another run.
+    weights = content_id(weights_identity(start), weights_identity(reward_model))
+    work = deployment.models.work(f"{name}.{weights}")
+    grader = Grader()
+    rows = deployment.models.save(
+        name,
+        lambda out: train_ppo(
+            start,
+            problems,
+            out,
+            policy,
+            template=deployment.model(policy.start).template,
+            scorer=Scorer(
+                reward_model,
+                kind=REWARD_MODELS[policy.reward_model],
+                template=judge.template,
+                max_length=(judge.training or TrainingSettings()).max_length,
+            ),
+            sampler=Sampler(
+                partial(open_engine, settings.engine), settings.sampling.max_tokens, settings.seed
+            ),
+            grade=lambda *texts: [grade.is_correct for grade in grader.grade(*texts)],
+            work=work,
+            tell=lambda row: context.log_event(
+                dg.AssetObservation(asset_key=name, metadata=_shown(row))
+            ),
+        ),
+    )
+    first, last = rows[0], rows[-1]
+    return dg.MaterializeResult(
+        metadata={
+            "path": dg.MetadataValue.path(deployment.models.path(name)),
+            "iterations": policy.iterations,
+            "seconds": round(sum(row["seconds"] for row in rows), 1),
+            **{f"first_{watched}": round(first[watched], 4) for watched in WATCHED},
+            **{watched: round(last[watched], 4) for watched in WATCHED},
+            "curve": dg.MetadataValue.table([dg.TableRecord(_shown(row)) for row in rows]),
+        }
+    )
+
+
+def _shown(row: "Row") -> dict[str, Any]:
+    return {"iteration": int(row["iteration"])} | {name: round(row[name], 4) for name in WATCHED}

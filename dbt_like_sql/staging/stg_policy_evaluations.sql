@@ -1,0 +1,19 @@
+-- How good is each policy beside the generator that it started from?
+-- Grain: one row per dataset and policy; generators are policies without a gain.
+select
+    dataset,
+    policy,
+    start as start_policy,
+    method,
+    accuracy,
+    low as accuracy_low,
+    high as accuracy_high,
+    gain,
+    gain_low,
+    gain_high,
+    num_problems,
+    mean_tokens,
+    mean_steps,
+    share_repeating,
+    share_cut
+from lake.policy_evaluations;

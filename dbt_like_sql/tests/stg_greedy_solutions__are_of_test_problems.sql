@@ -1,0 +1,5 @@
+-- Fails for greedy solutions that are not of a test problem.
+select greedy.*
+from stg_greedy_solutions as greedy
+left join stg_problems as problems using (problem_id)
+where problems.split is distinct from 'test';

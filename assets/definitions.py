@@ -93,6 +93,7 @@ def jobs_of(assets: list[dg.AssetsDefinition], settings: Settings) -> dict[str, 
     wanted = {
         "annotate": ("problems", "annotation"),
         "train": ("models", "reward_models"),
+        "reinforce": ("policies",),
         "verify": ("verification",),
         "refresh_warehouse": ("warehouse",),
     }

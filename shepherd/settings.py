@@ -409,7 +409,6 @@ class PpoSettings(Section):
     epochs: int = Field(1, ge=1, description="passes over the responses of an iteration")
     batch_size: int = Field(64, ge=1)
     batch_tokens: int = Field(16_384, ge=1)
-    max_length: int = Field(512, ge=8)
     learning_rate: float = Field(1e-7, gt=0)
     value_learning_rate: float = Field(1e-6, gt=0)
     min_learning_rate: float = Field(1e-8, ge=0)

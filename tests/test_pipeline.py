@@ -68,7 +68,9 @@ def test_every_stage_wrote_what_the_profile_asks_for(lake: Lake) -> None:
     assert lake.read(schemas.STEP_LABELS).height == steps.height
     assert lake.read(schemas.ORACLE_LABELS).height == steps.height
     candidates = lake.read(schemas.CANDIDATES)
-    assert candidates.height == dataset.num_test * sampling.num_candidates
+    solvers = SETTINGS.candidate_generators
+    assert solvers == ["generator", "step_ppo"]
+    assert candidates.height == len(solvers) * dataset.num_test * sampling.num_candidates
     assert lake.read(schemas.CANDIDATE_SCORES).height == 2 * candidates.height
     assert set(lake.read(schemas.EVALUATIONS)["method"]) == {
         "pass@1",
@@ -79,6 +81,10 @@ def test_every_stage_wrote_what_the_profile_asks_for(lake: Lake) -> None:
         "SC+ORM",
         "SC+PRM",
     }
+    models = {"generator": "SFT", "rft": "RFT", "orm_ppo": "ORM-PPO", "step_ppo": "step-PPO"}
+    assert lake.read(schemas.GREEDY_SOLUTIONS).height == len(models) * dataset.num_test
+    policies = lake.read(schemas.POLICY_EVALUATIONS)
+    assert dict(policies.select("policy", "method").iter_rows()) == models
     assert lake.partitions(schemas.STEPS) == [tuple(key.split("|")) for key in PARTITION_KEYS]
 
 

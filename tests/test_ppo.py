@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from resources.sampling import Grader
 from shepherd.identity import content_id
 from shepherd.requests import Engine
 from shepherd.settings import EngineSettings, PpoSettings
-from shepherd.word_problems import draw_problems
+from shepherd.word_problems import draw_problems, write_solution
+from training import policies
 from training.draws import Sampler
 from training.ppo import train_ppo
 from training.scoring import Kind, Scorer
@@ -33,7 +35,6 @@ SMALL = PpoSettings(
     samples_per_problem=2,
     epochs=2,
     batch_size=4,
-    max_length=192,
     learning_rate=1e-3,
     value_learning_rate=1e-3,
     num_validation=2,
@@ -136,3 +137,41 @@ def test_a_policy_learns_to_earn_more(base: Path, tmp_path: Path, reward_model: 
 def test_at_least_one_problem_is_trained_on(base: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="8 are held out: lower num_validation"):
         train(base, tmp_path, SMALL.model_copy(update={"num_validation": 8}))
+
+
+def test_policies_are_trained_from_the_command_line(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = random.Random(0)
+    rows = [
+        (content_id(p.question), split, p.question, write_solution(p, rng), str(p.answer))
+        for split, count in (("train", 6), ("test", 2))
+        for p in draw_problems(0, split, count)
+    ]
+    names = ["problem_id", "split", "question", "gold_solution", "gold_answer"]
+    problems = pl.DataFrame(rows, schema=names, orient="row")
+    problems.write_parquet(tmp_path / "problems.parquet")
+    # One draw reasons as the gold solution does, one is wrong.
+    draws = problems.filter(split="train").select("problem_id", text="gold_solution")
+    draws.with_columns(is_correct=pl.Series([True, False] * 3)).write_parquet(
+        tmp_path / "draws.parquet"
+    )
+    common = f"--base {base} --data {tmp_path}/problems.parquet"
+    policies.main(f"rft {common} --draws {tmp_path}/draws.parquet --out {tmp_path}/rft".split())
+    assert "on 6 examples" in capsys.readouterr().out
+    policies.main(
+        f"ppo {common} --out {tmp_path}/ppo --reward-model outcome_reward_model --judge {base} "
+        "--iterations 1 --problems-per-iteration 2 --samples-per-problem 2 --num-validation 2 "
+        "--max-tokens 8".split()
+    )
+    assert "1 iterations; reward" in capsys.readouterr().out
+    for name in ("rft", "ppo"):
+        AutoModelForCausalLM.from_pretrained(tmp_path / name)
+    assert len((tmp_path / "ppo" / "metrics.jsonl").read_text().splitlines()) == 2
+    assert not list(tmp_path.glob(".*.training"))
+
+
+def test_plain_grades_know_equal_numbers_and_unfinished_texts() -> None:
+    texts = ["The answer is: 7.0", "The answer is: 8", "The answer is: 7", "none"]
+    reasons = ["stop", "stop", "length", "stop"]
+    assert policies.grade_exactly(["7"] * 4, texts, reasons) == [True, False, False, False]

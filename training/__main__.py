@@ -5,10 +5,12 @@
 
 The data are Parquet files of the lake (``labeled_solutions``; ``problems`` for SFT), of which
 the fields of a training set choose, or files of what trainers read: question, steps and labels
-(question and solution for SFT), all of which are then trained on.
+(question and solution for SFT), all of which are then trained on. ``python -m training ppo`` and
+``rft`` train policies (:mod:`training.policies`).
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from accelerate import PartialState
 
 from shepherd.settings import TrainingSet, TrainingSettings
 from shepherd.training_sets import Part, outcome_examples, process_examples, sft_examples
+from training import policies
 from training.command_line import add_fields, read_fields
 from training.loop import TrainingReport
 from training.orm import train_orm
@@ -92,4 +95,7 @@ def examples_of(
 
 
 if __name__ == "__main__":
-    run()
+    if sys.argv[1:2] in (["ppo"], ["rft"]):
+        policies.main()
+    else:
+        run()

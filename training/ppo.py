@@ -1,7 +1,7 @@
 """Proximal policy optimisation of a generator against an outcome or a process reward model.
 
     python -m training ppo --base models/generator --data problems.parquet --out models/step_ppo \
-        --reward-model models/process_reward_model
+        --reward-model process_reward_model --judge models/process_reward_model
 
 An iteration draws responses through an engine, scores them, and takes an optimiser step for each
 batch of them. An outcome reward model rewards the last token of a response, a process reward

@@ -1,6 +1,6 @@
 """Rejection-sampling fine-tuning: a generator learns from its own right solutions.
 
-    python -m training rft --base BASE --data gold.parquet --draws draws.parquet --out models/rft
+    python -m training rft --base BASE --data problems.parquet --draws draws.parquet --out OUT
 
 Of the draws for each question the right ones are kept, once for each way of reasoning, and the
 base is fine-tuned anew on them and the gold solutions (arXiv 2308.01825; eight draws a question

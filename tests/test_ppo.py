@@ -6,7 +6,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -46,7 +46,12 @@ def grade(golds: Sequence[str], texts: Sequence[str], reasons: Sequence[str]) ->
 
 
 def train(
-    base: Path, folder: Path, settings: PpoSettings = SMALL, *, kill_at: int | None = None
+    base: Path,
+    folder: Path,
+    settings: PpoSettings = SMALL,
+    *,
+    kill_at: int | None = None,
+    tell: Callable[[dict[str, float]], None] = lambda _: None,
 ) -> list[dict[str, float]]:
     """Train in ``folder``; end this process by SIGKILL while iteration ``kill_at`` draws."""
     openings = iter(range(100))
@@ -76,7 +81,7 @@ def train(
         sampler=Sampler(opened, max_tokens=12, seed=5),
         grade=grade,
         work=folder / "work",
-        tell=lambda row: None,
+        tell=tell,
     )
 
 
@@ -108,10 +113,17 @@ def test_a_killed_run_ends_in_the_same_weights_and_metrics(base: Path, tmp_path:
 
 
 def test_a_state_of_other_settings_is_not_gone_on_from(base: Path, tmp_path: Path) -> None:
-    once = SMALL.model_copy(update={"iterations": 1})
-    assert len(train(base, tmp_path, once)) == 2
-    other = train(base, tmp_path, once.model_copy(update={"kl_coefficient": 0.5}))
-    assert [row["iteration"] for row in other] == [0, 1]
+    class StopError(Exception):
+        pass
+
+    def stop(_: object) -> None:
+        raise StopError
+
+    with pytest.raises(StopError):
+        train(base, tmp_path, tell=stop)
+    other = SMALL.model_copy(update={"kl_coefficient": 0.5, "iterations": 1})
+    rows = train(base, tmp_path, other)
+    assert [row["iteration"] for row in rows] == [0, 1]
 
 
 @pytest.mark.parametrize("reward_model", ["outcome_reward_model", "process_reward_model"])

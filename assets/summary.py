@@ -13,6 +13,7 @@ from shepherd.schemas import (
     CRITIQUE_COSTS,
     EVALUATIONS,
     ORACLE_LABELS,
+    POLICY_EVALUATIONS,
     PROBLEMS,
     ROLLOUT_COSTS,
     ROLLOUTS,
@@ -53,6 +54,8 @@ def print_summary(deployment: Deployment, seconds: float) -> None:
                 "Share of test problems solved, by N of best-of-N",
                 accuracies(lake.read(EVALUATIONS)),
             )
+        if POLICY_EVALUATIONS in written:
+            _show("Greedy accuracy of policies", greedy_accuracies(lake.read(POLICY_EVALUATIONS)))
         costs = [lake.read(table) for table in _COSTS if table in written]
         if costs:
             _show("Costs", total_costs(pl.concat(costs)))
@@ -73,6 +76,7 @@ _SHOWN: tuple[Table, ...] = (
     ORACLE_LABELS,
     CANDIDATE_SCORES,
     EVALUATIONS,
+    POLICY_EVALUATIONS,
 )
 
 
@@ -97,6 +101,14 @@ def accuracies(evaluations: pl.DataFrame) -> pl.DataFrame:
         .sort("num_candidates")
         .pivot("num_candidates", index=["dataset", "generator", "method"], values="accuracy")
         .sort("dataset", "generator", maintain_order=True)
+    )
+
+
+def greedy_accuracies(policies: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per policy: accuracy, gain over its start, length and repetition."""
+    return policies.select(
+        *("dataset", "policy", "method", "accuracy", "gain", "gain_low", "gain_high"),
+        *("mean_steps", "share_repeating"),
     )
 
 

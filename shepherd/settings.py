@@ -394,7 +394,8 @@ class PpoSettings(Section):
     An outcome reward model rewards the end of a response, a process reward model the end of each
     step. The KL coefficient, rates and their floor are the paper's for 7B models; what it does
     not report is the field's usual. ``batch_size`` counts responses, ``batch_tokens`` the padded
-    tokens that are held at a time. ``num_validation`` train problems are never trained on:
+    tokens that are held at a time. For ``warmup_share`` of the iterations the value network alone
+    learns. ``num_validation`` train problems are never trained on:
     their greedy accuracy is measured in each iteration.
     """
 
@@ -462,9 +463,9 @@ class Settings(Section):
 
     @property
     def candidate_generators(self) -> list[str]:
-        """The generators, and the policies that are verified as they are."""
+        """The generators of test problems, and the policies that are verified as they are."""
         chosen = [name for name, policy in self.policies.items() if policy.candidates]
-        return [*self.generators, *chosen]
+        return [*self.generators_of("test"), *chosen]
 
     @property
     def training_annotators(self) -> list[str]:

@@ -37,6 +37,7 @@ SMALL = PpoSettings(
     batch_size=4,
     learning_rate=1e-3,
     value_learning_rate=1e-3,
+    warmup_share=0.0,
     num_validation=2,
 )
 

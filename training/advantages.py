@@ -112,12 +112,9 @@ def value_loss(values: torch.Tensor, returns: torch.Tensor, mask: torch.Tensor) 
 def learning_rate_at(
     iteration: int, num_iterations: int, *, peak: float, floor: float, warmup_share: float
 ) -> float:
-    """Return the rate of an iteration: a linear warm-up, then a cosine from peak to floor.
-
-    Adam's first steps have the full rate whatever the gradient, which noise then leads.
-    """
+    """Return the rate of an iteration: 0 while warming up, then a cosine from peak to floor."""
     warmup = round(warmup_share * num_iterations)
     if iteration < warmup:
-        return peak * (iteration + 1) / (warmup + 1)
+        return 0.0
     progress = (iteration - warmup) / (num_iterations - warmup)
     return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * progress))

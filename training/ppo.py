@@ -258,14 +258,15 @@ def learn(
     seed: int,
 ) -> Row:
     """Take the optimiser steps of one iteration; return what they measured, mean over tokens."""
-    peaks = (settings.learning_rate, settings.value_learning_rate)
-    for group, peak in zip(learner.optimizer.param_groups, peaks, strict=True):
+    # Advantages over an untrained value favour places, not choices: the policy waits for it.
+    rates = ((settings.learning_rate, settings.warmup_share), (settings.value_learning_rate, 0.0))
+    for group, (peak, warmup) in zip(learner.optimizer.param_groups, rates, strict=True):
         group["lr"] = learning_rate_at(
             iteration,
             settings.iterations,
             peak=peak,
             floor=settings.min_learning_rate,
-            warmup_share=settings.warmup_share,
+            warmup_share=warmup,
         )
     rng = random.Random(derive_seed(seed, "ppo", "order", iteration))
     found = []

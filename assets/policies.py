@@ -66,7 +66,10 @@ def train_by_rft(
     policy: RftSettings,
     problems: pl.DataFrame,
 ) -> dg.MaterializeResult[None]:
-    """Draw from the start, keep what is right and distinct, and fine-tune its base anew."""
+    """Draw from the start, keep what is right and distinct, and fine-tune its base anew.
+
+    The gold solutions are as many as the start learned from.
+    """
     from resources.drawing import Shard, draw_candidates
     from shepherd.repeats import distinct_solutions
     from training.rft import train_rft
@@ -79,16 +82,23 @@ def train_by_rft(
     work = deployment.models.work(name)
     draws = pl.concat(
         draw_candidates(
-            part, sampler, sampling, Shard(str(dataset), "all", work, settings.seed)
+            part,
+            sampler,
+            sampling,
+            Shard(
+                str(dataset), "all", work, settings.seed, settings.datasets[str(dataset)].splitting
+            ),
         ).frame
         for (dataset,), part in problems.group_by("dataset", maintain_order=True)
     ).join(problems.select("problem_id", "question"), on="problem_id", maintain_order="left")
-    gold = problems.filter(pl.col("gold_solution").is_not_null())
+    gold = problems.filter(pl.col("gold_solution").is_not_null()).sort("problem_id")
     report = deployment.models.save(
         name,
         lambda out: train_rft(
             deployment.models.resolve(start.base),
-            gold.select("question", solution="gold_solution"),
+            gold.head(start.num_problems or gold.height).select(
+                "question", solution="gold_solution"
+            ),
             draws,
             out,
             policy.training,
@@ -130,6 +140,8 @@ def train_by_ppo(
     # Weights that were trained anew in the meantime make another run.
     weights = content_id(weights_identity(start), weights_identity(reward_model))
     work = deployment.models.work(f"{name}.{weights}")
+    methods = {dataset: one.splitting.method for dataset, one in settings.datasets.items()}
+    problems = problems.with_columns(splitting=pl.col("dataset").replace_strict(methods))
     grader = Grader()
     rows = deployment.models.save(
         name,

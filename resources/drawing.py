@@ -157,7 +157,8 @@ def draw_greedily(
 ) -> Drawn:
     """Draw the likeliest solution of each problem; GREEDY_SOLUTIONS and their cost."""
     likeliest = sampling.model_copy(update={"temperature": 0.0})
-    return _draw_fixed(GREEDY_SOLUTIONS, collect_greedy, problems, sampler, likeliest, shard, 1)
+    collect = partial(collect_greedy, method=shard.splitting.method)
+    return _draw_fixed(GREEDY_SOLUTIONS, collect, problems, sampler, likeliest, shard, 1)
 
 
 def draw_rollouts(

@@ -231,11 +231,18 @@ def collect_candidates(
 
 
 def collect_greedy(
-    requests: Sequence[Request], completions: Sequence[Completion], generator: str
+    requests: Sequence[Request],
+    completions: Sequence[Completion],
+    generator: str,
+    *,
+    method: Method = "auto",
 ) -> pl.DataFrame:
-    """Return the ungraded ``greedy_solutions`` of :func:`solution_requests`, one a problem."""
+    """Return the ungraded ``greedy_solutions`` of :func:`solution_requests`, one a problem.
+
+    ``method`` cuts them into steps.
+    """
     drawn = _drawn(requests, completions).rename({"asked": "problem_id"})
-    steps = [split_steps(text) for text in drawn["text"]]
+    steps = [split_steps(text, method) for text in drawn["text"]]
     return drawn.with_columns(
         generator=pl.lit(generator),
         num_steps=pl.Series([len(texts) for texts in steps], dtype=pl.Int64),

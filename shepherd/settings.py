@@ -58,13 +58,16 @@ class DatasetSettings(Section):
     ``solutions_split``: they are imported in place of the generators'. ``labels`` names a file of
     published step labels in ``labels_format``: those of train problems are imported as
     ``annotator``'s in place of our own; rows of another ``labels_task`` are passed over.
+
+    With ``annotated: false`` models learn from the train problems, policies above all, but their
+    solutions are neither sampled nor labelled.
     """
 
     source: Literal["word_problems", "gsm8k", "math", "metamath", "columns"]
     columns: dict[Literal["question", "answer", "solution", "level", "subject"], str] = {}
     split: Literal["published", "lightman"] = "published"
     num_train: int | None = Field(None, ge=1, description="problems to keep; all if null")
-    num_test: int | None = Field(None, ge=1, description="problems to keep; all if null")
+    num_test: int | None = Field(None, ge=0, description="problems to keep; all if null")
     train: str | tuple[str, ...] | None = None
     test: str | None = None
     solutions: str | None = None
@@ -73,6 +76,7 @@ class DatasetSettings(Section):
     labels_format: Literal["math_shepherd", "prm800k", "trl", "processbench"] = "math_shepherd"
     labels_task: str | None = None
     annotator: str = Field("imported", pattern=NAME_PATTERN)
+    annotated: bool = True
     max_rejected_share: float = Field(0.01, ge=0, le=1)
     splitting: SplittingSettings = DEFAULT_SPLITTING
 
@@ -83,7 +87,8 @@ class DatasetSettings(Section):
         MetaMATH's are there for fine-tuning: what it asks is GSM8K and MATH in other words.
         """
         imported_tests = self.solutions is not None and self.solutions_split == "test"
-        return self.labels is None and not imported_tests and self.source != "metamath"
+        sampled = self.annotated and self.source != "metamath"
+        return sampled and self.labels is None and not imported_tests
 
     @model_validator(mode="after")
     def _solutions_come_from_one_place(self) -> "DatasetSettings":

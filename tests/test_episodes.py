@@ -14,7 +14,7 @@ from shepherd.word_problems import draw_problem, write_solution
 from training.episodes import Episode, Question, Rows, groups_of, read_response
 from training.tokenizer import build_tokenizer
 
-QUESTION = Question("How many?", "7", "How many?\n")
+QUESTION = Question("How many?", "7", "How many?\n", "auto")
 
 
 def byte_pairs() -> PreTrainedTokenizerFast:

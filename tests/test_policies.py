@@ -94,6 +94,12 @@ def test_methods_have_the_paper_s_names() -> None:
     }
 
 
+def test_problems_for_policies_alone_are_not_annotated() -> None:
+    more = {"source": "word_problems", "num_train": 4, "num_test": 0, "annotated": False}
+    settings = Settings.model_validate(FIELDS | {"datasets": FIELDS["datasets"] | {"more": more}})
+    assert [one.is_annotated for one in settings.datasets.values()] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

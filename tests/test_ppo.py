@@ -65,10 +65,10 @@ def train(
     kind: Kind = "process" if settings.reward_model == "process_reward_model" else "outcome"
     problems = pl.DataFrame(
         [
-            (content_id(problem.question), problem.question, str(problem.answer))
+            (content_id(problem.question), problem.question, str(problem.answer), "auto")
             for problem in draw_problems(0, "train", 8)
         ],
-        schema=["problem_id", "question", "gold_answer"],
+        schema=["problem_id", "question", "gold_answer", "splitting"],
         orient="row",
     )
     torch.set_num_threads(1)

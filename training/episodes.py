@@ -9,16 +9,17 @@ from typing import Any
 import torch
 
 from shepherd.requests import Completion
-from shepherd.splitting import split_steps
+from shepherd.splitting import Method, split_steps
 
 
 @dataclass(frozen=True)
 class Question:
-    """A problem to draw responses to, with the prompt of the policy."""
+    """A problem to draw responses to, the policy's prompt, and how responses are cut into steps."""
 
     text: str
     gold_answer: str
     prompt: str
+    method: Method
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def read_response(tokenizer: Any, question: Question, completion: Completion) ->
     encoded = tokenizer(completion.text, add_special_tokens=False, return_offsets_mapping=True)
     response = list(encoded["input_ids"])
     starts = [start for start, _ in encoded["offset_mapping"]]
-    steps = split_steps(completion.text) or [completion.text]
+    steps = split_steps(completion.text, question.method) or [completion.text]
     ends = [bisect_left(starts, end) - 1 for end in accumulate(len(step) for step in steps)]
     if not is_cut:
         response.append(tokenizer.eos_token_id)

@@ -12,12 +12,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import get_args
 
 import polars as pl
 
 from shepherd.answers import extract_answer
 from shepherd.equivalence import compare
 from shepherd.settings import PpoSettings, TrainingSettings
+from shepherd.splitting import Method
 from training.command_line import add_fields, read_fields
 from training.draws import Sampler
 from training.ppo import train_ppo
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         kind.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
         kind.add_argument("--work", type=Path, help="folder for what a killed run goes on from")
         kind.add_argument("--template", default="plain")
+        kind.add_argument("--splitting", choices=get_args(Method), default="auto")
         kind.add_argument("--seed", type=int, default=0)
     rft.add_argument("--draws", type=Path, nargs="+", required=True, help="Parquet files")
     ppo.add_argument("--judge", required=True, help="checkpoint folder of the reward model")
@@ -54,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_fields(rft, TrainingSettings)
     args = parser.parse_args(arguments)
     problems = pl.read_parquet(args.data).filter(split="train")
+    problems = problems.with_columns(splitting=pl.lit(args.splitting))
     work = args.work or args.out.with_name(f".{args.out.name}.training")
     if args.trainer == "rft":
         print(_rft(args, read_fields(rft, args, TrainingSettings), problems, work))

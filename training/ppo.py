@@ -126,7 +126,8 @@ def train_ppo(
 
     Args:
         start: checkpoint that the policy, the reference and the value network start from.
-        problems: train problems (problem_id, question, gold_answer).
+        problems: train problems (problem_id, question, gold_answer, and splitting: the method
+            that cuts responses into steps).
         out: folder for the checkpoint.
         settings: how to train.
         template: prompt template of the policy.
@@ -147,8 +148,10 @@ def train_ppo(
     learner, tokenizer = Learner.of(start, scorer), AutoTokenizer.from_pretrained(start)
     template = open_template(template, tokenizer)
     questions = [
-        Question(text, gold, build_prompt(template, text))
-        for text, gold in problems.sort("problem_id").select("question", "gold_answer").iter_rows()
+        Question(text, gold, build_prompt(template, text), method)
+        for text, gold, method in problems.sort("problem_id")
+        .select("question", "gold_answer", "splitting")
+        .iter_rows()
     ]
     held_out, asked = questions[: settings.num_validation], questions[settings.num_validation :]
     fingerprint = content_id(

@@ -1,4 +1,4 @@
--- Fails where a policy's accuracy is not that of its greedy solutions, or lies outside its interval.
+-- Fails where a policy's accuracy is not that of its greedy solutions or is outside its interval.
 with solved as (
     select
         problems.dataset,

@@ -82,6 +82,7 @@ def test_a_killed_run_goes_on_to_the_same_losses_and_weights(
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not out.exists()
+    time.sleep(1)  # TensorBoard reads curves in the order of the seconds that they begin in
 
     resumed = train(base, data, out)
     assert 0 < resumed.first_step < resumed.num_steps == 40

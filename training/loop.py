@@ -218,6 +218,7 @@ def train(
             board.write(step, {f"validation/{name}": value for name, value in figures.items()})
         if not is_last and (step + 1) % settings.checkpoint_steps == 0:
             kept = {"losses": report.losses, "evaluations": report.evaluations}
+            board.flush()
             checkpoints.save(accelerator, {"first_step": step + 1, **kept})
     report.seconds = time.monotonic() - started
     board.close()
@@ -349,7 +350,12 @@ class Board:
             for name, value in figures.items():
                 self._writer.add_scalar(name, value, step)
 
-    def close(self) -> None:
+    def flush(self) -> None:
         """Write what is left."""
+        if self._writer:
+            self._writer.flush()
+
+    def close(self) -> None:
+        """Write what is left, and close the file."""
         if self._writer:
             self._writer.close()

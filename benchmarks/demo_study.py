@@ -9,8 +9,6 @@ standard deviation over seeds.
 """
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,13 +16,13 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-import yaml
 
 from benchmarks.report import Result, at_least, main
+from benchmarks.seeds import run_profile
 from resources.home import Home
 from resources.lake import Lake
 from resources.models import BASE_MODELS
-from resources.profiles import PROFILES, load_settings
+from resources.profiles import load_settings
 from shepherd.labels import label_accuracies
 from shepherd.schemas import (
     CANDIDATE_SCORES,
@@ -44,13 +42,7 @@ from training.scoring import score_solutions
 
 def run_seed(seed: int, home: Path) -> dict[str, float]:
     """Run the demo with another seed and return what it measured."""
-    home.mkdir(parents=True, exist_ok=True)
-    profile = home / "profile.yaml"
-    fields = yaml.safe_load((PROFILES / "demo.yaml").read_text())
-    profile.write_text(yaml.safe_dump(fields | {"seed": seed}))
-    environment = os.environ | {"SHEPHERD_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
-    command = [sys.executable, "-m", "assets.run", "--profile", str(profile)]
-    subprocess.run(command, env=environment, stdout=sys.stderr, check=True)
+    profile = run_profile("demo", seed, home)
     return measure(Lake(Home(home).lake), str(profile))
 
 

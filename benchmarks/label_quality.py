@@ -19,6 +19,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.annotated import Annotated, Rolled, demo_solutions, roll_out, shown_tokens
+from benchmarks.figures import pyplot
 from benchmarks.report import Result, at_least, at_most, main
 from resources.drawing import Sampler, draw_critiques, sampler_of
 from resources.models import BASE_MODELS
@@ -190,12 +191,7 @@ def targets(means: dict[str, dict[str, float]]) -> Iterator[Result]:
 
 def draw_figure(means: pl.DataFrame, spreads: pl.DataFrame, path: Path) -> None:
     """Draw label quality against N for both completers (the paper's figure 4), as SVG."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    figure, axes = pyplot().subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for axis, (column, title) in zip(
         axes,
         (

@@ -1,0 +1,280 @@
+"""Which of the paper's claims come out on the word problems?
+
+    python -m benchmarks.paper_study [--json] [--seeds 3] [--keep FOLDER] [--out docs/study]
+
+Each seed runs the pipeline of profile `study` in a home of its own (other problems, other
+fine-tuning, other draws; the shipped base models are the same): labels, reward models, RFT, PPO
+with either reward model, candidates of all generators and of the last policy. Then it trains the
+reward models that the paper compares beside the profile's: smaller ones, on other labels, on less
+data. ``--keep`` resumes: what is finished is not done again. ``--out`` writes findings.md,
+accuracies.csv and the figures. Every rate and size was settled on other seeds (docs/lab.md).
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from benchmarks.claims import Claim, Finding, System, weigh
+from benchmarks.report import Result, main
+from benchmarks.seeds import run_profile
+from benchmarks.study_pages import write_pages
+from resources.home import Home
+from resources.lake import Lake
+from resources.models import BASE_MODELS
+from resources.profiles import load_settings
+from shepherd.schemas import (
+    CANDIDATE_SCORES,
+    CANDIDATES,
+    GREEDY_SOLUTIONS,
+    LABELED_SOLUTIONS,
+    PROBLEMS,
+)
+from shepherd.settings import ModelSettings, Settings, TrainingSet
+from shepherd.splitting import split_steps
+from shepherd.training_sets import outcome_examples, process_examples
+from shepherd.verification import solved_shares
+from training.orm import train_orm
+from training.prm import train_prm
+from training.scoring import score_solutions
+
+Kind = Literal["outcome", "process"]
+REWARD_MODELS: dict[Kind, str] = {
+    "outcome": "outcome_reward_model",
+    "process": "process_reward_model",
+}
+N = 64
+SMALL, LARGE, SFT, STEP_PPO = "generator", "strong_generator", "generator", "step_ppo"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Reward models trained beside the profile's, which differ from them in one thing."""
+
+    name: str
+    kinds: tuple[Kind, ...] = ("process",)
+    base: str = "base-large"
+    annotator: str = "monte_carlo"
+    labels: Literal["hard", "soft"] = "hard"
+    share: float = 1.0
+
+
+VARIANTS = (
+    Variant("small", kinds=("outcome", "process"), base="base-small"),
+    Variant("soft labels", labels="soft"),
+    Variant("rule labels", annotator="rule"),
+    Variant("oracle labels", annotator="oracle"),
+    Variant("1/4 of the data", kinds=("outcome", "process"), share=1 / 4),
+    Variant("1/16 of the data", kinds=("outcome", "process"), share=1 / 16),
+)
+
+
+def claims() -> Iterator[Claim]:
+    """Yield what the paper says, in its order."""
+
+    def of(method: str, generator: str = SMALL, num: int = N, models: str = "large") -> System:
+        return System(generator, method, num, models)
+
+    yield Claim("table 1", "PRM above ORM", of("PRM"), of("ORM"))
+    yield Claim("table 1", "ORM above self-consistency", of("ORM"), of("SC"))
+    yield Claim("table 1", "PRM above self-consistency", of("PRM"), of("SC"))
+    yield Claim("table 1, GSM8K", "the PRM alone above SC+PRM", of("PRM"), of("SC+PRM"))
+    yield Claim("table 1, MATH", "SC+PRM above the PRM alone", of("SC+PRM"), of("PRM"))
+    yield Claim("table 1", "SC+PRM above SC+ORM", of("SC+PRM"), of("SC+ORM"))
+    greedy = [of("greedy", name, 1) for name in (SFT, "rft", "orm_ppo", STEP_PPO)]
+    for better, worse, text in (
+        (1, 0, "RFT above SFT"),
+        (2, 1, "ORM-PPO above RFT"),
+        (3, 2, "step-PPO above ORM-PPO"),
+        (3, 0, "step-PPO above SFT"),
+    ):
+        yield Claim("table 2", f"greedy: {text}", greedy[better], greedy[worse])
+    for method in ("SC", "ORM", "PRM", "SC+PRM"):
+        yield Claim(
+            "table 3", f"{method} after step-PPO above before", of(method, STEP_PPO), of(method)
+        )
+    yield Claim(
+        "table 3", "after step-PPO, SC+PRM above SC", of("SC+PRM", STEP_PPO), of("SC", STEP_PPO)
+    )
+    small = {"models": "small"}
+    yield Claim(
+        "figure 3", "more candidates help the PRM (64 above 4)", of("PRM"), of("PRM", num=4)
+    )
+    yield Claim(
+        "figure 3",
+        "small generator: a large PRM above a small one",
+        of("PRM"),
+        of("PRM", **small),  # type: ignore[arg-type]
+    )
+    yield Claim(
+        "figure 3",
+        "a small PRM on a large generator: worse with more candidates (1 above 64)",
+        of("pass@1", LARGE, 1),
+        of("PRM", LARGE, models="small"),
+    )
+    yield Claim(
+        "figure 3",
+        "large generator: a large PRM above self-consistency",
+        of("PRM", LARGE),
+        of("SC", LARGE),
+    )
+    yield Claim(
+        "section 5.2",
+        "Monte Carlo labels above rule labels",
+        of("PRM"),
+        of("PRM", models="rule labels"),
+    )
+    yield Claim(
+        "section 5.2", "hard labels above soft ones", of("PRM"), of("PRM", models="soft labels")
+    )
+    yield Claim(
+        "beyond the paper",
+        "exact labels above Monte Carlo's",
+        of("PRM", models="oracle labels"),
+        of("PRM"),
+    )
+    for share in ("1/4", "1/16"):
+        models = f"{share} of the data"
+        yield Claim(
+            "figure 5",
+            f"{share} of the data: PRM above ORM",
+            of("PRM", models=models),
+            of("ORM", models=models),
+        )
+
+
+def measure(seed: int, home: Path) -> pl.DataFrame:
+    """Run one seed; return outcomes as :func:`benchmarks.claims.weigh` takes them."""
+    profile = run_profile("study", seed, home)
+    lake, settings = Lake(Home(home).lake), load_settings(str(profile))
+    problems, candidates = lake.read(PROBLEMS), lake.read(CANDIDATES)
+    scores = {"large": lake.read(CANDIDATE_SCORES)}
+    for variant in VARIANTS:
+        scores[variant.name] = pl.concat(
+            _scores_by(variant, kind, lake, settings, home / "study") for kind in variant.kinds
+        )
+    by_choice = [
+        solved_shares(
+            candidates,
+            scored,
+            problems,
+            counts=[2**k for k in range(N.bit_length())],
+            groups=settings.verification.groups,
+            aggregation=settings.verification.aggregation,
+            seed=seed,
+        )
+        .with_columns(reward_models=pl.lit(name))
+        .filter((pl.col("method").str.contains("RM")) | (name == "large"))
+        for name, scored in scores.items()
+    ]
+    greedy = lake.read(GREEDY_SOLUTIONS).select(
+        "generator",
+        pl.lit("greedy").alias("method"),
+        pl.lit(1).cast(pl.Int64).alias("num_candidates"),
+        "problem_id",
+        pl.col("is_correct").cast(pl.Float64).alias("solved"),
+    )
+    outcomes = pl.concat([*by_choice, greedy], how="diagonal")
+    asks_none = ~pl.col("method").str.contains("RM")
+    return outcomes.with_columns(
+        seed=pl.lit(seed),
+        reward_models=pl.when(asks_none).then(None).otherwise("reward_models"),
+    )
+
+
+def _scores_by(
+    variant: Variant, kind: Kind, lake: Lake, settings: Settings, folder: Path
+) -> pl.DataFrame:
+    """Return ``candidate_scores`` by one reward model of a variant, trained if it was not yet."""
+    name = REWARD_MODELS[kind]
+    slug = variant.name.replace("/", "-of-").replace(" ", "-")
+    model, kept = folder / f"{slug}-{kind}", folder / f"{slug}-{kind}.parquet"
+    if kept.exists():
+        return pl.read_parquet(kept)
+    of_profile = getattr(settings, name)
+    assert isinstance(of_profile, ModelSettings), "the profile trains both"
+    assert of_profile.training is not None, "the profile trains both"
+    if not (model / "config.json").exists():
+        train, plan = (
+            (train_prm, process_examples) if kind == "process" else (train_orm, outcome_examples)
+        )
+        place = pl.col("solution_id").str.head(8).str.to_integer(base=16)
+        labeled = lake.read(LABELED_SOLUTIONS).lazy().filter(place < variant.share * 2**32)
+        chosen = TrainingSet(labels=variant.labels)
+        train(
+            BASE_MODELS / variant.base,
+            plan(labeled, chosen, [variant.annotator], "train", settings.seed),
+            model,
+            of_profile.training,
+            template=of_profile.template,
+            seed=settings.seed,
+        )
+    asked = lake.read(CANDIDATES).join(
+        lake.read(PROBLEMS).select("problem_id", "question"), on="problem_id", maintain_order="left"
+    )
+    # What a comparison of data or labels is about, the small generator alone can show.
+    if variant.base == of_profile.base:
+        asked = asked.filter(generator=SMALL)
+    steps = [split_steps(text) or [text] for text in asked["text"]]
+    scored = score_solutions(
+        model,
+        asked.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String))),
+        kind=kind,
+        template=of_profile.template,
+        max_length=of_profile.training.max_length,
+    )
+    result = scored.join(asked.select("candidate_id", "problem_id"), on="candidate_id").select(
+        "candidate_id", "problem_id", pl.lit(name).alias("reward_model"), "step_scores"
+    )
+    result.write_parquet(kept)
+    return result
+
+
+def study(num_seeds: int, folder: Path, out: Path | None) -> list[Result]:
+    """Measure all seeds, weigh every claim, and return each difference with its interval."""
+    outcomes = pl.concat(measure(seed, folder / f"seed-{seed}") for seed in range(num_seeds))
+    findings = [weigh(claim, outcomes) for claim in claims()]
+    for finding in findings:
+        print(
+            f"{finding.claim.source}: {finding.claim.statement}: {finding.verdict}", file=sys.stderr
+        )
+    if out is not None:
+        write_pages(outcomes, findings, out)
+    return [*_accuracies(outcomes), *(result for f in findings for result in _results(f))]
+
+
+def _accuracies(outcomes: pl.DataFrame) -> Iterator[Result]:
+    largest = outcomes.filter(
+        pl.col("method").is_in(["greedy", "pass@1"]) | (pl.col("num_candidates") == N)
+    )
+    cells = largest.group_by("generator", "method", "reward_models", maintain_order=True)
+    for (generator, method, models), part in cells:
+        by_seed = part.group_by("seed").agg(pl.col("solved").mean())["solved"]
+        name = ", ".join(str(field) for field in (generator, method, models) if field)
+        yield Result(name, float(by_seed.mean()), "share")  # type: ignore[arg-type]
+        yield Result(f"{name} spread", float(by_seed.std() or 0.0), "share")  # type: ignore[arg-type]
+
+
+def _results(finding: Finding) -> Iterator[Result]:
+    name = f"{finding.claim.source}: {finding.claim.statement}"
+    met = finding.verdict == "reproduced"
+    yield Result(name, finding.difference, "share", target=0.0, met=met)
+    yield Result(f"{name}, low", finding.low, "share")
+    yield Result(f"{name}, high", finding.high, "share")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--keep", type=Path, help="folder to keep the work in, and to resume from")
+    parser.add_argument("--out", type=Path, help="folder for findings, accuracies and figures")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        keep = arguments.keep or Path(temporary)
+        main("paper_study", lambda: study(arguments.seeds, keep, arguments.out))

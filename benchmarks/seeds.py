@@ -1,0 +1,25 @@
+"""The whole pipeline of a profile, once a seed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from resources.profiles import PROFILES
+
+
+def run_profile(name: str, seed: int, home: Path) -> Path:
+    """Run a profile with another seed in a home of its own; return the profile written for it.
+
+    Stages that the home holds already are not run again.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    profile = home / "profile.yaml"
+    fields = yaml.safe_load((PROFILES / f"{name}.yaml").read_text())
+    profile.write_text(yaml.safe_dump(fields | {"seed": seed}))
+    environment = os.environ | {"SHEPHERD_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
+    command = [sys.executable, "-m", "assets.run", "--profile", str(profile)]
+    subprocess.run(command, env=environment, stdout=sys.stderr, check=True)
+    return profile

@@ -1,0 +1,120 @@
+"""What a study found, for people: a page of claims, the accuracies, and the paper's figures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.claims import Finding
+from benchmarks.figures import pyplot
+
+VERIFIERS = ("SC", "ORM", "PRM", "SC+ORM", "SC+PRM")
+CELL = ("generator", "method", "reward_models", "num_candidates")
+
+
+def write_pages(outcomes: pl.DataFrame, findings: Sequence[Finding], out: Path) -> None:
+    """Write findings.md, accuracies.csv, verification.svg and data.svg into a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    cells = accuracies(outcomes)
+    cells.write_csv(out / "accuracies.csv", float_precision=4)
+    (out / "findings.md").write_text(findings_page(findings), encoding="utf-8")
+    draw_verification(cells, out / "verification.svg")
+    draw_data(cells, out / "data.svg")
+
+
+def accuracies(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Return accuracy and its spread over seeds for each system, one row each."""
+    by_seed = outcomes.group_by(*CELL, "seed", maintain_order=True).agg(pl.col("solved").mean())
+    return (
+        by_seed.group_by(*CELL, maintain_order=True)
+        .agg(
+            accuracy=pl.col("solved").mean(),
+            spread=pl.col("solved").std(),
+            num_seeds=pl.col("seed").n_unique(),
+        )
+        .sort(*CELL, nulls_last=False)
+    )
+
+
+def findings_page(findings: Sequence[Finding]) -> str:
+    """Return the claims as a Markdown table: difference, interval, seeds and verdict."""
+    lines = [
+        "# Findings",
+        "",
+        "Differences are in points of accuracy, paired by problem, with their 95 % interval.",
+        "",
+        "| source | claim | difference | interval | by seed | verdict |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for finding in findings:
+        by_seed = ", ".join(f"{100 * value:+.1f}" for value in finding.by_seed)
+        cells = (
+            finding.claim.source,
+            finding.claim.statement,
+            f"{100 * finding.difference:+.1f}",
+            f"{100 * finding.low:+.1f} to {100 * finding.high:+.1f}",
+            by_seed,
+            finding.verdict,
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def draw_verification(cells: pl.DataFrame, path: Path) -> None:
+    """Draw accuracy against N in four panels (figure 3): generator and reward models by size."""
+    panels = [
+        (generator, models)
+        for generator in ("generator", "strong_generator")
+        for models in ("small", "large")
+    ]
+    figure, axes = pyplot().subplots(1, 4, figsize=(13, 3.4), layout="constrained", sharey=False)
+    for axis, (generator, models) in zip(axes, panels, strict=True):
+        judged = pl.col("reward_models").is_null() | (pl.col("reward_models") == models)
+        for method in VERIFIERS[:3]:
+            curve = cells.filter(judged, generator=generator, method=method).sort("num_candidates")
+            axis.errorbar(
+                curve["num_candidates"],
+                curve["accuracy"],
+                yerr=curve["spread"].fill_null(0),
+                label=method,
+                marker="o",
+                markersize=3,
+                capsize=2,
+            )
+        size = "small" if generator == "generator" else "large"
+        axis.set_title(f"{size} generator, {models} reward models", fontsize=10)
+        counts = curve["num_candidates"].to_list()
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(counts, [str(count) for count in counts])
+        axis.set_xlabel("N, candidates")
+    axes[0].set_ylabel("test problems solved")
+    axes[0].legend()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def draw_data(cells: pl.DataFrame, path: Path) -> None:
+    """Draw best-of-N accuracy against the amount of training data (figure 5)."""
+    shares = {"1/16 of the data": 1 / 16, "1/4 of the data": 1 / 4, "large": 1.0}
+    largest = cells.filter(generator="generator").filter(
+        pl.col("num_candidates") == pl.col("num_candidates").max()
+    )
+    figure, axis = pyplot().subplots(figsize=(5, 3.4), layout="constrained")
+    for method in ("ORM", "PRM"):
+        found = largest.filter(pl.col("reward_models").is_in(list(shares)), method=method)
+        curve = found.with_columns(
+            share=pl.col("reward_models").replace_strict(shares, return_dtype=pl.Float64)
+        ).sort("share")
+        axis.errorbar(
+            curve["share"],
+            curve["accuracy"],
+            yerr=curve["spread"].fill_null(0),
+            label=method,
+            marker="o",
+            capsize=3,
+        )
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(list(shares.values()), ["1/16", "1/4", "all"])
+    axis.set_xlabel("share of the labelled solutions trained on")
+    axis.set_ylabel("test problems solved by best-of-N")
+    axis.legend()
+    figure.savefig(path, metadata={"Date": None})

@@ -483,7 +483,8 @@ class Settings(Section):
         for name in named:
             if not re.fullmatch(NAME_PATTERN, name):
                 raise ValueError(f"name {name!r} must match {NAME_PATTERN}: it becomes a folder")
-        return named
+        # The order in which a profile names things changes nothing.
+        return dict(sorted(named.items()))
 
     @model_validator(mode="after")
     def _models_are_complete(self) -> "Settings":

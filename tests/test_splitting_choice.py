@@ -170,9 +170,10 @@ def test_gold_solutions_and_continuations_are_cut_as_solutions_are() -> None:
     labels = nli_labels(cut, solutions, problems, entails, "sentence")
     assert labels["hard"].to_list() == [1, 0]
     assert asked == []
-    shown = {"p": [Rollout(True, ""), Rollout(False, "One. Two.")]}
-    assert TreeSearch(2, 1, "sentence")._state("p", "", shown).wrong == [("One. ", "Two.")]
-    assert TreeSearch(2, 1)._state("p", "", shown).wrong == []
+    rollouts = [Rollout(True, ""), Rollout(False, "One. Two.")]
+    cut_by = TreeSearch(2, 1, "sentence")._state("p", "", rollouts)
+    assert list(cut_by.wrong) == [("One. ", "Two.")]
+    assert not TreeSearch(2, 1)._state("p", "", rollouts).wrong
 
 
 def versions(profile: dict[str, object], folder: Path) -> dict[str, str]:

@@ -73,7 +73,10 @@ def malformed(tmp_path: Path) -> dict[str, object]:
         ({"shards": 8}, ["shards is 8", "2 shards", "SHEPHERD_HOME"]),
         ({"completer": {"base": "base-huge"}}, ["base-huge", "correct `base`"]),
         ({"datasets": {"words": {"source": "mathqa"}}}, ["datasets.words.source", "mathqa"]),
-        ({"generators": {"rollouts": TINY["completer"]}}, ["generators.rollouts", "another"]),
+        (
+            {"generators": {"rollouts": TINY["completer"]}, "policies": {}},
+            ["generators.rollouts", "another"],
+        ),
         (None, ["train.jsonl", "line 2", "answer"]),
     ],
     ids=["shards", "model", "dataset", "name", "row"],

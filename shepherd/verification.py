@@ -80,11 +80,10 @@ def evaluate(
     Accuracy is the mean over subsets of N of each problem's T candidates, then over problems.
     What takes the best candidate (all but the votes) is computed over all subsets, exactly
     (:func:`best_of_subsets`). For votes a problem's candidates are shuffled and cut into disjoint
-    groups of N, again and again until there are at least ``groups``; N = T has one group. A
-    problem's share of groups counts at most as its share of subsets with a right candidate, which
-    bounds it and is exact. Every candidate counts alike, so that N = 1 is exactly ``pass@1``. T is
-    the smallest number of candidates of a problem; an N above it is left out, and so are methods
-    whose reward model scored none of a generator's candidates.
+    groups of N, again and again until there are at least ``groups``; N = T has one group. Every
+    candidate counts alike, so that N = 1 is exactly ``pass@1``. T is the smallest number of
+    candidates of a problem; an N above it is left out, and so are methods whose reward model
+    scored none of a generator's candidates.
 
     The interval is the 95 % percentile bootstrap over problems, resampled alike for all methods
     of a generator. All depends on ``seed`` and the data, not on the order of rows.
@@ -263,16 +262,14 @@ def _outcomes(
         correct, answers = _take(pool.correct, members), _take(pool.answers, members)
         num_subsets = min(comb(total, count), MAX_GROUPS)
         right = pool.correct.astype(np.float64)
-        bound = best_of_subsets(pool.correct, right, count)
-        yield "oracle", count, num_subsets, bound
+        yield "oracle", count, num_subsets, best_of_subsets(pool.correct, right, count)
         num_groups = members.shape[1]
         votes = _votes(answers, np.ones(answers.shape))
-        yield "SC", count, num_groups, np.minimum(_pick(correct, votes).mean(axis=1), bound)
+        yield "SC", count, num_groups, _pick(correct, votes).mean(axis=1)
         for method, scores in pool.scores.items():
             yield method, count, num_subsets, best_of_subsets(pool.correct, scores, count)
             votes = _votes(answers, _take(scores, members))
-            solved = np.minimum(_pick(correct, votes).mean(axis=1), bound)
-            yield f"SC+{method}", count, num_groups, solved
+            yield f"SC+{method}", count, num_groups, _pick(correct, votes).mean(axis=1)
 
 
 def _groups(

@@ -1,7 +1,7 @@
--- Fails for methods that solve more than the problems with a right candidate.
+-- Fails for methods that solve more than the problems with a right candidate, on the same subsets.
 select
     results.*,
     bounds.accuracy as oracle_accuracy
 from verification_results as results
-inner join verification_results as bounds using (dataset, generator, num_candidates)
+inner join verification_results as bounds using (dataset, generator, num_candidates, num_groups)
 where bounds.method = 'oracle' and results.accuracy > bounds.accuracy + 1e-9;

@@ -24,10 +24,12 @@ from benchmarks.claims import Claim, Finding, System, weigh
 from benchmarks.report import Result, main
 from benchmarks.seeds import run_profile
 from benchmarks.study_pages import write_pages
+from resources.folders import replacing_folder
 from resources.home import Home
 from resources.lake import Lake
 from resources.models import BASE_MODELS
 from resources.profiles import load_settings
+from shepherd.identity import content_id
 from shepherd.schemas import (
     CANDIDATE_SCORES,
     CANDIDATES,
@@ -190,30 +192,58 @@ def measure(seed: int, home: Path) -> pl.DataFrame:
 def _scores_by(
     variant: Variant, kind: Kind, lake: Lake, settings: Settings, folder: Path
 ) -> pl.DataFrame:
-    """Return ``candidate_scores`` by one reward model of a variant, trained if it was not yet."""
+    """Return ``candidate_scores`` by one reward model of a variant, trained if it was not yet.
+
+    What was trained on other labels, or has scored other candidates, is not taken for it.
+    """
     name = REWARD_MODELS[kind]
-    slug = variant.name.replace("/", "-of-").replace(" ", "-")
-    model, kept = folder / f"{slug}-{kind}", folder / f"{slug}-{kind}.parquet"
-    if kept.exists():
-        return pl.read_parquet(kept)
     of_profile = getattr(settings, name)
     assert isinstance(of_profile, ModelSettings), "the profile trains both"
     assert of_profile.training is not None, "the profile trains both"
-    if not (model / "config.json").exists():
-        train, plan = (
-            (train_prm, process_examples) if kind == "process" else (train_orm, outcome_examples)
-        )
-        place = pl.col("solution_id").str.head(8).str.to_integer(base=16)
-        labeled = lake.read(LABELED_SOLUTIONS).lazy().filter(place < variant.share * 2**32)
-        chosen = TrainingSet(labels=variant.labels)
+    examples = _examples(variant, kind, lake, settings)
+    asked = _asked(variant, of_profile, lake)
+    identity = content_id(
+        repr(variant), of_profile.model_dump_json(), examples.write_json(), *asked["text"]
+    )
+    model = folder / f"{variant.name.replace('/', '-of-').replace(' ', '-')}-{kind}-{identity[:8]}"
+    kept = model / "candidate_scores.parquet"
+    if kept.exists():
+        return pl.read_parquet(kept)
+    with replacing_folder(model) as written:
+        train = train_prm if kind == "process" else train_orm
         train(
             BASE_MODELS / variant.base,
-            plan(labeled, chosen, [variant.annotator], "train", settings.seed),
-            model,
+            examples,
+            written,
             of_profile.training,
             template=of_profile.template,
             seed=settings.seed,
         )
+        scored = score_solutions(
+            written,
+            asked,
+            kind=kind,
+            template=of_profile.template,
+            max_length=of_profile.training.max_length,
+        )
+        result = scored.join(asked.select("candidate_id", "problem_id"), on="candidate_id").select(
+            "candidate_id", "problem_id", pl.lit(name).alias("reward_model"), "step_scores"
+        )
+        result.write_parquet(written / kept.name)
+    return result
+
+
+def _examples(variant: Variant, kind: Kind, lake: Lake, settings: Settings) -> pl.DataFrame:
+    """Return what a variant is trained on: its annotator's labels of its share of solutions."""
+    plan = process_examples if kind == "process" else outcome_examples
+    place = pl.col("solution_id").str.head(8).str.to_integer(base=16)
+    labeled = lake.read(LABELED_SOLUTIONS).lazy().filter(place < variant.share * 2**32)
+    chosen = TrainingSet(labels=variant.labels)
+    return plan(labeled, chosen, [variant.annotator], "train", settings.seed).collect()
+
+
+def _asked(variant: Variant, of_profile: ModelSettings, lake: Lake) -> pl.DataFrame:
+    """Return the candidates that a variant scores, with their questions and steps."""
     asked = lake.read(CANDIDATES).join(
         lake.read(PROBLEMS).select("problem_id", "question"), on="problem_id", maintain_order="left"
     )
@@ -221,18 +251,7 @@ def _scores_by(
     if variant.base == of_profile.base:
         asked = asked.filter(generator=SMALL)
     steps = [split_steps(text) or [text] for text in asked["text"]]
-    scored = score_solutions(
-        model,
-        asked.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String))),
-        kind=kind,
-        template=of_profile.template,
-        max_length=of_profile.training.max_length,
-    )
-    result = scored.join(asked.select("candidate_id", "problem_id"), on="candidate_id").select(
-        "candidate_id", "problem_id", pl.lit(name).alias("reward_model"), "step_scores"
-    )
-    result.write_parquet(kept)
-    return result
+    return asked.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String)))
 
 
 def study(num_seeds: int, folder: Path, out: Path | None) -> list[Result]:

@@ -3,8 +3,8 @@
     python -m benchmarks.step_rewards [--json] [--seed 100] [--keep FOLDER]
 
 Step-by-step PPO of the demo's generator, as in ``profiles/policies.yaml`` but for the reward of
-a step: the score itself, as in the paper, or each of the cures in ``training/advantages.py``.
-Each is run with the profile's KL penalty and with none, which lets the reward do its worst.
+a step: the score itself, as in the paper, or what the step adds to it, as in the profile. Each
+is run with the profile's KL penalty and with none, which lets the reward do its worst.
 Greedy solutions of fresh problems of the train split; nothing here sees test problems.
 """
 
@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 import polars as pl
 
@@ -31,6 +30,7 @@ from training.ppo import train_ppo
 from training.scoring import Scorer
 
 NUM_PROBLEMS, NUM_VALIDATION = 2000, 400
+REWARDS: tuple[StepReward, ...] = ("score", "difference")
 
 
 def study(folder: Path, seed: int) -> list[Result]:
@@ -47,7 +47,7 @@ def study(folder: Path, seed: int) -> list[Result]:
     )
     results = measure("start", start, folder, models.validation, seed)
     for kl_coefficient in (usual.kl_coefficient, 0.0):
-        for how in get_args(StepReward):
+        for how in REWARDS:
             name = f"{how}, KL {kl_coefficient}"
             out = folder / name.replace(", ", "-").replace(" ", "-")
             if not (out / "config.json").exists():

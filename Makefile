@@ -25,7 +25,7 @@ ui: $(READY)  ## Open the Dagster UI on http://localhost:3000, over what the dem
 	@PYTHONWARNINGS=ignore::FutureWarning PATH="$(abspath $(BIN)):$$PATH" $(BIN)/dagster dev --workspace workspace.yaml --port 3000
 
 test: $(READY_TO_TEST) lint  ## Check the style, then run all tests with their coverage
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 lint: $(READY)  ## Check style, SQL, types and the arrows between the rooms
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
     python -m benchmarks.step_rewards [--json] [--seed 100] [--keep FOLDER]
 
-Step-by-step PPO of the demo's generator, as in ``profiles/policies.yaml`` but for the reward of
+Step-by-step PPO of the demo's generator, as in ``profiles/study.yaml`` but for the reward of
 a step: the score itself, as in the paper, or what the step adds to it, as in the profile. Each
 is run with the profile's KL penalty and with none, which lets the reward do its worst.
 Greedy solutions of fresh problems of the train split; nothing here sees test problems.
@@ -35,7 +35,7 @@ REWARDS: tuple[StepReward, ...] = ("score", "difference")
 
 def study(folder: Path, seed: int) -> list[Result]:
     """Train and evaluate a policy for each reward of a step."""
-    settings = load_settings("policies")
+    settings = load_settings("study")
     generator = settings.generators["generator"]
     models = trained(folder, seed=seed, num_validation=NUM_VALIDATION)
     start = folder / "generator"
@@ -78,7 +78,7 @@ def measure(
     name: str, checkpoint: Path, folder: Path, problems: pl.DataFrame, seed: int
 ) -> list[Result]:
     """Return accuracy, length and repetition of greedy solutions."""
-    settings = load_settings("policies")
+    settings = load_settings("study")
     sampler = sampler_of(
         checkpoint.name, settings.generators["generator"], checkpoint, settings.engine
     )

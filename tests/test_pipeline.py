@@ -152,7 +152,7 @@ with dg.DagsterInstance.get() as instance:
     ("field", "value", "stale"),
     [
         ("seed", 0, []),
-        ("sampling.num_rollouts", 3, ["rollouts", "step_labels"]),
+        ("sampling.num_rollouts", 3, ["monte_carlo_labels", "rollouts"]),
         ("completer.training.epochs", 2, ["completer", "rollouts"]),
         ("completer.template", "metamath", ["completer", "rollouts"]),
         ("sampling.num_candidates", 4, ["candidates"]),

@@ -14,6 +14,7 @@ from assets.deployment import (
 from assets.describe import table_asset
 from assets.fine_tuning import GPU_POOL
 from assets.sampling import keep, shard_of_run
+from assets.steps import steps_to_label
 from shepherd.schemas import CRITIQUE_COSTS, CRITIQUES
 from shepherd.settings import JudgeSettings, ModelSettings
 
@@ -44,6 +45,7 @@ def critiques_by(judge: JudgeSettings) -> dg.AssetsDefinition:
         from resources.drawing import draw_critiques
 
         shard = shard_of_run(context, deployment)
+        steps = steps_to_label(steps, deployment.settings.datasets[shard.dataset])
         drawn = draw_critiques(steps, problems, open_judge(deployment, judge), judge, shard)
         return keep(context, deployment, CRITIQUE_COSTS, [drawn])
 

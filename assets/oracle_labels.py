@@ -2,6 +2,7 @@ import polars as pl
 
 from assets.deployment import ONE_RUN, DeploymentResource
 from assets.describe import table_asset
+from assets.steps import steps_to_label
 from resources.io_managers import Frames, Partition
 from shepherd import oracle
 from shepherd.schemas import ORACLE_LABELS
@@ -14,8 +15,10 @@ def oracle_labels(steps: Frames, problems: Frames, deployment: DeploymentResourc
     """Exact labels, to measure annotators against; none where no oracle knows the dataset."""
 
     def judge(partition: Partition) -> pl.DataFrame:
-        if deployment.settings.datasets[partition.dataset].source != "word_problems":
+        dataset = deployment.settings.datasets[partition.dataset]
+        if dataset.source != "word_problems":
             return ORACLE_LABELS.empty()
-        return oracle.oracle_labels(steps[partition], problems[partition])
+        labelled = steps_to_label(steps[partition], dataset)
+        return oracle.oracle_labels(labelled, problems[partition])
 
     return Frames(steps.partitions, judge)

@@ -5,6 +5,7 @@ from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, v
 from assets.describe import table_asset
 from assets.fine_tuning import GPU_POOL
 from assets.sampling import add_numbers, keep, open_samplers, shard_of_run, total
+from assets.steps import steps_to_label
 from resources.io_managers import Partition
 from shepherd.annotators.asked import asked_rollouts
 from shepherd.annotators.known import build_annotators
@@ -45,6 +46,7 @@ def rollouts(
 
     [completer] = open_samplers(deployment, ["completer"])
     shard, settings = shard_of_run(context, deployment), deployment.settings
+    steps = steps_to_label(steps, settings.datasets[shard.dataset])
     annotators = build_annotators(
         settings.annotation, settings.sampling.num_rollouts, shard.splitting.method
     )

@@ -23,6 +23,7 @@ from shepherd.schemas import REJECTED, SOLUTION_COSTS, SOLUTIONS
         SETTINGS.sampling.temperature,
         SETTINGS.sampling.max_tokens,
         *(dataset.splitting.calculations for dataset in SETTINGS.datasets.values()),
+        *(dataset.is_annotated for dataset in SETTINGS.datasets.values()),
     ),
 )
 def solutions(

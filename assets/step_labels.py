@@ -9,6 +9,7 @@ import polars as pl
 from assets.deployment import ONE_RUN, version_of
 from assets.describe import table_asset
 from assets.fine_tuning import GPU_POOL
+from assets.steps import steps_to_label
 from resources.io_managers import Frames, Partition
 from shepherd.annotators import known
 from shepherd.labels import label_accuracies
@@ -53,8 +54,9 @@ def labels_by(name: str, settings: Settings) -> dg.AssetsDefinition:
 
         def label(partition: Partition) -> pl.DataFrame:
             read = {table: frames[table][partition] for table in tables}
-            method = settings.datasets[partition.dataset].splitting.method
-            work = known.Work(**read, entails=entails, method=method)
+            dataset = settings.datasets[partition.dataset]
+            read["steps"] = steps_to_label(read["steps"], dataset)
+            work = known.Work(**read, entails=entails, method=dataset.splitting.method)
             return known.labels_by(name, annotation, num_rollouts, work)
 
         return Frames(frames["steps"].partitions, label)

@@ -1,8 +1,11 @@
+import polars as pl
+
 from assets.deployment import ONE_RUN, SETTINGS, DeploymentResource, version_of
 from assets.describe import table_asset
 from resources.io_managers import Frames
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import STEPS
+from shepherd.settings import DatasetSettings
 
 
 @table_asset(
@@ -19,3 +22,11 @@ def steps(solutions: Frames, deployment: DeploymentResource) -> Frames:
         solutions.partitions,
         lambda at: split_solutions(solutions[at], datasets[at.dataset].splitting.method),
     )
+
+
+def steps_to_label(steps: pl.DataFrame, dataset: DatasetSettings) -> pl.DataFrame:
+    """Return the steps that are rolled out and labelled: none of a dataset that is not annotated.
+
+    Solutions imported for test problems are graded alone: labels of them would be trained on.
+    """
+    return steps if dataset.is_annotated else steps.clear()

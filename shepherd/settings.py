@@ -60,7 +60,8 @@ class DatasetSettings(Section):
     ``annotator``'s in place of our own; rows of another ``labels_task`` are passed over.
 
     With ``annotated: false`` models learn from the train problems, policies above all, but their
-    solutions are neither sampled nor labelled.
+    solutions are neither sampled nor labelled. Those imported for test problems, or beside
+    ``annotated: false``, are graded and no more.
     """
 
     source: Literal["word_problems", "gsm8k", "math", "metamath", "columns"]

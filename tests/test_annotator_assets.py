@@ -14,7 +14,7 @@ from assets.problems import problems
 from assets.rollouts import rollouts
 from assets.solutions import solutions
 from assets.step_labels import labels_of
-from assets.steps import steps
+from assets.steps import steps, steps_to_label
 from resources.home import Home
 from shepherd.annotators.asked import asked_rollouts
 from shepherd.annotators.first_error import BinarySearch
@@ -22,7 +22,7 @@ from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo
 from shepherd.annotators.problem import read_problems
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.schemas import ASKED_ROLLOUTS, SEARCH_TREES, STEP_LABELS, TABLES, enforce
-from shepherd.settings import AnnotationSettings, JudgeSettings
+from shepherd.settings import AnnotationSettings, DatasetSettings, JudgeSettings
 from tests.small_lake import DATASET, NUM_ROLLOUTS, small_lake
 
 FRAMES = small_lake()
@@ -43,6 +43,22 @@ def deployed(tmp_path: Path) -> Deployment:
     for name in ("problems", "solutions", "steps", "rollouts", "critiques"):
         deployed.lake.write(TABLES[name], FRAMES[name], DATASET, "00")
     return deployed
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_labelled"),
+    [
+        ({}, True),
+        ({"solutions": "samples.jsonl"}, False),
+        ({"solutions": "samples.jsonl", "solutions_split": "train"}, True),
+        ({"solutions": "samples.jsonl", "solutions_split": "train", "annotated": False}, False),
+    ],
+)
+def test_solutions_are_labelled_where_their_dataset_is_annotated(
+    settings: dict[str, object], is_labelled: bool
+) -> None:
+    dataset = DatasetSettings.model_validate({"source": "gsm8k", **settings})
+    assert steps_to_label(FRAMES["steps"], dataset).height == is_labelled * FRAMES["steps"].height
 
 
 def test_each_annotator_is_one_asset_and_step_labels_joins_them(deployed: Deployment) -> None:

@@ -55,6 +55,7 @@ def profile(folder: Path) -> dict[str, object]:
     solved, published, taught = (drawn(seed, "train", 3) for seed in (7, 8, 9))
     tests = {name: drawn(seed, "test", 1) for name, seed in (("solved", 7), ("published", 8))}
     columns = {"question": "q", "answer": "a", "solution": "s"}
+    graded, asked_of = drawn(10, "train", 1), drawn(10, "test", 1)
     texts = [(p, f"<<1+1=2>>{p.gold_solution}") for p in solved]
     texts += [(p, "It is 1. So it is.\nThe answer is: -1") for p in solved]
     tiny["shards"] = 1
@@ -70,6 +71,17 @@ def profile(folder: Path) -> dict[str, object]:
             ),
             "solutions_split": "train",
             "splitting": {"method": "sentence", "calculations": "strip"},
+        },
+        "graded": {
+            "source": "columns",
+            "columns": columns,
+            "train": written(folder, "graded", [asked(p) for p in graded]),
+            "test": written(folder, "graded_test", [asked(p) for p in asked_of]),
+            "solutions": written(
+                folder,
+                "test_solutions",
+                [{"question": p.question, "text": p.gold_solution} for p in asked_of],
+            ),
         },
         "published": {
             "source": "columns",
@@ -138,6 +150,17 @@ def test_each_dataset_is_labelled_as_the_profile_says(home: Home) -> None:
     assert lake.read(schemas.SOLUTIONS, "words")["num_samples"].sum() == 6
 
 
+def test_imported_solutions_of_test_problems_are_graded_and_no_more(home: Home) -> None:
+    lake = Lake(home.lake)
+    assert lake.read(schemas.SOLUTIONS, "graded")["is_correct"].to_list() == [True]
+    assert lake.read(schemas.STEPS, "graded").height > 1
+    for table in (schemas.ROLLOUTS, schemas.STEP_LABELS, schemas.ORACLE_LABELS):
+        assert lake.read(table, "graded").is_empty()
+        assert not lake.read(
+            table, "solved" if table != schemas.ORACLE_LABELS else "words"
+        ).is_empty()
+
+
 def test_imported_solutions_are_cut_by_sentence_and_stripped(home: Home) -> None:
     lake = Lake(home.lake)
     texts = lake.read(schemas.SOLUTIONS, "solved")["text"].to_list()
@@ -153,8 +176,8 @@ def test_generators_are_fine_tuned_on_metamath_too(home: Home) -> None:
     assert event is not None
     assert event.asset_materialization is not None
     metadata = event.asset_materialization.metadata
-    # Three train problems of each of the four datasets have gold solutions.
-    assert metadata["examples"].value == 12
+    # Three train problems of four datasets have gold solutions, and one of `graded`.
+    assert metadata["examples"].value == 13
 
 
 def test_every_sql_test_holds_and_all_labels_are_counted(home: Home) -> None:
@@ -169,6 +192,7 @@ def test_every_sql_test_holds_and_all_labels_are_counted(home: Home) -> None:
     assert counted == [(labels["hard"].list.len().sum(),)]
     assert dict(datasets.select("dataset", "num_labelled_solutions").iter_rows()) == {
         **dict(labels["dataset"].value_counts().iter_rows()),
+        "graded": 0,
         "taught": 0,
     }
 

@@ -59,7 +59,9 @@ class Deployment:
 
     def origin(self, stage: str, partition: Partition) -> dict[str, str]:
         """Return what the file of a sampled partition keeps of how it was drawn."""
-        return origin_of(fingerprints(self.journals(stage, partition)))
+        splitting = self.settings.datasets[partition.dataset].splitting
+        drawn_by = fingerprints(self.journals(stage, partition))
+        return origin_of(drawn_by, splitting.calculations)
 
     def discard_journals(self, stage: str, partition: Partition) -> None:
         """Remove the journals of a partition, once its output is written."""

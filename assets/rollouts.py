@@ -28,6 +28,7 @@ from shepherd.schemas import ASKED_ROLLOUTS, ROLLOUT_COSTS, ROLLOUTS, SEARCH_TRE
         SETTINGS.sampling.rollout_temperature,
         SETTINGS.sampling.max_tokens,
         *(SETTINGS.annotation.consensus or ()),
+        *(dataset.splitting.calculations for dataset in SETTINGS.datasets.values()),
     ),
 )
 def rollouts(

@@ -173,7 +173,8 @@ def draw_rollouts(
 ) -> Drawn:
     """Draw the rollouts that the annotators ask for; ROLLOUTS and ROLLOUT_COSTS.
 
-    What ``lake`` holds of them, drawn under the same settings, is not drawn again.
+    What ``lake`` holds of them, drawn under the same settings, is not drawn again. What it holds
+    beyond them is not returned: a smaller N drops the surplus.
     """
     gold = dict(problems.select("problem_id", "gold_answer").iter_rows())
     source = Rolling(
@@ -181,9 +182,9 @@ def draw_rollouts(
     )
     temperature = sampling.rollout_temperature
     fingerprint = _fingerprint(sampler, shard, temperature, sampling.max_tokens)
-    earlier = (
-        earlier_rollouts(lake, shard.dataset, shard.key, sampler.name, fingerprint) if lake else {}
-    )
+    calculations = shard.splitting.calculations
+    place = shard.dataset, shard.key, sampler.name
+    earlier = earlier_rollouts(lake, *place, fingerprint, calculations) if lake else {}
     cost = _sample(ROLLOUTS, source, sampler, shard, fingerprint, earlier)
     served = steps.filter(~pl.col("is_last")).group_by("prefix_id").len("num_steps_served")
     rollouts = source.rollouts()

@@ -14,7 +14,7 @@ from resources.drawing import (
     draw_solutions,
     weights_identity,
 )
-from resources.earlier import KEY, origin_of
+from resources.earlier import CALCULATIONS, KEY, origin_of
 from resources.journal import fingerprints
 from resources.lake import Lake
 from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo
@@ -30,7 +30,7 @@ from shepherd.schemas import (
     Table,
     enforce,
 )
-from shepherd.settings import SamplingSettings
+from shepherd.settings import DEFAULT_SPLITTING, SamplingSettings, SplittingSettings
 
 PROBLEMS = pl.DataFrame(
     {"problem_id": ["p", "q"], "question": ["How many?", "boom"], "gold_answer": ["2", "3"]}
@@ -146,11 +146,15 @@ class LoggedEngines:
 
 
 def materialize(
-    home: Path, annotators: list[Annotator], weights: str = "abc", num_rollouts: int = 8
+    home: Path,
+    annotators: list[Annotator],
+    weights: str = "abc",
+    num_rollouts: int = 8,
+    splitting: SplittingSettings = DEFAULT_SPLITTING,
 ) -> tuple[Drawn, list[str]]:
     """Draw rollouts and write them as the asset does; return them and what was drawn anew."""
     engines, lake = LoggedEngines(), Lake(home / "lake")
-    shard = Shard("words", "00", home / "journals", run_seed=7)
+    shard = Shard("words", "00", home / "journals", run_seed=7, splitting=splitting)
     drawn = draw_rollouts(
         STEPS,
         WRITTEN,
@@ -163,9 +167,8 @@ def materialize(
     )
     journal = shard.journal(ROLLOUTS.name, "weak")
     lake.write(ROLLOUT_COSTS, drawn.cost, "words", "00")
-    lake.write(
-        ROLLOUTS, drawn.frame, "words", "00", metadata=origin_of(fingerprints(journal.parent))
-    )
+    origin = origin_of(fingerprints(journal.parent), splitting.calculations)
+    lake.write(ROLLOUTS, drawn.frame, "words", "00", metadata=origin)
     journal.unlink()
     return drawn, engines.added
 
@@ -190,6 +193,16 @@ def test_what_the_lake_holds_is_not_drawn_again(tmp_path: Path) -> None:
     assert len(added) == 2 * 2
 
 
+def test_what_was_stripped_is_drawn_again_where_it_is_to_be_kept(tmp_path: Path) -> None:
+    stripped = SplittingSettings(calculations="strip")
+    kept = SplittingSettings(calculations="keep")
+    by_splitting = [
+        len(materialize(tmp_path, [MonteCarlo(4)], splitting=splitting)[1])
+        for splitting in (kept, stripped, stripped, kept, kept)
+    ]
+    assert by_splitting == [2 * 4, 0, 0, 2 * 4, 0]
+
+
 def test_rollouts_of_unknown_origin_are_drawn_again(tmp_path: Path) -> None:
     drawn, _ = materialize(tmp_path, [MonteCarlo(4)])
     lake = Lake(tmp_path / "lake")
@@ -210,7 +223,8 @@ def test_rollouts_that_could_not_be_drawn_are_asked_for_again(tmp_path: Path) ->
         .otherwise("finish_reason")
     )
     kept = lake.metadata(ROLLOUTS, "words", "00")
-    lake.write(ROLLOUTS, failed, "words", "00", metadata={KEY: kept[KEY]})
+    origin = {name: kept[name] for name in (KEY, CALCULATIONS)}
+    lake.write(ROLLOUTS, failed, "words", "00", metadata=origin)
     again, added = materialize(tmp_path, [MonteCarlo(4)])
     assert [name.split(":")[1] for name in added] == ["1", "1"]
     assert again.frame.equals(drawn.frame)

@@ -1,11 +1,10 @@
-"""How step labels compare: with the truth, and with those of any other annotator.
+"""How step labels compare with the truth.
 
 Labels are ``step_labels`` and ``steps`` the table of that name. Measures over steps leave last
 steps out, as :func:`shepherd.labels.label_accuracy` does: these need no estimate.
 """
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import polars as pl
 
@@ -150,56 +149,6 @@ _SHARES = (
 )
 
 
-def pair_agreement(labels: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    """Return how any two annotators agree on what both label: one row per pair, by name.
-
-    Columns: ``annotator``, ``other``, ``num_steps``, ``agreement`` (share of equal hard labels),
-    ``kappa`` (Cohen's: what of the agreement beyond chance there is; null where chance explains
-    all), ``num_solutions`` and ``first_error_agreement``.
-    """
-    parts = labels.partition_by("annotator", as_dict=True)
-    rows = []
-    for name, other in combinations(sorted(str(name) for (name,) in parts), 2):
-        mine, others = parts[name,], parts[other,]
-        both = (
-            steps.filter(~pl.col("is_last"))
-            .select("step_id")
-            .join(mine.select("step_id", "hard"), on="step_id")
-            .join(others.select("step_id", other="hard"), on="step_id")
-        )
-        errors = _both_first_errors(mine, others, steps)
-        same_error = (errors["first_error"] == errors["other_error"]).mean()
-        share = (both["hard"] == both["other"]).mean()
-        rows.append((name, other, both.height, share, _kappa(both), errors.height, same_error))
-    return pl.DataFrame(
-        rows,
-        schema={
-            "annotator": pl.String(),
-            "other": pl.String(),
-            "num_steps": pl.Int64(),
-            "agreement": pl.Float64(),
-            "kappa": pl.Float64(),
-            "num_solutions": pl.Int64(),
-            "first_error_agreement": pl.Float64(),
-        },
-        orient="row",
-    )
-
-
-def wrong_ways_to_right_answers(
-    labels: pl.DataFrame, steps: pl.DataFrame, solutions: pl.DataFrame
-) -> pl.DataFrame:
-    """Return (solution_id, annotator, first_error) of right answers from a step labelled wrong.
-
-    Either the way is wrong, as it is in 5 % of GSM8K's and 12 % of MATH's right answers (arXiv
-    2501.07301), or the label.
-    """
-    return first_errors(labels, steps).filter(
-        pl.col("first_error") != NO_ERROR,
-        pl.col("solution_id").is_in(solutions.filter("is_correct")["solution_id"].implode()),
-    )
-
-
 def _both_first_errors(
     labels: pl.DataFrame, others: pl.DataFrame, steps: pl.DataFrame
 ) -> pl.DataFrame:
@@ -212,16 +161,3 @@ def _both_first_errors(
         )
         .select("first_error", "other_error")
     )
-
-
-def _kappa(both: pl.DataFrame) -> float | None:
-    """Return Cohen's kappa of the 0/1 columns ``hard`` and ``other``."""
-    agreement, mine, others = both.select(
-        agreement=(pl.col("hard") == pl.col("other")).mean(),
-        mine=pl.col("hard").mean(),
-        others=pl.col("other").mean(),
-    ).row(0)
-    if agreement is None:
-        return None
-    chance = mine * others + (1 - mine) * (1 - others)
-    return None if chance == 1 else float((agreement - chance) / (1 - chance))

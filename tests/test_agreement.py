@@ -1,4 +1,4 @@
-"""Measures between annotators, the consensus of two and the ratings of people."""
+"""Measures of labels against the truth, the consensus of two and the ratings of people."""
 
 from math import log
 
@@ -16,8 +16,6 @@ from shepherd.agreement import (
     first_error_accuracy,
     first_errors,
     label_quality,
-    pair_agreement,
-    wrong_ways_to_right_answers,
 )
 from shepherd.annotators.consensus import consensus_labels
 from shepherd.annotators.human import human_labels, rated_steps
@@ -96,12 +94,6 @@ def test_the_truth_itself_is_perfect(solutions: list[list[int]]) -> None:
     found = first_error_accuracy(labels_of(hard), labels_of(hard), steps_of(hard))
     assert found.wrong_accuracy in (None, 1.0)
     assert found.right_accuracy in (None, 1.0)
-    pairs = pair_agreement(
-        pl.concat([labels_of(hard, "a"), labels_of(hard, "b")]), steps_of(hard)
-    ).row(0, named=True)
-    assert pairs["agreement"] in (None, 1.0)
-    assert pairs["kappa"] in (None, 1.0)
-    assert pairs["first_error_agreement"] == 1.0
 
 
 def test_cross_entropy_is_over_steps_with_a_soft_label_but_the_last() -> None:
@@ -123,27 +115,6 @@ def test_label_quality_has_a_row_for_each_annotator() -> None:
     assert label_accuracy(labels_of(FOUND), truth, STEPS_OF_ALL) == LabelAccuracy(
         *found.row(0)[1:5]
     )
-
-
-def test_pairs_of_annotators_are_compared_once_where_both_labelled() -> None:
-    labels = pl.concat(
-        [labels_of(TRUTH, "c"), labels_of(FOUND, "a"), labels_of({"s": [1, 1, 1, 0]}, "b")]
-    )
-    found = pair_agreement(labels, STEPS_OF_ALL)
-    assert [row[:3] for row in found.rows()] == [("a", "b", 3), ("a", "c", 7), ("b", "c", 3)]
-    assert found["agreement"].to_list() == [1 / 3, 5 / 7, 2 / 3]
-    assert found["num_solutions"].to_list() == [1, 4, 1]
-    assert found["first_error_agreement"].to_list() == [0.0, 0.75, 0.0]
-    # a says right to 4 of 7 and c to 4 of 7: by chance they agree on 16/49 + 9/49.
-    assert found["kappa"][1] == pytest.approx((5 / 7 - 25 / 49) / (1 - 25 / 49))
-
-
-def test_right_answers_from_wrong_steps_are_flagged() -> None:
-    solutions = pl.DataFrame(
-        {"solution_id": ["s", "t", "u", "v"], "is_correct": [True, False, True, True]}
-    )
-    flagged = wrong_ways_to_right_answers(labels_of(FOUND), STEPS_OF_ALL, solutions)
-    assert flagged.rows() == [("s", "a", 2), ("v", "a", 1)]
 
 
 def test_consensus_keeps_the_first_ones_labels_where_first_errors_agree() -> None:

@@ -156,9 +156,6 @@ def test_imported_solutions_of_test_problems_are_graded_and_no_more(home: Home) 
     assert lake.read(schemas.STEPS, "graded").height > 1
     for table in (schemas.ROLLOUTS, schemas.STEP_LABELS, schemas.ORACLE_LABELS):
         assert lake.read(table, "graded").is_empty()
-        assert not lake.read(
-            table, "solved" if table != schemas.ORACLE_LABELS else "words"
-        ).is_empty()
 
 
 def test_imported_solutions_are_cut_by_sentence_and_stripped(home: Home) -> None:

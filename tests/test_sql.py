@@ -446,6 +446,19 @@ def test_an_annotator_that_stops_early_spares_rollouts(tmp_path: Path) -> None:
     assert agreement.filter(other_annotator="monte_carlo")["agreement"].to_list() == [1.0]
 
 
+def test_kappa_is_the_agreement_beyond_chance(connection: duckdb.DuckDBPyConnection) -> None:
+    pairs = mart(connection, "label_agreement").to_dicts()
+    assert pairs
+    for pair in pairs:
+        both, one, other, neither = (
+            pair[f"num_{name}"]
+            for name in ("both_good", "only_first_good", "only_second_good", "both_wrong")
+        )
+        by_chance = (both + one) * (one + neither) + (both + other) * (other + neither)
+        kappa = 2 * (both * neither - one * other) / by_chance if by_chance else None
+        assert pair["cohen_kappa"] == pytest.approx(kappa)
+
+
 def test_annotation_cost_divides_by_the_labelled_steps(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:

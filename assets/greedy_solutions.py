@@ -15,7 +15,13 @@ from shepherd.schemas import GREEDY_SOLUTIONS
     backfill_policy=ONE_RUN_PER_SHARD,
     pool=GPU_POOL,
     deps=[*SETTINGS.generators, *SETTINGS.policies],
-    code_version=version_of(SETTINGS.sampling.max_tokens, *SETTINGS.generators, *SETTINGS.policies),
+    code_version=version_of(
+        SETTINGS.sampling.max_tokens,
+        *SETTINGS.generators,
+        *SETTINGS.policies,
+        # Texts lose their calculations before they are kept, and are cut to count their steps.
+        *(dataset.splitting for dataset in SETTINGS.datasets.values()),
+    ),
 )
 def greedy_solutions(
     context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource

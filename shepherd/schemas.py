@@ -282,7 +282,11 @@ EVALUATIONS = Table(
         Column("generator", TEXT, "the policy whose candidates are judged"),
         Column("method", TEXT, "pass@1, SC, ORM, PRM, SC+ORM, SC+PRM, or oracle (any right)"),
         Column("num_candidates", INT, "candidates per problem (N of best-of-N)"),
-        Column("accuracy", FLOAT, "share of problems solved, mean over groups of candidates"),
+        Column(
+            "accuracy",
+            FLOAT,
+            "share of problems solved, mean over subsets of N: all, or groups if votes",
+        ),
         Column("low", FLOAT, "2.5 % bootstrap quantile over problems"),
         Column("high", FLOAT, "97.5 % bootstrap quantile over problems"),
         Column("num_problems", INT, "test problems"),

@@ -200,11 +200,18 @@ def versions(profile: dict[str, object], folder: Path) -> dict[str, str]:
     [
         (
             {"method": "sentence"},
-            {"steps", "candidate_scores", "labeled_solutions", "report"},
+            {"steps", "candidate_scores", "greedy_solutions", "labeled_solutions", "report"},
         ),
         (
             {"calculations": "strip"},
-            {"problems", "solutions", "candidates", "labeled_solutions"},
+            {
+                "problems",
+                "solutions",
+                "rollouts",
+                "candidates",
+                "greedy_solutions",
+                "labeled_solutions",
+            },
         ),
     ],
 )

@@ -11,7 +11,6 @@ from assets.deployment import ALL_PARTITIONS, SETTINGS, Deployment, DeploymentRe
 from assets.fine_tuning import figures_of, model_asset
 from assets.sampling import open_samplers
 from assets.scoring import REWARD_MODELS
-from shepherd.identity import content_id
 from shepherd.settings import PolicySettings, PpoSettings, RftSettings, Settings, TrainingSettings
 
 if TYPE_CHECKING:
@@ -126,7 +125,6 @@ def train_by_ppo(
     problems: pl.DataFrame,
 ) -> dg.MaterializeResult[None]:
     """Train by PPO; each iteration is told as an observation while the run goes on."""
-    from resources.drawing import weights_identity
     from resources.engines import open_engine
     from resources.sampling import Grader
     from training.draws import Sampler
@@ -137,9 +135,6 @@ def train_by_ppo(
     start, reward_model = (
         deployment.checkpoint(part) for part in (policy.start, policy.reward_model)
     )
-    # Weights that were trained anew in the meantime make another run.
-    weights = content_id(weights_identity(start), weights_identity(reward_model))
-    work = deployment.models.work(f"{name}.{weights}")
     methods = {dataset: one.splitting.method for dataset, one in settings.datasets.items()}
     problems = problems.with_columns(splitting=pl.col("dataset").replace_strict(methods))
     grader = Grader()
@@ -161,7 +156,7 @@ def train_by_ppo(
                 partial(open_engine, settings.engine), settings.sampling.max_tokens, settings.seed
             ),
             grade=lambda *texts: [grade.is_correct for grade in grader.grade(*texts)],
-            work=work,
+            work=deployment.models.work(name),
             tell=lambda row: context.log_event(
                 dg.AssetObservation(asset_key=name, metadata=_shown(row))
             ),

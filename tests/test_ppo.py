@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from shepherd.identity import content_id
 from shepherd.requests import Engine
 from shepherd.settings import EngineSettings, PpoSettings
 from shepherd.word_problems import draw_problems, write_solution
+from shepherd.splitting import Method
 from training import policies
 from training.draws import Sampler
 from training.ppo import train_ppo
@@ -53,6 +55,8 @@ def train(
     *,
     kill_at: int | None = None,
     tell: Callable[[dict[str, float]], None] = lambda _: None,
+    judge: Path | None = None,
+    splitting: Method = "auto",
 ) -> list[dict[str, float]]:
     """Train in ``folder``; end this process by SIGKILL while iteration ``kill_at`` draws."""
     openings = iter(range(100))
@@ -65,7 +69,7 @@ def train(
     kind: Kind = "process" if settings.reward_model == "process_reward_model" else "outcome"
     problems = pl.DataFrame(
         [
-            (content_id(problem.question), problem.question, str(problem.answer), "auto")
+            (content_id(problem.question), problem.question, str(problem.answer), splitting)
             for problem in draw_problems(0, "train", 8)
         ],
         schema=["problem_id", "question", "gold_answer", "splitting"],
@@ -78,7 +82,7 @@ def train(
         folder / "out",
         settings,
         template="plain",
-        scorer=Scorer(base, kind=kind, template="plain", max_length=192),
+        scorer=Scorer(judge or base, kind=kind, template="plain", max_length=192),
         sampler=Sampler(opened, max_tokens=12, seed=5),
         grade=grade,
         work=folder / "work",
@@ -113,18 +117,32 @@ def test_a_killed_run_ends_in_the_same_weights_and_metrics(base: Path, tmp_path:
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
-def test_a_state_of_other_settings_is_not_gone_on_from(base: Path, tmp_path: Path) -> None:
-    class StopError(Exception):
-        pass
+class StopError(Exception):
+    """Ends a run after its first iteration."""
 
-    def stop(_: object) -> None:
-        raise StopError
 
+def stop(_: object) -> None:
+    raise StopError
+
+
+@pytest.mark.parametrize("change", ["settings", "start", "judge", "splitting"])
+def test_the_state_of_another_run_is_not_gone_on_from(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
+    settings = SMALL.model_copy(update={"iterations": 1})
     with pytest.raises(StopError):
-        train(base, tmp_path, tell=stop)
-    other = SMALL.model_copy(update={"kl_coefficient": 0.5, "iterations": 1})
-    rows = train(base, tmp_path, other)
+        train(base, tmp_path, settings, tell=stop)
+    # The same weights, written anew.
+    other = Path(shutil.copytree(base, tmp_path / "other", copy_function=shutil.copy))
+    rows = train(
+        other if change == "start" else base,
+        tmp_path,
+        settings.model_copy(update={"kl_coefficient": 0.5} if change == "settings" else {}),
+        judge=other if change == "judge" else base,
+        splitting="newline" if change == "splitting" else "auto",
+    )
     assert [row["iteration"] for row in rows] == [0, 1]
+    assert "is of other settings, problems or weights: starts anew" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("reward_model", ["outcome_reward_model", "process_reward_model"])

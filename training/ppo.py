@@ -38,6 +38,7 @@ from training.advantages import (
     value_loss,
     whiten,
 )
+from training.checkpoints import identity_of
 from training.draws import Grader, Sampler, describe
 from training.episodes import Episode, Question, Rows, autocast, groups_of, read_response
 from training.ppo_state import Row, load_state, save_state
@@ -122,7 +123,8 @@ def train_ppo(
     The last row is of the finished policy, which is not trained on what it draws then. All rows
     are in ``metrics.jsonl`` and in TensorBoard's ``runs`` as they come, in ``work`` and then in
     ``out``. A run that was killed and is started with the same arguments goes on after the last
-    iteration kept in ``work`` and ends in the same weights.
+    iteration kept in ``work`` and ends in the same weights; weights that were written anew in the
+    meantime, of the start or the reward model, make another run.
 
     Args:
         start: checkpoint that the policy, the reference and the value network start from.
@@ -156,8 +158,10 @@ def train_ppo(
     held_out, asked = questions[: settings.num_validation], questions[settings.num_validation :]
     fingerprint = content_id(
         settings.model_dump_json(),
+        identity_of(start),
+        scorer.identity,
         str((sampler.max_tokens, sampler.seed)),
-        *(question.prompt for question in questions),
+        *(f"{question.method} {question.prompt}" for question in questions),
     )
     rows = load_state(work, fingerprint, learner.modules, learner.optimizer)
     board = SummaryWriter(work / "runs", purge_step=len(rows))

@@ -46,7 +46,8 @@ def load_state(
 ) -> list[Row]:
     """Bring modules and optimiser to the kept state; return the rows of the iterations done.
 
-    Nothing changes and no row is returned if there is no state of this fingerprint.
+    Nothing changes and no row is returned if there is no state of this fingerprint; one of
+    another is told of, and replaced by the next that is saved.
     """
     path = folder / "state.safetensors"
     if not path.is_file():
@@ -54,6 +55,7 @@ def load_state(
     with safe_open(path, "pt") as file:
         header = file.metadata()
         if header["fingerprint"] != fingerprint:
+            print(f"PPO: {path} is of other settings, problems or weights: starts anew")
             return []
         with torch.no_grad():
             for name, parameter in _named(modules):

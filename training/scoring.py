@@ -20,7 +20,9 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from shepherd.identity import content_id
 from shepherd.prompts import build_prompt, open_template
+from training.checkpoints import identity_of
 from training.prefix_trees import Pack, pack_sequences
 from training.reward_model import Tags, encode_tagged
 
@@ -35,7 +37,7 @@ class Scorer:
 
     ``kind`` is ``process`` for a score of each step, ``outcome`` for one of the whole solution.
     The checkpoint is a causal language model with the two label tokens, or a token classifier
-    with one output.
+    with one output. ``identity`` tells it from all that score otherwise.
 
     Raises:
         ValueError: the tokenizer lacks a tag, or the model's attention window is shorter than
@@ -52,6 +54,7 @@ class Scorer:
         dtype: torch.dtype | None = None,
     ) -> None:
         logging.disable_progress_bar()
+        self.identity = content_id(identity_of(model_path), kind, template, str(max_length))
         on_gpu = torch.cuda.is_available()
         # Many CPUs compute small products in bfloat16 more slowly than in float32.
         dtype = dtype or (torch.bfloat16 if on_gpu else torch.float32)

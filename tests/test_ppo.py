@@ -109,6 +109,8 @@ def test_a_killed_run_ends_in_the_same_weights_and_metrics(base: Path, tmp_path:
     assert timeless([json.loads(line) for line in kept]) == timeless(undisturbed[:2])
     resumed = train(base, tmp_path / "killed")
     assert timeless(resumed) == timeless(undisturbed)
+    lines = (tmp_path / "killed" / "out" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == resumed
     weights, expected = (
         load_file(tmp_path / name / "out" / "model.safetensors")
         for name in ("killed", "undisturbed")
@@ -190,12 +192,14 @@ def test_policies_are_trained_from_the_command_line(
     common = f"--base {base} --data {tmp_path}/problems.parquet"
     policies.main(f"rft {common} --draws {tmp_path}/draws.parquet --out {tmp_path}/rft".split())
     assert "on 6 examples" in capsys.readouterr().out
-    policies.main(
-        f"ppo {common} --out {tmp_path}/ppo --reward-model outcome_reward_model --judge {base} "
-        "--iterations 1 --problems-per-iteration 2 --samples-per-problem 2 --num-validation 2 "
-        "--max-tokens 8".split()
-    )
-    assert "1 iterations; reward" in capsys.readouterr().out
+    for _ in range(2):  # the second replaces what the first saved
+        policies.main(
+            f"ppo {common} --out {tmp_path}/ppo --reward-model outcome_reward_model --judge {base} "
+            "--iterations 1 --problems-per-iteration 2 --samples-per-problem 2 --num-validation 2 "
+            "--max-tokens 8".split()
+        )
+        assert "1 iterations; reward" in capsys.readouterr().out
+    assert len(list((tmp_path / "ppo" / "runs").iterdir())) == 1
     for name in ("rft", "ppo"):
         AutoModelForCausalLM.from_pretrained(tmp_path / name)
     assert len((tmp_path / "ppo" / "metrics.jsonl").read_text().splitlines()) == 2

@@ -41,7 +41,7 @@ from training.advantages import (
 from training.checkpoints import identity_of
 from training.draws import Grader, Sampler, describe
 from training.episodes import Episode, Question, Rows, autocast, groups_of, read_response
-from training.ppo_state import Row, load_state, save_state
+from training.ppo_state import Row, load_state, save_state, write_metrics
 from training.scoring import Scorer
 
 
@@ -191,8 +191,9 @@ def train_ppo(
         bar.set_postfix({name: f"{row[name]:.3f}" for name in shown})
     board.close()
     loop.save(learner.policy, tokenizer, out)
-    for kept in ("metrics.jsonl", "runs"):
-        (work / kept).rename(out / kept)
+    write_metrics(out, rows)
+    shutil.rmtree(out / "runs", ignore_errors=True)
+    (work / "runs").rename(out / "runs")
     shutil.rmtree(work)
     return rows
 

@@ -35,6 +35,11 @@ def save_state(
     with aside.open("rb") as file:
         os.fsync(file.fileno())
     aside.replace(folder / "state.safetensors")
+    write_metrics(folder, rows)
+
+
+def write_metrics(folder: Path, rows: list[Row]) -> None:
+    """Write ``metrics.jsonl``: one line for each iteration done."""
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 

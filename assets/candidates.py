@@ -17,6 +17,7 @@ from shepherd.schemas import CANDIDATE_COSTS, CANDIDATES
     deps=SETTINGS.candidate_generators,
     code_version=version_of(
         *SETTINGS.generators.values(),
+        *SETTINGS.candidate_generators,
         SETTINGS.sampling.num_candidates,
         SETTINGS.sampling.temperature,
         SETTINGS.sampling.max_tokens,

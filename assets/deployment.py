@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
-from pydantic import BaseModel
 
 from resources.earlier import origin_of
 from resources.home import Home
@@ -15,7 +14,7 @@ from resources.lake import Lake
 from resources.models import ModelStore
 from resources.profiles import settings_from_env
 from shepherd.identity import content_id, shard_keys
-from shepherd.settings import ModelSettings, Settings
+from shepherd.settings import ModelSettings, Section, Settings
 
 SETTINGS = settings_from_env()
 
@@ -107,10 +106,10 @@ def models_of(settings: Settings) -> dict[str, ModelSettings]:
     return {name: model for name, model in named.items() if model is not None}
 
 
-def version_of(*parts: BaseModel | float | str | None) -> str:
+def version_of(*parts: Section | float | str | None) -> str:
     """Return a code version that changes with the settings an asset's content depends on.
 
     The UI then marks what an edited profile has made stale.
     """
-    texts = (part.model_dump_json() if isinstance(part, BaseModel) else str(part) for part in parts)
+    texts = (part.essence if isinstance(part, Section) else str(part) for part in parts)
     return content_id(*texts)[:8]

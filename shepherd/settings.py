@@ -1,7 +1,7 @@
 """The one settings class and its one set of defaults; a profile is a YAML file of these fields."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -18,9 +18,23 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 
 
 class Section(BaseModel):
-    """A part of a profile. An unknown field is an error, so that a typo never goes unnoticed."""
+    """A part of a profile. An unknown field is an error, so that a typo never goes unnoticed.
+
+    ``INCIDENTAL`` are the fields that decide how a result is come by, not what it is.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    INCIDENTAL: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def essence(self) -> str:
+        """What results depend on, as JSON: all but incidental fields, its parts' included."""
+        return self.model_dump_json(exclude=self._incidental())
+
+    def _incidental(self) -> dict[str, Any]:
+        parts = {name: part._incidental() for name, part in self if isinstance(part, Section)}
+        return parts | dict.fromkeys(self.INCIDENTAL, True)
 
 
 class SplittingSettings(Section):
@@ -133,8 +147,8 @@ class TrainingSettings(Section):
     """One training run. ``batch_size`` counts sequences a step; lengths are in tokens.
 
     A step is cut into passes of at most ``tokens_per_pass`` tokens on each process, whose
-    gradients add up: a matter of memory and speed alone; :data:`TOKENS_PER_PASS` if null. The
-    rate rises linearly, then falls as a cosine to ``floor_share`` of itself. ``lm_weight`` is the
+    gradients add up: a matter of memory and speed alone; :data:`TOKENS_PER_PASS` if null. A run
+    that goes on with another agrees with what it would have been up to rounding. The rate rises linearly, then falls as a cosine to ``floor_share`` of itself. ``lm_weight`` is the
     weight of the language-model loss beside the labels'.
 
     A reward model's ``head`` is two label tokens of a language model, as published, or one
@@ -143,6 +157,10 @@ class TrainingSettings(Section):
     ``num_processes`` > 1 trains on as many GPUs; each holds the whole model, or a shard of it
     where ``sharded`` (FSDP).
     """
+
+    INCIDENTAL = frozenset(
+        {"tokens_per_pass", "gradient_checkpointing", "checkpoint_steps", "evaluation_steps"}
+    )
 
     epochs: float = Field(1.0, gt=0)
     learning_rate: float = Field(1e-6, gt=0)
@@ -381,6 +399,8 @@ class RftSettings(Section):
     generators are: it draws candidates for the reward models to choose from.
     """
 
+    INCIDENTAL = frozenset({"candidates"})
+
     kind: Literal["rft"]
     start: str
     samples_per_problem: int = Field(8, ge=1)
@@ -400,10 +420,12 @@ class PpoSettings(Section):
     An outcome reward model rewards the end of a response, a process reward model the end of each
     step. The KL coefficient, rates and their floor are the paper's for 7B models; what it does
     not report is the field's usual. ``batch_size`` counts responses, ``batch_tokens`` the padded
-    tokens that are held at a time. For ``warmup_share`` of the iterations the value network alone
+    tokens that are held at a time: it moves results by rounding alone. For ``warmup_share`` of the iterations the value network alone
     learns. ``num_validation`` train problems are never trained on:
     their greedy accuracy is measured in each iteration.
     """
+
+    INCIDENTAL = frozenset({"candidates", "batch_tokens"})
 
     kind: Literal["ppo"]
     start: str

@@ -167,6 +167,14 @@ def test_a_policy_learns_to_earn_more(base: Path, tmp_path: Path, reward_model: 
     AutoModelForCausalLM.from_pretrained(tmp_path / "out")
 
 
+def test_a_run_goes_on_with_other_batches_held_at_a_time(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(StopError):
+        train(base, tmp_path, tell=stop)
+    told: list[dict[str, float]] = []
+    train(base, tmp_path, SMALL.model_copy(update={"batch_tokens": 256}), tell=told.append)
+    assert [row["iteration"] for row in told] == [1, 2, 3]
+
+
 def test_at_least_one_problem_is_trained_on(base: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="8 are held out: lower num_validation"):
         train(base, tmp_path, SMALL.model_copy(update={"num_validation": 8}))

@@ -1,9 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from resources import profiles
 from resources.profiles import load_settings, settings_from_env
+from shepherd.settings import RftSettings, SplittingSettings
 
 MODELS = """
 generators: {weak: {base: base-small}}
@@ -14,6 +16,16 @@ completer: {base: base-large}
 def write(folder: Path, text: str, name: str = "x.yaml") -> str:
     (folder / name).write_text(text, encoding="utf-8")
     return str(folder / name)
+
+
+def test_what_is_incidental_changes_no_essence() -> None:
+    fields: dict[str, Any] = {"kind": "rft", "start": "g", "training": {"batch_size": 4}}
+    policy = RftSettings.model_validate(fields)
+    training = fields["training"] | {"tokens_per_pass": 8, "checkpoint_steps": 7}
+    same = RftSettings.model_validate(fields | {"training": training, "candidates": True})
+    other = RftSettings.model_validate(fields | {"training": {"batch_size": 5}})
+    assert policy.essence == same.essence != other.essence
+    assert SplittingSettings().essence == SplittingSettings().model_dump_json()
 
 
 def test_a_profile_states_what_differs_from_the_defaults(tmp_path: Path) -> None:

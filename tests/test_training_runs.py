@@ -114,6 +114,9 @@ def test_the_checkpoint_of_another_run_is_not_resumed(
     pl.read_parquet(data)[1:].write_parquet(fewer)
     assert train(base, fewer, out, SHORT).first_step == 0
     checkpointed(base, data, tmp_path)
+    faster = {"tokens_per_pass": 4096, "checkpoint_steps": 3, "evaluation_steps": 2}
+    assert train(base, data, out, SHORT.model_copy(update=faster)).first_step == 5
+    checkpointed(base, data, tmp_path)
     reversed_rows = tmp_path / "reversed.parquet"
     pl.read_parquet(data).reverse().write_parquet(reversed_rows)
     report = train_prm(

@@ -29,7 +29,7 @@ def identity_of(base: str | Path) -> str:
 class Checkpoints:
     """The latest checkpoint of one run, in ``folder``; another run's is never resumed.
 
-    ``fingerprint`` is of all that decides what the run does: data, base, settings and seed.
+    ``fingerprint`` is of all that decides what comes of the run: data, base, settings and seed.
     """
 
     folder: Path

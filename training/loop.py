@@ -178,7 +178,7 @@ def train(
         content_id(
             name,
             identity_of(base),
-            settings.model_dump_json(),
+            settings.essence,
             f"{seed} {accelerator.num_processes} {train_set.digest} {validation.digest}",
         ),
     )

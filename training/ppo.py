@@ -157,7 +157,7 @@ def train_ppo(
     ]
     held_out, asked = questions[: settings.num_validation], questions[settings.num_validation :]
     fingerprint = content_id(
-        settings.model_dump_json(),
+        settings.essence,
         identity_of(start),
         scorer.identity,
         str((sampler.max_tokens, sampler.seed)),

@@ -148,8 +148,9 @@ class TrainingSettings(Section):
 
     A step is cut into passes of at most ``tokens_per_pass`` tokens on each process, whose
     gradients add up: a matter of memory and speed alone; :data:`TOKENS_PER_PASS` if null. A run
-    that goes on with another agrees with what it would have been up to rounding. The rate rises linearly, then falls as a cosine to ``floor_share`` of itself. ``lm_weight`` is the
-    weight of the language-model loss beside the labels'.
+    that goes on with another agrees with what it would have been up to rounding. The rate rises
+    linearly, then falls as a cosine to ``floor_share`` of itself. ``lm_weight`` is the weight of
+    the language-model loss beside the labels'.
 
     A reward model's ``head`` is two label tokens of a language model, as published, or one
     scalar; its ``loss`` is binary cross entropy, or the squared error of the probability.
@@ -420,9 +421,9 @@ class PpoSettings(Section):
     An outcome reward model rewards the end of a response, a process reward model the end of each
     step. The KL coefficient, rates and their floor are the paper's for 7B models; what it does
     not report is the field's usual. ``batch_size`` counts responses, ``batch_tokens`` the padded
-    tokens that are held at a time: it moves results by rounding alone. For ``warmup_share`` of the iterations the value network alone
-    learns. ``num_validation`` train problems are never trained on:
-    their greedy accuracy is measured in each iteration.
+    tokens that are held at a time: it moves results by rounding alone. For ``warmup_share`` of
+    the iterations the value network alone learns. ``num_validation`` train problems are never
+    trained on: their greedy accuracy is measured in each iteration.
     """
 
     INCIDENTAL = frozenset({"candidates", "batch_tokens"})

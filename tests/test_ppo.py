@@ -21,8 +21,8 @@ from resources.sampling import Grader
 from shepherd.identity import content_id
 from shepherd.requests import Engine
 from shepherd.settings import EngineSettings, PpoSettings
-from shepherd.word_problems import draw_problems, write_solution
 from shepherd.splitting import Method
+from shepherd.word_problems import draw_problems, write_solution
 from training import policies
 from training.draws import Sampler
 from training.ppo import train_ppo

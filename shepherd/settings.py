@@ -396,8 +396,9 @@ StepReward = Literal["score", "mean", "difference", "min"]
 class RftSettings(Section):
     """Rejection-sampling fine-tuning of ``start``, a generator, on its own right solutions.
 
-    The paper draws 8 solutions a question. With ``candidates`` the policy is also verified as the
-    generators are: it draws candidates for the reward models to choose from.
+    The paper draws 8 solutions a question. ``training`` is in one process. With ``candidates`` the
+    policy is also verified as the generators are: it draws candidates for the reward models to
+    choose from.
     """
 
     INCIDENTAL = frozenset({"candidates"})
@@ -408,6 +409,13 @@ class RftSettings(Section):
     temperature: float = Field(0.7, ge=0)
     training: TrainingSettings = TrainingSettings()
     candidates: bool = False
+
+    @field_validator("training")
+    @classmethod
+    def _trains_in_one_process(cls, training: TrainingSettings) -> TrainingSettings:
+        if training.num_processes > 1:
+            raise ValueError("num_processes: RFT trains in one process: set it to 1")
+        return training
 
     @property
     def method(self) -> str:
@@ -424,6 +432,10 @@ class PpoSettings(Section):
     tokens that are held at a time: it moves results by rounding alone. For ``warmup_share`` of
     the iterations the value network alone learns. ``num_validation`` train problems are never
     trained on: their greedy accuracy is measured in each iteration.
+
+    The networks stay on the GPU while the engine draws. vLLM takes ``gpu_memory_utilization`` of
+    all of it, 0.9 by default, and does not start where less is free: lower it to what they leave.
+    PPO with vLLM was not tried on a GPU.
     """
 
     INCIDENTAL = frozenset({"candidates", "batch_tokens"})
@@ -545,6 +557,12 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _policies_can_be_trained(self) -> "Settings":
+        # Generators may stand there unused: a variable can name imported solutions in their place.
+        if self.policies and not any(d.is_annotated for d in self.datasets.values()):
+            raise ValueError(
+                "policies: none would be trained, as no dataset is annotated here: leave them out, "
+                "or add a dataset without labels or solutions of test problems"
+            )
         for name, policy in self.policies.items():
             if policy.start not in self.generators:
                 raise ValueError(

@@ -112,6 +112,14 @@ def test_problems_for_policies_alone_are_not_annotated() -> None:
             {"engine": {"kind": "openai", "openai": {"base_urls": ["http://h/v1"]}}},
             "servers keep theirs: set engine.kind to transformers or vllm",
         ),
+        (
+            {"datasets": {"d": {"source": "gsm8k", "solutions": "samples.jsonl"}}},
+            "policies: none would be trained, .* leave them out, or add a dataset without",
+        ),
+        (
+            {"policies": {"x": {"kind": "rft", "start": "g", "training": {"num_processes": 2}}}},
+            "num_processes: RFT trains in one process: set it to 1",
+        ),
         ({"policies": {"x": {"kind": "dpo", "start": "g"}}}, "rft"),
         ({"policies": {"../x": {"kind": "rft", "start": "g"}}}, "becomes a folder"),
     ],

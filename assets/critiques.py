@@ -61,5 +61,4 @@ def open_judge(deployment: Deployment, judge: JudgeSettings) -> "Sampler":
     from resources.drawing import sampler_of
 
     model = ModelSettings(base=judge.base, template=judge.template)
-    engine = judge.engine or deployment.settings.engine
-    return sampler_of("judge", model, deployment.models.resolve(judge.base), engine)
+    return sampler_of("judge", model, deployment.judge_base(judge), deployment.judge_engine(judge))

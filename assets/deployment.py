@@ -14,7 +14,7 @@ from resources.lake import Lake
 from resources.models import ModelStore
 from resources.profiles import settings_from_env
 from shepherd.identity import content_id, shard_keys
-from shepherd.settings import ModelSettings, Section, Settings
+from shepherd.settings import EngineSettings, JudgeSettings, ModelSettings, Section, Settings
 
 SETTINGS = settings_from_env()
 
@@ -90,6 +90,19 @@ class Deployment:
         is_sampled = name == "completer" or name in self.settings.generators
         is_served = is_sampled and not settings.training and self.settings.engine.kind == "openai"
         return self.models.resolve(settings.base, is_served=is_served)
+
+    def judge_engine(self, judge: JudgeSettings) -> EngineSettings:
+        """Return the engine that a judge is asked on: its own, or else the profile's."""
+        return judge.engine or self.settings.engine
+
+    def judge_base(self, judge: JudgeSettings) -> str | Path:
+        """Return where a judge's weights lie, or under what name it is served.
+
+        Raises:
+            ValueError: there is no such base.
+        """
+        is_served = self.judge_engine(judge).kind == "openai"
+        return self.models.resolve(judge.base, is_served=is_served)
 
 
 DeploymentResource = dg.ResourceParam[Deployment]

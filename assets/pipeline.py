@@ -96,7 +96,7 @@ def run_pipeline(home: Home, assets: Sequence[str] = (), partitions: Sequence[st
     if "nli" in annotation.annotators:
         deployment.models.resolve(annotation.nli_model)
     if "judge" in annotation.annotators and annotation.judge is not None:
-        deployment.models.resolve(annotation.judge.base)
+        deployment.judge_base(annotation.judge)
     asked_for = _asked_for(assets, partitions)
     with _open_instance(home) as instance:
         if assets:

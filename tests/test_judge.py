@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_openai_engine import Server
 
+from assets.deployment import SETTINGS, Deployment
 from resources.drawing import Shard, draw_critiques, sampler_of
+from resources.home import Home
 from shepherd.annotators.judge import (
     collect_critiques,
     critique_task,
@@ -195,6 +197,15 @@ def test_a_judge_on_a_server_of_its_own(tmp_path: Path) -> None:
     labels = judge_labels(STEPS, drawn.frame)
     assert labels.join(STEPS, on="step_id")["solution_id"].unique().to_list() == ["s1"]
     assert labels["hard"].to_list() == [1, 0]
+
+
+def test_a_judge_may_have_any_name_that_its_own_server_gives_it(tmp_path: Path) -> None:
+    served = {"kind": "openai", "openai": {"base_urls": ["http://host:8000/v1"]}}
+    judge = JudgeSettings.model_validate({"base": "our-judge", "engine": served})
+    deployment = Deployment(SETTINGS, Home(tmp_path))
+    assert deployment.judge_base(judge) == "our-judge"
+    with pytest.raises(ValueError, match="base 'our-judge': neither a shipped model"):
+        deployment.judge_base(judge.model_copy(update={"engine": None}))
 
 
 def test_the_stand_in_reads_the_task_word_by_word_and_speaks_the_format(

@@ -9,6 +9,7 @@ import polars as pl
 
 from assets.deployment import ALL_PARTITIONS, SETTINGS, Deployment, DeploymentResource, version_of
 from assets.fine_tuning import figures_of, model_asset
+from assets.samplers import gold_of
 from assets.sampling import open_samplers
 from assets.scoring import REWARD_MODELS
 from shepherd.settings import PolicySettings, PpoSettings, RftSettings, Settings, TrainingSettings
@@ -67,7 +68,7 @@ def train_by_rft(
 ) -> dg.MaterializeResult[None]:
     """Draw from the start, keep what is right and distinct, and fine-tune its base anew.
 
-    The gold solutions are as many as the start learned from.
+    The gold solutions are those that the start learned from.
     """
     from resources.drawing import Shard, draw_candidates
     from shepherd.repeats import distinct_solutions
@@ -90,14 +91,12 @@ def train_by_rft(
         ).frame
         for (dataset,), part in problems.group_by("dataset", maintain_order=True)
     ).join(problems.select("problem_id", "question"), on="problem_id", maintain_order="left")
-    gold = problems.filter(pl.col("gold_solution").is_not_null()).sort("problem_id")
+    gold = gold_of(problems.lazy(), start, settings).train.sort("problem_id").collect()
     report = deployment.models.save(
         name,
         lambda out: train_rft(
             deployment.models.resolve(start.base),
-            gold.head(start.num_problems or gold.height).select(
-                "question", solution="gold_solution"
-            ),
+            gold,
             draws,
             out,
             policy.training,

@@ -22,13 +22,19 @@ def sampler(name: str, what: str, settings: ModelSettings) -> dg.AssetsDefinitio
         code_version=version_of(SETTINGS.seed, settings, SETTINGS.training_set),
     )
     def model(problems: pl.LazyFrame, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
-        chosen, seed = deployment.settings.training_set, deployment.settings.seed
-        if settings.datasets is not None:
-            problems = problems.filter(pl.col("dataset").is_in(settings.datasets))
-        plans = Plans.of(lambda part: sft_examples(problems, chosen, part, seed))
-        return fine_tune(deployment, name, "sft", first_problems(plans, settings.num_problems))
+        return fine_tune(deployment, name, "sft", gold_of(problems, settings, deployment.settings))
 
     return model
+
+
+def gold_of(problems: pl.LazyFrame, model: ModelSettings, settings: Settings) -> Plans:
+    """Return the gold solutions that a model learns from: (problem_id, question, solution)."""
+    if model.datasets is not None:
+        problems = problems.filter(pl.col("dataset").is_in(model.datasets))
+    plans = Plans.of(
+        lambda part: sft_examples(problems, settings.training_set, part, settings.seed)
+    )
+    return first_problems(plans, model.num_problems)
 
 
 def first_problems(plans: Plans, limit: int | None) -> Plans:

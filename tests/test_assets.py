@@ -7,15 +7,17 @@ import polars as pl
 import pytest
 
 from assets import violations
+from assets.deployment import SETTINGS
 from assets.describe import describe, preview
 from assets.fine_tuning import Plans
 from assets.reward_models import of_train_problems
 from assets.rollouts import label_costs
-from assets.samplers import first_problems
+from assets.samplers import first_problems, gold_of
 from assets.scoring import reward_model_aucs
 from resources.io_managers import Frames, ParquetIOManager, Partition, each
 from resources.lake import Lake
 from shepherd import schemas
+from shepherd.settings import ModelSettings, TrainingSet
 
 HERE, THERE = Partition("words", "00"), Partition("words", "01")
 
@@ -105,6 +107,24 @@ ALL_SCORES = (
 )
 def test_violations(failing: pl.DataFrame, count: int) -> None:
     assert failing.height == count
+
+
+def test_rft_learns_from_the_gold_solutions_that_its_start_learned_from() -> None:
+    rows = [
+        {"problem_id": f"{name}{index}", "dataset": name, "split": "train", "gold_solution": "s"}
+        for name in ("a", "b")
+        for index in range(8)
+    ]
+    problems = pl.DataFrame(rows).with_columns(question=pl.col("problem_id")).lazy()
+    held_out = {"training_set": TrainingSet(validation_share=0.5)}
+    settings = SETTINGS.model_copy(update=held_out)
+    model = ModelSettings(base="base-small", datasets=("b",))
+    plans = gold_of(problems, model, settings)
+    train, others = (part.collect()["problem_id"] for part in (plans.train, plans.held_out))
+    assert set(train).isdisjoint(others)
+    assert {*train, *others} == {f"b{index}" for index in range(8)}
+    limited = gold_of(problems, model.model_copy(update={"num_problems": 2}), settings)
+    assert limited.train.collect()["problem_id"].to_list() == sorted(train)[:2]
 
 
 def test_the_first_problems_are_those_of_the_smallest_ids() -> None:

@@ -24,7 +24,7 @@ from shepherd.settings import EngineSettings, PpoSettings
 from shepherd.splitting import Method
 from shepherd.word_problems import draw_problems, write_solution
 from training import policies
-from training.draws import Sampler
+from training.draws import Sampler, describe
 from training.ppo import train_ppo
 from training.scoring import Kind, Scorer
 
@@ -173,6 +173,11 @@ def test_a_run_goes_on_with_other_batches_held_at_a_time(base: Path, tmp_path: P
     told: list[dict[str, float]] = []
     train(base, tmp_path, SMALL.model_copy(update={"batch_tokens": 256}), tell=told.append)
     assert [row["iteration"] for row in told] == [1, 2, 3]
+
+
+def test_an_iteration_without_a_response_is_told() -> None:
+    with pytest.raises(ValueError, match=r"no prompt of the held-out .* raise num_validation"):
+        describe([], grade)
 
 
 def test_at_least_one_problem_is_trained_on(base: Path, tmp_path: Path) -> None:

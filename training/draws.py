@@ -74,7 +74,16 @@ def describe(episodes: Sequence[Episode], grade: Grader) -> dict[str, float]:
     """Return how right, how long and how repetitive responses are, on average.
 
     ``repeated_steps`` is the share of steps that say what an earlier one of the response said.
+
+    Raises:
+        ValueError: there is no response.
     """
+    if not episodes:
+        raise ValueError(
+            "PPO: the engine answered no prompt of the held-out problems, or none of an "
+            "iteration's: raise num_validation or problems_per_iteration, or leave out questions "
+            "that are longer than the model's window"
+        )
     right = grade(
         [e.gold_answer for e in episodes],
         [e.text for e in episodes],

@@ -140,7 +140,8 @@ def train_ppo(
         tell: is given each row as it comes.
 
     Raises:
-        ValueError: no problem is left to train on beside those held out.
+        ValueError: no problem is left to train on beside those held out, or an iteration has no
+            response to learn from or to measure.
     """
     if problems.height <= settings.num_validation:
         raise ValueError(

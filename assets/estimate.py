@@ -49,6 +49,8 @@ def main() -> int:
         if settings.gpus:
             show_memory(settings, settings.gpus, ModelStore(home.models))
         show(list(estimate_run(settings, Lake(home.lake))), arguments.tokens_per_second)
+        if settings.policies:
+            print("\nNot estimated: what policies draw to learn from, and greedy solutions.")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -58,23 +60,28 @@ def main() -> int:
 def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
     """Yield the estimate of each sampling stage of each dataset.
 
-    Datasets whose labels or test solutions are imported are not sampled.
+    Datasets that are not annotated here have candidates alone, where another one is. Greedy
+    solutions, and what policies draw to learn from, are left out.
     """
+    if not any(dataset.is_annotated for dataset in settings.datasets.values()):
+        return
     rolls_out = bool(build_annotators(settings.annotation, settings.sampling.num_rollouts))
     for name, dataset in settings.datasets.items():
-        if not dataset.is_annotated:
+        if not dataset.is_annotated and (dataset.num_test == 0 or dataset.source == "metamath"):
             continue
         problems, _ = load_problems(name, dataset, settings.seed)
         guesses = estimate_dataset(
             name,
             problems,
             len(settings.generators_of("train")),
-            len(settings.generators_of("test")),
+            len(settings.candidate_generators),
             settings.sampling,
             dataset.splitting.method,
         )
         judge = settings.annotation.judge
-        if judge is not None and "judge" in settings.annotation.annotators:
+        if not dataset.is_annotated:
+            guesses = [guess for guess in guesses[-1:] if guess.requests]
+        elif judge is not None and "judge" in settings.annotation.annotators:
             guesses.insert(2, estimate_critiques(name, guesses[0], judge))
         for guess in guesses:
             if guess.stage == "rollouts" and not rolls_out:

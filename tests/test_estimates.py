@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from assets import estimate
+from resources.lake import Lake
 from shepherd.estimates import (
     CHARACTERS_PER_TOKEN,
     estimate_critiques,
@@ -12,7 +13,7 @@ from shepherd.estimates import (
     extrapolate,
 )
 from shepherd.schemas import ROLLOUT_COSTS
-from shepherd.settings import JudgeSettings, SamplingSettings
+from shepherd.settings import JudgeSettings, SamplingSettings, Settings
 
 PROBLEMS = pl.DataFrame(
     {
@@ -70,6 +71,29 @@ def test_finished_shards_tell_better() -> None:
     assert (found.requests, found.prompt_tokens, found.completion_tokens) == (40, 400, 160)
     assert (found.tokens_per_second, found.basis) == (20, "measured on 2 of 4 shards")
     assert extrapolate("other", "rollouts", costs, num_shards=4) is None
+
+
+def test_policies_and_problems_that_are_not_annotated_have_candidates(tmp_path: Path) -> None:
+    words: dict[str, object] = {"source": "word_problems", "num_train": 4, "num_test": 3}
+    settings = Settings.model_validate(
+        {
+            "datasets": {
+                "here": words,
+                "tested": words | {"annotated": False},
+                "trained": words | {"annotated": False, "num_test": 0},
+            },
+            "generators": {"g": {"base": "base-small"}},
+            "completer": {"base": "base-small"},
+            "policies": {"p": {"kind": "rft", "start": "g", "candidates": True}},
+            "sampling": {"num_candidates": 5},
+        }
+    )
+    found = [
+        (guess.dataset, guess.stage, guess.requests)
+        for guess in estimate.estimate_run(settings, Lake(tmp_path))
+        if guess.stage == "candidates" or guess.dataset != "here"
+    ]
+    assert found == [("here", "candidates", 3 * 5 * 2), ("tested", "candidates", 3 * 5 * 2)]
 
 
 def test_the_command(

@@ -68,7 +68,7 @@ def train_by_rft(
 ) -> dg.MaterializeResult[None]:
     """Draw from the start, keep what is right and distinct, and fine-tune its base anew.
 
-    The gold solutions are those that the start learned from.
+    The gold solutions are those that the start learned from. What the draws cost is not kept.
     """
     from resources.drawing import Shard, draw_candidates
     from shepherd.repeats import distinct_solutions

@@ -155,7 +155,7 @@ def draw_candidates(
 def draw_greedily(
     problems: pl.DataFrame, sampler: Sampler, sampling: SamplingSettings, shard: Shard
 ) -> Drawn:
-    """Draw the likeliest solution of each problem; GREEDY_SOLUTIONS and their cost."""
+    """Draw the likeliest solution of each problem; GREEDY_SOLUTIONS, whose cost no table keeps."""
     likeliest = sampling.model_copy(update={"temperature": 0.0})
     collect = partial(collect_greedy, method=shard.splitting.method)
     return _draw_fixed(GREEDY_SOLUTIONS, collect, problems, sampler, likeliest, shard, 1)

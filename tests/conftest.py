@@ -18,6 +18,8 @@ os.environ.update(
     SHEPHERD_PROFILE="tiny",
     DAGSTER_HOME=str(Path(_HOME.name) / "dagster"),
     DAGSTER_DISABLE_TELEMETRY="yes",
+    # Two test processes run side by side, and torch's threads of both would wait for each other.
+    OMP_NUM_THREADS="1",
 )
 
 prepare_dagster_home(Home.from_env())

@@ -70,6 +70,7 @@ def draw(dataset: str, size: Size, rng: np.random.Generator) -> list[tuple[str, 
         "solutions": solutions,
         "steps": steps,
         "rollouts": rollouts,
+        "asked_rollouts": _asked(rollouts),
         "step_labels": labels,
         "labeled_solutions": _labeled_solutions(solutions, steps, labels, train),
         "candidates": candidates,
@@ -159,6 +160,22 @@ def _rollouts(steps: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
             )
         )
     return pl.concat(drawn)
+
+
+def _asked(rollouts: pl.DataFrame) -> pl.DataFrame:
+    """Return what the two annotators asked for: all, or those up to a success."""
+    every = rollouts.filter(completer="completer")
+    earlier = pl.col("is_correct").cum_sum().over("prefix_id") - pl.col("is_correct")
+    shown = {"monte_carlo": every, "first_success": every.filter(earlier == 0)}
+    return pl.concat(
+        of_annotator.group_by("prefix_id", "problem_id", maintain_order=True).agg(
+            annotator=pl.lit(annotator),
+            num_rollouts=pl.len(),
+            num_correct=pl.col("is_correct").sum(),
+            num_tokens=pl.col("num_tokens").sum(),
+        )
+        for annotator, of_annotator in shown.items()
+    )
 
 
 def _labels(steps: pl.DataFrame, solutions: pl.DataFrame, rollouts: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import polars as pl
 from assets.deployment import Deployment, models_of
 from shepherd.schemas import CANDIDATE_SCORES
 from shepherd.settings import TrainingSettings
-from shepherd.splitting import split_steps
+from shepherd.splitting import scored_steps
 from shepherd.verification import Aggregation, aggregate, auc_within_problems
 
 REWARD_MODELS: dict[str, Literal["outcome", "process"]] = {
@@ -29,9 +29,8 @@ def score_candidates(
         maintain_order="left",
     )
     datasets = deployment.settings.datasets
-    # An empty text has no steps; as one empty step it gets a score like any other.
     steps = [
-        split_steps(text, datasets[dataset].splitting.method) or [text]
+        scored_steps(text, datasets[dataset].splitting.method)
         for text, dataset in asked.select("text", "dataset").iter_rows()
     ]
     asked = asked.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String)))

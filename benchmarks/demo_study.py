@@ -34,7 +34,7 @@ from shepherd.schemas import (
     STEPS,
 )
 from shepherd.settings import ModelSettings, Settings
-from shepherd.splitting import split_steps
+from shepherd.splitting import scored_steps
 from shepherd.verification import aggregate, auc_within_problems
 from shepherd.word_problems import judge_steps
 from training.scoring import score_solutions
@@ -59,7 +59,7 @@ def measure(lake: Lake, profile: str) -> dict[str, float]:
     measured = {"label accuracy": agreement}
     settings, problems = load_settings(profile), lake.read(PROBLEMS)
     candidates = lake.read(CANDIDATES).join(problems, on="problem_id", maintain_order="left")
-    steps = [split_steps(text) or [text] for text in candidates["text"]]
+    steps = [scored_steps(text) for text in candidates["text"]]
     candidates = candidates.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String)))
     candidates = candidates.with_columns(all_right=all_steps_right(candidates))
     measured["right by luck"] = share(candidates.filter("is_correct")["all_right"].not_())

@@ -38,18 +38,13 @@ from shepherd.schemas import (
     PROBLEMS,
 )
 from shepherd.settings import ModelSettings, Settings, TrainingSet
-from shepherd.splitting import split_steps
+from shepherd.splitting import scored_steps
 from shepherd.training_sets import outcome_examples, process_examples
 from shepherd.verification import solved_shares
 from training.orm import train_orm
 from training.prm import train_prm
-from training.scoring import score_solutions
+from training.scoring import Kind, score_solutions
 
-Kind = Literal["outcome", "process"]
-REWARD_MODELS: dict[Kind, str] = {
-    "outcome": "outcome_reward_model",
-    "process": "process_reward_model",
-}
 N = 64
 SMALL, LARGE, SFT, STEP_PPO = "generator", "strong_generator", "generator", "step_ppo"
 
@@ -196,7 +191,7 @@ def _scores_by(
 
     What was trained on other labels, or has scored other candidates, is not taken for it.
     """
-    name = REWARD_MODELS[kind]
+    name = f"{kind}_reward_model"
     of_profile = getattr(settings, name)
     assert isinstance(of_profile, ModelSettings), "the profile trains both"
     assert of_profile.training is not None, "the profile trains both"
@@ -250,7 +245,7 @@ def _asked(variant: Variant, of_profile: ModelSettings, lake: Lake) -> pl.DataFr
     # What a comparison of data or labels is about, the small generator alone can show.
     if variant.base == of_profile.base:
         asked = asked.filter(generator=SMALL)
-    steps = [split_steps(text) or [text] for text in asked["text"]]
+    steps = [scored_steps(text) for text in asked["text"]]
     return asked.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String)))
 
 

@@ -28,7 +28,7 @@ from resources.drawing import draw_candidates
 from resources.sampling import grade_completions
 from resources.searching import found_solutions, search_problems
 from shepherd.search import Method, Search
-from shepherd.splitting import split_steps
+from shepherd.splitting import scored_steps
 from shepherd.verification import aggregate, best_of_subsets
 from training.scoring import Scorer
 
@@ -53,7 +53,7 @@ def measure(seed: int, folder: Path, num_problems: int) -> pl.DataFrame:
     asked = drawn.join(
         problems.select("problem_id", "question"), on="problem_id", maintain_order="left"
     )
-    steps = [split_steps(text) or [text] for text in asked["text"]]
+    steps = [scored_steps(text) for text in asked["text"]]
     step_scores = pl.Series(scorer.score(asked["question"].to_list(), steps))
     shape = (num_problems, sampling.num_candidates)
     pool = Pool(

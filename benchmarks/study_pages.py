@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from benchmarks.claims import Finding
 from benchmarks.figures import pyplot
 
-VERIFIERS = ("SC", "ORM", "PRM", "SC+ORM", "SC+PRM")
+METHODS = ("SC", "ORM", "PRM")
+"""What the figures compare."""
 CELL = ("generator", "method", "reward_models", "num_candidates")
 
 
@@ -67,29 +69,30 @@ def draw_verification(cells: pl.DataFrame, path: Path) -> None:
         for generator in ("generator", "strong_generator")
         for models in ("small", "large")
     ]
-    figure, axes = pyplot().subplots(1, 4, figsize=(13, 3.4), layout="constrained", sharey=False)
+    figure, axes = pyplot().subplots(1, 4, figsize=(13, 3.4), layout="constrained")
     for axis, (generator, models) in zip(axes, panels, strict=True):
         judged = pl.col("reward_models").is_null() | (pl.col("reward_models") == models)
-        for method in VERIFIERS[:3]:
-            curve = cells.filter(judged, generator=generator, method=method).sort("num_candidates")
-            axis.errorbar(
-                curve["num_candidates"],
-                curve["accuracy"],
-                yerr=curve["spread"].fill_null(0),
-                label=method,
-                marker="o",
-                markersize=3,
-                capsize=2,
-            )
+        for method in METHODS:
+            curve = cells.filter(judged, generator=generator, method=method)
+            draw_curve(axis, curve, "num_candidates", method)
         size = "small" if generator == "generator" else "large"
         axis.set_title(f"{size} generator, {models} reward models", fontsize=10)
-        counts = curve["num_candidates"].to_list()
+        counts = curve["num_candidates"].sort().to_list()
         axis.set_xscale("log", base=2)
         axis.set_xticks(counts, [str(count) for count in counts])
         axis.set_xlabel("N, candidates")
     axes[0].set_ylabel("test problems solved")
     axes[0].legend()
     figure.savefig(path, metadata={"Date": None})
+
+
+def draw_curve(axis: Any, cells: pl.DataFrame, x: str, label: str) -> None:
+    """Draw accuracy against a column, with its spread over seeds."""
+    curve = cells.sort(x)
+    spread = curve["spread"].fill_null(0)
+    axis.errorbar(
+        curve[x], curve["accuracy"], yerr=spread, label=label, marker="o", markersize=3, capsize=2
+    )
 
 
 def draw_data(cells: pl.DataFrame, path: Path) -> None:
@@ -103,15 +106,8 @@ def draw_data(cells: pl.DataFrame, path: Path) -> None:
         found = largest.filter(pl.col("reward_models").is_in(list(shares)), method=method)
         curve = found.with_columns(
             share=pl.col("reward_models").replace_strict(shares, return_dtype=pl.Float64)
-        ).sort("share")
-        axis.errorbar(
-            curve["share"],
-            curve["accuracy"],
-            yerr=curve["spread"].fill_null(0),
-            label=method,
-            marker="o",
-            capsize=3,
         )
+        draw_curve(axis, curve, "share", method)
     axis.set_xscale("log", base=2)
     axis.set_xticks(list(shares.values()), ["1/16", "1/4", "all"])
     axis.set_xlabel("share of the labelled solutions trained on")

@@ -62,6 +62,11 @@ def split_steps(text: str, method: Method = "auto") -> list[str]:
     return _glue(_pieces(text, _outside(cuts, spans)))
 
 
+def scored_steps(text: str, method: Method = "auto") -> list[str]:
+    """Return the steps that a reward model scores: one empty step where there is no text."""
+    return split_steps(text, method) or [text]
+
+
 def strip_calculations(text: str) -> str:
     """Return the text without GSM8K's calculator annotations, such as ``<<48/2=24>>``."""
     return _CALCULATION.sub("", text)

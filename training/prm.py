@@ -11,12 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import TrainingSettings
 from training import loop
-from training.packing import Example
-from training.plans import rows
-from training.reward_model import Tags, encode_tagged, load_base, objective
+from training.reward_model import train_reward_model
 
 
 def train_prm(
@@ -36,26 +33,14 @@ def train_prm(
     (``num_cut``); the steps that fit are kept.
     ``held_out`` and ``work`` are as in :func:`training.loop.train`.
     """
-    model, tokenizer = load_base(base, settings, seed)
-    template = open_template(template, tokenizer)
-    tags = Tags.of(tokenizer)
-
-    def encode_row(question: str, steps: list[str], labels: list[float]) -> Example | None:
-        prompt = build_prompt(template, question)
-        example = encode_tagged(tokenizer, tags, prompt, steps, labels, settings.max_length)
-        return example if example.tags else None
-
-    columns = ("question", "steps", "labels")
-    return loop.train(
-        model,
-        tokenizer,
-        (encode_row(*row) for row in rows(examples, *columns)),
-        objective(tags, settings),
-        settings,
+    return train_reward_model(
+        base,
+        examples,
         out,
-        base=base,
-        seed=seed,
+        settings,
         name="train PRM",
-        held_out=(encode_row(*row) for row in rows(held_out, *columns)),
+        template=template,
+        seed=seed,
+        held_out=held_out,
         work=work,
     )

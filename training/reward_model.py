@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import polars as pl
 import torch
 from torch.nn import functional as F
 from transformers import (
@@ -20,10 +21,12 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import TrainingSettings
 from shepherd.verification import auc
 from training import loop
 from training.packing import IGNORED, Batch, Example, next_tokens
+from training.plans import rows
 
 STEP_TAG, GOOD, BAD = " ки", "+", "-"
 """The published tag and labels; the label tokens are not the signs of sums, which have a space."""
@@ -150,3 +153,44 @@ def load_base(
     config = AutoConfig.from_pretrained(base)
     config.num_labels, config.classifier_dropout = 1, 0.0
     return loop.load(base, AutoModelForTokenClassification, config=config)
+
+
+def train_reward_model(
+    base: str | Path,
+    examples: pl.LazyFrame | pl.DataFrame,
+    out: Path,
+    settings: TrainingSettings,
+    *,
+    name: str,
+    template: str,
+    seed: int,
+    held_out: pl.LazyFrame | pl.DataFrame | None = None,
+    work: Path | None = None,
+) -> loop.TrainingReport:
+    """Train on (question, steps, labels) rows, one tag a step, and save the checkpoint to ``out``.
+
+    ``held_out`` and ``work`` are as in :func:`training.loop.train`.
+    """
+    model, tokenizer = load_base(base, settings, seed)
+    template = open_template(template, tokenizer)
+    tags = Tags.of(tokenizer)
+
+    def encode_row(question: str, steps: list[str], labels: list[float]) -> Example | None:
+        prompt = build_prompt(template, question)
+        example = encode_tagged(tokenizer, tags, prompt, steps, labels, settings.max_length)
+        return example if example.tags else None
+
+    columns = ("question", "steps", "labels")
+    return loop.train(
+        model,
+        tokenizer,
+        (encode_row(*row) for row in rows(examples, *columns)),
+        objective(tags, settings),
+        settings,
+        out,
+        base=base,
+        seed=seed,
+        name=name,
+        held_out=(encode_row(*row) for row in rows(held_out, *columns)),
+        work=work,
+    )

@@ -64,7 +64,7 @@ def train(
     def opened(checkpoint: Path) -> Engine:
         if next(openings) == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        return open_engine(EngineSettings(batch_size=8), checkpoint)
+        return open_engine(EngineSettings(batch_size=8, dtype="float32"), checkpoint)
 
     kind: Kind = "process" if settings.reward_model == "process_reward_model" else "outcome"
     problems = pl.DataFrame(

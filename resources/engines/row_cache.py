@@ -17,9 +17,7 @@ ATTENTION = "one_query_per_row"
 
 
 class RowCache:
-    """Keys and values of all rows, (2, layers, rows, heads, head size, slots), written in place.
-
-    Slots come last, which halves the time of attention's products on a CPU.
+    """Keys and values of all rows, (2, layers, rows, heads, slots, head size), written in place.
 
     Passed to the model as its cache: ``update`` puts each row's new token at the row's own
     position and returns the slots of the rows in use.
@@ -29,7 +27,7 @@ class RowCache:
         config = model.config
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        shape = (2, config.num_hidden_layers, batch_size, heads, size, 0)
+        shape = (2, config.num_hidden_layers, batch_size, heads, 0, size)
         parameter = next(model.parameters())
         self.states = torch.empty(shape, dtype=parameter.dtype, device=parameter.device)
         self._positions = torch.empty(0, dtype=torch.int64)
@@ -38,14 +36,14 @@ class RowCache:
 
     def reserve(self, slots: int) -> None:
         """Make room for that many tokens in every row."""
-        missing = _rounded(slots) - self.states.shape[-1]
+        missing = _rounded(slots) - self.states.shape[-2]
         if missing > 0:
-            self.states = F.pad(self.states, (0, missing))
+            self.states = F.pad(self.states, (0, 0, 0, missing))
 
     def load(self, first: int, last: int, states: torch.Tensor) -> None:
         """Write a prompt's states, (2, layers, heads, tokens, head size), into rows."""
         tokens = states.shape[3]
-        self.states[:, :, first:last, :, :, :tokens] = states.transpose(3, 4)[:, :, None]
+        self.states[:, :, first:last, :, :tokens] = states[:, :, None]
 
     def move(self, source: NDArray[np.int64], to: NDArray[np.int64]) -> None:
         """Copy rows over others."""
@@ -66,10 +64,10 @@ class RowCache:
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, *_: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         all_keys, all_values = self.states[0, layer], self.states[1, layer]
-        all_keys[self._rows, :, :, self._positions] = keys[:, :, 0]
-        all_values[self._rows, :, :, self._positions] = values[:, :, 0]
+        all_keys[self._rows, :, self._positions] = keys[:, :, 0]
+        all_values[self._rows, :, self._positions] = values[:, :, 0]
         n = len(self._rows)
-        return all_keys[:n, ..., : self._length], all_values[:n, ..., : self._length]
+        return all_keys[:n, :, : self._length], all_values[:n, :, : self._length]
 
     def get_seq_length(self) -> int:
         return self._length - 1
@@ -111,8 +109,8 @@ def attend_rows(
     groups = rows * key.shape[1]
     hidden = attention_mask.expand(rows, key.shape[1], 1, -1).reshape(groups, 1, -1)
     folded = query.reshape(groups, heads // key.shape[1], size)
-    scores = torch.baddbmm(hidden, folded, key.flatten(0, 1), alpha=scaling)
-    attended = torch.bmm(scores.softmax(-1), value.flatten(0, 1).transpose(1, 2))
+    scores = torch.baddbmm(hidden, folded, key.flatten(0, 1).transpose(1, 2), alpha=scaling)
+    attended = torch.bmm(scores.softmax(-1), value.flatten(0, 1))
     return attended.view(rows, 1, heads, size), None
 
 

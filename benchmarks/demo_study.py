@@ -18,7 +18,7 @@ from typing import Literal
 import polars as pl
 
 from benchmarks.report import Result, at_least, main
-from benchmarks.seeds import run_profile
+from benchmarks.seeds import run_profile, single_threaded
 from resources.home import Home
 from resources.lake import Lake
 from resources.models import BASE_MODELS
@@ -120,9 +120,10 @@ def share(flags: pl.Series) -> float:
 
 def study(num_seeds: int, folder: Path) -> list[Result]:
     """Run all seeds and return the results with the issue's expectations as targets."""
-    frame = pl.DataFrame(
-        [{"seed": seed, **run_seed(seed, folder / f"seed-{seed}")} for seed in range(num_seeds)]
-    )
+    seeds = range(num_seeds)
+    with single_threaded() as pool:
+        measured = list(pool.map(run_seed, seeds, [folder / f"seed-{seed}" for seed in seeds]))
+    frame = pl.DataFrame(measured).insert_column(0, pl.Series("seed", seeds))
     print(frame, file=sys.stderr)
     mean = {name: float(frame[name].mean()) for name in frame.columns}  # type: ignore[arg-type]
     targets = {

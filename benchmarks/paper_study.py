@@ -6,14 +6,16 @@ Each seed runs the pipeline of profile `study` in a home of its own (other probl
 fine-tuning, other draws; the shipped base models are the same): labels, reward models, RFT, PPO
 with either reward model, candidates of all generators and of the last policy. Then it trains the
 reward models that the paper compares beside the profile's: smaller ones, on other labels, on less
-data. ``--keep`` resumes: what is finished is not done again. ``--out`` writes findings.md,
-accuracies.csv and the figures. Every rate and size was settled on other seeds (docs/lab.md).
+data. All of it goes on on every core, a thread each. ``--keep`` resumes: what is finished is not
+done again. ``--out`` writes findings.md, accuracies.csv and the figures. Every rate and size was
+settled on other seeds (docs/lab.md).
 """
 
 import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,7 +24,7 @@ import polars as pl
 
 from benchmarks.claims import Claim, Finding, System, weigh
 from benchmarks.report import Result, main
-from benchmarks.seeds import run_profile
+from benchmarks.seeds import run_profile, single_threaded
 from benchmarks.study_pages import write_pages
 from resources.folders import replacing_folder
 from resources.home import Home
@@ -145,15 +147,37 @@ def claims() -> Iterator[Claim]:
         )
 
 
+def work(num_seeds: int, folder: Path) -> None:
+    """Do what takes long, on all cores: the pipelines, and the variants of each that is done."""
+    with single_threaded() as pool:
+        homes = {seed: folder / f"seed-{seed}" for seed in range(num_seeds)}
+        pipelines = {
+            pool.submit(run_profile, "study", seed, home): home for seed, home in homes.items()
+        }
+        waiting = []
+        for done in as_completed(pipelines):
+            profile, home = done.result(), pipelines[done]
+            waiting += [
+                pool.submit(scores_by, variant, kind, home, profile)
+                for variant in VARIANTS
+                for kind in variant.kinds
+            ]
+        for scored in waiting:
+            scored.result()
+
+
 def measure(seed: int, home: Path) -> pl.DataFrame:
-    """Run one seed; return outcomes as :func:`benchmarks.claims.weigh` takes them."""
+    """Return the outcomes of one seed as :func:`benchmarks.claims.weigh` takes them.
+
+    What :func:`work` did is not done again.
+    """
     profile = run_profile("study", seed, home)
     lake, settings = Lake(Home(home).lake), load_settings(str(profile))
     problems, candidates = lake.read(PROBLEMS), lake.read(CANDIDATES)
     scores = {"large": lake.read(CANDIDATE_SCORES)}
     for variant in VARIANTS:
         scores[variant.name] = pl.concat(
-            _scores_by(variant, kind, lake, settings, home / "study") for kind in variant.kinds
+            scores_by(variant, kind, home, profile) for kind in variant.kinds
         )
     by_choice = [
         solved_shares(
@@ -184,14 +208,16 @@ def measure(seed: int, home: Path) -> pl.DataFrame:
     )
 
 
-def _scores_by(
-    variant: Variant, kind: Kind, lake: Lake, settings: Settings, folder: Path
-) -> pl.DataFrame:
+def scores_by(variant: Variant, kind: Kind, home: Path, profile: Path) -> pl.DataFrame:
     """Return ``candidate_scores`` by one reward model of a variant, trained if it was not yet.
 
     What was trained on other labels, or has scored other candidates, is not taken for it.
     """
-    name = f"{kind}_reward_model"
+    lake, settings, name = (
+        Lake(Home(home).lake),
+        load_settings(str(profile)),
+        f"{kind}_reward_model",
+    )
     of_profile = getattr(settings, name)
     assert isinstance(of_profile, ModelSettings), "the profile trains both"
     assert of_profile.training is not None, "the profile trains both"
@@ -200,7 +226,11 @@ def _scores_by(
     identity = content_id(
         repr(variant), of_profile.model_dump_json(), examples.write_json(), *asked["text"]
     )
-    model = folder / f"{variant.name.replace('/', '-of-').replace(' ', '-')}-{kind}-{identity[:8]}"
+    model = (
+        home
+        / "study"
+        / f"{variant.name.replace('/', '-of-').replace(' ', '-')}-{kind}-{identity[:8]}"
+    )
     kept = model / "candidate_scores.parquet"
     if kept.exists():
         return pl.read_parquet(kept)
@@ -251,6 +281,7 @@ def _asked(variant: Variant, of_profile: ModelSettings, lake: Lake) -> pl.DataFr
 
 def study(num_seeds: int, folder: Path, out: Path | None) -> list[Result]:
     """Measure all seeds, weigh every claim, and return each difference with its interval."""
+    work(num_seeds, folder)
     outcomes = pl.concat(measure(seed, folder / f"seed-{seed}") for seed in range(num_seeds))
     findings = [weigh(claim, outcomes) for claim in claims()]
     for finding in findings:

@@ -11,8 +11,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
+from pydantic_core import from_json
 
 from shepherd.schemas import REJECTED
 
@@ -20,8 +22,7 @@ MAX_LINE_BYTES = 16 * 2**20
 _SHOWN_BYTES, _SHOWN_CHARACTERS = 4_000, 1_000
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One row of a file; ``number`` counts from 1. ``fault`` says why it could not be read."""
 
     file: str
@@ -38,14 +39,24 @@ class Line:
         if self.fault:
             raise ValueError(f"row: {self.fault}")
         try:
-            # A file that was saved on Windows may open with a byte order mark.
-            return json.loads(self.raw.removeprefix(codecs.BOM_UTF8).decode())
-        except UnicodeDecodeError as error:
-            raise ValueError(f"row: is not UTF-8 at byte {error.start + 1}") from error
-        except json.JSONDecodeError as error:
-            raise ValueError(f"row: is not JSON (column {error.colno}: {error.msg})") from error
-        except RecursionError as error:
-            raise ValueError("row: is not JSON of reasonable depth") from error
+            # Five times as fast as json, which says more of what is wrong and reads a little more.
+            return from_json(self.raw)
+        except ValueError:
+            return _parse_or_explain(self.raw)
+
+
+def _parse_or_explain(raw: bytes) -> object:
+    try:
+        # A file that was saved on Windows may open with a byte order mark.
+        return json.loads(raw.removeprefix(codecs.BOM_UTF8).decode())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"row: is not UTF-8 at byte {error.start + 1}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"row: is not JSON (column {error.colno}: {error.msg})") from error
+    except RecursionError as error:
+        raise ValueError("row: is not JSON of reasonable depth") from error
+    except ValueError as error:
+        raise ValueError("row: holds a number of thousands of digits") from error
 
 
 @dataclass(frozen=True)
@@ -87,7 +98,7 @@ def read_rows(path: Path, field: str) -> Iterator[Line]:
 
 
 def _json_lines(path: Path) -> Iterator[Line]:
-    number = 0
+    name, number = str(path), 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             while raw := file.readline(MAX_LINE_BYTES):
@@ -96,9 +107,9 @@ def _json_lines(path: Path) -> Iterator[Line]:
                     while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
                         pass
                     fault = f"is longer than {MAX_LINE_BYTES // 2**20} MiB"
-                    yield Line(str(path), number, raw[:_SHOWN_BYTES], fault)
-                elif raw.strip():
-                    yield Line(str(path), number, raw.rstrip(b"\r\n"))
+                    yield Line(name, number, raw[:_SHOWN_BYTES], fault)
+                elif not raw.isspace():
+                    yield Line(name, number, raw.rstrip(b"\r\n"))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path}: broken gzip stream ({error}): fetch the file again") from error
 

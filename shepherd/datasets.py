@@ -245,13 +245,15 @@ def require_fields(row: object) -> Mapping[str, object]:
 
 def require_text(fields: Mapping[str, object], *names: str) -> str:
     """Return the first of the named fields that is there; it must be text."""
-    name = next((name for name in names if name in fields), None)
-    if name is None:
+    for name in names:
+        if name in fields:
+            break
+    else:
         raise ValueError(f"{' or '.join(names)}: is missing")
     value = fields[name]
     if not isinstance(value, str):
         raise ValueError(f"{name}: is {type(value).__name__}, not text")
-    if not value.strip():
+    if not value or value.isspace():
         raise ValueError(f"{name}: is empty")
     try:
         value.encode()

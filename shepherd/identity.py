@@ -9,7 +9,10 @@ def content_id(*parts: str) -> str:
 
     Parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ.
     """
-    return blake2b(b"".join(map(_with_length, parts)), digest_size=8).hexdigest()
+    hashed = blake2b(digest_size=8)
+    for part in parts:
+        hashed.update(_with_length(part))
+    return hashed.hexdigest()
 
 
 def derive_seed(run_seed: int, stage: str, identity: str, index: int) -> int:

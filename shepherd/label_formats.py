@@ -18,8 +18,8 @@ Readers take one decoded JSON value and raise ValueError with the field and the 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
-from typing import Literal
+from itertools import chain
+from typing import Literal, NamedTuple
 
 import polars as pl
 
@@ -30,14 +30,13 @@ from shepherd.schemas import LABELED_SOLUTIONS
 Format = Literal["math_shepherd", "prm800k", "trl", "trl_float", "processbench"]
 STEP_TAG = "ки"
 
-_STEP_ONE = re.compile(r"Step 1:|step 1:")
+_STEP_ONE = ("Step 1:", "step 1:")
 _UNTAGGED_STEP = re.compile(r"\n[ \t]*Step (\d+):")
 _ANSWER_HEADING = "# Answer"
 
 
-@dataclass(frozen=True)
-class LabeledSolution:
-    """A solution in steps, each with its closing separator, and their labels.
+class LabeledSolution(NamedTuple):
+    """A solution in steps, at least one, each with its closing separator, and a label for each.
 
     ``soft`` is None for a step whose source gives no probability. ``is_correct`` is what the
     source says of the whole solution, or else the label of its last step.
@@ -50,9 +49,6 @@ class LabeledSolution:
     is_correct: bool
     task: str = ""
     generator: str = "imported"
-
-    def __post_init__(self) -> None:
-        assert len(self.steps) == len(self.hard) == len(self.soft) > 0
 
 
 def labeled_frame(
@@ -168,39 +164,42 @@ def _signs(pieces: Sequence[str], labels: str) -> tuple[int, ...]:
 def _cut_question(pieces: Sequence[str]) -> tuple[str, str]:
     """Return question and first step of the text before the first tag."""
     head = pieces[0]
-    marks = list(_STEP_ONE.finditer(head))
-    if marks:
-        cut = marks[-1].start()
-    elif any(_STEP_ONE.search(piece) for piece in pieces[1:]):
-        raise ValueError("input: a tag stands in the question")
-    elif head.count("?") == 1:
-        cut = head.index("?") + 1
-        cut += head.startswith(" ", cut)
-    else:
-        raise ValueError("input: has no 'Step 1:', so that question and solution run together")
+    cut = max(map(head.rfind, _STEP_ONE))
+    if cut < 0:
+        cut = _question_mark(pieces)
     question = head[:cut].removesuffix(" ")
-    if not question.strip():
+    if not question or question.isspace():
         raise ValueError("input: has no question before 'Step 1:'")
     return question, head[cut:]
+
+
+def _question_mark(pieces: Sequence[str]) -> int:
+    """Return where the first step begins that no ``Step 1:`` opens: after the question mark."""
+    if any(mark in piece for mark in _STEP_ONE for piece in pieces[1:]):
+        raise ValueError("input: a tag stands in the question")
+    question, mark, steps = pieces[0].partition("?")
+    if not mark or "?" in steps:
+        raise ValueError("input: has no 'Step 1:', so that question and solution run together")
+    return len(question) + 1 + steps.startswith(" ")
 
 
 def _tagged_steps(pieces: Sequence[str]) -> tuple[str, ...]:
     """Return the steps; a newline that follows a tag belongs to the step that the tag closes."""
     steps = []
-    bodies = [pieces[0], *(piece.lstrip("\n") for piece in pieces[1:])]
-    for number, (piece, following) in enumerate(pairwise(pieces), start=1):
-        body = bodies[number - 1]
-        if not body.strip():
+    body = pieces[0]
+    for number, piece in enumerate(pieces[1:], start=1):
+        if not body or body.isspace():
             raise ValueError(f"input: tag {number} closes no step")
-        if number > 1 and body == piece:
-            raise ValueError(f"input: tag {number - 1} stands inside a line")
         # Few steps are of more than one line, and looking for a newline takes no regex.
         if "\n" in body and (untagged := _UNTAGGED_STEP.search(body)):
             raise ValueError(f"input: the step before 'Step {untagged[1]}:' has no tag")
-        closing = following[: len(following) - len(bodies[number])]
-        steps.append(body.removesuffix(" ") + closing)
-    if pieces[-1].strip("\n"):
-        raise ValueError(f"input: text follows the last tag, {len(pieces) - 1}")
+        following = piece.lstrip("\n")
+        if piece and piece == following and number < len(pieces) - 1:
+            raise ValueError(f"input: tag {number} stands inside a line")
+        steps.append(body.removesuffix(" ") + piece[: len(piece) - len(following)])
+        body = following
+    if body:
+        raise ValueError(f"input: text follows the last tag, {len(steps)}")
     return tuple(steps)
 
 

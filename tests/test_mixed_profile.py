@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -45,7 +44,7 @@ def labelled(problem: Problem, hard: int) -> dict[str, object]:
         problem.question, steps, labels, (None,) * len(steps), hard == 1, task="MINE"
     )
     return render_math_shepherd(
-        solution if hard else replace(solution, steps=(*steps[:-1], f"Oh. {steps[-1]}"))
+        solution if hard else solution._replace(steps=(*steps[:-1], f"Oh. {steps[-1]}"))
     )
 
 

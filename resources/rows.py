@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from pydantic_core import from_json
@@ -20,6 +20,8 @@ from shepherd.schemas import REJECTED
 
 MAX_LINE_BYTES = 16 * 2**20
 _SHOWN_BYTES, _SHOWN_CHARACTERS = 4_000, 1_000
+_MARKED = "surrogateescape"
+"""Bytes that are no UTF-8 become half surrogates, which the readers of rows refuse as no text."""
 
 
 class Line(NamedTuple):
@@ -133,27 +135,48 @@ def _parquet_rows(path: Path) -> Iterator[Line]:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=1_000):
-                for row in batch.to_pylist():
+                for row in _fields_of(batch):
                     number += 1
-                    yield Line(str(path), number, json.dumps(row, default=str).encode())
-    except pyarrow.ArrowInvalid as error:
+                    fault = "is not UTF-8" if row is None else ""
+                    raw = json.dumps(row, default=_as_text).encode()
+                    yield Line(str(path), number, raw, fault)
+    except (pyarrow.ArrowInvalid, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{path}: broken Parquet ({reason}): fetch the file again") from error
 
 
+def _fields_of(batch: Any) -> list[dict[str, object] | None]:
+    """Return the rows of a record batch; None for one whose text is not UTF-8."""
+    try:
+        rows: list[dict[str, object] | None] = batch.to_pylist()
+    except UnicodeDecodeError:
+        if batch.num_rows == 1:
+            return [None]
+        singles = (batch.slice(index, 1) for index in range(batch.num_rows))
+        rows = [row for single in singles for row in _fields_of(single)]
+    return rows
+
+
+def _as_text(value: object) -> str:
+    # Some writers of Parquet do not say of text that it is text.
+    return value.decode(errors=_MARKED) if isinstance(value, bytes) else str(value)
+
+
 def _csv_rows(path: Path) -> Iterator[Line]:
-    # Bytes that are no UTF-8 become half surrogates, which the readers of rows refuse as no text.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        rows = csv.DictReader(file)
+    with path.open(encoding="utf-8-sig", errors=_MARKED, newline="") as file:
+        # Not strict, a quote that is never closed would make one cell of the rest of the file.
+        rows = csv.DictReader(file, strict=True)
         while True:
+            fault = ""
             try:
                 row = next(rows, None)
             except csv.Error as error:
-                yield Line(str(path), rows.line_num, b"", f"is not CSV ({error})")
-            else:
-                if row is None:
-                    return
-                yield Line(str(path), rows.line_num, json.dumps(row).encode())
+                row, fault = {}, f"is not CSV ({error})"
+            if row is None:
+                return
+            if None in row:
+                fault = "has more cells than the header"
+            yield Line(str(path), rows.reader.line_num, json.dumps(row).encode(), fault)
 
 
 _READERS = {

@@ -3,6 +3,7 @@
 The parsers take one decoded JSON value and raise ValueError with the reason and the field.
 """
 
+import math
 import random
 import re
 from collections.abc import Mapping
@@ -238,9 +239,10 @@ def _generator(fields: Mapping[str, object]) -> str:
 
 
 def require_fields(row: object) -> Mapping[str, object]:
+    """Return the fields of a row that hold something: in a table, null says that one is missing."""
     if not isinstance(row, dict):
         raise ValueError(f"row: is {type(row).__name__}, not an object")
-    return row
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def require_text(fields: Mapping[str, object], *names: str) -> str:
@@ -266,6 +268,8 @@ def _told(fields: Mapping[str, object], name: str, prefix: str = "") -> str | No
     """Return a text or number as text, or None where nothing is told."""
     value = fields.get(name)
     if value is None or isinstance(value, bool | list | dict) or not str(value).strip():
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return require_text({name: str(value)}, name).strip().removeprefix(prefix)
 

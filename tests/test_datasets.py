@@ -136,7 +136,7 @@ def test_an_imported_row_is_matched(row: object, problem: object, generator: str
         ({"idx": 0, "text": "A: 5", "gold": "5"}, "gold: 5 is not that of row 0, 1800"),
         ({"question": "Other?", "text": "A: 5"}, "question, problem_id or idx: names none"),
         ({"problem_id": "0", "text": "A: 5"}, "question, problem_id or idx: names none"),
-        ({"idx": 0, "text": "A: 5", "generator": None}, "generator: is NoneType, not text"),
+        ({"idx": 0, "text": "A: 5", "generator": 3}, "generator: is int, not text"),
     ],
 )
 def test_an_imported_row_that_matches_nothing_gives_a_reason(row: object, reason: str) -> None:

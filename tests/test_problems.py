@@ -337,7 +337,7 @@ def test_broken_files_and_cells_are_named(tmp_path: Path) -> None:
     problems, rejected = load_problems("m", settings, seed=0)
     assert problems["question"].to_list() == ["a", "t"]
     assert rejected.select("line", "reason").rows() == [
-        (3, "solution: is NoneType, not text"),
+        (3, "solution: is missing"),
         (4, "problem: holds half of a surrogate pair, which is no text"),
         (5, "solution: its last \\boxed{} is missing, empty or cut off"),
     ]
@@ -345,6 +345,69 @@ def test_broken_files_and_cells_are_named(tmp_path: Path) -> None:
     broken.write_bytes(b"PAR1")
     with pytest.raises(ValueError, match=r"train\.parquet: broken Parquet"):
         load_problems("m", settings.model_copy(update={"train": str(broken)}), seed=0)
+
+
+def columns(folder: Path, train: str) -> DatasetSettings:
+    (folder / "test.jsonl").write_text('{"q": "t", "a": 1}')
+    return DatasetSettings(
+        source="columns",
+        columns={"question": "q", "answer": "a"},
+        train=str(folder / train),
+        test=str(folder / "test.jsonl"),
+        max_rejected_share=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "questions", "rejected"),
+    [
+        ("q,a\nHow many, Bob?,5\nok,1\n", ["ok"], [(2, "row: has more cells than the header")]),
+        ("q,a\nalone\nok,1\n", ["ok"], [(2, "a: names no gold answer")]),
+        ('q,a\nok,1\nx,"2\ny,3\n', ["ok"], [(4, "row: is not CSV (unexpected end of data)")]),
+        (f"q,a\n{'x' * 200_000},1\nok,1\n", ["ok"], [(2, "row: is not CSV (field larger than")]),
+    ],
+)
+def test_cells_that_fall_out_of_their_columns_are_set_aside(
+    tmp_path: Path, content: str, questions: list[str], rejected: list[tuple[int, str]]
+) -> None:
+    (tmp_path / "train.csv").write_text(content)
+    problems, found = load_problems("c", columns(tmp_path, "train.csv"), seed=0)
+    assert problems.filter(split="train")["question"].to_list() == questions
+    for (line, reason), (expected_line, expected) in zip(
+        found.select("line", "reason").rows(), rejected, strict=True
+    ):
+        assert (line, reason[: len(expected)]) == (expected_line, expected)
+
+
+def test_parquet_of_other_writers_is_read_and_its_bad_rows_are_set_aside(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    texts = pyarrow.array([b"bytes", b"caf\xe9", b"a", b"b"], pyarrow.binary())
+    answers = pyarrow.array([5.5, 1.0, float("nan"), None])
+    for name, column in (("binary", texts), ("text", texts.view(pyarrow.string()))):
+        table = pyarrow.table({"q": column, "a": answers})
+        pyarrow.parquet.write_table(table, tmp_path / f"{name}.parquet")
+        problems, rejected = load_problems("c", columns(tmp_path, f"{name}.parquet"), seed=0)
+        assert problems["question"].to_list() == ["bytes", "t"]
+        assert rejected["line"].to_list() == [2, 3, 4]
+        assert rejected["reason"].to_list()[1:] == ["a: names no gold answer"] * 2
+    spoiled = bytearray((tmp_path / "text.parquet").read_bytes())
+    spoiled[4:60] = bytes(56)
+    (tmp_path / "spoiled.parquet").write_bytes(spoiled)
+    with pytest.raises(ValueError, match=r"spoiled\.parquet: broken Parquet .* fetch the file again"):
+        load_problems("c", columns(tmp_path, "spoiled.parquet"), seed=0)
+
+
+def test_a_null_of_a_table_is_a_missing_field(tmp_path: Path) -> None:
+    rows = [{**math_row("a"), "answer": None}, {**math_row("b"), "answer": "7"}]
+    pl.DataFrame(rows, infer_schema_length=None).write_parquet(tmp_path / "train.parquet")
+    (tmp_path / "test.jsonl").write_text(json.dumps(math_row("t")))
+    settings = DatasetSettings(
+        source="math", train=str(tmp_path / "train.parquet"), test=str(tmp_path / "test.jsonl")
+    )
+    problems, _ = load_problems("m", settings, seed=0)
+    assert problems["gold_answer"].to_list() == ["1", "7", "1"]
 
 
 def test_questions_that_differ_in_case_and_space_alone_are_one(tmp_path: Path) -> None:

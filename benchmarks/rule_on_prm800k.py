@@ -61,10 +61,8 @@ def read_paths(file: Path) -> pl.DataFrame:
     paths: dict[str, list[LabeledSolution]] = {}
     gold: dict[str, str] = {}
     for row in _rows(file):
-        # Labellers skipped twelve problems.
-        if any(one["rating"] is not None or one["human"] for turn in row["steps"] for one in turn):
-            paths.setdefault(row["problem"], []).extend(parse_prm800k(row))
-            gold[row["problem"]] = row["gold"]
+        paths.setdefault(row["problem"], []).extend(parse_prm800k(row))
+        gold[row["problem"]] = row["gold"]
     frame = labeled_frame([p for found in paths.values() for p in found], "human", "prm800k")
     frame = frame.unique("solution_id", keep="first", maintain_order=True)
     pairs = [

@@ -57,11 +57,16 @@ class Rules:
 
 @dataclass
 class ImportReport:
-    """What an import counted. A repeated solution is kept once, with its first labels."""
+    """What an import counted. A repeated solution is kept once, with its first labels.
+
+    Rows are passed over that are of another task, or of which their format says that they hold
+    no labels; rejected are those that are broken.
+    """
 
     num_rows: int = 0
     num_solutions: int = 0
     num_repeated: int = 0
+    num_passed_over: int = 0
     num_rejected: int = 0
 
 
@@ -93,6 +98,7 @@ def import_labels(
             report.num_rows += batch.num_rows
             report.num_solutions += fresh.height
             report.num_repeated += batch.frame.height - fresh.height
+            report.num_passed_over += batch.num_passed_over
             report.num_rejected += len(batch.rejections)
             first = first or next(iter(batch.rejections), None)
             labels.add(fresh)
@@ -124,6 +130,7 @@ class _Batch:
     frame: pl.DataFrame
     rejections: list[Rejection]
     num_rows: int
+    num_passed_over: int
 
 
 def parse_lines(lines: Sequence[Line], rules: Rules) -> _Batch:
@@ -131,17 +138,20 @@ def parse_lines(lines: Sequence[Line], rules: Rules) -> _Batch:
     parse = PARSERS[rules.format]
     solutions: list[LabeledSolution] = []
     rejections: list[Rejection] = []
+    num_passed_over = 0
     for line in lines:
         try:
             found = parse(line.parse())
-            if rules.task is not None and found[0].task != rules.task:
+            if not found or (rules.task is not None and found[0].task != rules.task):
+                num_passed_over += 1
                 continue
             if rules.known is not None:
                 _require_known(found[0].question, rules)
             solutions += _kept(found, rules)
         except ValueError as error:
             rejections.append(Rejection.of(line, str(error)))
-    return _Batch(labeled_frame(solutions, rules.annotator, rules.dataset), rejections, len(lines))
+    frame = labeled_frame(solutions, rules.annotator, rules.dataset)
+    return _Batch(frame, rejections, len(lines), num_passed_over)
 
 
 def _parse_columns(columns: tuple[tuple[Any, ...], ...], rules: Rules) -> _Batch:

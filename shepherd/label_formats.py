@@ -12,7 +12,8 @@ stepwise supervision).
 ``processbench``: ``problem``, ``steps`` and ``label``, the index of the first wrong step from 0 or
 -1 (arXiv 2412.06559).
 
-Readers take one decoded JSON value and raise ValueError with the field and the reason.
+Readers take one decoded JSON value and raise ValueError with the field and the reason. A row may
+hold no labels, or several solutions.
 """
 
 import re
@@ -33,6 +34,7 @@ STEP_TAG = "ки"
 _STEP_ONE = ("Step 1:", "step 1:")
 _UNTAGGED_STEP = re.compile(r"\n[ \t]*Step (\d+):")
 _ANSWER_HEADING = "# Answer"
+_TESTS_OF_LABELLERS = ("is_quality_control_question", "is_initial_screening_question")
 
 
 class LabeledSolution(NamedTuple):
@@ -297,27 +299,27 @@ def parse_prm800k(row: object) -> list[LabeledSolution]:
     paper a neutral step counts as right. A human's step, which has no rating, is right. A
     solution is correct if its last step states the answer and no step is rated -1.
 
+    There are none where no step is rated, and none where the paper discards the ratings: those
+    that put labellers to the test, and those of a labeller who gave up or called the problem bad.
+
     A row may also hold its steps condensed: ``problem``, and ``steps`` as lists of completions
     that say themselves whether they were ``chosen``, ``human`` or final (with ``answer``).
 
     Raises:
-        ValueError: a field is missing or of another type, the labeller called the problem bad,
-            or no step is rated.
+        ValueError: a field is missing or of another type.
     """
     fields = require_fields(row)
     if "label" in fields:
         label, question = (_nested(fields, name) for name in ("label", "question"))
-        if label.get("finish_reason") == "bad_problem":
-            raise ValueError("label.finish_reason: the labeller calls the problem bad")
+        is_test = any(fields.get(name) is True for name in _TESTS_OF_LABELLERS)
+        if is_test or label.get("finish_reason") in ("give_up", "bad_problem"):
+            return []
         problem = require_text(question, "problem")
         turns = [_published_turn(turn) for turn in _list(label, "steps")]
     else:
         problem = require_text(fields, "problem")
         turns = [_condensed_turn(turn) for turn in _list(fields, "steps")]
-    paths = _paths(turns)
-    if not paths:
-        raise ValueError("steps: none is rated")
-    return [_rated(problem, path) for path in paths]
+    return [_rated(problem, path) for path in _paths(turns)]
 
 
 @dataclass(frozen=True)

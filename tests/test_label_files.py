@@ -10,6 +10,7 @@ import pytest
 
 from resources import label_files
 from resources.label_files import (
+    ImportReport,
     Rules,
     export_labels,
     import_labels,
@@ -46,7 +47,7 @@ def test_labels_go_in_and_out_to_the_byte(tmp_path: Path) -> None:
     lines = [row(1), row(2, "MATH", "++"), row(3)]
     file = write(tmp_path / "labels.jsonl", lines)
     report = import_labels([file], tmp_path / "in", RULES, max_rejected_share=0)
-    assert vars(report) == {"num_rows": 3, "num_solutions": 3, "num_repeated": 0, "num_rejected": 0}
+    assert report == ImportReport(num_rows=3, num_solutions=3)
     labels = enforce(LABELED_SOLUTIONS, scan_labels(tmp_path / "in").collect())
     assert labels.select("dataset", "annotator", "question", "hard", "is_correct").rows() == [
         ("GSM8K", "published", "How many is 1?", [1, 0], False),
@@ -65,7 +66,7 @@ def test_bad_rows_are_set_aside_and_repeated_ones_kept_once(tmp_path: Path) -> N
     with file.open("ab") as opened:
         opened.write(b"\xff\n" + b'{"input": "' + b"x" * 50 * 2**20 + b'"}\n')
     report = import_labels([file], tmp_path / "in", RULES, max_rejected_share=0.8)
-    assert vars(report) == {"num_rows": 9, "num_solutions": 2, "num_repeated": 1, "num_rejected": 6}
+    assert report == ImportReport(num_rows=9, num_solutions=2, num_repeated=1, num_rejected=6)
     rejected = pl.read_parquet(tmp_path / "in" / "rejected" / "*.parquet")
     assert enforce(REJECTED, rejected).select("file", "line", "reason").rows() == [
         (str(file), 2, "row: is not JSON (column 11: Unterminated string starting at)"),
@@ -101,7 +102,7 @@ def test_rows_of_other_tasks_are_passed_over_and_unknown_problems_set_aside(tmp_
     known = frozenset({content_id("gsm8k", "How many is 2?")})
     rules = Rules("math_shepherd", "published", dataset="gsm8k", task="GSM8K", known=known)
     report = import_labels([file], tmp_path / "in", rules, max_rejected_share=0.5)
-    assert vars(report) == {"num_rows": 3, "num_solutions": 1, "num_repeated": 0, "num_rejected": 1}
+    assert report == ImportReport(num_rows=3, num_solutions=1, num_passed_over=1, num_rejected=1)
     assert scan_labels(tmp_path / "in").collect()["dataset"].to_list() == ["gsm8k"]
     rejected = pl.read_parquet(tmp_path / "in" / "rejected" / "*.parquet")
     assert rejected.select("dataset", "line", "reason").rows() == [
@@ -251,20 +252,22 @@ def test_the_module_is_a_command() -> None:
 
 @needs_labels
 @pytest.mark.parametrize(
-    ("name", "format_name", "num_rows", "num_rejected"),
+    ("name", "format_name", "num_rows", "num_passed_over"),
     [
         ("openr_samples_math-shepherd", "math_shepherd", 7, 0),
-        ("openr_samples_prm800k", "prm800k", 6, 0),
+        # One row screened a labeller, another was given up.
+        ("openr_samples_prm800k", "prm800k", 6, 2),
+        # No step of these is rated.
         ("prm800k_phase1_train", "prm800k", 942, 12),
     ],
 )
 def test_published_files_go_in_whole(
-    tmp_path: Path, name: str, format_name: str, num_rows: int, num_rejected: int
+    tmp_path: Path, name: str, format_name: str, num_rows: int, num_passed_over: int
 ) -> None:
     rules = Rules(format_name, annotator="published", dataset="math")
     file = STEP_LABELS / f"{name}.jsonl.gz"
-    report = import_labels([file], tmp_path / "in", rules, max_rejected_share=0.02, num_workers=1)
-    assert (report.num_rows, report.num_rejected) == (num_rows, num_rejected)
+    report = import_labels([file], tmp_path / "in", rules, max_rejected_share=0, num_workers=1)
+    assert (report.num_rows, report.num_passed_over) == (num_rows, num_passed_over)
     labels = enforce(LABELED_SOLUTIONS, scan_labels(tmp_path / "in").collect())
     assert labels.height == report.num_solutions
     if format_name == "math_shepherd":

@@ -164,10 +164,6 @@ def test_steps_that_are_no_lines_become_lines() -> None:
         ("prm800k", {"label": [], "question": {}}, "label: is missing, or no object"),
         ("prm800k", {"problem": "q", "steps": [[{"text": "a", "rating": 2}]]},
          "rating: 2 is none of -1, 0, 1"),
-        ("prm800k", {"problem": "q", "steps": [[{"text": "a", "rating": None}]]},
-         "steps: none is rated"),
-        ("prm800k", {"label": {"finish_reason": "bad_problem"}, "question": {}},
-         "label.finish_reason: the labeller calls the problem bad"),
     ],
 )  # fmt: skip
 def test_malformed_rows_give_a_reason(parser: str, row: object, reason: str) -> None:
@@ -197,12 +193,34 @@ def test_every_rating_of_a_prm800k_row_ends_or_continues_a_path() -> None:
     ]
 
 
-def test_a_prm800k_path_that_was_given_up_ends_at_its_last_step() -> None:
+@pytest.mark.parametrize(
+    ("fields", "finish_reason", "rating", "num_solutions"),
+    [
+        ({}, "found_error", 0, 1),
+        ({"is_quality_control_question": False}, "solution", 1, 1),
+        ({"is_quality_control_question": True}, "solution", 1, 0),
+        ({"is_initial_screening_question": True}, "found_error", -1, 0),
+        ({}, "give_up", 1, 0),
+        ({}, "bad_problem", 1, 0),
+        ({}, "found_error", None, 0),
+    ],
+)
+def test_prm800k_rows_that_its_paper_discards_hold_no_labels(
+    fields: dict[str, object], finish_reason: str, rating: int | None, num_solutions: int
+) -> None:
+    step = {"completions": [completion("a", rating)], "chosen_completion": None,
+            "human_completion": None}  # fmt: skip
+    label = {"steps": [step], "finish_reason": finish_reason}
+    row = {"question": {"problem": "q"}, "label": label, "generation": 9, **fields}
+    assert len(parse_prm800k(row)) == num_solutions
+
+
+def test_a_prm800k_path_ends_at_its_last_rated_step() -> None:
     steps = [
         {"completions": [completion("a", 1)], "chosen_completion": 0, "human_completion": None},
         {"completions": None, "chosen_completion": None, "human_completion": None},
     ]
-    row = {"question": {"problem": "q"}, "label": {"steps": steps, "finish_reason": "give_up"}}
+    row = {"question": {"problem": "q"}, "label": {"steps": steps, "finish_reason": "found_error"}}
     assert [(s.steps, s.is_correct) for s in parse_prm800k(row)] == [(("a",), False)]
 
 
@@ -233,13 +251,8 @@ def test_published_math_shepherd_rows_round_trip_to_the_byte() -> None:
 @needs_labels
 def test_published_prm800k_rows_keep_every_rating() -> None:
     published = rows("prm800k_phase1_train.jsonl.gz")
-    rated = [
-        row
-        for row in published
-        if any(one["rating"] is not None or one["human"] for turn in row["steps"] for one in turn)
-    ]
-    assert (len(published), len(rated)) == (942, 930)
-    assert sum(len(parse_prm800k(row)) for row in rated) == 36_644
+    paths = list(map(parse_prm800k, published))
+    assert (len(published), sum(map(bool, paths)), sum(map(len, paths))) == (942, 930, 36_644)
     first, second = (parse_prm800k(row) for row in rows("openr_samples_prm800k.jsonl.gz")[:2])
     assert [len(solution.steps) for solution in first] == [2] * 5 + [6] * 5
     assert sum(solution.is_correct for solution in first) == 2

@@ -90,7 +90,7 @@ def test_solutions_go_in(fields: dict[str, object], name: str, num_rows: int) ->
     [
         ("openr_samples_math-shepherd", "math_shepherd", 7, []),
         ("openr_samples_prm800k", "prm800k", 6, []),
-        ("prm800k_phase1_train", "prm800k", 942, ["steps: none is rated"] * 12),
+        ("prm800k_phase1_train", "prm800k", 942, []),
         # Trees of prefixes with the share of their rollouts that were right: they hold no
         # solutions with a label a step, so that no format of labels reads them.
         ("openr_samples_math-aps", "math_shepherd", 3, ["input: is missing"] * 3),
@@ -111,8 +111,8 @@ def test_labels_go_in(
     assert (rows(path), found) == (num_rows, reasons)
     if len(reasons) < num_rows:
         rules = Rules(format_name, "somebody", dataset="any")
-        report = import_labels([path], tmp_path / "in", rules, max_rejected_share=0.02)
-        assert (report.num_rows, report.num_rejected) == (num_rows, len(reasons))
+        report = import_labels([path], tmp_path / "in", rules, max_rejected_share=0)
+        assert report.num_rows == num_rows
         assert scan_labels(tmp_path / "in").select(pl.len()).collect().item() > 0
 
 

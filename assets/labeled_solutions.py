@@ -1,17 +1,21 @@
 """What training reads: the labels of this pipeline's annotators, or published ones."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
 
 from assets.deployment import ONE_RUN, Deployment, DeploymentResource, version_of
 from assets.describe import table_asset
-from assets.problems import tell_rejected
+from assets.problems import tell
 from resources.io_managers import Frames, Partition, each
 from shepherd import labels
 from shepherd.schemas import LABELED_SOLUTIONS, PROBLEMS, REJECTED
 from shepherd.settings import DatasetSettings, Settings
+
+if TYPE_CHECKING:
+    from resources.label_files import ImportReport
 
 
 def labeled_solutions_of(settings: Settings) -> dg.AssetsDefinition:
@@ -60,8 +64,14 @@ def published_labels(
     for dataset in sorted({partition.dataset for partition in problems}):
         settings = deployment.settings.datasets[dataset]
         if settings.labels is not None:
-            num_rejected = _import(deployment, dataset, settings, settings.labels)
-            tell_rejected(context, dataset, num_rejected)
+            report = _import(deployment, dataset, settings, settings.labels)
+            tell(
+                context,
+                dataset,
+                rejected_rows=report.num_rejected,
+                passed_over_rows=report.num_passed_over,
+                repeated_solutions=report.num_repeated,
+            )
 
     def of_train_problems(at: Partition) -> pl.DataFrame:
         if deployment.settings.datasets[at.dataset].labels is None:
@@ -73,7 +83,9 @@ def published_labels(
     return Frames(problems.partitions, of_train_problems)
 
 
-def _import(deployment: Deployment, dataset: str, settings: DatasetSettings, labels: str) -> int:
+def _import(
+    deployment: Deployment, dataset: str, settings: DatasetSettings, labels: str
+) -> "ImportReport":
     from resources.label_files import Rules, import_labels, read_rejected
 
     train = deployment.lake.read(PROBLEMS, dataset).filter(split="train")
@@ -93,4 +105,4 @@ def _import(deployment: Deployment, dataset: str, settings: DatasetSettings, lab
         fields=(f"datasets.{dataset}.labels", f"datasets.{dataset}.max_rejected_share"),
     )
     deployment.lake.write(REJECTED, read_rejected(folder), dataset, LABELED_SOLUTIONS.name)
-    return report.num_rejected
+    return report

@@ -6,6 +6,7 @@ from assets.describe import table_asset
 from resources.io_managers import Frames, Partition
 from shepherd.identity import shard_of
 from shepherd.schemas import PROBLEMS, REJECTED
+from shepherd.settings import Settings
 
 
 @table_asset(
@@ -25,26 +26,35 @@ def problems(context: dg.AssetExecutionContext, deployment: DeploymentResource) 
 
     Rows that cannot be read are set aside in the lake table `rejected`.
     """
-    from resources.problems import load_problems
-
     settings, lake = deployment.settings, deployment.lake
     lake.check_shards(settings)
     partitions = tuple(Partition.of(key) for key in sorted(context.partition_keys))
+    datasets = sorted({partition.dataset for partition in partitions})
+    # All are read before anything is written, as each may be refused.
+    loaded = {dataset: _load(settings, dataset) for dataset in datasets}
     sharded: dict[str, pl.DataFrame] = {}
-    for dataset in sorted({partition.dataset for partition in partitions}):
-        loaded, rejected = load_problems(dataset, settings.datasets[dataset], settings.seed)
+    for dataset, (found, rejected) in loaded.items():
         lake.write(REJECTED, rejected, dataset, PROBLEMS.name)
-        tell_rejected(context, dataset, rejected.height)
-        shards = [shard_of(problem_id, settings.shards) for problem_id in loaded["problem_id"]]
-        sharded[dataset] = loaded.with_columns(shard=pl.Series(shards, dtype=pl.String))
+        tell(context, dataset, rejected_rows=rejected.height)
+        shards = [shard_of(problem_id, settings.shards) for problem_id in found["problem_id"]]
+        sharded[dataset] = found.with_columns(shard=pl.Series(shards, dtype=pl.String))
     return Frames(
         partitions,
         lambda at: sharded[at.dataset].filter(pl.col("shard") == at.shard).drop("shard"),
     )
 
 
-def tell_rejected(context: dg.AssetExecutionContext, dataset: str, num_rejected: int) -> None:
-    """Add the rows of a dataset that were set aside to the metadata of its partitions."""
+def _load(settings: Settings, dataset: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    from resources.problems import load_problems, questions_of_tests
+
+    others = {name: other for name, other in settings.datasets.items() if name != dataset}
+    return load_problems(
+        dataset, settings.datasets[dataset], settings.seed, questions_of_tests(others)
+    )
+
+
+def tell(context: dg.AssetExecutionContext, dataset: str, **counts: int) -> None:
+    """Add what was counted of a dataset's files to the metadata of its partitions."""
     for key in context.partition_keys:
         if Partition.of(key).dataset == dataset:
-            context.add_asset_metadata({"rejected_rows": num_rejected}, partition_key=key)
+            context.add_asset_metadata(counts, partition_key=key)

@@ -4,7 +4,7 @@ import polars as pl
 from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, version_of
 from assets.describe import table_asset
 from assets.fine_tuning import GPU_POOL
-from assets.problems import tell_rejected
+from assets.problems import tell
 from assets.sampling import keep, open_samplers, shard_of_run
 from resources.io_managers import Partition
 from shepherd.schemas import REJECTED, SOLUTION_COSTS, SOLUTIONS
@@ -40,7 +40,7 @@ def solutions(
 
         imported, rejected = load_solutions(partition.dataset, dataset, problems)
         deployment.lake.write(REJECTED, rejected, partition.dataset, SOLUTIONS.name)
-        tell_rejected(context, partition.dataset, rejected.height)
+        tell(context, partition.dataset, rejected_rows=rejected.height)
         return imported
     if not dataset.is_annotated:
         return SOLUTIONS.empty()

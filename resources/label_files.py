@@ -84,9 +84,10 @@ def import_labels(
     ``fields`` are the names, for messages, of what names the files and of what limits rejections.
 
     Raises:
-        ValueError: a file is missing or broken as a whole, no row is left, or more rows than
-            ``max_rejected_share`` are bad; ``out`` is then as it was.
+        ValueError: a file is missing or broken as a whole, no row is left, more rows than
+            ``max_rejected_share`` are bad, or ``out`` holds something else; it is then as it was.
     """
+    _refuse_others(out, {"labeled_solutions", "rejected"})
     report, first = ImportReport(), None
     seen: set[str] = set()
     lines = chain.from_iterable(read_rows(path, fields[0]) for path in paths)
@@ -109,6 +110,13 @@ def import_labels(
         labels.close()
         rejected.close()
     return report
+
+
+def _refuse_others(out: Path, ours: set[str]) -> None:
+    """Raise ValueError if replacing ``out`` would remove what was not written there by us."""
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set[str]()
+    if found - ours or out.is_file():
+        raise ValueError(f"{out}: would be replaced, and holds something else: name a new folder")
 
 
 def _of_task(rules: Rules) -> str:
@@ -262,10 +270,12 @@ def export_labels(
     sampled each solution.
 
     Raises:
-        ValueError: there is nothing to write; ``out`` is then as it was.
+        ValueError: there is nothing to write, or ``out`` holds something else; it is then as it
+            was.
     """
-    report, counts = ExportReport(), LabelCounts()
     assert file_type in FILE_TYPES
+    _refuse_others(out, {"README.md", *(f"train.{each}" for each in FILE_TYPES)})
+    report, counts = ExportReport(), LabelCounts()
     render, file_name = RENDERERS[format_name], f"train.{file_type}"
     with replacing_folder(out) as folder:
         with _writer(folder / file_name, format_name) as write:
@@ -292,19 +302,19 @@ def read_batches(paths: Sequence[Path], batch_rows: int = BATCH_ROWS) -> Iterato
     """Yield the rows of Parquet files of ``labeled_solutions``, in order.
 
     Raises:
-        ValueError: a file is not of that table.
+        ValueError: a file is missing, or not of that table.
     """
     import pyarrow.parquet
 
     for path in paths:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=batch_rows):
-                frame = pl.from_arrow(batch)
-                assert isinstance(frame, pl.DataFrame)
-                try:
+        try:
+            with pyarrow.parquet.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=batch_rows):
+                    frame = pl.from_arrow(batch)
+                    assert isinstance(frame, pl.DataFrame)
                     yield enforce(LABELED_SOLUTIONS, frame)
-                except ValueError as error:
-                    raise ValueError(f"{path}: {error}: name files of labels") from error
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{path}: {error}: name files of labels") from error
 
 
 def _solutions(batch: pl.DataFrame) -> Iterator[LabeledSolution]:
@@ -368,6 +378,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _import(options: argparse.Namespace) -> ImportReport:
+    if options.dataset is None and options.format != "math_shepherd":
+        raise ValueError(f"--dataset: name it, as rows of {options.format} do not")
     rules = Rules(
         options.format,
         options.annotator,
@@ -388,6 +400,10 @@ def _export(options: argparse.Namespace) -> ExportReport:
     return export_labels(read_batches(paths), options.out, options.format, options.file_type, facts)
 
 
+def _folder(path: str) -> Path:
+    return Path(path).absolute()
+
+
 def _command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m resources.label_files", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -399,7 +415,7 @@ def _command_line() -> argparse.ArgumentParser:
     reading.add_argument("--task", help="read rows of this task alone")
     reading.add_argument("--calculations", choices=("keep", "strip"), default="keep")
     reading.add_argument("--max-rejected-share", type=float, default=0.01)
-    reading.add_argument("--out", required=True, type=Path)
+    reading.add_argument("--out", required=True, type=_folder)
     reading.set_defaults(run=_import)
     writing = commands.add_parser("export", help="write labels in a published format")
     writing.add_argument("labels", metavar="LABELS", type=Path, help="a folder or Parquet file")
@@ -407,7 +423,7 @@ def _command_line() -> argparse.ArgumentParser:
     writing.add_argument("--file-type", choices=FILE_TYPES, default="jsonl")
     writing.add_argument("--title")
     writing.add_argument("--license", default="unknown", help="licence of the problems' source")
-    writing.add_argument("--out", required=True, type=Path)
+    writing.add_argument("--out", required=True, type=_folder)
     writing.set_defaults(run=_export)
     return parser
 

@@ -2,10 +2,11 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import polars as pl
@@ -44,13 +45,17 @@ _HUB: dict[tuple[str, str, Split], list[tuple[str, str | None, str]]] = {
 
 
 def load_problems(
-    dataset_name: str, settings: DatasetSettings, seed: int
+    dataset_name: str,
+    settings: DatasetSettings,
+    seed: int,
+    tests_elsewhere: Mapping[str, Line] = MappingProxyType({}),
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the problems of a dataset, train before test, and the rows that were rejected.
 
-    A question that repeats, but for case and whitespace, is rejected after its first row; a
-    train question that is also in the test file is rejected from train (or, where the split is
-    Lightman's, left out: it is meant to be). ``seed`` draws word problems.
+    A question that repeats, but for case and whitespace, is rejected after its first row. A train
+    question that is also in the test file, or in ``tests_elsewhere`` (of
+    :func:`questions_of_tests`), is rejected from train; or left out, where the split is Lightman's
+    and the test file its own: it is meant to be. ``seed`` draws word problems.
 
     Raises:
         ValueError: a file is missing, holds no problem or more bad rows than
@@ -63,7 +68,7 @@ def load_problems(
         )
         rejections: list[Rejection] = []
     else:
-        read = _read(dataset_name, settings)
+        read = _read(dataset_name, settings, tests_elsewhere)
         train, test, rejections = read.train, read.test, read.rejections
         num_rows = len(train) + len(test) + len(rejections)
         _refuse_many(rejections, num_rows, settings, dataset_name)
@@ -73,6 +78,27 @@ def load_problems(
     kept = [*list(train.values())[: settings.num_train], *list(test.values())[: settings.num_test]]
     frame = pl.DataFrame([asdict(problem) for problem in kept], schema=PROBLEMS.schema)
     return frame, rejected_frame(dataset_name, rejections)
+
+
+def questions_of_tests(datasets: Mapping[str, DatasetSettings]) -> dict[str, Line]:
+    """Return the rows of the datasets' test questions by :func:`question_key`.
+
+    Word problems are drawn apart from their training's, and written by nobody else.
+
+    Raises:
+        ValueError: a file is missing or broken as a whole.
+    """
+    found: dict[str, Line] = {}
+    for name, settings in datasets.items():
+        if settings.source == "word_problems":
+            continue
+        for line in _published(name, settings, "test"):
+            try:
+                problem = _parsed(line.parse(), name, "test", settings)
+            except ValueError:
+                continue
+            found.setdefault(question_key(problem.question), line)
+    return found
 
 
 def load_solutions(
@@ -155,7 +181,11 @@ class _Published:
     rejections: list[Rejection] = field(default_factory=list)
 
 
-def _read(dataset: str, settings: DatasetSettings) -> _Published:
+def _read(
+    dataset: str,
+    settings: DatasetSettings,
+    tests_elsewhere: Mapping[str, Line] = MappingProxyType({}),
+) -> _Published:
     read = _Published()
     seen: dict[str, Line] = {}
     by_split: tuple[tuple[Split, dict[int, Problem]], ...]
@@ -170,6 +200,8 @@ def _read(dataset: str, settings: DatasetSettings) -> _Published:
                 if key in tests:
                     continue
                 first = seen.setdefault(key, line)
+                if split == "train":
+                    first = tests_elsewhere.get(question_key(problem.question), first)
                 if first is not line:
                     raise ValueError(f"question: repeats {first.file} line {first.number}")
             except ValueError as error:

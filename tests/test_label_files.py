@@ -240,6 +240,39 @@ def test_the_command_line_reads_and_writes(
     assert "holds no labels of the task MATH" in capsys.readouterr().err
 
 
+def test_folders_that_hold_something_else_are_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path / "labels.jsonl", [row(1)])
+    labels = str(tmp_path / "in")
+    reading = ["import", str(file), "--format", "math_shepherd", "--annotator", "ms", "--out"]
+    assert main([*reading, labels]) == 0
+    assert main([*reading, labels]) == 0
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    for out in (".", "in/labeled_solutions", "labels.jsonl"):
+        assert main([*reading, out]) == 1
+    writing = ["export", labels, "--format", "trl", "--out"]
+    for out in (".", labels, "labels.jsonl"):
+        assert main([*writing, out]) == 1
+    assert capsys.readouterr().err.count("holds something else: name a new folder") == 6
+    assert sorted(tmp_path.rglob("*")) == before
+    out = str(tmp_path / "out")
+    assert main([*writing, out]) == 0
+    assert main([*writing, out, "--file-type", "parquet"]) == 0
+    assert {path.name for path in Path(out).iterdir()} == {"README.md", "train.parquet"}
+
+
+def test_what_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path / "labels.jsonl", [row(1)])
+    out = ["--format", "trl", "--out", str(tmp_path / "out")]
+    for labels in ("absent", file.name):
+        assert main(["export", str(tmp_path / labels), *out]) == 1
+        assert f"{labels}: " in capsys.readouterr().err
+    assert main(["import", str(file), *out, "--annotator", "m"]) == 1
+    assert capsys.readouterr().err.startswith("--dataset: name it, as rows of trl do not")
+
+
 def test_the_module_is_a_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "resources.label_files", "export", "--help"],

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from resources import problems as problems_module
-from resources.problems import load_problems, load_solutions
+from resources.problems import load_problems, load_solutions, questions_of_tests
 from shepherd.identity import content_id
 from shepherd.schemas import PROBLEMS, REJECTED, SOLUTIONS, enforce
 from shepherd.settings import DatasetSettings
@@ -395,7 +395,9 @@ def test_parquet_of_other_writers_is_read_and_its_bad_rows_are_set_aside(tmp_pat
     spoiled = bytearray((tmp_path / "text.parquet").read_bytes())
     spoiled[4:60] = bytes(56)
     (tmp_path / "spoiled.parquet").write_bytes(spoiled)
-    with pytest.raises(ValueError, match=r"spoiled\.parquet: broken Parquet .* fetch the file again"):
+    with pytest.raises(
+        ValueError, match=r"spoiled\.parquet: broken Parquet .* fetch the file again"
+    ):
         load_problems("c", columns(tmp_path, "spoiled.parquet"), seed=0)
 
 
@@ -418,6 +420,28 @@ def test_questions_that_differ_in_case_and_space_alone_are_one(tmp_path: Path) -
     problems, rejected = load_problems("g", settings, seed=0)
     assert problems["question"].to_list() == ["How  many?", "t?"]
     assert rejected["reason"].str.starts_with("question: repeats").sum() == 2
+
+
+def test_test_questions_of_other_datasets_are_kept_out_of_train(tmp_path: Path) -> None:
+    for name in ("mine", "other"):
+        (tmp_path / name).mkdir()
+    other = gsm8k(tmp_path / "other", [row("a")], [b"{", row("Shared?"), row("t")])
+    words = DatasetSettings(source="word_problems", num_train=1, num_test=1)
+    elsewhere = questions_of_tests({"other": other, "words": words})
+    mine = gsm8k(
+        tmp_path / "mine", [row("a"), row("shared?"), row("b")], [row("t")], max_rejected_share=1
+    )
+    problems, rejected = load_problems("mine", mine, 0, elsewhere)
+    assert problems["question"].to_list() == ["a", "b", "t"]
+    assert rejected.select("line", "reason").rows() == [
+        (2, f"question: repeats {other.test} line 2")
+    ]
+    asked = {"query": "Shared?", "response": "The answer is: 1", "type": "t"}
+    (tmp_path / "m.jsonl").write_text(json.dumps(asked) + "\n" + json.dumps(asked | {"query": "c"}))
+    metamath = DatasetSettings(
+        source="metamath", train=str(tmp_path / "m.jsonl"), max_rejected_share=1
+    )
+    assert load_problems("m", metamath, 0, elsewhere)[0]["question"].to_list() == ["c"]
 
 
 def test_lightmans_split_leaves_the_test_problems_out_of_train(tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ def load_solutions(
     read = _read(dataset_name, settings)
     by_row = read.test if settings.solutions_split == "test" else read.train
     by_id = {problem.problem_id: problem for problem in by_row.values()}
+    by_question = {question_key(problem.question): problem for problem in by_row.values()}
     drawn: Counter[ImportedSolution] = Counter()
     kept = settings.splitting.kept
     rejections: list[Rejection] = []
@@ -132,7 +133,7 @@ def load_solutions(
     for line in read_rows(path, f"datasets.{dataset_name}.solutions"):
         num_rows += 1
         try:
-            found = imported_solutions(line.parse(), dataset_name, by_id, by_row)
+            found = imported_solutions(line.parse(), by_id, by_question, by_row)
             drawn.update(replace(solution, text=kept(solution.text)) for solution in found)
         except ValueError as error:
             rejections.append(Rejection.of(line, str(error)))

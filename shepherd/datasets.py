@@ -164,20 +164,23 @@ def word_problem(problem: WordProblem, dataset: str, split: str) -> Problem:
 
 
 def imported_solutions(
-    row: object, dataset: str, problems: Mapping[str, Problem], rows: Mapping[int, Problem]
+    row: object,
+    problems: Mapping[str, Problem],
+    questions: Mapping[str, Problem],
+    rows: Mapping[int, Problem],
 ) -> list[ImportedSolution]:
     """Read a row of solutions that were sampled elsewhere, and find their problem.
 
     The text, or a list of texts, is ``text``, ``response``, ``solution`` or ``solutions``. The
-    problem is named by ``question`` or ``problem``, ``problem_id`` or ``idx`` (its row in the
-    published file, from 0, as in the published GPT-3 samples; then a ``gold``, if given, must be
-    the problem's). A ``problem_id`` is ours, or the split and the row (``test-12``). The generator
-    is ``generator``, else ``model`` and ``style``, else ``imported``.
+    problem is named by ``question`` or ``problem`` (but for case and whitespace), ``problem_id``
+    or ``idx`` (its row in the published file, from 0, as in the published GPT-3 samples; then a
+    ``gold``, if given, must be the problem's). A ``problem_id`` is ours, or the split and the row
+    (``test-12``). The generator is ``generator``, else ``model`` and ``style``, else ``imported``.
 
     Args:
         row: one decoded JSON value.
-        dataset: name of the dataset in the profile.
         problems: problems of one split by id.
+        questions: the same by :func:`question_key`.
         rows: the same by row in the published file.
 
     Raises:
@@ -187,7 +190,7 @@ def imported_solutions(
     texts = _solution_texts(fields)
     question = next((name for name in ("question", "problem") if name in fields), None)
     if question is not None:
-        problem = problems.get(content_id(dataset, require_text(fields, question).strip()))
+        problem = questions.get(question_key(require_text(fields, question)))
     elif "problem_id" in fields:
         problem = _by_name(require_text(fields, "problem_id"), problems, rows)
     elif "idx" in fields:

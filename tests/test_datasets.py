@@ -81,7 +81,7 @@ def test_any_json_gives_a_problem_or_a_reason(row: object) -> None:
     except ValueError as error:
         assert re.match(r"(row|question|answer): ", str(error))  # noqa: PT017
     try:
-        imported_solutions(row, "gsm8k", {}, {})
+        imported_solutions(row, {}, {}, {})
     except ValueError as error:
         assert re.match(r"[\w ,]+: ", str(error))  # noqa: PT017
 
@@ -103,6 +103,7 @@ FIRST, SECOND = (
     for question, gold in (("How many?", "1,800"), ("How much?", "5"))
 )
 BY_ID = {problem.problem_id: problem for problem in (FIRST, SECOND)}
+BY_QUESTION = {"how many?": FIRST, "how much?": SECOND}
 BY_ROW = {0: FIRST, 2: SECOND}
 
 
@@ -116,10 +117,11 @@ BY_ROW = {0: FIRST, 2: SECOND}
         ({"problem_id": FIRST.problem_id, "solution": "A: 5", "model": "y"}, FIRST, "y"),
         ({"problem_id": "test-2", "solutions": ["A: 5"]}, SECOND, "imported"),
         ({"problem": "How much?", "text": "A: 5"}, SECOND, "imported"),
+        ({"problem": " how\nMANY? ", "text": "A: 5"}, FIRST, "imported"),
     ],
 )  # fmt: skip
 def test_an_imported_row_is_matched(row: object, problem: object, generator: str) -> None:
-    [solution] = imported_solutions(row, "g", BY_ID, BY_ROW)
+    [solution] = imported_solutions(row, BY_ID, BY_QUESTION, BY_ROW)
     assert BY_ID[solution.problem_id] is problem
     assert (solution.generator, solution.text) == (generator, "A: 5")
 
@@ -141,7 +143,7 @@ def test_an_imported_row_is_matched(row: object, problem: object, generator: str
 )
 def test_an_imported_row_that_matches_nothing_gives_a_reason(row: object, reason: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(reason)}"):
-        imported_solutions(row, "g", BY_ID, BY_ROW)
+        imported_solutions(row, BY_ID, BY_QUESTION, BY_ROW)
 
 
 def test_gold_solutions_vary_in_wording() -> None:
@@ -217,7 +219,7 @@ def test_columns_may_have_any_name() -> None:
 
 def test_a_row_may_hold_many_solutions() -> None:
     row = {"question": "How many?", "solutions": ["A: 1", "A: 2"], "generator": "g"}
-    found = imported_solutions(row, "g", BY_ID, BY_ROW)
+    found = imported_solutions(row, BY_ID, BY_QUESTION, BY_ROW)
     assert [(one.generator, one.text) for one in found] == [("g", "A: 1"), ("g", "A: 2")]
     with pytest.raises(ValueError, match=r"^solutions: is int, not text"):
-        imported_solutions({**row, "solutions": ["A: 1", 2]}, "g", BY_ID, BY_ROW)
+        imported_solutions({**row, "solutions": ["A: 1", 2]}, BY_ID, BY_QUESTION, BY_ROW)

@@ -59,19 +59,25 @@ def published_labels(
     context: dg.AssetExecutionContext, deployment: Deployment, problems: Frames
 ) -> Frames:
     """Read the run's label files; give each partition the labels of its train problems."""
-    from resources.label_files import scan_labels
+    from resources.label_files import read_rejected, scan_labels
 
-    for dataset in sorted({partition.dataset for partition in problems}):
-        settings = deployment.settings.datasets[dataset]
-        if settings.labels is not None:
-            report = _import(deployment, dataset, settings, settings.labels)
-            tell(
-                context,
-                dataset,
-                rejected_rows=report.num_rejected,
-                passed_over_rows=report.num_passed_over,
-                repeated_solutions=report.num_repeated,
-            )
+    # All are read before anything is written to the lake, as each may be refused.
+    reports = {
+        dataset: _import(deployment, dataset, settings, settings.labels)
+        for dataset in sorted({partition.dataset for partition in problems})
+        for settings in [deployment.settings.datasets[dataset]]
+        if settings.labels is not None
+    }
+    for dataset, report in reports.items():
+        rejected = read_rejected(deployment.home.imports / dataset)
+        deployment.lake.write(REJECTED, rejected, dataset, LABELED_SOLUTIONS.name)
+        tell(
+            context,
+            dataset,
+            rejected_rows=report.num_rejected,
+            passed_over_rows=report.num_passed_over,
+            repeated_solutions=report.num_repeated,
+        )
 
     def of_train_problems(at: Partition) -> pl.DataFrame:
         if deployment.settings.datasets[at.dataset].labels is None:
@@ -86,13 +92,12 @@ def published_labels(
 def _import(
     deployment: Deployment, dataset: str, settings: DatasetSettings, labels: str
 ) -> "ImportReport":
-    from resources.label_files import Rules, import_labels, read_rejected
+    from resources.label_files import Rules, import_labels
 
     train = deployment.lake.read(PROBLEMS, dataset).filter(split="train")
-    folder = deployment.home.imports / dataset
-    report = import_labels(
+    return import_labels(
         [Path(labels).expanduser()],
-        folder,
+        deployment.home.imports / dataset,
         Rules(
             settings.labels_format,
             settings.annotator,
@@ -104,5 +109,3 @@ def _import(
         max_rejected_share=settings.max_rejected_share,
         fields=(f"datasets.{dataset}.labels", f"datasets.{dataset}.max_rejected_share"),
     )
-    deployment.lake.write(REJECTED, read_rejected(folder), dataset, LABELED_SOLUTIONS.name)
-    return report

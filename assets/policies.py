@@ -13,6 +13,7 @@ from assets.samplers import gold_of
 from assets.sampling import open_samplers
 from assets.scoring import REWARD_MODELS
 from shepherd.settings import PolicySettings, PpoSettings, RftSettings, Settings, TrainingSettings
+from shepherd.training_sets import train_problems
 
 if TYPE_CHECKING:
     from training.ppo_state import Row
@@ -48,13 +49,20 @@ def policy_asset(name: str, policy: PolicySettings) -> dg.AssetsDefinition:
         description=f"{policy.method} of {policy.start} on train problems.",
         ins={"problems": ALL_PARTITIONS},
         deps=[policy.start, *judges],
-        code_version=version_of(SETTINGS.seed, SETTINGS.sampling.max_tokens, policy),
+        code_version=version_of(
+            SETTINGS.seed,
+            SETTINGS.sampling.max_tokens,
+            policy,
+            SETTINGS.training_set,
+            *(dataset.splitting for dataset in SETTINGS.datasets.values()),
+        ),
     )
     def model(
         context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
     ) -> dg.MaterializeResult[None]:
-        train_problems = problems.filter(split="train")
-        return train(context, deployment, name, policy, train_problems)
+        settings = deployment.settings
+        asked = train_problems(problems, settings.training_set, "train", settings.seed)
+        return train(context, deployment, name, policy, asked)
 
     return model
 

@@ -5,13 +5,14 @@ so that training never holds the whole set. Counts a problem (``cap``, unanimity
 """
 
 from collections.abc import Collection
-from typing import Literal
+from typing import Literal, TypeVar
 
 import polars as pl
 
 from shepherd.settings import TrainingSet
 
 Part = Literal["train", "validation"]
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 
 def process_examples(
@@ -62,10 +63,15 @@ def sft_examples(
     problems: pl.LazyFrame, settings: TrainingSet, part: Part, seed: int
 ) -> pl.LazyFrame:
     """Return SFT examples (problem_id, question, solution) of train problems with a solution."""
-    gold = problems.filter(pl.col("split") == "train", pl.col("gold_solution").is_not_null())
-    return gold.filter(_in_part(settings, part, seed)).select(
-        "problem_id", "question", solution="gold_solution"
+    gold = train_problems(problems, settings, part, seed).filter(
+        pl.col("gold_solution").is_not_null()
     )
+    return gold.select("problem_id", "question", solution="gold_solution")
+
+
+def train_problems(problems: Frame, settings: TrainingSet, part: Part, seed: int) -> Frame:
+    """Return the problems of the train split that are of the part."""
+    return problems.filter(pl.col("split") == "train", _in_part(settings, part, seed))
 
 
 def _kept(

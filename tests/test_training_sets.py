@@ -10,6 +10,7 @@ from shepherd.training_sets import (
     outcome_examples,
     process_examples,
     sft_examples,
+    train_problems,
 )
 
 EVERYTHING = TrainingSet()
@@ -119,6 +120,11 @@ def test_held_out_problems_are_the_same_for_every_set() -> None:
     ).with_columns(level=None, subject=None).select(*PROBLEMS.schema)  # fmt: skip
     assert set(sft_examples(problems, held, "validation", 3).collect()["problem_id"]) == validation
     assert set(sft_examples(problems, held, "validation", 4).collect()["problem_id"]) != validation
+    for_policies = train_problems(problems.collect(), held, "train", 3)
+    assert set(for_policies["problem_id"]) == train
+    assert train_problems(
+        for_policies.with_columns(split=pl.lit("test")), held, "train", 3
+    ).is_empty()
 
 
 def test_a_set_is_streamed() -> None:

@@ -208,6 +208,16 @@ def test_a_judge_may_have_any_name_that_its_own_server_gives_it(tmp_path: Path) 
         deployment.judge_base(judge.model_copy(update={"engine": None}))
 
 
+def test_the_chat_of_a_judge_that_only_its_server_knows_must_be_written_out() -> None:
+    engine = EngineSettings.model_validate(
+        {"kind": "openai", "openai": {"base_urls": ["http://host:8000/v1"]}}
+    )
+    with pytest.raises(ValueError, match=r"^template chat: 'our-judge' .*set `template`.*$"):
+        sampler_of("judge", ModelSettings(base="our-judge", template="chat"), "our-judge", engine)
+    written = ModelSettings(base="our-judge", template="<|user|>{question}<|assistant|>")
+    assert sampler_of("judge", written, "our-judge", engine).template == written.template
+
+
 def test_the_stand_in_reads_the_task_word_by_word_and_speaks_the_format(
     base: Path, tmp_path: Path
 ) -> None:

@@ -37,6 +37,12 @@ def load_template(template: str, model: Path | str) -> str:
     """
     if template != CHAT:
         return template
+    if not (Path(model).is_dir() or HUB_NAME.fullmatch(str(model))):
+        raise ValueError(
+            f"template chat: {str(model)!r} is a name that only its server knows, so its chat "
+            "template cannot be read here: set `template` beside that `base` to the text of its "
+            "chat with {question}, or serve the model under its hub name (owner/name)"
+        )
     from transformers import AutoTokenizer
 
     return open_template(template, load(AutoTokenizer, model))

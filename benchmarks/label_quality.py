@@ -1,6 +1,7 @@
 """How accurate is each way to label steps, and what does it cost?
 
-    python -m benchmarks.label_quality [--json] [--seeds 3] [--keep FOLDER] [--figure FILE.svg]
+    python -m benchmarks.label_quality [--json] [--seeds 3] [--first-seed 0] [--keep FOLDER]
+        [--figure FILE.svg]
 
 Word problems, whose exact oracle is the truth. The demo's generator writes 15 solutions of each
 of 100 fresh problems; the completer (and, as a weaker completer, the generator itself) rolls out
@@ -139,12 +140,12 @@ def stand_in(folder: Path) -> Entails:
     return EntailmentModel(folder)
 
 
-def study(num_seeds: int, folder: Path, figure: Path | None) -> list[Result]:
+def study(seeds: range, folder: Path, figure: Path | None) -> list[Result]:
     """Measure all seeds; the paper's expectations and our own aims are the targets."""
     entails, critic = stand_in(folder / "nli"), stand_in_judge(folder / "judge")
     frame = pl.concat(
         measure(seed, folder / f"seed-{seed}", entails, critic).with_columns(seed=pl.lit(seed))
-        for seed in range(num_seeds)
+        for seed in seeds
     )
     columns = [name for name in frame.columns if name not in ("way", "seed")]
     means = frame.group_by("way", maintain_order=True).agg(pl.col(columns).mean())
@@ -225,12 +226,16 @@ def draw_figure(means: pl.DataFrame, spreads: pl.DataFrame, path: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument(
+        "--first-seed", type=int, default=0, help="100 for tuning: results are of 0, 1, 2"
+    )
     parser.add_argument("--keep", type=Path, help="folder to keep the work in, and to resume from")
     parser.add_argument("--figure", type=Path, help="where to draw accuracy against N")
     arguments = parser.parse_args()
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     with tempfile.TemporaryDirectory() as temporary:
         main(
             "label_quality",
-            lambda: study(arguments.seeds, arguments.keep or Path(temporary), arguments.figure),
+            lambda: study(seeds, arguments.keep or Path(temporary), arguments.figure),
         )

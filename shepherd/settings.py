@@ -339,10 +339,10 @@ class AnnotationSettings(Section):
     nli_model: str = "FacebookAI/roberta-large-mnli"
     judge: JudgeSettings | None = None
     num_searches: int = Field(100, ge=1)
-    confidence: float = Field(0.96, gt=0.5, lt=1)
-    success_rate: float = Field(0.95, gt=0, lt=1)
-    false_success_rate: float = Field(0.01, gt=0, lt=1)
-    luck: float = Field(0.2, gt=0, lt=1)
+    confidence: float = Field(0.97, gt=0.5, lt=1)
+    success_rate: float = Field(0.9, gt=0, lt=1)
+    false_success_rate: float = Field(0.02, gt=0, lt=1)
+    mending_rate: float = Field(0.02, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _names_are_annotators(self) -> "AnnotationSettings":

@@ -5,10 +5,11 @@ from fake_engine import FakeEngine
 
 from benchmarks.kill_resume import Stage, run_with_kills
 from resources.drawing import Sampler
-from shepherd.annotators.adaptive import Adaptive
+from shepherd.annotators.known import ROLLING
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.problem import Annotator
 from shepherd.annotators.tree_search import TreeSearch
+from shepherd.settings import AnnotationSettings
 
 CAPACITY = 16
 
@@ -24,7 +25,7 @@ def slow_sampler() -> Sampler:
     [
         MonteCarlo(8),
         TreeSearch(8, num_searches=100),
-        Adaptive(8, confidence=0.95, success_rate=0.95, false_success_rate=0.01, luck=0.2),
+        ROLLING["adaptive"](AnnotationSettings(), 8, "auto"),
         None,
     ],
     ids=["monte_carlo", "tree_search", "adaptive", "judge"],

@@ -54,7 +54,7 @@ ROLLING: "dict[str, Callable[[AnnotationSettings, int, Method], Annotator]]" = {
     "binary_search": lambda _, n, __: BinarySearch(n),
     "tree_search": lambda s, n, method: TreeSearch(n, s.num_searches, method),
     "adaptive": lambda s, n, _: Adaptive(
-        n, s.confidence, s.success_rate, s.false_success_rate, s.luck
+        n, s.confidence, s.success_rate, s.false_success_rate, s.mending_rate
     ),
 }
 """Those that roll out, from the settings, N and how steps are cut."""

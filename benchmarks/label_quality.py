@@ -33,6 +33,7 @@ from shepherd.annotators.nli import Entails, nli_labels
 from shepherd.annotators.problem import Annotator, label_steps, replay_problems
 from shepherd.annotators.rule import rule_labels
 from shepherd.annotators.tree_search import TreeSearch
+from shepherd.labels import label_accuracy
 from shepherd.oracle import oracle_labels
 from shepherd.settings import AnnotationSettings, EngineSettings, JudgeSettings, ModelSettings
 from training import judge, nli
@@ -76,14 +77,18 @@ def measure(seed: int, folder: Path, entails: Entails, critic: Sampler) -> pl.Da
         *by_budget("completer", work, strong),
         *by_budget("generator", work, weak),
     ]
-    hard = {way.name: way.labels["hard"] for way in ways}
-    assert hard["first_success"].equals(hard["monte_carlo"]), "the same hard labels by design"
+    labels = {way.name: way.labels for way in ways}
+    exact = labels["monte_carlo"]
+    assert labels["first_success"]["hard"].equals(exact["hard"]), "the same hard labels by design"
     num_steps = work.steps.filter(~pl.col("is_last")).height
     return pl.concat(
         label_quality(way.labels, work.truth, work.steps).select(
             pl.lit(way.name).alias("way"),
             pl.col("num_steps").alias("num_labels"),
             *(pl.col(name).cast(pl.Float64) for name in MEASURES),
+            pl.lit(label_accuracy(way.labels, exact, work.steps).agreement, pl.Float64).alias(
+                "agreement_with_monte_carlo"
+            ),
             pl.lit(way.tokens / num_steps).alias("tokens_per_label"),
             pl.lit(way.seconds / num_steps).alias("seconds_per_label"),
         )
@@ -168,6 +173,7 @@ UNITS = {
     "tokens_per_label": "tokens",
     "seconds_per_label": "s",
     "cross_entropy": "nats",
+    "agreement_with_monte_carlo": "share",
     **dict.fromkeys(("agreement", "wrong_precision", "wrong_recall", "f1"), "share"),
 }
 

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -22,6 +23,7 @@ import polars as pl
 from benchmarks.annotated import Annotated, Rolled, demo_solutions, roll_out, shown_tokens
 from benchmarks.figures import pyplot
 from benchmarks.report import Result, at_least, at_most, main
+from benchmarks.seeds import single_threaded
 from resources.drawing import Sampler, draw_critiques, sampler_of
 from resources.models import BASE_MODELS
 from resources.nli import EntailmentModel
@@ -29,7 +31,7 @@ from shepherd.agreement import label_quality
 from shepherd.annotators.judge import judge_labels
 from shepherd.annotators.known import ROLLING, build_annotators
 from shepherd.annotators.monte_carlo import MonteCarlo
-from shepherd.annotators.nli import Entails, nli_labels
+from shepherd.annotators.nli import nli_labels
 from shepherd.annotators.problem import Annotator, label_steps, replay_problems
 from shepherd.annotators.rule import rule_labels
 from shepherd.annotators.tree_search import TreeSearch
@@ -59,9 +61,15 @@ class Way:
     seconds: float
 
 
-def measure(seed: int, folder: Path, entails: Entails, critic: Sampler) -> pl.DataFrame:
-    """Return one row per way to label, measured on the work of one seed."""
-    work = demo_solutions(folder, seed=seed, num_problems=NUM_PROBLEMS)
+def measure(seed: int, folder: Path) -> pl.DataFrame:
+    """Return one row per way to label, measured on the work of one seed.
+
+    ``folder`` holds the stand-ins of all seeds.
+    """
+    model = ModelSettings(base=JUDGE.base, template=JUDGE.template)
+    critic = sampler_of("judge", model, folder / "judge", EngineSettings(dtype="float32"))
+    entails = EntailmentModel(folder / "nli")
+    work = demo_solutions(folder / f"seed-{seed}", seed=seed, num_problems=NUM_PROBLEMS)
     strong = roll_out(
         work, "completer", [MonteCarlo(MAX_ROLLOUTS), TreeSearch(N, SETTINGS.num_searches)]
     )
@@ -83,6 +91,7 @@ def measure(seed: int, folder: Path, entails: Entails, critic: Sampler) -> pl.Da
     num_steps = work.steps.filter(~pl.col("is_last")).height
     return pl.concat(
         label_quality(way.labels, work.truth, work.steps).select(
+            pl.lit(seed).alias("seed"),
             pl.lit(way.name).alias("way"),
             pl.col("num_steps").alias("num_labels"),
             *(pl.col(name).cast(pl.Float64) for name in MEASURES),
@@ -128,30 +137,30 @@ def by_budget(completer: str, work: Annotated, rolled: Rolled) -> Iterator[Way]:
         yield replayed(f"{completer} N={count}", MonteCarlo(count), work, rolled)
 
 
-def stand_in_judge(folder: Path) -> Sampler:
-    """Return a small judge that knows word problems alone."""
+def train_stand_in_judge(folder: Path) -> None:
+    """Train a small judge that knows word problems alone, unless it was."""
     if not (folder / "config.json").exists():
         critiques = judge.draw_critiques(judge.NUM_CRITIQUES, seed=0)
         judge.train_judge(BASE_MODELS / "base-large", critiques, folder, judge.SETTINGS, seed=0)
-    model = ModelSettings(base=JUDGE.base, template=JUDGE.template)
-    return sampler_of("judge", model, folder, EngineSettings())
 
 
-def stand_in(folder: Path) -> Entails:
-    """Return a small entailment model that knows the steps of word problems alone."""
+def train_stand_in_nli(folder: Path) -> None:
+    """Train a small entailment model that knows the steps of word problems alone, unless it was."""
     if not (folder / "config.json").exists():
         pairs = nli.draw_pairs(nli.NUM_PAIRS, seed=0)
         nli.train_nli(BASE_MODELS / "base-large", pairs, folder, nli.SETTINGS, seed=0)
-    return EntailmentModel(folder)
 
 
 def study(seeds: range, folder: Path, figure: Path | None) -> list[Result]:
     """Measure all seeds; the paper's expectations and our own aims are the targets."""
-    entails, critic = stand_in(folder / "nli"), stand_in_judge(folder / "judge")
-    frame = pl.concat(
-        measure(seed, folder / f"seed-{seed}", entails, critic).with_columns(seed=pl.lit(seed))
-        for seed in seeds
-    )
+    with single_threaded() as pool:
+        stand_ins = [
+            pool.submit(train_stand_in_judge, folder / "judge"),
+            pool.submit(train_stand_in_nli, folder / "nli"),
+        ]
+        for trained in stand_ins:
+            trained.result()
+        frame = pl.concat(pool.map(partial(measure, folder=folder), seeds))
     columns = [name for name in frame.columns if name not in ("way", "seed")]
     means = frame.group_by("way", maintain_order=True).agg(pl.col(columns).mean())
     spreads = frame.group_by("way", maintain_order=True).agg(pl.col(columns).std())

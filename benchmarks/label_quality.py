@@ -69,11 +69,7 @@ def measure(seed: int, folder: Path) -> pl.DataFrame:
     model = ModelSettings(base=JUDGE.base, template=JUDGE.template)
     critic = sampler_of("judge", model, folder / "judge", EngineSettings(dtype="float32"))
     entails = EntailmentModel(folder / "nli")
-    work = demo_solutions(folder / f"seed-{seed}", seed=seed, num_problems=NUM_PROBLEMS)
-    strong = roll_out(
-        work, "completer", [MonteCarlo(MAX_ROLLOUTS), TreeSearch(N, SETTINGS.num_searches)]
-    )
-    weak = roll_out(work, "generator", [MonteCarlo(MAX_ROLLOUTS)])
+    work, strong, weak = drawn(seed, folder)
     ways = [
         *(replayed(a.name, a, work, strong) for a in build_annotators(SETTINGS, N)),
         computed("rule", work, lambda: rule_labels(work.steps, work.solutions, work.problems)),
@@ -103,6 +99,23 @@ def measure(seed: int, folder: Path) -> pl.DataFrame:
         )
         for way in ways
     )
+
+
+def drawn(seed: int, folder: Path) -> tuple[Annotated, Rolled, Rolled]:
+    """Return the work of a seed, and the rollouts of the strong and of the weak completer.
+
+    They are drawn once: journals under ``folder`` keep them.
+    """
+    work = demo_solutions(folder / f"seed-{seed}", seed=seed, num_problems=NUM_PROBLEMS)
+    searching = [MonteCarlo(MAX_ROLLOUTS), TreeSearch(N, SETTINGS.num_searches)]
+    strong = roll_out(work, "completer", searching)
+    weak = roll_out(work, "generator", [MonteCarlo(MAX_ROLLOUTS)])
+    return work, strong, weak
+
+
+def draw(seed: int, folder: Path) -> None:
+    """Draw what :func:`measure` needs of a seed beside the stand-ins."""
+    drawn(seed, folder)
 
 
 def replayed(name: str, annotator: Annotator, work: Annotated, rolled: Rolled) -> Way:
@@ -154,12 +167,13 @@ def train_stand_in_nli(folder: Path) -> None:
 def study(seeds: range, folder: Path, figure: Path | None) -> list[Result]:
     """Measure all seeds; the paper's expectations and our own aims are the targets."""
     with single_threaded() as pool:
-        stand_ins = [
+        prepared = [
             pool.submit(train_stand_in_judge, folder / "judge"),
             pool.submit(train_stand_in_nli, folder / "nli"),
+            *(pool.submit(draw, seed, folder) for seed in seeds),
         ]
-        for trained in stand_ins:
-            trained.result()
+        for one in prepared:
+            one.result()
         frame = pl.concat(pool.map(partial(measure, folder=folder), seeds))
     columns = [name for name in frame.columns if name not in ("way", "seed")]
     means = frame.group_by("way", maintain_order=True).agg(pl.col(columns).mean())

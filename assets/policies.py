@@ -162,7 +162,7 @@ def train_by_ppo(
             sampler=Sampler(
                 partial(open_engine, settings.engine), settings.sampling.max_tokens, settings.seed
             ),
-            grade=lambda *texts: [grade.is_correct for grade in grader.grade(*texts)],
+            grade=grader.are_correct,
             work=deployment.models.work(name),
             tell=lambda row: context.log_event(
                 dg.AssetObservation(asset_key=name, metadata=_shown(row))

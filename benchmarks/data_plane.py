@@ -16,8 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from operator import truediv
@@ -32,7 +30,7 @@ from resources.drawing import Sampler, Shard, draw_rollouts
 from resources.lake import Lake
 from shepherd.annotators.known import Work, build_annotators, step_labels
 from shepherd.labels import labeled_solutions
-from shepherd.requests import Completion, Request
+from shepherd.requests import REQUESTS
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import LABELED_SOLUTIONS, PROBLEMS, ROLLOUTS, SOLUTIONS, STEP_LABELS
 from shepherd.settings import AnnotationSettings, SamplingSettings
@@ -57,22 +55,26 @@ class StubEngine:
     capacity = 2048
 
     def __init__(self) -> None:
-        self._queue: deque[Request] = deque()
+        self._queue = REQUESTS.to_frame()
 
-    def add(self, requests: Iterable[Request]) -> None:
+    def add(self, requests: pl.DataFrame) -> None:
         """Queue requests."""
-        self._queue.extend(requests)
+        self._queue = pl.concat([self._queue, requests])
 
-    def poll(self) -> list[Completion]:
+    def poll(self) -> pl.DataFrame:
         """Return all that is queued."""
-        finished = [
-            Completion(
-                request.id, MISS if request.seed % 4 == 0 else ROLLOUT, "stop", 50, 40, 20, 0.0
-            )
-            for request in self._queue
-        ]
-        self._queue.clear()
-        return finished
+        queued, self._queue = self._queue, self._queue.clear()
+        is_miss = pl.col("seed") % 4 == 0
+        return queued.select(
+            request_id="id",
+            text=pl.when(is_miss).then(pl.lit(MISS)).otherwise(pl.lit(ROLLOUT)),
+            finish_reason=pl.lit("stop"),
+            prompt_tokens=pl.lit(50, pl.Int64),
+            cached_tokens=pl.lit(40, pl.Int64),
+            num_tokens=pl.lit(20, pl.Int64),
+            seconds=pl.lit(0.0),
+            error=pl.lit(None, pl.String),
+        )
 
     def close(self) -> None:
         """Nothing to free."""

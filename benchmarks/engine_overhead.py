@@ -11,18 +11,19 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
+import polars as pl
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.report import Result, at_least, main
 from resources.engines import open_engine
 from resources.sampling import Fixed, sample
-from shepherd.requests import Completion, Engine, Request
+from shepherd.requests import Engine, Request, request_block
 from shepherd.settings import EngineSettings, VllmSettings
 from shepherd.word_problems import draw_problems
 from training.pretrain import RECIPES, build_model
@@ -47,11 +48,11 @@ class KeptEngine:
         self.capacity = engine.capacity
         self._engine = engine
 
-    def add(self, requests: Iterable[Request]) -> None:
+    def add(self, requests: pl.DataFrame) -> None:
         """Pass requests on."""
         self._engine.add(requests)
 
-    def poll(self) -> list[Completion]:
+    def poll(self) -> pl.DataFrame:
         """Pass completions on."""
         return self._engine.poll()
 
@@ -83,7 +84,7 @@ def through_pipeline(engine: Engine, journals: Path) -> Draw:
     def draw(requests: list[Request]) -> int:
         cost = sample(
             lambda: KeptEngine(engine),
-            Fixed(requests),
+            Fixed(request_block(requests)),
             journals / f"{time.monotonic_ns()}.jsonl",
             fingerprint={},
             description="sample",

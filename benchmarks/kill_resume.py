@@ -10,7 +10,7 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
@@ -24,7 +24,7 @@ from resources.lake import Lake
 from resources.problems import load_problems
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.problem import Annotator
-from shepherd.requests import Completion, Engine, Request
+from shepherd.requests import Engine
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import CRITIQUES, ROLLOUTS, Table
 from shepherd.settings import (
@@ -63,13 +63,12 @@ class LoggedEngine:
         self._engine = engine
         self._log = log
 
-    def add(self, requests: Iterable[Request]) -> None:
-        fresh = list(requests)
+    def add(self, requests: pl.DataFrame) -> None:
         with self._log.open("a") as file:
-            file.writelines(f"{request.id}\n" for request in fresh)
-        self._engine.add(fresh)
+            file.writelines(f"{name}\n" for name in requests["id"])
+        self._engine.add(requests)
 
-    def poll(self) -> list[Completion]:
+    def poll(self) -> pl.DataFrame:
         return self._engine.poll()
 
     def close(self) -> None:

@@ -28,9 +28,9 @@ from benchmarks.report import Result, at_least, at_most, main
 from resources.engines import open_engine
 from resources.models import BASE_MODELS
 from shepherd.prompts import build_prompt
-from shepherd.requests import Request
+from shepherd.requests import Request, draw_all
 from shepherd.settings import EngineSettings
-from shepherd.splitting import split_steps
+from shepherd.splitting import scored_steps
 from shepherd.word_problems import draw_problems
 from training.reward_model import Tags, encode_tagged
 from training.scoring import Scorer
@@ -50,13 +50,10 @@ def draw_candidates(num_problems: int) -> tuple[list[str], list[list[str]]]:
         for p, question in enumerate(questions)
         for k in range(NUM_CANDIDATES)
     ]
-    texts: dict[str, str] = {}
     with closing(open_engine(EngineSettings(batch_size=64), BASE_MODELS / "base-small")) as engine:
-        engine.add(requests)
-        while finished := engine.poll():
-            texts.update((completion.request_id, completion.text) for completion in finished)
+        drawn = draw_all(engine, requests)
     asked = [questions[int(request.id.partition(":")[0])] for request in requests]
-    return asked, [split_steps(texts[r.id]) or [texts[r.id]] for r in requests]
+    return asked, [scored_steps(completion.text) for completion in drawn]
 
 
 class Plain:

@@ -11,7 +11,6 @@ Greedy solutions of fresh problems of the train split; nothing here sees test pr
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -61,17 +60,12 @@ def study(folder: Path, seed: int) -> list[Result]:
                     sampler=Sampler(
                         partial(open_engine, settings.engine), settings.sampling.max_tokens, seed
                     ),
-                    grade=grade,
+                    grade=Grader().are_correct,
                     work=folder / f".{out.name}.training",
                     tell=lambda row: print(row, file=sys.stderr),
                 )
             results += measure(name, out, folder, models.validation, seed)
     return results
-
-
-def grade(golds: Sequence[str], texts: Sequence[str], reasons: Sequence[str]) -> list[bool]:
-    """Say which texts are right."""
-    return [found.is_correct for found in Grader().grade(golds, texts, reasons)]
 
 
 def measure(

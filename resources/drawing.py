@@ -15,20 +15,24 @@ from resources.lake import Lake
 from resources.sampling import (
     Cost,
     Fixed,
+    Frames,
     Grader,
     Source,
     grade_completions,
     sample,
+    with_completions,
 )
+from shepherd.annotators.counting import known_rollouts
 from shepherd.annotators.judge import collect_critiques, judge_requests
 from shepherd.annotators.problem import Annotator, Problem, Rollout, read_problems
 from shepherd.identity import content_id
-from shepherd.requests import Completion, Engine, Request
+from shepherd.requests import Engine
 from shepherd.rollouts import (
     collect_candidates,
     collect_greedy,
     collect_rollouts,
     collect_solutions,
+    distinct_prefixes,
     rollout_requests,
     solution_requests,
 )
@@ -176,21 +180,41 @@ def draw_rollouts(
     What ``lake`` holds of them, drawn under the same settings, is not drawn again. What it holds
     beyond them is not returned: a smaller N drops the surplus.
     """
-    gold = dict(problems.select("problem_id", "gold_answer").iter_rows())
-    source = Rolling(
-        read_problems(steps, solutions, problems), annotators, gold, sampler, sampling, shard
+    to_requests = partial(
+        rollout_requests,
+        template=sampler.template,
+        run_seed=shard.run_seed,
+        temperature=sampling.rollout_temperature,
+        max_tokens=sampling.max_tokens,
     )
-    temperature = sampling.rollout_temperature
-    fingerprint = _fingerprint(sampler, shard, temperature, sampling.max_tokens)
+    fingerprint = _fingerprint(sampler, shard, sampling.rollout_temperature, sampling.max_tokens)
     calculations = shard.splitting.calculations
     place = shard.dataset, shard.key, sampler.name
-    earlier = earlier_rollouts(lake, *place, fingerprint, calculations) if lake else {}
-    cost = _sample(ROLLOUTS, source, sampler, shard, fingerprint, earlier)
+    earlier = earlier_rollouts(lake, *place, fingerprint, calculations) if lake else None
+    num_known = known_rollouts(annotators)
+    if num_known is None:
+        rolling = Rolling(
+            read_problems(steps, solutions, problems),
+            annotators,
+            dict(problems.select("problem_id", "gold_answer").iter_rows()),
+            to_requests,
+            shard.splitting,
+        )
+        cost = _sample(ROLLOUTS, rolling, sampler, shard, fingerprint, earlier)
+        rollouts = rolling.rollouts(sampler.name)
+    else:
+        # There is nothing to schedule, so that no rollout needs to be touched by itself.
+        indices = pl.lit(list(range(num_known)), pl.List(pl.Int64))
+        prefixes = distinct_prefixes(steps, problems).with_columns(rollout_index=indices)
+        known = Fixed(to_requests(prefixes))
+        cost = _sample(ROLLOUTS, known, sampler, shard, fingerprint, earlier)
+        rollouts = _graded(ROLLOUTS, collect_rollouts, known, problems, sampler, shard)
+    drawn = rollouts.group_by("prefix_id").len("num_rollouts")
     served = steps.filter(~pl.col("is_last")).group_by("prefix_id").len("num_steps_served")
-    rollouts = source.rollouts()
-    merged = rollouts.join(served, on="prefix_id")["num_steps_served"].cast(pl.Int64) - 1
+    saved = (pl.col("num_steps_served").cast(pl.Int64) - 1) * pl.col("num_rollouts")
+    num_merged = drawn.join(served, on="prefix_id").select(saved.sum()).item()
     num_spared = max(0, served.height * sampling.num_rollouts - rollouts.height)
-    return Drawn(rollouts, _costs(ROLLOUTS, cost, sampler, shard, int(merged.sum()), num_spared))
+    return Drawn(rollouts, _costs(ROLLOUTS, cost, sampler, shard, num_merged, num_spared))
 
 
 def draw_critiques(
@@ -213,7 +237,7 @@ def draw_critiques(
     source = Fixed(requests)
     fingerprint = _fingerprint(sampler, shard, judge.temperature, judge.max_tokens)
     cost = _sample(CRITIQUES, source, sampler, shard, fingerprint)
-    critiques = collect_critiques(requests, source.completions, steps, sampler.name)
+    critiques = collect_critiques(source.drawn(), steps, sampler.name)
     return Drawn(critiques, _costs(CRITIQUES, cost, sampler, shard))
 
 
@@ -227,114 +251,106 @@ class Rolling:
         problems: Sequence[Problem],
         annotators: Sequence[Annotator],
         gold: Mapping[str, str],
-        sampler: Sampler,
-        sampling: SamplingSettings,
-        shard: Shard,
+        to_requests: Callable[[pl.DataFrame], pl.DataFrame],
+        splitting: SplittingSettings,
     ) -> None:
         self.total = len(problems)
         self._scheduler = Scheduler(problems, annotators)
         self._gold = gold
+        self._to_requests = to_requests
+        self._splitting = splitting
         self._grader = Grader()
-        self._completer = sampler.name
-        self._kept = shard.splitting.kept
-        self._to_requests = partial(
-            rollout_requests,
-            template=sampler.template,
-            run_seed=shard.run_seed,
-            temperature=sampling.rollout_temperature,
-            max_tokens=sampling.max_tokens,
-        )
-        self._draws: list[Draw] = []
-        self._num_asked = 0
-        self._awaited: dict[str, _Awaited] = {}
-        self._found = Rows(_FOUND)
+        self._awaited: dict[str, tuple[Draw, int]] = {}
+        self._asked = Frames(_ASKED)
+        self._found = Frames(_FOUND)
 
     @property
     def num_done(self) -> int:
         """How many problems are fully rolled out."""
         return self._scheduler.num_done
 
-    def take(self, count: int) -> list[Request]:
+    def take(self, count: int) -> pl.DataFrame:
         """Return requests in the scheduler's order."""
-        requests: list[Request] = []
-        for draw in self._scheduler.take(count):
-            asked = self._to_requests(draw)
-            for row, (index, request) in enumerate(zip(draw.indices, asked, strict=True)):
-                self._awaited[request.id] = draw, index, self._num_asked + row, request.seed
-            self._draws.append(draw)
-            self._num_asked += len(asked)
-            requests += asked
+        draws = self._scheduler.take(count)
+        columns = {
+            "prefix_id": [draw.prefix_id for draw in draws],
+            "problem_id": [draw.problem.problem_id for draw in draws],
+            "question": [draw.problem.question for draw in draws],
+            "prefix": [draw.prefix for draw in draws],
+            "rollout_index": [list(draw.indices) for draw in draws],
+        }
+        requests = self._to_requests(pl.DataFrame(columns, schema=_DRAWS))
+        each = ((draw, index) for draw in draws for index in draw.indices)
+        self._awaited.update(zip(requests["id"], each, strict=True))
+        self._asked.add(requests)
         return requests
 
-    def tell(self, completions: Sequence[Completion]) -> None:
+    def tell(self, completions: pl.DataFrame) -> None:
         """Grade what finished and hand it to the scheduler."""
-        awaited = [self._awaited.pop(completion.request_id) for completion in completions]
-        draws, indices, rows, seeds = zip(*awaited, strict=True)
-        texts = [self._kept(completion.text) for completion in completions]
-        finish_reasons = [completion.finish_reason for completion in completions]
-        num_tokens = [completion.num_tokens for completion in completions]
-        golds = [self._gold[draw.problem.problem_id] for draw in draws]
-        grades = self._grader.grade(golds, texts, finish_reasons)
-        answers, are_correct, reasons = zip(*grades, strict=True)
-        self._found.extend(
-            rows, texts, answers, are_correct, reasons, finish_reasons, num_tokens, seeds
+        awaited = [self._awaited.pop(name) for name in completions["request_id"]]
+        golds = [self._gold[draw.problem.problem_id] for draw, _ in awaited]
+        kept = _kept(completions, self._splitting)
+        graded = self._grader.grade(
+            kept.with_columns(pl.Series("gold_answer", golds, dtype=pl.String))
         )
-        are_errors = [finish_reason == "error" for finish_reason in finish_reasons]
-        rollouts = map(Rollout, are_correct, texts, num_tokens, are_errors)
-        self._scheduler.tell(zip(draws, indices, rollouts, strict=True))
+        self._found.add(graded)
+        rollouts = map(
+            Rollout,
+            graded["is_correct"],
+            graded["text"],
+            graded["num_tokens"],
+            graded["finish_reason"] == "error",
+        )
+        told = zip(awaited, rollouts, strict=True)
+        self._scheduler.tell((draw, index, rollout) for (draw, index), rollout in told)
 
-    def rollouts(self) -> pl.DataFrame:
+    def rollouts(self, completer: str) -> pl.DataFrame:
         """Return all that was asked for, by problem, prefix and index."""
-        found = self._found.frame().sort("row").drop("row")
-        return collect_rollouts(self._draws, found, self._completer)
-
-
-_Awaited = tuple[Draw, int, int, int]
-"""Of a request in hand: its draw, the index in it, its place among all requests, and its seed."""
-
-_FOUND = {
-    "row": pl.Int64(),
-    **{
-        name: ROLLOUTS.schema[name]
-        for name in (
-            "text", "answer", "is_correct", "grade_reason", "finish_reason", "num_tokens", "seed"
+        drawn = with_completions(self._asked.frame(), self._found.frame())
+        # Prompts of a problem are in the order of its prefixes.
+        prompts = drawn.select("problem_id", "prefix_id", "prompt").unique("prefix_id")
+        places = prompts.sort("problem_id", "prompt").select("prefix_id").with_row_index("place")
+        return (
+            drawn.join(places, on="prefix_id")
+            .sort("place", "rollout_index")
+            .with_columns(completer=pl.lit(completer))
+            .select(ROLLOUTS.schema.keys())
         )
-    },
-}  # fmt: skip
 
 
-class Rows:
-    """Rows that come a few at a time, kept as frames: Python objects take ten times the memory."""
-
-    CHUNK = 8192
-
-    def __init__(self, schema: Mapping[str, pl.DataType]) -> None:
-        self._schema = schema
-        self._columns: list[list[object]] = [[] for _ in schema]
-        self._frames = [pl.DataFrame(schema=schema)]
-
-    def extend(self, *columns: Sequence[object]) -> None:
-        """Append rows, given by their columns in the order of the schema."""
-        for column, more in zip(self._columns, columns, strict=True):
-            column.extend(more)
-        if len(self._columns[0]) >= self.CHUNK:
-            self._to_frame()
-
-    def frame(self) -> pl.DataFrame:
-        """Return all rows in the order in which they came."""
-        self._to_frame()
-        return pl.concat(self._frames)
-
-    def _to_frame(self) -> None:
-        columns = dict(zip(self._schema, self._columns, strict=True))
-        self._frames.append(pl.DataFrame(columns, schema=self._schema))
-        for column in self._columns:
-            column.clear()
+_DRAWS = pl.Schema(
+    {
+        "prefix_id": pl.String(),
+        "problem_id": pl.String(),
+        "question": pl.String(),
+        "prefix": pl.String(),
+        "rollout_index": pl.List(pl.Int64()),
+    }
+)
+_ASKED = pl.Schema(
+    {
+        "id": pl.String(),
+        **{name: ROLLOUTS.schema[name] for name in ("prefix_id", "problem_id", "rollout_index")},
+        "prompt": pl.String(),
+        "seed": pl.Int64(),
+    }
+)
+_FOUND = pl.Schema(
+    {
+        "request_id": pl.String(),
+        **{
+            name: ROLLOUTS.schema[name]
+            for name in (
+                "text", "answer", "is_correct", "grade_reason", "finish_reason", "num_tokens"
+            )
+        },
+    }
+)  # fmt: skip
 
 
 def _draw_fixed(
     table: Table,
-    collect: Callable[[Sequence[Request], Sequence[Completion], str], pl.DataFrame],
+    collect: Callable[[pl.DataFrame, str], pl.DataFrame],
     problems: pl.DataFrame,
     sampler: Sampler,
     sampling: SamplingSettings,
@@ -354,10 +370,28 @@ def _draw_fixed(
     source = Fixed(requests)
     fingerprint = _fingerprint(sampler, shard, sampling.temperature, sampling.max_tokens)
     cost = _sample(table, source, sampler, shard, fingerprint)
-    kept = [one._replace(text=shard.splitting.kept(one.text)) for one in source.completions]
-    collected = collect(requests, kept, sampler.name)
-    graded = grade_completions(collected, problems).select(table.schema.keys())
+    graded = _graded(table, collect, source, problems, sampler, shard)
     return Drawn(graded, _costs(table, cost, sampler, shard))
+
+
+def _graded(
+    table: Table,
+    collect: Callable[[pl.DataFrame, str], pl.DataFrame],
+    source: Fixed,
+    problems: pl.DataFrame,
+    sampler: Sampler,
+    shard: Shard,
+) -> pl.DataFrame:
+    """Return what was drawn as rows of the table."""
+    collected = collect(_kept(source.drawn(), shard.splitting), sampler.name)
+    return grade_completions(collected, problems).select(table.schema.keys())
+
+
+def _kept(drawn: pl.DataFrame, splitting: SplittingSettings) -> pl.DataFrame:
+    """Return what is kept of drawn texts."""
+    if splitting.calculations == "keep":
+        return drawn
+    return drawn.with_columns(pl.col("text").map_elements(splitting.kept, pl.String))
 
 
 def _fingerprint(
@@ -378,7 +412,7 @@ def _sample(
     sampler: Sampler,
     shard: Shard,
     fingerprint: Fingerprint,
-    earlier: Mapping[str, Completion] | None = None,
+    earlier: pl.DataFrame | None = None,
 ) -> Cost:
     return sample(
         sampler.open_engine,

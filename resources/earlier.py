@@ -12,9 +12,11 @@ import json
 import logging
 from collections.abc import Mapping
 
+import polars as pl
+
 from resources.journal import Fingerprint
 from resources.lake import Lake
-from shepherd.requests import Completion
+from shepherd.requests import COMPLETIONS
 from shepherd.rollouts import completions_of
 from shepherd.schemas import ROLLOUT_COSTS, ROLLOUTS
 
@@ -40,8 +42,8 @@ def earlier_rollouts(
     completer: str,
     fingerprint: Fingerprint,
     calculations: str,
-) -> dict[str, Completion]:
-    """Return the rollouts of a partition, as completions by request id.
+) -> pl.DataFrame:
+    """Return the rollouts of a partition as ``COMPLETIONS``.
 
     None if there are none, if they were drawn under another fingerprint, or if they were stripped
     of the ``calculations`` that are to be kept.
@@ -49,14 +51,13 @@ def earlier_rollouts(
     origin = lake.metadata(ROLLOUTS, dataset, shard)
     kept = origin.get(KEY)
     if kept is None or json.loads(kept).get(completer) != fingerprint:
-        return {}
+        return COMPLETIONS.to_frame()
     # What was kept whole can be stripped now.
     if origin.get(CALCULATIONS) not in ("keep", calculations):
-        return {}
+        return COMPLETIONS.to_frame()
     try:
         rollouts, costs = (lake.read(t, dataset, shard) for t in (ROLLOUTS, ROLLOUT_COSTS))
     except ValueError as error:
         _log.warning("%s: its rollouts are drawn again", error)
-        return {}
-    found = completions_of(rollouts.filter(completer=completer), costs.filter(model=completer))
-    return {completion.request_id: completion for completion in found}
+        return COMPLETIONS.to_frame()
+    return completions_of(rollouts.filter(completer=completer), costs.filter(model=completer))

@@ -11,19 +11,20 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice, starmap
 from pathlib import Path
 from typing import BinaryIO
 
+import polars as pl
+from pydantic_core import from_json, to_json
+
 from shepherd.identity import content_id
-from shepherd.requests import Completion
+from shepherd.requests import COMPLETIONS, Completion, completion_block
 
 SECONDS_BETWEEN_SYNCS = 1.0
 """A killed process loses nothing that was recorded; a power cut loses at most this much."""
-
-FIELDS = Completion._fields
 
 Fingerprint = Mapping[str, str | int | float]
 """The settings that the completions depend on, by name."""
@@ -32,16 +33,16 @@ _log = logging.getLogger(__name__)
 
 
 class Journal:
-    """An open journal. ``found`` holds what it held when it was opened, by request id."""
+    """An open journal. ``found`` is what it held when it was opened, in the order of recording."""
 
-    def __init__(self, file: BinaryIO, found: dict[str, Completion]) -> None:
+    def __init__(self, file: BinaryIO, found: pl.DataFrame) -> None:
         self.found = found
         self._file = file
         self._synced = time.monotonic()
 
-    def record(self, completions: Sequence[Completion]) -> None:
-        """Append completions; they survive this process from here on."""
-        self._file.write(_line(dict(zip(FIELDS, zip(*completions, strict=True), strict=True))))
+    def record(self, completions: pl.DataFrame) -> None:
+        """Append ``COMPLETIONS``; they survive this process from here on."""
+        self._file.write(_line(completions.to_dict(as_series=False)))
         self._file.flush()
         if time.monotonic() - self._synced >= SECONDS_BETWEEN_SYNCS:
             self.sync()
@@ -77,13 +78,13 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
                 json.dumps(header),
                 aside.name,
             )
-            found, completions, size = None, [], 0
+            found, completions, size = None, completions.clear(), 0
         elif size < path.stat().st_size:
             _tell_of_the_rest(path, file, size)
         file.truncate(size)
         if found is None:
             file.write(_line(header))
-        journal = Journal(file, {completion.request_id: completion for completion in completions})
+        journal = Journal(file, completions)
         journal.sync()
         try:
             yield journal
@@ -112,7 +113,7 @@ def _lock(file: BinaryIO, path: Path) -> None:
         ) from error
 
 
-def _read(lines: Iterable[bytes]) -> tuple[object, list[Completion], int]:
+def _read(lines: Iterable[bytes]) -> tuple[object, pl.DataFrame, int]:
     """Return header, completions up to the first record that is not whole, and their bytes.
 
     The header is null if there is no whole record.
@@ -123,20 +124,20 @@ def _read(lines: Iterable[bytes]) -> tuple[object, list[Completion], int]:
         try:
             if not line.endswith(b"\n"):
                 break
-            record = json.loads(line)
+            record = from_json(line)
             if size == 0:
                 header = record
             else:
-                columns = [record[field] for field in FIELDS]
-                completions += starmap(Completion, zip(*columns, strict=True))
+                columns = [record[field] for field in COMPLETIONS]
+                completions += list(starmap(Completion, zip(*columns, strict=True)))
         except (ValueError, TypeError, KeyError):
             break
         size += len(line)
-    return header, completions, size
+    return header, completion_block(completions), size
 
 
 def _line(record: Mapping[str, object]) -> bytes:
-    return json.dumps(record).encode() + b"\n"
+    return to_json(record) + b"\n"
 
 
 def _tell_of_the_rest(path: Path, file: BinaryIO, size: int) -> None:

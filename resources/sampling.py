@@ -1,14 +1,11 @@
 """Draw completions through an engine and a journal, and grade what was drawn."""
 
-import gc
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import astuple, dataclass
-from itertools import islice
 from operator import add
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import polars as pl
 from tqdm import tqdm
@@ -16,7 +13,7 @@ from tqdm import tqdm
 from resources.grading import Verdict, grade_pairs
 from resources.journal import Fingerprint, open_journal
 from shepherd.answers import extract_answer
-from shepherd.requests import Completion, Engine, Request
+from shepherd.requests import COMPLETIONS, REQUESTS, Engine
 
 COMPLETE = ("stop", "imported")
 """Finish reasons of texts that were not cut: a cut text may end inside its answer."""
@@ -33,14 +30,14 @@ class Cost:
     seconds: float = 0.0
 
     @classmethod
-    def of(cls, completions: Sequence[Completion]) -> "Cost":
+    def of(cls, completions: pl.DataFrame) -> "Cost":
         """Add up; completions read back from a journal count as when they were drawn."""
         return cls(
-            num_requests=len(completions),
-            prompt_tokens=sum([completion.prompt_tokens for completion in completions]),
-            cached_tokens=sum([completion.cached_tokens for completion in completions]),
-            completion_tokens=sum([completion.num_tokens for completion in completions]),
-            seconds=sum([completion.seconds for completion in completions]),
+            completions.height,
+            int(completions["prompt_tokens"].sum()),
+            int(completions["cached_tokens"].sum()),
+            int(completions["num_tokens"].sum()),
+            float(completions["seconds"].sum()),
         )
 
     def __add__(self, other: "Cost") -> "Cost":
@@ -58,41 +55,88 @@ class Source(Protocol):
         """How much of ``total`` is finished."""
         ...
 
-    def take(self, count: int) -> list[Request]:
-        """Return up to ``count`` requests to draw now; none while it waits, or at the end."""
+    def take(self, count: int) -> pl.DataFrame:
+        """Return up to ``count`` requests to draw now; none while it waits, or at the end.
+
+        They are ``REQUESTS``, with or without columns beside them.
+        """
         ...
 
-    def tell(self, completions: Sequence[Completion]) -> None:
-        """Take in what finished."""
+    def tell(self, completions: pl.DataFrame) -> None:
+        """Take in the ``COMPLETIONS`` of what finished."""
         ...
+
+
+TOLD = pl.Schema(
+    {name: COMPLETIONS[name] for name in ("request_id", "text", "finish_reason", "num_tokens")}
+)
+"""What is kept of completions once they are counted."""
 
 
 class Fixed:
-    """Requests that are known beforehand, in their order."""
+    """Requests that are known beforehand, in their order; other columns may stand beside them."""
 
     unit = "completion"
 
-    def __init__(self, requests: Sequence[Request]) -> None:
-        assert len({request.id for request in requests}) == len(requests), "request ids repeat"
-        self.total = len(requests)
+    def __init__(self, requests: pl.DataFrame) -> None:
+        assert requests["id"].n_unique() == requests.height, "request ids repeat"
+        self.total = requests.height
         self.num_done = 0
         self._requests = requests
-        self._waiting = iter(requests)
-        self._finished: dict[str, Completion] = {}
+        self._num_taken = 0
+        self._finished = Frames(TOLD)
 
-    def take(self, count: int) -> list[Request]:
+    def take(self, count: int) -> pl.DataFrame:
         """Return the next ``count`` requests."""
-        return list(islice(self._waiting, count))
+        taken = self._requests.slice(self._num_taken, count)
+        self._num_taken += taken.height
+        return taken
 
-    def tell(self, completions: Sequence[Completion]) -> None:
+    def tell(self, completions: pl.DataFrame) -> None:
         """Keep what finished."""
-        self._finished.update((completion.request_id, completion) for completion in completions)
-        self.num_done += len(completions)
+        self._finished.add(completions)
+        self.num_done += completions.height
 
-    @property
-    def completions(self) -> list[Completion]:
-        """Return what came of each request, in their order."""
-        return [self._finished[request.id] for request in self._requests]
+    def drawn(self) -> pl.DataFrame:
+        """Return what came of the requests, in their order.
+
+        Beside id, seed and what stood beside the requests: the columns of ``TOLD``.
+        """
+        asked = self._requests.drop("prompt", "temperature", "max_tokens", "stop")
+        return with_completions(asked, self._finished.frame())
+
+
+def with_completions(requests: pl.DataFrame, completions: pl.DataFrame) -> pl.DataFrame:
+    """Return requests, in their order, with the columns of what came of each."""
+    drawn = requests.join(completions, left_on="id", right_on="request_id", maintain_order="left")
+    assert drawn.height == requests.height == completions.height
+    return drawn
+
+
+class Frames:
+    """Rows that come some at a time, in no order. They take little more memory than one frame."""
+
+    FEW = 1024
+    MOST_SMALL = 256
+
+    def __init__(self, schema: pl.Schema) -> None:
+        self._schema = schema
+        self._large = [schema.to_frame()]
+        self._small: list[pl.DataFrame] = []
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add rows, which have the columns of the schema."""
+        few = frame.height < self.FEW
+        (self._small if few else self._large).append(frame.select(self._schema.names()))
+        if len(self._small) == self.MOST_SMALL:
+            # Copied by value: small frames keep KiB of buffers, and so does what joins them.
+            values = pl.concat(self._small).to_dict(as_series=False)
+            self._large.append(pl.DataFrame(values, schema=self._schema))
+            self._small.clear()
+
+    def frame(self) -> pl.DataFrame:
+        """Return all rows."""
+        return pl.concat(self._large + self._small)
 
 
 BLOCK = 1024
@@ -106,11 +150,11 @@ def sample(
     *,
     fingerprint: Fingerprint,
     description: str,
-    earlier: Mapping[str, Completion] | None = None,
+    earlier: pl.DataFrame | None = None,
 ) -> Cost:
     """Draw what the source asks for and tell it, taking from the journal what that holds.
 
-    ``earlier`` are completions of the same fingerprint by request id: they are not drawn again.
+    ``earlier`` are completions of the same fingerprint: they are not drawn again.
 
     Twice the engine's capacity is kept queued. What the source is told does not depend on how
     often earlier runs were killed. The engine is opened only if something is left to draw. The
@@ -121,60 +165,52 @@ def sample(
     """
     cost = Cost()
     with (
-        _rare_collections(),
         open_journal(journal_path, fingerprint) as journal,
         ExitStack() as stack,
         tqdm(desc=description, total=source.total, unit=source.unit, mininterval=1.0) as bar,
     ):
-        held = {**(earlier or {}), **journal.found}
+        held = Held(journal.found if earlier is None else pl.concat([earlier, journal.found]))
         engine, num_queued = None, 0
-        waiting: deque[Request] = deque()
+        waiting = REQUESTS.to_frame()
         while True:
-            room = BLOCK if engine is None else 2 * engine.capacity - num_queued - len(waiting)
-            asked = source.take(max(0, room))
-            finished = [held.pop(request.id) for request in asked if request.id in held]
-            if finished:
-                told = {completion.request_id for completion in finished}
-                asked = [request for request in asked if request.id not in told]
-            waiting += asked
-            if waiting:
+            room = BLOCK if engine is None else 2 * engine.capacity - num_queued - waiting.height
+            finished, fresh = held.take(source.take(max(0, room)).select(REQUESTS.names()))
+            waiting = pl.concat([waiting, fresh])
+            if waiting.height:
                 engine = engine or stack.enter_context(closing(open_engine()))
-                fresh = min(len(waiting), 2 * engine.capacity - num_queued)
-                engine.add([waiting.popleft() for _ in range(fresh)])
-                num_queued += fresh
-            if not finished:
-                if engine is None or num_queued == 0:
+                block = waiting.head(2 * engine.capacity - num_queued)
+                waiting = waiting.slice(block.height)
+                engine.add(block)
+                num_queued += block.height
+            if not finished.height:
+                if num_queued == 0:
                     break
+                assert engine is not None
                 finished = engine.poll()
-                assert finished, "the engine finished nothing although requests are queued"
+                assert finished.height, "the engine finished nothing although requests are queued"
                 journal.record(finished)
-                num_queued -= len(finished)
+                num_queued -= finished.height
             source.tell(finished)
             cost += Cost.of(finished)
             bar.update(source.num_done - bar.n)
     return cost
 
 
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Let Python's collector of cycles wait for more objects than are in flight.
+class Held:
+    """Completions that are there already. Of those with one request id the last counts."""
 
-    Those end without its help; left at 700 objects, it looks at each of them several times.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(max(100_000, before[0]), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
+    def __init__(self, completions: pl.DataFrame) -> None:
+        self._completions = completions
+        self._rows = {name: row for row, name in enumerate(completions["request_id"])}
 
-
-class Grade(NamedTuple):
-    """What a completion answers, whether that is correct, and how the verdict was reached."""
-
-    answer: str | None
-    is_correct: bool
-    reason: str
+    def take(self, requests: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the completions that are here, each given once, and the other requests."""
+        if not self._rows:
+            return self._completions.clear(), requests
+        rows = [self._rows.pop(name, None) for name in requests["id"]]
+        is_fresh = pl.Series([row is None for row in rows], dtype=pl.Boolean)
+        found = self._completions[[row for row in rows if row is not None]]
+        return found, requests.filter(is_fresh)
 
 
 class Grader:
@@ -183,31 +219,39 @@ class Grader:
     def __init__(self) -> None:
         self._verdicts: dict[tuple[str, str | None], Verdict] = {}
 
-    def grade(
-        self, golds: Sequence[str], texts: Sequence[str], finish_reasons: Sequence[str]
-    ) -> list[Grade]:
-        """Return the grades of completions, in order.
+    def grade(self, completions: pl.DataFrame) -> pl.DataFrame:
+        """Return ``completions`` with the columns answer, is_correct and grade_reason.
 
-        A completion that is an error, was cut at its token limit or names no answer is
-        incorrect, ``missing``.
+        Takes gold_answer, text and finish_reason. A completion that is an error, was cut at its
+        token limit or names no answer is incorrect, ``missing``.
         """
-        completions = list(zip(golds, texts, finish_reasons, strict=True))
-        distinct = dict.fromkeys(completions)
+        keys = ("gold_answer", "text", "finish_reason")
+        distinct = completions.select(keys).unique(maintain_order=True)
         pairs = [
             (gold, extract_answer(text) if finish_reason in COMPLETE else None)
-            for gold, text, finish_reason in distinct
+            for gold, text, finish_reason in distinct.iter_rows()
         ]
         fresh = [pair for pair in dict.fromkeys(pairs) if pair not in self._verdicts]
         self._verdicts.update(zip(fresh, grade_pairs(fresh), strict=True))
-        grades = {}
-        for completion, pair in zip(distinct, pairs, strict=True):
-            verdict = self._verdicts[pair]
-            grades[completion] = Grade(pair[1], verdict.correct, verdict.reason)
-        return [grades[completion] for completion in completions]
+        verdicts = [self._verdicts[pair] for pair in pairs]
+        grades = distinct.with_columns(
+            pl.Series("answer", [answer for _, answer in pairs], dtype=pl.String),
+            pl.Series("is_correct", [verdict.correct for verdict in verdicts], dtype=pl.Boolean),
+            pl.Series("grade_reason", [verdict.reason for verdict in verdicts], dtype=pl.String),
+        )
+        return completions.join(grades, on=keys, how="left", maintain_order="left")
+
+    def are_correct(
+        self, golds: Sequence[str], texts: Sequence[str], finish_reasons: Sequence[str]
+    ) -> list[bool]:
+        """Say of gold answers, texts and finish reasons which texts are right."""
+        columns = {"gold_answer": golds, "text": texts, "finish_reason": finish_reasons}
+        graded = self.grade(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)))
+        return graded["is_correct"].to_list()
 
 
 def grade_completions(frame: pl.DataFrame, gold: pl.DataFrame) -> pl.DataFrame:
-    """Return ``frame`` with the columns answer, is_correct and grade_reason (:class:`Grade`).
+    """Return ``frame`` with the columns answer, is_correct and grade_reason (:class:`Grader`).
 
     Takes problem_id, text and finish_reason, and ``gold``: problem_id, gold_answer.
     """
@@ -218,10 +262,4 @@ def grade_completions(frame: pl.DataFrame, gold: pl.DataFrame) -> pl.DataFrame:
         maintain_order="left",
     )
     assert joined["gold_answer"].null_count() == 0
-    columns = (joined[name].to_list() for name in ("gold_answer", "text", "finish_reason"))
-    grades = Grader().grade(*columns)
-    return frame.with_columns(
-        pl.Series("answer", [grade.answer for grade in grades], dtype=pl.String),
-        pl.Series("is_correct", [grade.is_correct for grade in grades], dtype=pl.Boolean),
-        pl.Series("grade_reason", [grade.reason for grade in grades], dtype=pl.String),
-    )
+    return Grader().grade(joined).drop("gold_answer")

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 
 import polars as pl
 from tqdm import tqdm
 
-from shepherd.requests import Completion, Engine, Request
+from shepherd.requests import Engine, draw_all
 from shepherd.search import Path, ProblemSearch, Search
 from shepherd.splitting import split_steps
 from shepherd.verification import Aggregation, aggregate
@@ -38,9 +38,9 @@ def search_problems(
     with tqdm(total=len(searches), desc=search.method, unit="problem") as bar:
         while going := [one for one in searches if not one.is_done]:
             requests = [one.requests(template, run_seed) for one in going]
-            completions = _draw(engine, list(chain.from_iterable(requests)))
+            completions = iter(draw_all(engine, list(chain.from_iterable(requests))))
             drawn = [
-                one.drawn([completions[request.id] for request in asked])
+                one.drawn(list(islice(completions, len(asked))))
                 for one, asked in zip(going, requests, strict=True)
             ]
             questions = [
@@ -69,15 +69,6 @@ def found_solutions(searches: Sequence[ProblemSearch]) -> pl.DataFrame:
         rows.append((one.problem_id, best.text, reason, best.score, one.num_tokens))
     names = ("problem_id", "text", "finish_reason", "score", "num_tokens")
     return pl.DataFrame(rows, schema=names, orient="row")
-
-
-def _draw(engine: Engine, requests: Sequence[Request]) -> dict[str, Completion]:
-    """Return what came of each request, by its id."""
-    engine.add(requests)
-    found: dict[str, Completion] = {}
-    while len(found) < len(requests):
-        found.update((completion.request_id, completion) for completion in engine.poll())
-    return found
 
 
 def _scores(

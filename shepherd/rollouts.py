@@ -1,20 +1,19 @@
 """From solutions to steps, from steps to the prefixes worth completing, to requests and back.
 
 The ``collect_*`` functions return every column of their table but the grading columns (answer,
-is_correct, grade_reason): a verdict is not for this room. They take requests and completions in
-the same order.
+is_correct, grade_reason): a verdict is not for this room. They take what was drawn: requests with
+the columns beside them, and the columns of their completions.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 import polars as pl
 
-from shepherd.identity import content_id, derive_seeds
+from shepherd.identity import content_id, content_ids, seed_table
 from shepherd.prompts import build_prompt
 from shepherd.repeats import num_repeated_steps
-from shepherd.requests import Completion, Request
-from shepherd.scheduling import Draw
+from shepherd.requests import COMPLETIONS, numbered_requests
 from shepherd.schemas import CANDIDATES, GREEDY_SOLUTIONS, ROLLOUTS, SOLUTIONS, STEPS, Table
 from shepherd.splitting import Method, split_steps
 
@@ -39,19 +38,29 @@ def split_solutions(solutions: pl.DataFrame, method: Method = "auto") -> pl.Data
 
 def steps_of(solutions: Iterable[tuple[str, str, Sequence[str]]]) -> pl.DataFrame:
     """Return the ``steps`` of solutions that are cut already: (solution id, problem id, texts)."""
-    columns: dict[str, list[object]] = {name: [] for name in STEPS.schema}
+    cut: list[tuple[str, str, int]] = []
+    step_ids: list[str] = []
+    prefix_ids: list[str] = []
+    step_texts: list[str] = []
     for solution_id, problem_id, texts in solutions:
-        count = len(texts)
-        indices = range(1, count + 1)
-        columns["step_id"] += [content_id(solution_id, str(index)) for index in indices]
-        columns["solution_id"] += [solution_id] * count
-        columns["problem_id"] += [problem_id] * count
-        columns["step_index"] += indices
-        columns["num_steps"] += [count] * count
-        columns["text"] += texts
-        columns["prefix_id"] += [content_id(problem_id, prefix) for prefix in accumulate(texts)]
-        columns["is_last"] += [index == count for index in indices]
-    return pl.DataFrame(columns, schema=STEPS.schema)
+        if texts:
+            cut.append((solution_id, problem_id, len(texts)))
+        step_ids += content_ids(solution_id, map(str, range(1, len(texts) + 1)))
+        prefix_ids += content_ids(problem_id, accumulate(texts))
+        step_texts += texts
+    names = ("solution_id", "problem_id", "num_steps")
+    counted = pl.DataFrame(cut, schema={name: STEPS.schema[name] for name in names}, orient="row")
+    return (
+        counted.with_columns(step_index=pl.int_ranges(1, pl.col("num_steps") + 1))
+        .explode("step_index")
+        .with_columns(
+            pl.Series("step_id", step_ids, dtype=pl.String),
+            pl.Series("prefix_id", prefix_ids, dtype=pl.String),
+            pl.Series("text", step_texts, dtype=pl.String),
+            is_last=pl.col("step_index") == pl.col("num_steps"),
+        )
+        .select(STEPS.schema.keys())
+    )
 
 
 def distinct_prefixes(steps: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
@@ -60,22 +69,16 @@ def distinct_prefixes(steps: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFra
     Final steps need none: their label is the solution's own correctness. Ordered by problem,
     then by prefix, so that neighbours share the longest prefill in an engine's prefix cache.
     """
-    texts = (
-        steps.sort("solution_id", "step_index")
-        .group_by("solution_id", maintain_order=True)
-        .agg("text", "problem_id", "prefix_id", "is_last")
-    )
-    prefixes = pl.Series(
-        "prefix",
-        [list(accumulate(parts)) for parts in texts["text"].to_list()],
-        dtype=pl.List(pl.String),
-    )
+    ordered = steps.sort("solution_id", "step_index")
+    prefix, prefixes = "", []
+    for step_index, text in zip(ordered["step_index"], ordered["text"], strict=True):
+        prefix = text if step_index == 1 else prefix + text
+        prefixes.append(prefix)
     return (
-        texts.with_columns(prefixes)
-        .explode("problem_id", "prefix_id", "is_last", "prefix")
+        ordered.with_columns(pl.Series("prefix", prefixes, dtype=pl.String))
         .filter(~pl.col("is_last"))
-        .group_by("problem_id", "prefix_id", "prefix")
-        .agg(num_steps_served=pl.len().cast(pl.Int64))
+        .group_by("prefix_id")
+        .agg(pl.col("problem_id", "prefix").first(), num_steps_served=pl.len().cast(pl.Int64))
         .join(problems.select("problem_id", "question"), on="problem_id")
         .sort("problem_id", "prefix")
         .select(PREFIX_SCHEMA.keys())
@@ -92,105 +95,89 @@ def solution_requests(
     num_samples: int,
     temperature: float,
     max_tokens: int,
-) -> list[Request]:
-    """Return ``num_samples`` requests for each problem; ids are ``<problem_id>:<index>``.
+) -> pl.DataFrame:
+    """Return ``num_samples`` requests for each problem; ids are ``<problem_id>:<draw>``.
 
-    The seed depends on stage, generator, problem and index, so that two generators of the same
-    weights still draw apart.
+    They are ``REQUESTS`` beside problem_id and draw. The seed depends on stage, generator,
+    problem and draw, so that two generators of the same weights still draw apart.
     """
-    requests = []
-    for problem_id, question in problems.select("problem_id", "question").iter_rows():
-        prompt = build_prompt(template, question)
-        identity = content_id(generator, problem_id)
-        requests += [
-            Request(f"{problem_id}:{index}", prompt, seed, temperature, max_tokens)
-            for index, seed in enumerate(
-                derive_seeds(run_seed, stage, identity, range(num_samples))
-            )
-        ]
-    return requests
+    identities = [content_id(generator, problem_id) for problem_id in problems["problem_id"]]
+    prompts = [build_prompt(template, question) for question in problems["question"]]
+    return numbered_requests(
+        problems.select(
+            "problem_id",
+            pl.Series("prompt", prompts, dtype=pl.String),
+            draw=pl.lit(list(range(num_samples)), pl.List(pl.Int64)),
+        ),
+        seed_table(run_seed, stage, identities, num_samples),
+        numbers="draw",
+        temperature=temperature,
+        max_tokens=max_tokens,
+    )
 
 
 def rollout_requests(
-    draw: Draw, *, template: str, run_seed: int, temperature: float, max_tokens: int
-) -> list[Request]:
-    """Return the requests of a draw; ids are ``<prefix_id>:<index>``."""
-    prompt = build_prompt(template, draw.problem.question, draw.prefix)
-    seeds = derive_seeds(run_seed, "rollouts", draw.prefix_id, draw.indices)
-    return [
-        Request(f"{draw.prefix_id}:{index}", prompt, seed, temperature, max_tokens)
-        for index, seed in zip(draw.indices, seeds, strict=True)
-    ]
-
-
-def collect_rollouts(
-    draws: Sequence[Draw], completions: pl.DataFrame, completer: str
+    prefixes: pl.DataFrame, *, template: str, run_seed: int, temperature: float, max_tokens: int
 ) -> pl.DataFrame:
-    """Return ``completions``, a row for each rollout of ``draws`` in their order, as ``rollouts``.
+    """Return the requests of ``prefixes`` in their order; ids are ``<prefix_id>:<rollout_index>``.
 
-    The result is by problem, prefix and index; it has the grading columns if these have them.
+    Takes prefix_id, problem_id, question, prefix and the list rollout_index. Gives ``REQUESTS``
+    beside prefix_id, problem_id and rollout_index.
     """
-    columns = {
-        "problem_id": [draw.problem.problem_id for draw in draws],
-        "prefix": [draw.prefix for draw in draws],
-        "prefix_id": [draw.prefix_id for draw in draws],
-        "start": [draw.indices.start for draw in draws],
-        "stop": [draw.indices.stop for draw in draws],
-    }
-    texts = ("problem_id", "prefix", "prefix_id")
-    dtypes = {name: pl.String() if name in texts else pl.Int64() for name in columns}
-    end = (pl.col("stop") - pl.col("start")).cum_sum()
-    asked = (
-        pl.DataFrame(columns, schema=dtypes)
-        .with_columns(rollout_index=pl.int_ranges("start", "stop"), end=end)
-        .with_columns(row=pl.int_ranges(pl.col("end") - pl.col("stop") + pl.col("start"), "end"))
-        # Draws are sorted, not their rollouts: there are fewer long texts to compare.
-        .sort("problem_id", "prefix", "start")
-        .explode("rollout_index", "row")
+    texts = prefixes.select("question", "prefix").iter_rows()
+    prompts = [build_prompt(template, question, prefix) for question, prefix in texts]
+    counts = 1 + prefixes["rollout_index"].list.last()
+    return numbered_requests(
+        prefixes.select(
+            "prefix_id",
+            "problem_id",
+            "rollout_index",
+            pl.Series("prompt", prompts, dtype=pl.String),
+        ),
+        seed_table(run_seed, "rollouts", prefixes["prefix_id"].to_list(), max(counts, default=0)),
+        numbers="rollout_index",
+        temperature=temperature,
+        max_tokens=max_tokens,
     )
-    assert asked.height == completions.height
-    rollouts = pl.concat(
-        [asked.select("prefix_id", "problem_id", "rollout_index"), completions[asked["row"]]],
-        how="horizontal",
-    ).with_columns(completer=pl.lit(completer))
-    return rollouts.select(name for name in ROLLOUTS.schema if name in rollouts.columns)
 
 
-def completions_of(rollouts: pl.DataFrame, costs: pl.DataFrame) -> Iterator[Completion]:
-    """Yield the completions that one completer's ``rollouts`` were, but for its errors.
+def completions_of(rollouts: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:
+    """Return the ``COMPLETIONS`` that one completer's ``rollouts`` were, but for its errors.
 
     What one of them took is not kept in the table: each is given an equal part of ``costs``.
     """
     total = costs.select("num_requests", "prompt_tokens", "cached_tokens", "seconds").sum()
     count, prompt, cached, seconds = total.row(0)
-    drawn = rollouts.select("prefix_id", "rollout_index", "text", "finish_reason", "num_tokens")
-    for k, (prefix_id, index, text, finish_reason, num_tokens) in enumerate(drawn.iter_rows()):
-        if finish_reason != "error":
-            yield Completion(
-                f"{prefix_id}:{index}",
-                text,
-                finish_reason,
-                _part(prompt, count, k),
-                _part(cached, count, k),
-                num_tokens,
-                seconds / count,
-            )
+    return (
+        rollouts.with_columns(
+            request_id=pl.format("{}:{}", "prefix_id", "rollout_index"),
+            prompt_tokens=_parts(prompt, count),
+            cached_tokens=_parts(cached, count),
+            seconds=pl.lit(seconds, pl.Float64) / count,
+            error=pl.lit(None, pl.String),
+        )
+        .filter(pl.col("finish_reason") != "error")
+        .select(COMPLETIONS.names())
+    )
 
 
-def _part(total: int, count: int, k: int) -> int:
-    """Return the k-th of ``count`` nearly equal whole numbers that sum to ``total``."""
-    return total * (k + 1) // count - total * k // count
+def _parts(total: int, count: int) -> pl.Expr:
+    """Return for each row its part of ``count`` nearly equal numbers that sum to ``total``."""
+    row = pl.int_range(pl.len())
+    return total * (row + 1) // count - total * row // count
 
 
-def collect_solutions(
-    requests: Sequence[Request], completions: Sequence[Completion], generator: str
-) -> pl.DataFrame:
+def collect_rollouts(drawn: pl.DataFrame, completer: str) -> pl.DataFrame:
+    """Return what was ``drawn`` by :func:`rollout_requests` as ungraded ``rollouts``."""
+    return drawn.with_columns(completer=pl.lit(completer)).select(_ungraded(ROLLOUTS))
+
+
+def collect_solutions(drawn: pl.DataFrame, generator: str) -> pl.DataFrame:
     """Return the distinct ungraded ``solutions`` of :func:`solution_requests`, in first-draw order.
 
     ``num_samples`` counts the draws of a text; the rest is the first draw's. An error has the
     empty text and stands for any empty draw of its problem, so that it shows.
     """
-    drawn = _drawn(requests, completions).rename({"asked": "problem_id"})
     distinct = (
         drawn.with_row_index("order")
         .sort(pl.col("finish_reason") != "error", "order")
@@ -212,72 +199,28 @@ def collect_solutions(
     )
 
 
-def collect_candidates(
-    requests: Sequence[Request], completions: Sequence[Completion], generator: str
-) -> pl.DataFrame:
+def collect_candidates(drawn: pl.DataFrame, generator: str) -> pl.DataFrame:
     """Return the ungraded ``candidates`` of :func:`solution_requests`; duplicates are votes."""
-    drawn = (
-        _drawn(requests, completions)
-        .rename({"asked": "problem_id"})
-        .with_columns(generator=pl.lit(generator))
-    )
     ids = [
         content_id(problem_id, generator, str(draw))
         for problem_id, draw in drawn.select("problem_id", "draw").iter_rows()
     ]
-    return drawn.with_columns(pl.Series("candidate_id", ids, dtype=pl.String)).select(
-        _ungraded(CANDIDATES)
-    )
+    return drawn.with_columns(
+        pl.Series("candidate_id", ids, dtype=pl.String), generator=pl.lit(generator)
+    ).select(_ungraded(CANDIDATES))
 
 
-def collect_greedy(
-    requests: Sequence[Request],
-    completions: Sequence[Completion],
-    generator: str,
-    *,
-    method: Method = "auto",
-) -> pl.DataFrame:
+def collect_greedy(drawn: pl.DataFrame, generator: str, *, method: Method = "auto") -> pl.DataFrame:
     """Return the ungraded ``greedy_solutions`` of :func:`solution_requests`, one a problem.
 
     ``method`` cuts them into steps.
     """
-    drawn = _drawn(requests, completions).rename({"asked": "problem_id"})
     steps = [split_steps(text, method) for text in drawn["text"]]
     return drawn.with_columns(
         generator=pl.lit(generator),
         num_steps=pl.Series([len(texts) for texts in steps], dtype=pl.Int64),
         num_repeated_steps=pl.Series(map(num_repeated_steps, steps), dtype=pl.Int64),
     ).select(_ungraded(GREEDY_SOLUTIONS))
-
-
-def _drawn(requests: Sequence[Request], completions: Sequence[Completion]) -> pl.DataFrame:
-    """Return one row per request: what was asked (the id before the colon), and what came."""
-    rows = []
-    for request, completion in zip(requests, completions, strict=True):
-        assert request.id == completion.request_id
-        asked, index = request.id.rsplit(":", 1)
-        rows.append(
-            (
-                asked,
-                int(index),
-                completion.text,
-                completion.finish_reason,
-                completion.num_tokens,
-                request.seed,
-            )
-        )
-    return pl.DataFrame(
-        rows,
-        schema={
-            "asked": pl.String(),
-            "draw": pl.Int64(),
-            "text": pl.String(),
-            "finish_reason": pl.String(),
-            "num_tokens": pl.Int64(),
-            "seed": pl.Int64(),
-        },
-        orient="row",
-    )
 
 
 def _ungraded(table: Table) -> list[str]:

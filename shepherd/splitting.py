@@ -55,8 +55,6 @@ def split_steps(text: str, method: Method = "auto") -> list[str]:
     """
     if not text:
         return []
-    if method == "auto":
-        method = "step" if _STEP_MARK.search(text) else "newline"
     cuts = _CUTS[method](text)
     spans = _protected_spans(text, inline=method == "sentence")
     return _glue(_pieces(text, _outside(cuts, spans)))
@@ -78,7 +76,16 @@ def _newline_cuts(text: str) -> list[int]:
 
 
 def _step_cuts(text: str) -> list[int]:
-    return [match.start() for match in _STEP_MARK.finditer(text)][1:]
+    return _step_starts(text)[1:]
+
+
+def _auto_cuts(text: str) -> list[int]:
+    starts = _step_starts(text)
+    return starts[1:] if starts else _newline_cuts(text)
+
+
+def _step_starts(text: str) -> list[int]:
+    return [match.start() for match in _STEP_MARK.finditer(text)]
 
 
 def _blank_line_cuts(text: str) -> list[int]:
@@ -99,6 +106,7 @@ def _sentence_cuts(text: str) -> list[int]:
 
 
 _CUTS: dict[str, Callable[[str], list[int]]] = {
+    "auto": _auto_cuts,
     "newline": _newline_cuts,
     "step": _step_cuts,
     "blank_line": _blank_line_cuts,

@@ -2,10 +2,11 @@
 
 import random
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
-from shepherd.requests import Completion, Request
+import polars as pl
+
+from shepherd.requests import Completion, Request, completion_block, request_rows
 
 
 class FakeEngine:
@@ -24,8 +25,8 @@ class FakeEngine:
         self._queue: list[Request] = []
         self._rng = random.Random(0)
 
-    def add(self, requests: Iterable[Request]) -> None:
-        fresh = list(requests)
+    def add(self, requests: pl.DataFrame) -> None:
+        fresh = list(request_rows(requests))
         self._queue += fresh
         self.added += [request.id for request in fresh]
         self.most_queued = max(self.most_queued, len(self._queue))
@@ -33,12 +34,12 @@ class FakeEngine:
             with self._log.open("a") as file:
                 file.writelines(f"{request.id}\n" for request in fresh)
 
-    def poll(self) -> list[Completion]:
+    def poll(self) -> pl.DataFrame:
         time.sleep(self._seconds)
         chosen = self._rng.sample(self._queue, min(len(self._queue), self._rng.randint(1, 3)))
         for request in chosen:
             self._queue.remove(request)
-        return [complete(request) for request in chosen]
+        return completion_block(map(complete, chosen))
 
     def close(self) -> None:
         self.closed = True

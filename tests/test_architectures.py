@@ -11,7 +11,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tiny_checkpoint import drain, rollouts, save_checkpoint
+from blocks import add, drain
+from tiny_checkpoint import rollouts, save_checkpoint
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers.trainers import BpeTrainer
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
@@ -100,7 +101,7 @@ def written(checkpoint: Path) -> dict[str, Completion]:
     """Greedy completions by the embedded engine."""
     settings = EngineSettings(batch_size=8, dtype="float32", device="cpu")
     with closing(open_engine(settings, checkpoint)) as engine:
-        engine.add(rollouts(temperature=0.0))
+        add(engine, rollouts(temperature=0.0))
         return drain(engine)
 
 
@@ -184,7 +185,7 @@ def test_vllm_writes_the_same(
         kind="vllm", batch_size=8, dtype="float32", vllm=VllmSettings(enforce_eager=True)
     )
     with closing(open_engine(settings, checkpoint)) as engine:
-        engine.add(rollouts(temperature=0.0))
+        add(engine, rollouts(temperature=0.0))
         completions = drain(engine)
     assert completions.keys() == written.keys()
     for name, expected in written.items():

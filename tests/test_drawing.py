@@ -17,7 +17,7 @@ from resources.drawing import (
 from resources.earlier import CALCULATIONS, KEY, origin_of
 from resources.journal import fingerprints
 from resources.lake import Lake
-from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo
+from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo, OutcomeClosure
 from shepherd.annotators.problem import Annotator
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import (
@@ -238,3 +238,44 @@ def test_weights_written_anew_have_another_identity(tmp_path: Path) -> None:
     os.utime(weights, ns=(0, 1))
     assert weights_identity(tmp_path) != first
     assert weights_identity("meta-llama/Llama-2-7b-hf") == "meta-llama/Llama-2-7b-hf"
+
+
+def test_rollouts_known_beforehand_are_those_that_the_scheduler_asks_for(tmp_path: Path) -> None:
+    problems = pl.DataFrame(
+        {
+            "problem_id": ["p", "q", "r"],
+            "question": ["How many?", "boom", "How much?"],
+            "gold_answer": ["2", "3", "1"],
+        }
+    )
+    texts = [C + A + B, A + B + C, A + B + A, B + C, A + C + B]
+    written = pl.DataFrame(
+        {
+            "solution_id": ["v", "s", "t", "u", "w"],
+            "problem_id": ["r", "p", "p", "q", "r"],
+            "text": texts,
+            "is_correct": [False] * 5,
+        }
+    )
+    # Of wrong solutions, outcome closure asks for all rollouts as well.
+    known, scheduled = (
+        draw_rollouts(
+            split_solutions(written),
+            written,
+            problems,
+            [annotator(3)],
+            sampler(),
+            SAMPLING,
+            Shard("words", "00", tmp_path / annotator.name, run_seed=7),
+        )
+        for annotator in (MonteCarlo, OutcomeClosure)
+    )
+    assert known.frame.equals(scheduled.frame)
+    assert known.cost.equals(scheduled.cost)
+    by_problem = known.frame.group_by("problem_id", maintain_order=True).agg("finish_reason")
+    assert by_problem.rows() == [
+        ("p", ["stop"] * 6),
+        ("q", ["error"] * 3),
+        ("r", ["stop"] * 12),
+    ]
+    assert known.frame["rollout_index"].to_list() == [0, 1, 2] * 7

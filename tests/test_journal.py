@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.journal import open_journal
-from shepherd.requests import Completion
+from shepherd.requests import Completion, completion_block, completion_rows
 
 FINGERPRINT = {"weights": "abc", "temperature": 0.7, "seed": 1}
 
@@ -22,12 +22,12 @@ def completion(name: str, text: str = 'Step 1:\u2028 \u00bd\n"') -> Completion:
 def write(path: Path, *names: str) -> None:
     with open_journal(path, FINGERPRINT) as journal:
         for name in names:
-            journal.record([completion(name)])
+            journal.record(completion_block([completion(name)]))
 
 
 def finished(path: Path) -> dict[str, Completion]:
     with open_journal(path, FINGERPRINT) as journal:
-        return journal.found
+        return {found.request_id: found for found in completion_rows(journal.found)}
 
 
 def test_what_was_recorded_is_resumed(tmp_path: Path) -> None:
@@ -36,23 +36,23 @@ def test_what_was_recorded_is_resumed(tmp_path: Path) -> None:
     write(path, "b", "c")
     failed = Completion("d", "", "error", 5, 0, 0, 0.0, "too long")
     with open_journal(path, FINGERPRINT) as journal:
-        journal.record([failed])
+        journal.record(completion_block([failed]))
     assert finished(path) == {**{name: completion(name) for name in "abc"}, "d": failed}
-    assert [len(json.loads(line)) for line in path.read_text().splitlines()] == [1, 8, 8, 8, 8]
+    assert [len(json.loads(line)) for line in path.read_bytes().splitlines()] == [1, 8, 8, 8, 8]
 
 
 def test_what_finished_together_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with open_journal(path, FINGERPRINT) as journal:
-        journal.record([completion("a"), completion("b", "other")])
-    assert len(path.read_text().splitlines()) == 2
+        journal.record(completion_block([completion("a"), completion("b", "other")]))
+    assert len(path.read_bytes().splitlines()) == 2
     assert finished(path) == {"a": completion("a"), "b": completion("b", "other")}
 
 
 def test_records_reach_the_file_at_once(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with open_journal(path, FINGERPRINT) as journal:
-        journal.record([completion("a")])
+        journal.record(completion_block([completion("a")]))
         assert path.read_bytes().count(b"\n") == 2
 
 
@@ -65,7 +65,7 @@ def test_syncs_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         opened = len(synced)
         for index in range(40):
             now[0] += 0.1
-            journal.record([completion(str(index))])
+            journal.record(completion_block([completion(str(index))]))
     assert 3 <= len(synced) - opened <= 5
 
 
@@ -110,8 +110,8 @@ def test_other_settings_are_set_aside(tmp_path: Path, caplog: pytest.LogCaptureF
         caplog.at_level(logging.WARNING),
         open_journal(path, {**FINGERPRINT, "temperature": 1.0}) as journal,
     ):
-        assert journal.found == {}
-        journal.record([completion("b")])
+        assert journal.found.is_empty()
+        journal.record(completion_block([completion("b")]))
     assert path.read_bytes().count(b"\n") == 2
     (aside,) = tmp_path.glob("*.aside")
     assert aside.read_bytes() == before
@@ -122,7 +122,7 @@ def test_other_settings_are_set_aside(tmp_path: Path, caplog: pytest.LogCaptureF
 def test_a_second_run_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with open_journal(path, FINGERPRINT) as journal:
-        journal.record([completion("a")])
+        journal.record(completion_block([completion("a")]))
         with pytest.raises(ValueError, match=r"journal\.jsonl: another run is sampling"):
             finished(path)
     assert list(finished(path)) == ["a"]
@@ -163,7 +163,7 @@ def test_what_follows_a_damaged_record_is_kept_aside(
     damaged = b"\n".join(lines)
     path.write_bytes(damaged)
     with open_journal(path, FINGERPRINT) as journal:
-        assert list(journal.found) == ["r0", "r1"]
+        assert journal.found["request_id"].to_list() == ["r0", "r1"]
     [aside] = tmp_path.glob("*.aside")
     assert aside.read_bytes() == damaged
     assert "2 lines after it will be drawn again" in caplog.text

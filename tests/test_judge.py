@@ -18,7 +18,6 @@ from shepherd.annotators.judge import (
     judge_requests,
     read_vote,
 )
-from shepherd.requests import Completion, Request
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import CRITIQUE_COSTS, CRITIQUES, STEP_LABELS, enforce
 from shepherd.settings import EngineSettings, JudgeSettings, ModelSettings
@@ -35,7 +34,7 @@ STEPS = split_solutions(SOLUTIONS)
 PROBLEMS = pl.DataFrame({"problem_id": ["p"], "question": ["How many?"]})
 
 
-def asked(steps: pl.DataFrame, num_votes: int) -> list[Request]:
+def asked(steps: pl.DataFrame, num_votes: int) -> pl.DataFrame:
     return judge_requests(
         steps,
         PROBLEMS,
@@ -51,11 +50,12 @@ def critiques(steps: pl.DataFrame, *votes: int | None, finish_reason: str = "sto
     """Return critiques that all solutions get alike; a null vote cannot be read."""
     requests = asked(steps, len(votes))
     texts = ["I cannot say." if vote is None else rf"So \boxed{{{vote}}}." for vote in votes]
-    completions = [
-        Completion(request.id, texts[index % len(votes)], finish_reason, 9, 0, 3, 0.1)
-        for index, request in enumerate(requests)
-    ]
-    return enforce(CRITIQUES, collect_critiques(requests, completions, steps, "judge"))
+    drawn = requests.with_columns(
+        pl.Series("text", [texts[vote] for vote in requests["vote"]], dtype=pl.String),
+        finish_reason=pl.lit(finish_reason),
+        num_tokens=pl.lit(3, pl.Int64),
+    )
+    return enforce(CRITIQUES, collect_critiques(drawn, steps, "judge"))
 
 
 def test_the_task_numbers_paragraphs_from_0() -> None:
@@ -76,8 +76,8 @@ def test_requests_are_one_a_vote_with_seeds_of_their_own() -> None:
             temperature=0.6,
             max_tokens=99,
         )
-        assert {(r.temperature, r.max_tokens) for r in found} == {(0.6, 99)}
-        return [(request.id, request.prompt, request.seed) for request in found]
+        assert set(found.select("temperature", "max_tokens").rows()) == {(0.6, 99)}
+        return found.select("id", "prompt", "seed").rows()
 
     found = requests(STEPS)
     assert [id for id, _, _ in found] == ["s1:0", "s1:1", "s1:2", "s2:0", "s2:1", "s2:2"]

@@ -11,12 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from blocks import add, drain, poll
 
 from resources.drawing import engine_identity
 from resources.engines import open_engine, openai, replicas
 from resources.engines.openai import OpenAIEngine, read_key
 from resources.engines.replicas import Replicas
-from shepherd.requests import Completion, Engine, Request
+from shepherd.requests import Completion, Request
 from shepherd.settings import EngineSettings, OpenAISettings
 
 KEY = "sk-very-secret"
@@ -120,16 +121,9 @@ def requests(count: int, prompt: str = "p") -> list[Request]:
     return [Request(f"r{k}", prompt, seed=k, temperature=0.7, max_tokens=5) for k in range(count)]
 
 
-def drain(engine: Engine) -> dict[str, Completion]:
-    completions: dict[str, Completion] = {}
-    while finished := engine.poll():
-        completions |= {completion.request_id: completion for completion in finished}
-    return completions
-
-
 def draw(asked: list[Request], *servers: Server, **fields: Any) -> dict[str, Completion]:
     with closing(OpenAIEngine("owner/model", settings(*servers, **fields), batch_size=4)) as engine:
-        engine.add(asked)
+        add(engine, asked)
         return drain(engine)
 
 
@@ -213,15 +207,15 @@ def test_requests_may_be_added_while_others_run(serve: Callable[..., Server]) ->
     server = serve(seconds=0.01)
     with closing(OpenAIEngine("m", settings(server), batch_size=2)) as engine:
         assert engine.capacity == 2
-        assert engine.poll() == []
+        assert not poll(engine)
         completions = {}
         asked = requests(9)
         for start in range(0, 9, 3):
-            engine.add(asked[start : start + 3])
-            completions |= {completion.request_id: completion for completion in engine.poll()}
+            add(engine, asked[start : start + 3])
+            completions |= poll(engine)
         completions |= drain(engine)
         assert completions.keys() == {request.id for request in asked}
-        assert engine.poll() == []
+        assert not poll(engine)
 
 
 @pytest.mark.parametrize("status", [0, 408, 429, 500, 502, 503])
@@ -303,15 +297,15 @@ def test_a_dead_server_is_left_out_and_taken_back(serve: Callable[..., Server]) 
     alive, dead = serve(seconds=0.005), serve()
     dead.stop()
     with closing(OpenAIEngine("m", settings(alive, dead), batch_size=4)) as engine:
-        engine.add(requests(40))
+        add(engine, requests(40))
         assert len(drain(engine)) == 40
         assert len(alive.asked) == 40
         again = serve(port=dead.port)
         deadline = time.monotonic() + 20
         while not again.asked and time.monotonic() < deadline:
-            engine.add(requests(8))
+            add(engine, requests(8))
             assert {c.finish_reason for c in drain(engine).values()} == {"stop"}
-        engine.add(requests(40))
+        add(engine, requests(40))
         drain(engine)
         assert len(again.asked) > 5
 
@@ -323,15 +317,15 @@ def test_all_servers_dead_end_the_run_in_one_line(serve: Callable[..., Server]) 
     broken, gone = serve(fault), serve()
     gone.stop()
     with closing(OpenAIEngine("m", settings(broken, gone, patience=0.5), batch_size=3)) as engine:
-        engine.add(requests(9)[:3])
+        add(engine, requests(9)[:3])
         assert len(drain(engine)) == 3
-        engine.add(requests(9)[3:])
+        add(engine, requests(9)[3:])
         with pytest.raises(ValueError, match=r"no server has answered for 0\.5 s") as caught:
-            engine.poll()
+            poll(engine)
         assert "\n" not in str(caught.value)
         assert all(part in str(caught.value) for part in (broken.url, "500 boom", gone.url))
         with pytest.raises(ValueError, match="no server has answered"):
-            engine.poll()
+            poll(engine)
 
 
 @pytest.mark.parametrize(
@@ -359,12 +353,12 @@ def test_servers_without_the_model_are_left_out(serve: Callable[..., Server]) ->
 
 def test_close_ends_what_runs(serve: Callable[..., Server]) -> None:
     engine = OpenAIEngine("m", settings(serve(seconds=5.0)), batch_size=4)
-    engine.add(requests(8))
+    add(engine, requests(8))
     time.sleep(0.1)
     started = time.monotonic()
     engine.close()
     assert time.monotonic() - started < 2
-    assert engine.poll() == []
+    assert not poll(engine)
 
 
 def test_the_circuit_opens_probes_and_closes() -> None:
@@ -395,7 +389,7 @@ def test_open_engine_follows_the_settings(serve: Callable[..., Server]) -> None:
     chosen = EngineSettings(kind="openai", batch_size=3, openai=settings(server, server))
     with closing(open_engine(chosen, "owner/model")) as engine:
         assert engine.capacity == 6
-        engine.add(requests(1))
+        add(engine, requests(1))
         assert len(drain(engine)) == 1
 
 

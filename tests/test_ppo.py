@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -42,10 +42,6 @@ SMALL = PpoSettings(
     warmup_share=0.0,
     num_validation=2,
 )
-
-
-def grade(golds: Sequence[str], texts: Sequence[str], reasons: Sequence[str]) -> list[bool]:
-    return [found.is_correct for found in Grader().grade(golds, texts, reasons)]
 
 
 def train(
@@ -84,7 +80,7 @@ def train(
         template="plain",
         scorer=Scorer(judge or base, kind=kind, template="plain", max_length=192),
         sampler=Sampler(opened, max_tokens=12, seed=5),
-        grade=grade,
+        grade=Grader().are_correct,
         work=folder / "work",
         tell=tell,
     )
@@ -177,7 +173,7 @@ def test_a_run_goes_on_with_other_batches_held_at_a_time(base: Path, tmp_path: P
 
 def test_an_iteration_without_a_response_is_told() -> None:
     with pytest.raises(ValueError, match=r"no prompt of the held-out .* raise num_validation"):
-        describe([], grade)
+        describe([], Grader().are_correct)
 
 
 def test_at_least_one_problem_is_trained_on(base: Path, tmp_path: Path) -> None:

@@ -1,24 +1,21 @@
 import polars as pl
-from fake_engine import complete
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shepherd.annotators.problem import Problem
 from shepherd.identity import content_id, derive_seed
-from shepherd.requests import Completion, Request
+from shepherd.requests import COMPLETIONS, Completion, Request, completion_rows, request_rows
 from shepherd.rollouts import (
     GRADING_COLUMNS,
     PREFIX_SCHEMA,
     collect_candidates,
-    collect_rollouts,
     collect_solutions,
+    completions_of,
     distinct_prefixes,
     rollout_requests,
     solution_requests,
     split_solutions,
 )
-from shepherd.scheduling import Draw
-from shepherd.schemas import CANDIDATES, ROLLOUTS, SOLUTIONS, STEPS, Table, enforce
+from shepherd.schemas import CANDIDATES, SOLUTIONS, STEPS, Table, enforce
 
 PROBLEMS = pl.DataFrame({"problem_id": ["p", "q"], "question": ["How many?", "How much?"]})
 A, B, C, D = (f"Step {k}: {k} + 1 = {k + 1}.\n" for k in range(1, 5))
@@ -34,7 +31,7 @@ def ungraded(table: Table) -> list[str]:
     return [name for name in table.schema if name not in GRADING_COLUMNS]
 
 
-def ask_problems(stage: str, generator: str, num_samples: int) -> list[Request]:
+def ask_problems(stage: str, generator: str, num_samples: int) -> pl.DataFrame:
     return solution_requests(
         PROBLEMS,
         stage=stage,
@@ -45,14 +42,6 @@ def ask_problems(stage: str, generator: str, num_samples: int) -> list[Request]:
         temperature=0.7,
         max_tokens=64,
     )
-
-
-def ask_draw(draw: Draw) -> list[Request]:
-    return rollout_requests(draw, template="plain", run_seed=7, temperature=0.7, max_tokens=64)
-
-
-def a_draw(prefix: str, *indices: int) -> Draw:
-    return Draw(Problem("p", "How many?", ()), prefix, content_id("p", prefix), range(*indices))
 
 
 def test_steps_of_solutions() -> None:
@@ -107,18 +96,37 @@ def test_prefixes_serve_exactly_the_steps_that_are_not_last(texts: list[tuple[st
     assert prefixes["prefix_id"].is_unique().all()
 
 
-def test_the_requests_of_a_draw() -> None:
+def test_the_requests_of_a_prefix() -> None:
     prefix_id = content_id("p", A)
-    assert ask_draw(a_draw(A, 1, 3)) == [
+    prefixes = pl.DataFrame(
+        {
+            "prefix_id": [prefix_id, content_id("p", A + B)],
+            "problem_id": ["p", "p"],
+            "question": ["How many?", "How many?"],
+            "prefix": [A, A + B],
+            "rollout_index": [[1, 2], [20]],
+        }
+    )
+    asked = rollout_requests(prefixes, template="plain", run_seed=7, temperature=0.7, max_tokens=64)
+    assert list(request_rows(asked)) == [
         Request(
-            id=f"{prefix_id}:{index}",
-            prompt=f"How many?\n{A}",
-            seed=derive_seed(7, "rollouts", prefix_id, index),
+            id=f"{identity}:{index}",
+            prompt=f"How many?\n{prefix}",
+            seed=derive_seed(7, "rollouts", identity, index),
             temperature=0.7,
             max_tokens=64,
         )
-        for index in (1, 2)
+        for identity, prefix, index in (
+            (prefix_id, A, 1),
+            (prefix_id, A, 2),
+            (content_id("p", A + B), A + B, 20),
+        )
     ]
+    assert asked["rollout_index"].to_list() == [1, 2, 20]
+    nothing = rollout_requests(
+        prefixes.clear(), template="plain", run_seed=7, temperature=0.7, max_tokens=64
+    )
+    assert nothing.schema == asked.schema
 
 
 def test_seeds_of_solutions_differ_by_stage_generator_problem_and_draw() -> None:
@@ -127,41 +135,48 @@ def test_seeds_of_solutions_differ_by_stage_generator_problem_and_draw() -> None
         for stage in ("solutions", "candidates")
         for generator in ("weak", "strong")
     ]
-    assert [request.id for request in asked[0]] == ["p:0", "p:1", "p:2", "q:0", "q:1", "q:2"]
-    seeds = [request.seed for requests in asked for request in requests]
-    assert len(set(seeds)) == 24
+    assert asked[0]["id"].to_list() == ["p:0", "p:1", "p:2", "q:0", "q:1", "q:2"]
+    assert pl.concat(asked)["seed"].n_unique() == 24
 
 
-def test_collected_rollouts_keep_errors_and_are_in_order() -> None:
-    drawn = [a_draw(A + "boom", 0, 2), a_draw(A, 2, 3), a_draw(A, 2)]
-    requests = [request for draw in drawn for request in ask_draw(draw)]
-    names = ("text", "finish_reason", "num_tokens", "seed")
-    made = [(c.text, c.finish_reason, c.num_tokens) for c in map(complete, requests)]
-    rows = [(*row, request.seed) for row, request in zip(made, requests, strict=True)]
-    completions = pl.DataFrame(rows, schema=names, orient="row")
-    rollouts = collect_rollouts(drawn, completions, "big")
-    assert rollouts.columns == ungraded(ROLLOUTS)
-    assert rollouts["seed"].to_list() == [requests[row].seed for row in (3, 4, 2, 0, 1)]
-    assert rollouts["rollout_index"].to_list() == [0, 1, 2, 0, 1]
-    assert rollouts["problem_id"].unique().to_list() == ["p"]
-    assert rollouts["finish_reason"].to_list() == ["stop"] * 3 + ["error"] * 2
-    assert rollouts["text"].to_list()[3:] == ["", ""]
+def draws(*texts: str) -> pl.DataFrame:
+    """Return what was drawn for the problem p; the text ``error`` is one."""
+    count = len(texts)
+    return pl.DataFrame(
+        {
+            "problem_id": ["p"] * count,
+            "draw": list(range(count)),
+            "seed": list(range(100, 100 + count)),
+            "text": ["" if text == "error" else text for text in texts],
+            "finish_reason": ["error" if text == "error" else "stop" for text in texts],
+            "num_tokens": [0 if text == "error" else len(text) for text in texts],
+        },
+        schema_overrides=dict.fromkeys(("problem_id", "text", "finish_reason"), pl.String),
+    )
 
 
-def draws(*texts: str) -> tuple[list[Request], list[Completion]]:
-    """Return requests for the problem p and completions of these texts; ``error`` is one."""
-    requests = [Request(f"p:{i}", "How many?\n", 100 + i, 0.7, 64) for i in range(len(texts))]
-    completions = [
-        Completion(request.id, "", "error", 3, 0, 0, 0.0, "why")
-        if text == "error"
-        else Completion(request.id, text, "stop", 3, 0, len(text), 0.1)
-        for request, text in zip(requests, texts, strict=True)
+def test_completions_of_rollouts_share_their_costs() -> None:
+    rollouts = pl.DataFrame(
+        {
+            "prefix_id": ["a", "a", "b"],
+            "rollout_index": [0, 1, 0],
+            "text": ["x", "", "z"],
+            "finish_reason": ["stop", "error", "length"],
+            "num_tokens": [4, 0, 5],
+        }
+    )
+    costs = pl.DataFrame(
+        {"num_requests": [3], "prompt_tokens": [10], "cached_tokens": [2], "seconds": [1.5]}
+    )
+    assert list(completion_rows(completions_of(rollouts, costs))) == [
+        Completion("a:0", "x", "stop", 3, 0, 4, 0.5),
+        Completion("b:0", "z", "length", 4, 1, 5, 0.5),
     ]
-    return requests, completions
+    assert completions_of(rollouts.clear(), costs.clear()).schema == COMPLETIONS
 
 
 def test_collected_solutions_are_distinct_and_counted() -> None:
-    found = collect_solutions(*draws("b", "a", "b", "b"), "weak")
+    found = collect_solutions(draws("b", "a", "b", "b"), "weak")
     assert found.columns == ungraded(SOLUTIONS)
     assert found.select("solution_id", "text", "num_samples", "seed", "num_tokens").rows() == [
         (content_id("p", "weak", "b"), "b", 3, 100, 1),
@@ -170,7 +185,7 @@ def test_collected_solutions_are_distinct_and_counted() -> None:
 
 
 def test_an_error_shows_beside_an_empty_solution() -> None:
-    found = collect_solutions(*draws("", "a", "error"), "weak")
+    found = collect_solutions(draws("", "a", "error"), "weak")
     assert found.select("text", "finish_reason", "num_samples").rows() == [
         ("", "error", 2),
         ("a", "stop", 1),
@@ -178,14 +193,12 @@ def test_an_error_shows_beside_an_empty_solution() -> None:
 
 
 def test_collected_candidates_keep_duplicates() -> None:
-    found = collect_candidates(*draws("b", "a", "b"), "weak")
+    found = collect_candidates(draws("b", "a", "b"), "weak")
     assert found.columns == ungraded(CANDIDATES)
     assert found["text"].to_list() == ["b", "a", "b"]
     assert found["candidate_id"].to_list() == [content_id("p", "weak", str(k)) for k in range(3)]
 
 
 def test_nothing_asked_gives_empty_frames() -> None:
-    assert collect_candidates([], [], "weak").is_empty()
-    assert collect_solutions([], [], "weak").columns == ungraded(SOLUTIONS)
-    nothing = ROLLOUTS.empty().select("text", "finish_reason", "num_tokens", "seed")
-    assert collect_rollouts([], nothing, "big").columns == ungraded(ROLLOUTS)
+    assert collect_candidates(draws(), "weak").is_empty()
+    assert collect_solutions(draws(), "weak").columns == ungraded(SOLUTIONS)

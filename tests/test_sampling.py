@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from resources.grading import Verdict, grade_pairs
 from resources.journal import Fingerprint
 from resources.sampling import Cost, Fixed, Grader, grade_completions, sample
-from shepherd.requests import Completion, Engine, Request
+from shepherd.requests import COMPLETIONS, Engine, Request, request_block
 
 FINGERPRINT: Fingerprint = {"seed": 1}
 
@@ -22,11 +22,11 @@ def ask(num: int, prompt: str = "How many?\n") -> list[Request]:
     return [Request(f"p{i}:0", prompt, i, 0.7, 64) for i in range(num)]
 
 
-Sampled = tuple[list[Completion], Cost]
+Sampled = tuple[list[tuple[object, ...]], Cost]
 
 
 def draw(open_engine: Callable[[], Engine], requests: list[Request], folder: Path) -> Sampled:
-    source = Fixed(requests)
+    source = Fixed(request_block(requests))
     cost = sample(
         open_engine,
         source,
@@ -34,7 +34,7 @@ def draw(open_engine: Callable[[], Engine], requests: list[Request], folder: Pat
         fingerprint=FINGERPRINT,
         description="solutions words 00 weak",
     )
-    return source.completions, cost
+    return source.drawn().rows(), cost
 
 
 def never() -> Engine:
@@ -48,7 +48,7 @@ class Stopped(FakeEngine):
         super().__init__()
         self._polls = polls
 
-    def poll(self) -> list[Completion]:
+    def poll(self) -> pl.DataFrame:
         self._polls -= 1
         if self._polls < 0:
             raise KeyboardInterrupt
@@ -57,8 +57,12 @@ class Stopped(FakeEngine):
 
 def test_completions_come_in_the_order_of_requests(tmp_path: Path) -> None:
     requests, engine = ask(30), FakeEngine(capacity=4)
-    completions, cost = draw(lambda: engine, requests, tmp_path)
-    assert completions == [complete(request) for request in requests]
+    drawn, cost = draw(lambda: engine, requests, tmp_path)
+    completions = map(complete, requests)
+    assert drawn == [
+        (request.id, request.seed, one.text, one.finish_reason, one.num_tokens)
+        for request, one in zip(requests, completions, strict=True)
+    ]
     assert cost == Cost(30, 60, 30, 210, 7.5)
     assert engine.added == [request.id for request in requests]
     assert engine.most_queued == 8
@@ -88,7 +92,7 @@ def test_interrupted_runs_add_up_to_an_undisturbed_one(
         except KeyboardInterrupt:
             assert engine.closed
         assert done.isdisjoint(engine.added)
-        lines = (disturbed / "journal.jsonl").read_text().splitlines()[1:]
+        lines = (disturbed / "journal.jsonl").read_bytes().splitlines()[1:]
         done = {name for line in lines for name in json.loads(line)["request_id"]}
     result = draw(FakeEngine, requests, disturbed)
     assert result == draw(FakeEngine, requests, undisturbed)
@@ -104,7 +108,7 @@ def test_more_draws_go_on_from_fewer(tmp_path: Path) -> None:
 def test_errors_are_completions(tmp_path: Path) -> None:
     requests = [*ask(3, "boom"), Request("q:0", "How many?", 9, 0.7, 64)]
     sampled = draw(FakeEngine, requests, tmp_path)
-    assert [c.finish_reason for c in sampled[0]] == ["error"] * 3 + ["stop"]
+    assert [row[3] for row in sampled[0]] == ["error"] * 3 + ["stop"]
     assert draw(never, requests, tmp_path) == sampled
 
 
@@ -146,8 +150,7 @@ def test_a_pair_of_answers_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("resources.sampling.grade_pairs", judge)
     grader = Grader()
     for text in ("The answer is: 14", "So 14.\nThe answer is: 14", "The answer is: 3"):
-        [grade] = grader.grade(["14"], [text], ["stop"])
-        assert grade.is_correct == text.endswith("14")
+        assert grader.are_correct(["14"], [text], ["stop"]) == [text.endswith("14")]
     assert judged == [("14", "14"), ("14", "3")]
 
 
@@ -164,4 +167,4 @@ def test_grades_keep_rows_and_their_order() -> None:
 
 
 def test_cost_of_nothing() -> None:
-    assert astuple(Cost.of([])) == (0, 0, 0, 0, 0)
+    assert astuple(Cost.of(COMPLETIONS.to_frame())) == (0, 0, 0, 0, 0)

@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 import pytest
 
 from resources.searching import found_solutions, search_problems
-from shepherd.requests import Completion, Request
+from shepherd.requests import Completion, Request, completion_block, request_rows
 from shepherd.search import Method, ProblemSearch, Search
 
 PROBLEMS = pl.DataFrame({"problem_id": ["a", "b"], "question": ["How many?", "How much?"]})
@@ -24,15 +24,15 @@ class Digits:
         self.asked: list[Request] = []
         self._queue: list[Request] = []
 
-    def add(self, requests: Iterable[Request]) -> None:
-        self._queue += requests
+    def add(self, requests: pl.DataFrame) -> None:
+        self._queue += request_rows(requests)
 
-    def poll(self) -> list[Completion]:
+    def poll(self) -> pl.DataFrame:
         request = self._queue.pop()
         self.asked.append(request)
         is_last = len(digits_of(request.prompt)) == LENGTH - 1
         text = f"{request.seed % 10}" + ("" if is_last else "\n")
-        return [Completion(request.id, text, "stop", 3, 0, 2, 0.0)]
+        return completion_block([Completion(request.id, text, "stop", 3, 0, 2, 0.0)])
 
     def close(self) -> None:
         pass

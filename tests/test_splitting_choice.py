@@ -9,20 +9,18 @@ import dagster as dg
 import polars as pl
 import pytest
 import yaml
-from fake_engine import complete
 
 from assets.definitions import resources_of
 from assets.deployment import SETTINGS, Deployment
 from assets.steps import steps
-from resources.drawing import Rolling, Sampler, Shard, draw_candidates, draw_solutions
+from resources.drawing import Sampler, Shard, draw_candidates, draw_rollouts, draw_solutions
 from resources.home import Home
 from resources.label_files import Rules, import_labels, main, scan_labels
 from resources.problems import load_problems, load_solutions
-from shepherd.annotators.monte_carlo import MonteCarlo
+from shepherd.annotators.monte_carlo import MonteCarlo, OutcomeClosure
 from shepherd.annotators.nli import nli_labels
-from shepherd.annotators.problem import Rollout, read_problems
+from shepherd.annotators.problem import Rollout
 from shepherd.annotators.tree_search import TreeSearch
-from shepherd.requests import Completion, Request
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import SOLUTIONS, STEPS
 from shepherd.settings import DatasetSettings, SamplingSettings, Settings, SplittingSettings
@@ -70,8 +68,12 @@ def test_calculations_stay_in_gold_and_imported_solutions_or_go(tmp_path: Path) 
 class Annotating(FakeEngine):
     """Writes a calculator annotation into every completion."""
 
-    def poll(self) -> list[Completion]:
-        return [one._replace(text=f"<<1+1=2>>{one.text}") for one in super().poll()]
+    def poll(self) -> pl.DataFrame:
+        return annotated(super().poll())
+
+
+def annotated(completions: pl.DataFrame) -> pl.DataFrame:
+    return completions.with_columns(text=pl.lit("<<1+1=2>>") + pl.col("text"))
 
 
 def test_calculations_are_stripped_from_what_is_drawn_and_stay_in_the_journal(
@@ -92,15 +94,14 @@ def test_rollouts_are_kept_as_solutions_are(tmp_path: Path) -> None:
     solutions = pl.DataFrame(
         {"solution_id": ["s"], "problem_id": ["p"], "text": ["a\nb"], "is_correct": [False]}
     )
-    problems = pl.DataFrame({"problem_id": ["p"], "question": ["How many?"]})
-    gathered = read_problems(split_solutions(solutions), solutions, problems)
+    problems = pl.DataFrame({"problem_id": ["p"], "question": ["How many?"], "gold_answer": ["2"]})
     sampler = Sampler("strong", "plain", {}, Annotating)
-    shard = Shard("words", "00", tmp_path, run_seed=7, splitting=STRIP)
-    rolling = Rolling(gathered, [MonteCarlo(3)], {"p": "2"}, sampler, SamplingSettings(), shard)
-    asked: list[Request] = rolling.take(3)
-    drawn = [complete(request) for request in asked]
-    rolling.tell([one._replace(text=f"<<1+1=2>>{one.text}") for one in drawn])
-    assert set(rolling.rollouts()["text"]) == {one.text for one in drawn}
+    sampling = SamplingSettings(num_rollouts=3)
+    steps = split_solutions(solutions)
+    for annotator in (MonteCarlo(3), OutcomeClosure(3)):
+        shard = Shard("words", "00", tmp_path / annotator.name, run_seed=7, splitting=STRIP)
+        drawn = draw_rollouts(steps, solutions, problems, [annotator], sampler, sampling, shard)
+        assert drawn.frame["text"].str.starts_with("Step 1:").sum() == 3
 
 
 def test_calculations_are_stripped_from_published_labels(tmp_path: Path) -> None:

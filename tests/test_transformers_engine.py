@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from blocks import add, drain, poll
 from tiny_checkpoint import (
     WINDOW,
     check_stopped,
-    drain,
     prompts,
     rollouts,
     save_checkpoint,
@@ -48,7 +48,7 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 def draw(checkpoint: Path, requests: Sequence[Request], batch_size: int) -> dict[str, Completion]:
     engine = TransformersEngine(checkpoint, batch_size=batch_size, dtype="float32", device="cpu")
-    engine.add(requests)
+    add(engine, requests)
     return drain(engine)
 
 
@@ -103,11 +103,11 @@ def test_requests_may_be_added_while_others_run(checkpoint: Path) -> None:
     engine = TransformersEngine(checkpoint, batch_size=6, dtype="float32", device="cpu")
     completions = {}
     for start in range(0, len(requests), 3):
-        engine.add(requests[start : start + 3])
-        completions |= {completion.request_id: completion for completion in engine.poll()}
+        add(engine, requests[start : start + 3])
+        completions |= poll(engine)
     completions |= drain(engine)
     assert {i: c.text for i, c in completions.items()} == {i: c.text for i, c in expected.items()}
-    assert engine.poll() == []
+    assert not poll(engine)
 
 
 def test_a_prompt_is_prefilled_once_for_all_its_rollouts(checkpoint: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_prompt_is_prefilled_once_for_all_its_rollouts(checkpoint: Path) -> No
 def test_seconds_add_up_to_the_time_worked(checkpoint: Path) -> None:
     engine = TransformersEngine(checkpoint, batch_size=6, dtype="float32", device="cpu")
     started = time.perf_counter()
-    engine.add(rollouts(temperature=1.0))
+    add(engine, rollouts(temperature=1.0))
     completions = drain(engine)
     elapsed = time.perf_counter() - started
     assert 0.5 * elapsed < sum(c.seconds for c in completions.values()) <= elapsed
@@ -181,8 +181,8 @@ def test_prefilled_states_live_while_requests_wait_for_them(
 
     monkeypatch.setattr(RowCache, "load", watch)
     engine = TransformersEngine(checkpoint, batch_size=10, dtype="float32", device="cpu")
-    engine.add(rollouts(temperature=1.0))
-    engine.poll()
+    add(engine, rollouts(temperature=1.0))
+    poll(engine)
     assert len(loaded) == 3
     assert not any(ref() is not None for ref in loaded)
     [kept] = [p.states for p in engine._queue.values() if p.states is not None]
@@ -254,10 +254,10 @@ def test_models_that_do_more_than_attend_are_refused(
 def test_open_engine_follows_the_settings(checkpoint: Path) -> None:
     engine = open_engine(EngineSettings(batch_size=3, dtype="float32", device="cpu"), checkpoint)
     assert engine.capacity == 3
-    engine.add(rollouts(temperature=1.0))
-    assert engine.poll()
+    add(engine, rollouts(temperature=1.0))
+    assert poll(engine)
     engine.close()
-    assert engine.poll() == []
+    assert not poll(engine)
 
 
 def test_uniform_numbers_are_uniform_and_keyed_by_seed_and_counter() -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from blocks import add, drain, poll
 from tiny_checkpoint import (
     WINDOW,
     check_stopped,
-    drain,
     prompts,
     rollouts,
     save_checkpoint,
@@ -81,7 +81,7 @@ def reference(checkpoint: Path) -> dict[str, Completion]:
 
 
 def draw(engine: Engine, requests: list[Request]) -> dict[str, Completion]:
-    engine.add(requests)
+    add(engine, requests)
     return drain(engine)
 
 
@@ -150,12 +150,12 @@ def test_requests_may_be_added_while_others_run(engine: Engine) -> None:
     expected = draw(engine, requests)
     completions = {}
     for start in range(0, len(requests), 5):
-        engine.add(requests[start : start + 5])
-        completions |= {completion.request_id: completion for completion in engine.poll()}
+        add(engine, requests[start : start + 5])
+        completions |= poll(engine)
     assert 0 < len(completions) < len(requests)
     completions |= drain(engine)
     assert content(completions) == content(expected)
-    assert engine.poll() == []
+    assert not poll(engine)
 
 
 @needs_vllm

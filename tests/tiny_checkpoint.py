@@ -9,7 +9,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from shepherd.requests import Completion, Engine, Request
+from shepherd.requests import Completion, Request
 from shepherd.word_problems import draw_problems
 
 WINDOW = 80
@@ -68,11 +68,3 @@ def check_stopped(request: Request, completion: Completion, unstopped: Completio
     assert completion.text == unstopped.text[:end]
     assert completion.finish_reason == "stop"
     assert completion.num_tokens <= unstopped.num_tokens
-
-
-def drain(engine: Engine) -> dict[str, Completion]:
-    """Return all completions of what is queued, by request."""
-    completions: dict[str, Completion] = {}
-    while finished := engine.poll():
-        completions |= {completion.request_id: completion for completion in finished}
-    return completions

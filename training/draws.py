@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shepherd.identity import derive_seed
 from shepherd.repeats import num_repeated_steps
-from shepherd.requests import Completion, Engine, Request
+from shepherd.requests import Completion, Engine, Request, draw_all
 from shepherd.settings import PpoSettings
 from training.episodes import Episode, Question
 
@@ -41,11 +41,9 @@ class Sampler:
         ]
         requests = [request for _, request in sampled + greedy]
         with closing(self.open_engine(checkpoint)) as engine:
-            engine.add(requests)
-            drawn: dict[str, Completion] = {}
-            while finished := engine.poll():
-                drawn |= {completion.request_id: completion for completion in finished}
-        told = [(question, drawn[request.id]) for question, request in sampled + greedy]
+            drawn = draw_all(engine, requests)
+        questions = [question for question, _ in sampled + greedy]
+        told = list(zip(questions, drawn, strict=True))
         return told[: len(sampled)], told[len(sampled) :]
 
     def _sampled(

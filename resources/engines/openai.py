@@ -5,15 +5,15 @@ import os
 import queue
 import random
 import threading
-from collections.abc import Iterable
 from concurrent.futures import Future
 
 import httpx
+import polars as pl
 
 from resources.engines.clock import SharedClock
 from resources.engines.completions_api import Trouble, body, read, refusal
 from resources.engines.replicas import Replica, Replicas
-from shepherd.requests import Completion, Request
+from shepherd.requests import Completion, Request, completion_block, request_rows
 from shepherd.settings import OpenAISettings
 
 FIRST_DELAY = 0.5
@@ -54,12 +54,12 @@ class OpenAIEngine:
         self._work = asyncio.run_coroutine_threadsafe(self._run_workers(), self._loop)
         self._work.add_done_callback(self._hand_over_error)
 
-    def add(self, requests: Iterable[Request]) -> None:
-        fresh = list(requests)
+    def add(self, requests: pl.DataFrame) -> None:
+        fresh = list(request_rows(requests))
         self._num_open += len(fresh)
         self._loop.call_soon_threadsafe(self._enqueue, fresh)
 
-    def poll(self) -> list[Completion]:
+    def poll(self) -> pl.DataFrame:
         finished: list[Completion] = []
         while self._num_open > len(finished):
             if finished and self._results.empty():
@@ -73,7 +73,7 @@ class OpenAIEngine:
                 break
             finished.append(result)
         self._num_open -= len(finished)
-        return finished
+        return completion_block(finished)
 
     def close(self) -> None:
         self._num_open = 0

@@ -1,12 +1,13 @@
 """The embedded engine: continuous batching over any dense decoder-only transformers model."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, DynamicCache
@@ -15,7 +16,7 @@ from resources.engines.checkpoints import check_attention, load, stop_ids, witho
 from resources.engines.clock import SharedClock
 from resources.engines.row_cache import ATTENTION, RowCache
 from resources.engines.token_draws import draw_tokens, uniform_numbers
-from shepherd.requests import Completion, Request
+from shepherd.requests import Completion, Request, completion_block, request_rows
 
 PREFILL_TOKENS = 8192
 """Padded prompt tokens in one prefill; bounds its activations."""
@@ -104,12 +105,12 @@ class TransformersEngine:
         self._holding: dict[str, set[int]] = {}
         self._clock = SharedClock()
 
-    def add(self, requests: Iterable[Request]) -> None:
-        for request in requests:
+    def add(self, requests: pl.DataFrame) -> None:
+        for request in request_rows(requests):
             self._queue.setdefault(request.prompt, _Prompt(request.prompt)).waiting.append(request)
 
     @torch.inference_mode()
-    def poll(self) -> list[Completion]:
+    def poll(self) -> pl.DataFrame:
         self._clock.tick(0)
         finished: list[Completion] = []
         while not finished and (self._queue or self._rows):
@@ -119,7 +120,7 @@ class TransformersEngine:
                 finished += self._admit(free)
             if self._rows:
                 finished += self._step()
-        return finished
+        return completion_block(finished)
 
     def close(self) -> None:
         self._queue.clear()

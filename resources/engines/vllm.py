@@ -1,9 +1,9 @@
 """The engine of vLLM in this process: its own step loop, prefix cache and parallel workers."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from transformers import AutoConfig
 from vllm import EngineArgs, RequestOutput, SamplingParams
 from vllm.distributed import cleanup_dist_env_and_memory
@@ -15,7 +15,7 @@ from vllm.v1.engine.llm_engine import LLMEngine
 
 from resources.engines.checkpoints import load, without_drawing
 from resources.engines.clock import SharedClock
-from shepherd.requests import Completion, Request
+from shepherd.requests import Completion, Request, completion_block, request_rows
 from shepherd.settings import VllmSettings
 
 
@@ -50,8 +50,8 @@ class VllmEngine:
         self._finished: list[Completion] = []
         self._clock = SharedClock()
 
-    def add(self, requests: Iterable[Request]) -> None:
-        for request in requests:
+    def add(self, requests: pl.DataFrame) -> None:
+        for request in request_rows(requests):
             ids = self._encode(request.prompt)
             ended = without_drawing(request, len(ids), self._window)
             if ended:
@@ -62,7 +62,7 @@ class VllmEngine:
                 request.id, TokensPrompt(prompt_token_ids=ids), _sampling(request)
             )
 
-    def poll(self) -> list[Completion]:
+    def poll(self) -> pl.DataFrame:
         self._clock.tick(0)
         finished, self._finished = self._finished, []
         while not finished and self._running:
@@ -70,7 +70,7 @@ class VllmEngine:
             outputs = self._engine.step()
             self._clock.tick(num_running)
             finished = [self._completion(output) for output in outputs if output.finished]
-        return finished
+        return completion_block(finished)
 
     def close(self) -> None:
         self._engine.abort_request(list(self._running))

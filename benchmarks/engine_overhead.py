@@ -85,7 +85,7 @@ def through_pipeline(engine: Engine, journals: Path) -> Draw:
         cost = sample(
             lambda: KeptEngine(engine),
             Fixed(request_block(requests)),
-            journals / f"{time.monotonic_ns()}.jsonl",
+            journals / f"{time.monotonic_ns()}.journal",
             fingerprint={},
             description="sample",
         )

@@ -6,7 +6,6 @@ Rolls solutions' prefixes of word problems out through the embedded engine, with
 model, in a process that is sent SIGKILL after a random number of completions and milliseconds.
 """
 
-import json
 import random
 import tempfile
 import time
@@ -20,6 +19,7 @@ import polars as pl
 
 from benchmarks.report import Result, at_least, at_most, main
 from resources.drawing import Sampler, Shard, draw_critiques, draw_rollouts, sampler_of
+from resources.journal import SUFFIX, read_journal
 from resources.lake import Lake
 from resources.problems import load_problems
 from shepherd.annotators.monte_carlo import MonteCarlo
@@ -165,9 +165,8 @@ def _added(folder: Path) -> list[str]:
 
 def _recorded(stage: Stage, folder: Path) -> list[str]:
     """Return the ids of the requests in the whole records of the journal."""
-    journals = list(folder.glob(f"{stage.table.name}/words/00/*.jsonl"))
-    records = journals[0].read_bytes().split(b"\n")[1:-1] if journals else []
-    return [name for record in records for name in json.loads(record)["request_id"]]
+    journals = folder.glob(f"{stage.table.name}/words/00/*{SUFFIX}")
+    return [name for journal in journals for name in read_journal(journal)["request_id"]]
 
 
 def random_sampler(checkpoint: Path) -> Sampler:

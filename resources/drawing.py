@@ -10,12 +10,12 @@ import polars as pl
 from resources.earlier import earlier_rollouts
 from resources.engines import open_engine
 from resources.engines.checkpoints import load_template
-from resources.journal import Fingerprint
+from resources.frames import Frames
+from resources.journal import SUFFIX, Fingerprint
 from resources.lake import Lake
 from resources.sampling import (
     Cost,
     Fixed,
-    Frames,
     Grader,
     Source,
     grade_completions,
@@ -84,7 +84,7 @@ class Shard:
 
     def journal(self, stage: str, model: str) -> Path:
         """Return the journal of one model's draws."""
-        return self.journals / stage / self.dataset / self.key / f"{model}.jsonl"
+        return self.journals / stage / self.dataset / self.key / f"{model}{SUFFIX}"
 
 
 @dataclass(frozen=True)

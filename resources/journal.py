@@ -1,39 +1,50 @@
 """The journal of a sampling stage: each finished completion, on disk before the next is awaited.
 
-A JSONL file: a header with the settings that the completions depend on, then a line for the
-completions that finished together, a list for each field. A process that is killed leaves at worst
-a partial last line, which the next run cuts off.
+A file of records, each a mark, its length, its checksum and what it holds: the first the settings
+that the completions depend on, as JSON, the others the completions that finished together, as an
+Arrow stream. A process that is killed leaves at worst a partial last record, which the next run
+cuts off.
 """
 
 import fcntl
+import io
 import json
 import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice, starmap
 from pathlib import Path
+from struct import Struct
 from typing import BinaryIO
 
 import polars as pl
-from pydantic_core import from_json, to_json
 
+from resources.frames import Frames
 from shepherd.identity import content_id
-from shepherd.requests import COMPLETIONS, Completion, completion_block
+from shepherd.requests import COMPLETIONS
 
 SECONDS_BETWEEN_SYNCS = 1.0
 """A killed process loses nothing that was recorded; a power cut loses at most this much."""
 
+SUFFIX = ".journal"
+
+MARK = b"\xffRECORD\n"
+"""Begins a record. No text holds its first byte, so that records are found behind damaged ones."""
+
 Fingerprint = Mapping[str, str | int | float]
 """The settings that the completions depend on, by name."""
+
+_HEAD = Struct("<8sQI")
+"""Mark, length and checksum."""
 
 _log = logging.getLogger(__name__)
 
 
 class Journal:
-    """An open journal. ``found`` is what it held when it was opened, in the order of recording."""
+    """An open journal. ``found`` are the ``COMPLETIONS`` that it held when it was opened."""
 
     def __init__(self, file: BinaryIO, found: pl.DataFrame) -> None:
         self.found = found
@@ -42,7 +53,9 @@ class Journal:
 
     def record(self, completions: pl.DataFrame) -> None:
         """Append ``COMPLETIONS``; they survive this process from here on."""
-        self._file.write(_line(completions.to_dict(as_series=False)))
+        block = io.BytesIO()
+        completions.write_ipc_stream(block)
+        _append(self._file, block.getbuffer())
         self._file.flush()
         if time.monotonic() - self._synced >= SECONDS_BETWEEN_SYNCS:
             self.sync()
@@ -83,7 +96,7 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
             _tell_of_the_rest(path, file, size)
         file.truncate(size)
         if found is None:
-            file.write(_line(header))
+            _append(file, json.dumps(header).encode())
         journal = Journal(file, completions)
         journal.sync()
         try:
@@ -92,14 +105,20 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
             journal.sync()
 
 
+def read_journal(path: Path) -> pl.DataFrame:
+    """Return the completions that a journal holds, also while a run writes it."""
+    with path.open("rb") as file:
+        return _read(file)[1]
+
+
 def fingerprints(folder: Path) -> dict[str, Fingerprint]:
-    """Return the fingerprint of each journal in a folder, by its name without ``.jsonl``."""
+    """Return the fingerprint of each journal in a folder, by its name without the suffix."""
     found = {}
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
         with path.open("rb") as file:
-            header, _, _ = _read(islice(file, 1))
-        if isinstance(header, dict):
-            found[path.stem] = header["fingerprint"]
+            for first in _records(file):
+                found[path.stem] = json.loads(first)["fingerprint"]
+                break
     return found
 
 
@@ -113,38 +132,46 @@ def _lock(file: BinaryIO, path: Path) -> None:
         ) from error
 
 
-def _read(lines: Iterable[bytes]) -> tuple[object, pl.DataFrame, int]:
+def _append(file: BinaryIO, record: bytes | memoryview) -> None:
+    file.write(_HEAD.pack(MARK, len(record), zlib.crc32(record)))
+    file.write(record)
+
+
+def _records(file: BinaryIO) -> Iterator[bytes]:
+    """Yield what the records of a file hold, up to the first that is not whole."""
+    size = os.fstat(file.fileno()).st_size
+    while len(head := file.read(_HEAD.size)) == _HEAD.size:
+        mark, length, checksum = _HEAD.unpack(head)
+        if mark != MARK or length > size - file.tell():
+            return
+        record = file.read(length)
+        if zlib.crc32(record) != checksum:
+            return
+        yield record
+
+
+def _read(file: BinaryIO) -> tuple[object, pl.DataFrame, int]:
     """Return header, completions up to the first record that is not whole, and their bytes.
 
     The header is null if there is no whole record.
     """
     header, size = None, 0
-    completions: list[Completion] = []
-    for line in lines:
-        try:
-            if not line.endswith(b"\n"):
-                break
-            record = from_json(line)
-            if size == 0:
-                header = record
-            else:
-                columns = [record[field] for field in COMPLETIONS]
-                completions += list(starmap(Completion, zip(*columns, strict=True)))
-        except (ValueError, TypeError, KeyError):
-            break
-        size += len(line)
-    return header, completion_block(completions), size
-
-
-def _line(record: Mapping[str, object]) -> bytes:
-    return to_json(record) + b"\n"
+    completions = Frames(COMPLETIONS)
+    for record in _records(file):
+        if size == 0:
+            header = json.loads(record)
+        else:
+            completions.add(pl.read_ipc_stream(record))
+        size += _HEAD.size + len(record)
+    return header, completions.frame(), size
 
 
 def _tell_of_the_rest(path: Path, file: BinaryIO, size: int) -> None:
-    """Say what is cut off after ``size`` bytes; keep a copy if it is more than a last line."""
+    """Say what is cut off after ``size`` bytes; keep a copy if it is more than a last record."""
     file.seek(size)
     rest = file.read()
-    if b"\n" not in rest[:-1]:
+    num_after = rest.count(MARK, 1)
+    if not num_after:
         _log.warning(
             "%s: cut off %d bytes after the last whole record, as a killed run leaves them",
             path,
@@ -153,11 +180,11 @@ def _tell_of_the_rest(path: Path, file: BinaryIO, size: int) -> None:
         return
     aside = _set_aside(path, size)
     _log.warning(
-        "%s: damaged at byte %d: it and the %d lines after it will be drawn again; the whole "
-        "journal is kept as %s",
+        "%s: damaged at byte %d: that record and those after it (%d) will be drawn again; the "
+        "whole journal is kept as %s",
         path,
         size,
-        rest[:-1].count(b"\n"),
+        num_after,
         aside.name,
     )
 

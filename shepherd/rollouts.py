@@ -124,8 +124,12 @@ def rollout_requests(
     Takes prefix_id, problem_id, question, prefix and the list rollout_index. Gives ``REQUESTS``
     beside prefix_id, problem_id and rollout_index.
     """
-    texts = prefixes.select("question", "prefix").iter_rows()
-    prompts = [build_prompt(template, question, prefix) for question, prefix in texts]
+    questions = prefixes["question"].unique()
+    opened = {question: build_prompt(template, question) for question in questions}
+    prompts = [
+        opened[question] + prefix
+        for question, prefix in prefixes.select("question", "prefix").iter_rows()
+    ]
     counts = 1 + prefixes["rollout_index"].list.last()
     return numbered_requests(
         prefixes.select(

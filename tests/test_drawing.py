@@ -83,7 +83,7 @@ def test_a_stage_gives_rows_of_its_tables(
         (table.name, "words", "00", "weak")
     ]
     assert drawn.cost["num_requests"].item() == num_requests
-    assert (tmp_path / table.name / "words" / "00" / "weak.jsonl").is_file()
+    assert (tmp_path / table.name / "words" / "00" / "weak.journal").is_file()
 
 
 def test_solutions_are_graded_and_counted(tmp_path: Path) -> None:

@@ -1,4 +1,3 @@
-import json
 import logging
 import os
 import subprocess
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources.journal import open_journal
+from resources.journal import MARK, open_journal, read_journal
 from shepherd.requests import Completion, completion_block, completion_rows
 
 FINGERPRINT = {"weights": "abc", "temperature": 0.7, "seed": 1}
@@ -31,29 +30,29 @@ def finished(path: Path) -> dict[str, Completion]:
 
 
 def test_what_was_recorded_is_resumed(tmp_path: Path) -> None:
-    path = tmp_path / "solutions" / "words" / "00" / "weak.jsonl"
+    path = tmp_path / "solutions" / "words" / "00" / "weak.journal"
     write(path, "a")
     write(path, "b", "c")
     failed = Completion("d", "", "error", 5, 0, 0, 0.0, "too long")
     with open_journal(path, FINGERPRINT) as journal:
         journal.record(completion_block([failed]))
     assert finished(path) == {**{name: completion(name) for name in "abc"}, "d": failed}
-    assert [len(json.loads(line)) for line in path.read_bytes().splitlines()] == [1, 8, 8, 8, 8]
+    assert path.read_bytes().count(MARK) == 5
 
 
-def test_what_finished_together_is_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
+def test_what_finished_together_is_one_record(tmp_path: Path) -> None:
+    path = tmp_path / "words.journal"
     with open_journal(path, FINGERPRINT) as journal:
         journal.record(completion_block([completion("a"), completion("b", "other")]))
-    assert len(path.read_bytes().splitlines()) == 2
+    assert path.read_bytes().count(MARK) == 2
     assert finished(path) == {"a": completion("a"), "b": completion("b", "other")}
 
 
 def test_records_reach_the_file_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
+    path = tmp_path / "words.journal"
     with open_journal(path, FINGERPRINT) as journal:
         journal.record(completion_block([completion("a")]))
-        assert path.read_bytes().count(b"\n") == 2
+        assert list(read_journal(path)["request_id"]) == ["a"]
 
 
 def test_syncs_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +60,7 @@ def test_syncs_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr("os.fsync", synced.append)
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    with open_journal(tmp_path / "journal.jsonl", FINGERPRINT) as journal:
+    with open_journal(tmp_path / "words.journal", FINGERPRINT) as journal:
         opened = len(synced)
         for index in range(40):
             now[0] += 0.1
@@ -74,12 +73,16 @@ def test_syncs_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_journal_cut_anywhere_resumes_with_its_whole_records(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    path = tmp_path_factory.mktemp("journal") / "journal.jsonl"
-    write(path, "a", "b", "c")
+    path = tmp_path_factory.mktemp("journal") / "words.journal"
+    ends = []
+    for names in ("", "a", "b", "c"):
+        write(path, *names)
+        ends.append(path.stat().st_size)
     whole = path.read_bytes()
     size = data.draw(st.integers(0, len(whole)))
-    path.write_bytes(whole[:size] + data.draw(st.sampled_from([b"", b"\0" * 64, b"\xff{]\n"])))
-    num_whole = max(0, whole[:size].count(b"\n") - 1)
+    tails = st.sampled_from([b"", b"\0" * 64, b"\xff{]\n", b"\0" * len(whole)])
+    path.write_bytes(whole[:size] + data.draw(tails))
+    num_whole = sum(end <= size for end in ends[1:])
     assert list(finished(path)) == ["a", "b", "c"][:num_whole]
     write(path, *["a", "b", "c"][num_whole:])
     assert path.read_bytes() == whole
@@ -87,12 +90,20 @@ def test_a_journal_cut_anywhere_resumes_with_its_whole_records(
 
 @pytest.mark.parametrize(
     "tail",
-    [b'{"request_id": "c", "te', b"\0" * 100, b'{"request_id": ["c"]}\n', b"[]\n", b"\xff\n"],
+    [
+        MARK,
+        MARK + b"\xff" * 8,
+        MARK + b"\xff" * 100,
+        MARK + (100).to_bytes(8, "little") + b"\0" * 104,
+        b"\0" * 100,
+        b"[]\n",
+        b"\xff\n",
+    ],
 )
 def test_a_corrupt_last_record_is_cut_off_and_told(
     tmp_path: Path, tail: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = tmp_path / "journal.jsonl"
+    path = tmp_path / "words.journal"
     write(path, "a", "b")
     whole = path.read_bytes()
     path.write_bytes(whole + tail)
@@ -103,7 +114,7 @@ def test_a_corrupt_last_record_is_cut_off_and_told(
 
 
 def test_other_settings_are_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = tmp_path / "journal.jsonl"
+    path = tmp_path / "words.journal"
     write(path, "a")
     before = path.read_bytes()
     with (
@@ -112,7 +123,7 @@ def test_other_settings_are_set_aside(tmp_path: Path, caplog: pytest.LogCaptureF
     ):
         assert journal.found.is_empty()
         journal.record(completion_block([completion("b")]))
-    assert path.read_bytes().count(b"\n") == 2
+    assert path.read_bytes().count(MARK) == 2
     (aside,) = tmp_path.glob("*.aside")
     assert aside.read_bytes() == before
     for part in ("set aside", aside.name, '"temperature": 0.7', '"temperature": 1.0'):
@@ -120,10 +131,10 @@ def test_other_settings_are_set_aside(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 def test_a_second_run_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
+    path = tmp_path / "words.journal"
     with open_journal(path, FINGERPRINT) as journal:
         journal.record(completion_block([completion("a")]))
-        with pytest.raises(ValueError, match=r"journal\.jsonl: another run is sampling"):
+        with pytest.raises(ValueError, match=r"words\.journal: another run is sampling"):
             finished(path)
     assert list(finished(path)) == ["a"]
 
@@ -139,7 +150,7 @@ with open_journal(Path(sys.argv[1]), {"weights": "abc", "temperature": 0.7, "see
 
 
 def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
+    path = tmp_path / "words.journal"
     command = [sys.executable, "-c", HOLD, str(path)]
     environment = {**os.environ, "PYTHONPATH": "."}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as holder:
@@ -152,18 +163,20 @@ def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
     assert finished(path) == {}
 
 
+@pytest.mark.parametrize("place", ["its mark", "its length", "what it holds"])
 def test_what_follows_a_damaged_record_is_kept_aside(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = tmp_path / "journal.jsonl"
+    path = tmp_path / "words.journal"
     write(path, *(f"r{index}" for index in range(5)))
     whole = path.read_bytes()
-    lines = whole.split(b"\n")
-    lines[3] = lines[3].replace(b"{", b"<", 1)
-    damaged = b"\n".join(lines)
+    records = whole.split(MARK)
+    damage = {"its mark": 0, "its length": 8, "what it holds": 1000}[place]
+    at = len(MARK.join(records[:4])) + damage
+    damaged = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
     path.write_bytes(damaged)
     with open_journal(path, FINGERPRINT) as journal:
         assert journal.found["request_id"].to_list() == ["r0", "r1"]
     [aside] = tmp_path.glob("*.aside")
     assert aside.read_bytes() == damaged
-    assert "2 lines after it will be drawn again" in caplog.text
+    assert "those after it (2) will be drawn again" in caplog.text

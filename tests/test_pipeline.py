@@ -92,7 +92,7 @@ def test_every_stage_wrote_what_the_profile_asks_for(lake: Lake) -> None:
 
 
 def test_no_journal_is_left_behind(home: Home) -> None:
-    assert list(home.journals.rglob("*.jsonl")) == []
+    assert list(home.journals.rglob("*.journal")) == []
 
 
 def test_the_runs_are_kept_with_numbers_to_plot(home: Home) -> None:

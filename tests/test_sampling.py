@@ -1,4 +1,3 @@
-import json
 import random
 from collections.abc import Callable
 from dataclasses import astuple
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.grading import Verdict, grade_pairs
-from resources.journal import Fingerprint
+from resources.journal import Fingerprint, read_journal
 from resources.sampling import Cost, Fixed, Grader, grade_completions, sample
 from shepherd.requests import COMPLETIONS, Engine, Request, request_block
 
@@ -30,7 +29,7 @@ def draw(open_engine: Callable[[], Engine], requests: list[Request], folder: Pat
     cost = sample(
         open_engine,
         source,
-        folder / "journal.jsonl",
+        folder / "words.journal",
         fingerprint=FINGERPRINT,
         description="solutions words 00 weak",
     )
@@ -92,8 +91,7 @@ def test_interrupted_runs_add_up_to_an_undisturbed_one(
         except KeyboardInterrupt:
             assert engine.closed
         assert done.isdisjoint(engine.added)
-        lines = (disturbed / "journal.jsonl").read_bytes().splitlines()[1:]
-        done = {name for line in lines for name in json.loads(line)["request_id"]}
+        done = set(read_journal(disturbed / "words.journal")["request_id"])
     result = draw(FakeEngine, requests, disturbed)
     assert result == draw(FakeEngine, requests, undisturbed)
 

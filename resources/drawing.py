@@ -209,10 +209,12 @@ def draw_rollouts(
         known = Fixed(to_requests(prefixes))
         cost = _sample(ROLLOUTS, known, sampler, shard, fingerprint, earlier)
         rollouts = _graded(ROLLOUTS, collect_rollouts, known, problems, sampler, shard)
-    drawn = rollouts.group_by("prefix_id").len("num_rollouts")
     served = steps.filter(~pl.col("is_last")).group_by("prefix_id").len("num_steps_served")
-    saved = (pl.col("num_steps_served").cast(pl.Int64) - 1) * pl.col("num_rollouts")
-    num_merged = drawn.join(served, on="prefix_id").select(saved.sum()).item()
+    # Rollouts of a prefix stand together.
+    drawn = rollouts.select(pl.col("prefix_id").rle()).unnest("prefix_id")
+    saved = (pl.col("num_steps_served").cast(pl.Int64) - 1) * pl.col("len")
+    merged = drawn.join(served, left_on="value", right_on="prefix_id").select(saved.sum())
+    num_merged = int(merged.item())
     num_spared = max(0, served.height * sampling.num_rollouts - rollouts.height)
     return Drawn(rollouts, _costs(ROLLOUTS, cost, sampler, shard, num_merged, num_spared))
 

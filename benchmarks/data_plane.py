@@ -2,12 +2,15 @@
 
     python -m benchmarks.data_plane [--json] [--solutions 10000]
 
-A stub engine answers at once, so that only our own work is measured: scheduling, requests,
-journal, extraction, grading, labels, Parquet, in partitions of ``SHARD`` solutions. Side by side,
-in turns of this run, distilabel's MathShepherdCompleter and FormatPRM on the same texts from a stub
-LLM (``pip install distilabel requests``): as a Pipeline in its best batch setting, and its
-``process`` called directly. Ratios are medians over turns, so that another load on the machine
-weighs on both.
+A stub engine answers at once, so that only our own work is measured: steps, requests, journal,
+extraction, grading, labels, Parquet, in partitions of ``SHARD`` solutions. Side by side, in turns
+of this run, distilabel's MathShepherdCompleter and FormatPRM on the same texts from a stub LLM
+(``pip install distilabel requests``): as a Pipeline in its best batch setting, and its ``process``
+called directly. Ratios are medians over turns, so that another load on the machine weighs on both.
+
+distilabel's Pipeline runs each step in a process of its own. Ours is measured in one process, and
+in two that label partitions side by side, as the runs of a backfill do: the slower counts, from
+when both have imported what they need. ``process`` is one process, and is compared with one.
 """
 
 import argparse

@@ -279,9 +279,13 @@ class Rolling:
             "problem_id": [draw.problem.problem_id for draw in draws],
             "question": [draw.problem.question for draw in draws],
             "prefix": [draw.prefix for draw in draws],
-            "rollout_index": [list(draw.indices) for draw in draws],
+            "start": [draw.indices.start for draw in draws],
+            "stop": [draw.indices.stop for draw in draws],
         }
-        requests = self._to_requests(pl.DataFrame(columns, schema=_DRAWS))
+        prefixes = pl.DataFrame(columns, schema=_DRAWS)
+        requests = self._to_requests(
+            prefixes.with_columns(rollout_index=pl.int_ranges("start", "stop"))
+        )
         each = ((draw, index) for draw in draws for index in draw.indices)
         self._awaited.update(zip(requests["id"], each, strict=True))
         self._asked.add(requests)
@@ -326,7 +330,8 @@ _DRAWS = pl.Schema(
         "problem_id": pl.String(),
         "question": pl.String(),
         "prefix": pl.String(),
-        "rollout_index": pl.List(pl.Int64()),
+        "start": pl.Int64(),
+        "stop": pl.Int64(),
     }
 )
 _ASKED = pl.Schema(

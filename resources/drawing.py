@@ -210,13 +210,18 @@ def draw_rollouts(
         cost = _sample(ROLLOUTS, known, sampler, shard, fingerprint, earlier)
         rollouts = _graded(ROLLOUTS, collect_rollouts, known, problems, sampler, shard)
     served = steps.filter(~pl.col("is_last")).group_by("prefix_id").len("num_steps_served")
+    num_spared = max(0, served.height * sampling.num_rollouts - rollouts.height)
+    num_merged = _num_merged(rollouts, served)
+    return Drawn(rollouts, _costs(ROLLOUTS, cost, sampler, shard, num_merged, num_spared))
+
+
+def _num_merged(rollouts: pl.DataFrame, served: pl.DataFrame) -> int:
+    """Return how many more rollouts there were if each step that a prefix serves had its own."""
     # Rollouts of a prefix stand together.
     drawn = rollouts.select(pl.col("prefix_id").rle()).unnest("prefix_id")
-    saved = (pl.col("num_steps_served").cast(pl.Int64) - 1) * pl.col("len")
-    merged = drawn.join(served, left_on="value", right_on="prefix_id").select(saved.sum())
-    num_merged = int(merged.item())
-    num_spared = max(0, served.height * sampling.num_rollouts - rollouts.height)
-    return Drawn(rollouts, _costs(ROLLOUTS, cost, sampler, shard, num_merged, num_spared))
+    others = pl.col("num_steps_served").cast(pl.Int64) - 1
+    joined = drawn.join(served, left_on="value", right_on="prefix_id")
+    return int(joined.select((others * pl.col("len")).sum()).item())
 
 
 def draw_critiques(
@@ -263,6 +268,7 @@ class Rolling:
         self._splitting = splitting
         self._grader = Grader()
         self._awaited: dict[str, tuple[Draw, int]] = {}
+        self._prefixes: dict[str, tuple[str, str]] = {}
         self._asked = Frames(_ASKED)
         self._found = Frames(_FOUND)
 
@@ -288,6 +294,9 @@ class Rolling:
         )
         each = ((draw, index) for draw in draws for index in draw.indices)
         self._awaited.update(zip(requests["id"], each, strict=True))
+        self._prefixes.update(
+            (draw.prefix_id, (draw.problem.problem_id, draw.prefix)) for draw in draws
+        )
         self._asked.add(requests)
         return requests
 
@@ -313,11 +322,10 @@ class Rolling:
     def rollouts(self, completer: str) -> pl.DataFrame:
         """Return all that was asked for, by problem, prefix and index."""
         drawn = with_completions(self._asked.frame(), self._found.frame())
-        # Prompts of a problem are in the order of its prefixes.
-        prompts = drawn.select("problem_id", "prefix_id", "prompt").unique("prefix_id")
-        places = prompts.sort("problem_id", "prompt").select("prefix_id").with_row_index("place")
+        ordered = sorted(self._prefixes, key=self._prefixes.__getitem__)
+        places = pl.DataFrame({"prefix_id": ordered}, schema={"prefix_id": pl.String})
         return (
-            drawn.join(places, on="prefix_id")
+            drawn.join(places.with_row_index("place"), on="prefix_id")
             .sort("place", "rollout_index")
             .with_columns(completer=pl.lit(completer))
             .select(ROLLOUTS.schema.keys())
@@ -338,8 +346,7 @@ _ASKED = pl.Schema(
     {
         "id": pl.String(),
         **{name: ROLLOUTS.schema[name] for name in ("prefix_id", "problem_id", "rollout_index")},
-        "prompt": pl.String(),
-        "seed": pl.Int64(),
+        "seed": ROLLOUTS.schema["seed"],
     }
 )
 _FOUND = pl.Schema(

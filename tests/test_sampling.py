@@ -1,6 +1,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import astuple
+from itertools import accumulate
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +10,7 @@ from fake_engine import FakeEngine, complete
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resources.frames import Frames
 from resources.grading import Verdict, grade_pairs
 from resources.journal import Fingerprint, read_journal
 from resources.sampling import Cost, Fixed, Grader, grade_completions, sample
@@ -43,8 +45,8 @@ def never() -> Engine:
 class Stopped(FakeEngine):
     """Is interrupted after some polls, as by Ctrl-C."""
 
-    def __init__(self, polls: int) -> None:
-        super().__init__()
+    def __init__(self, polls: int, capacity: int = 4) -> None:
+        super().__init__(capacity=capacity)
         self._polls = polls
 
     def poll(self) -> pl.DataFrame:
@@ -94,6 +96,28 @@ def test_interrupted_runs_add_up_to_an_undisturbed_one(
         done = set(read_journal(disturbed / "words.journal")["request_id"])
     result = draw(FakeEngine, requests, disturbed)
     assert result == draw(FakeEngine, requests, undisturbed)
+
+
+def test_what_finished_is_kept_before_its_source_is_told(tmp_path: Path) -> None:
+    source = Fixed(request_block(ask(100)))
+    with pytest.raises(KeyboardInterrupt):
+        sample(
+            lambda: Stopped(polls=2, capacity=64),
+            source,
+            tmp_path / "words.journal",
+            fingerprint=FINGERPRINT,
+            description="interrupted before an eighth of its batch had finished",
+        )
+    assert source.num_done == 0
+    assert 2 <= read_journal(tmp_path / "words.journal").height <= 6
+
+
+def test_frames_keep_all_rows() -> None:
+    frames = Frames(pl.Schema({"number": pl.Int64()}))
+    sizes = [1] * 600 + [2000] + [3] * 10
+    for first, size in zip(accumulate(sizes, initial=0), sizes, strict=False):
+        frames.add(pl.DataFrame({"number": range(first, first + size)}))
+    assert sorted(frames.frame()["number"]) == list(range(sum(sizes)))
 
 
 def test_more_draws_go_on_from_fewer(tmp_path: Path) -> None:

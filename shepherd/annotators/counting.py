@@ -15,7 +15,7 @@ from shepherd.schemas import STEP_LABELS
 
 
 def known_rollouts(annotators: Sequence[Annotator]) -> int | None:
-    """Return how many rollouts of each prefix annotators ask for; None if it is not known yet."""
+    """Return how many rollouts of each prefix are asked for; None if that depends on rollouts."""
     counts = [one.num_rollouts for one in annotators if isinstance(one, MonteCarlo)]
     return max(counts) if counts and len(counts) == len(annotators) else None
 

@@ -107,7 +107,7 @@ def drawn(seed: int, folder: Path) -> tuple[Annotated, Rolled, Rolled]:
     They are drawn once: journals under ``folder`` keep them.
     """
     work = demo_solutions(folder / f"seed-{seed}", seed=seed, num_problems=NUM_PROBLEMS)
-    searching = [MonteCarlo(MAX_ROLLOUTS), TreeSearch(N, SETTINGS.num_searches)]
+    searching: list[Annotator] = [MonteCarlo(MAX_ROLLOUTS), TreeSearch(N, SETTINGS.num_searches)]
     strong = roll_out(work, "completer", searching)
     weak = roll_out(work, "generator", [MonteCarlo(MAX_ROLLOUTS)])
     return work, strong, weak

@@ -29,8 +29,11 @@ def problem_of(*solutions: tuple[str, bool]) -> Problem:
 
 
 def shown_of(**found: str) -> Shown:
-    """Return rollouts by prefix: ``"110"`` stands for two that succeeded and one that failed."""
-    return {prefix: [Rollout(mark == "1", "") for mark in marks] for prefix, marks in found.items()}
+    """Return rollouts by prefix: ``"10e"`` stands for a success, a failure and an error."""
+    return {
+        prefix: [Rollout(mark == "1", "", is_error=mark == "e") for mark in marks]
+        for prefix, marks in found.items()
+    }
 
 
 def labels_of(problem: Problem, **found: str) -> list[list[Label]]:
@@ -147,6 +150,14 @@ def test_many_solutions_and_rollouts_do_not_underflow() -> None:
     for labels in labels_of(problem, **failed):
         assert labels[0].soft == pytest.approx(1, abs=1e-3)
         assert all(0 <= (label.soft or 0.0) <= 1 for label in labels)
+
+
+def test_a_rollout_that_could_not_be_drawn_says_nothing() -> None:
+    problem = problem_of(("axy", True), *((f"a{letter}z", False) for letter in "bcd"))
+    errors = {f"a{letter}": "e" for letter in "bcd"}
+    assert soft_of(problem, a="10", **errors) == soft_of(problem, a="10")
+    asked = next(ADAPTIVE.ask(problem, shown_of(a="1" + "0" * 7, **errors)), {})
+    assert not asked.keys() & errors.keys()
 
 
 def test_what_is_asked_for_next() -> None:

@@ -17,7 +17,8 @@ from shepherd.annotators.monte_carlo import outcome
 from shepherd.annotators.problem import Label, Problem, Rounds, Shown, Wanted
 
 Counts = NDArray[np.int64]
-"""By step of a tree: its rollouts that succeeded, and that failed."""
+"""By step of a tree: its rollouts that succeeded, that failed, and that could not be drawn, which
+say nothing of the step; none is drawn after these."""
 
 RIGHT_CONCENTRATION, WRONG_CONCENTRATION = 3.0, 1.0
 """Of the Beta distributions of success rates: the smaller, the more alike are the rollouts of one
@@ -83,7 +84,7 @@ class Adaptive:
 
     def _believe(self, tree: Tree, counts: Counts) -> list[Belief]:
         likelihoods = np.ones((len(counts), 3))
-        for step, (good, bad) in enumerate(counts.tolist()):
+        for step, (good, bad, _) in enumerate(counts.tolist()):
             right = _likelihood(self.success_rate, RIGHT_CONCENTRATION, good, bad)
             wrong = _likelihood(self.false_success_rate, WRONG_CONCENTRATION, good, bad)
             likelihoods[step] = right, wrong, right
@@ -91,27 +92,28 @@ class Adaptive:
 
     def _telling(self, belief: Belief, counts: Counts) -> Floats:
         """Return the bits that the next rollout of each prefix tells, for each step it writes."""
-        drawn = counts.sum(axis=1)
+        goes_on = (counts.sum(axis=1) < self.num_rollouts) & (counts[:, 2] == 0)
         right = _next_success(self.success_rate, RIGHT_CONCENTRATION, counts)
         wrong = _next_success(self.false_success_rate, WRONG_CONCENTRATION, counts)
         reached = belief.places - belief.wrong
         good = right[:, None] * reached + wrong[:, None] * belief.wrong
         bits = entropy(belief.places) - entropy(good) - entropy(belief.places - good)
         num_written = np.arange(len(counts), 0, -1)
-        return np.where(drawn < self.num_rollouts, bits / num_written, 0.0)
+        return np.where(goes_on, bits / num_written, 0.0)
 
 
 def _counts(tree: Tree, shown: Shown) -> Counts:
-    counts = np.zeros((len(tree.prefixes), 2), np.int64)
+    counts = np.zeros((len(tree.prefixes), 3), np.int64)
     for step, prefix in enumerate(tree.prefixes):
         found = shown.get(prefix, ())
         good = sum(rollout.is_correct for rollout in found)
-        counts[step] = good, len(found) - good
+        errors = sum(rollout.is_error for rollout in found)
+        counts[step] = good, len(found) - good - errors, errors
     return counts
 
 
 def _labels(belief: Belief, counts: Counts) -> Iterator[Label]:
-    for right, (good, bad) in zip(belief.right.tolist(), counts.tolist(), strict=True):
+    for right, (good, bad, _) in zip(belief.right.tolist(), counts.tolist(), strict=True):
         yield Label(int(right > 0.5), right, good + bad, good)
 
 
@@ -125,5 +127,6 @@ def _likelihood(rate: float, concentration: float, good: int, bad: int) -> float
 
 def _next_success(rate: float, concentration: float, counts: Counts) -> Floats:
     """Return how probable it is that the next rollout succeeds, after such outcomes."""
-    expected: Floats = (rate * concentration + counts[:, 0]) / (concentration + counts.sum(axis=1))
+    good, bad = counts[:, 0], counts[:, 1]
+    expected: Floats = (rate * concentration + good) / (concentration + good + bad)
     return expected

@@ -269,8 +269,9 @@ def run_ours(count: int, num_processes: int = 1) -> Run:
         worker.stdin.write("begin\n")
         worker.stdin.flush()
     told = [worker.communicate()[0].split() for worker in workers]
+    assert not any(worker.returncode for worker in workers), "a process of ours failed"
     seconds, mib = (max(map(float, values)) for values in zip(*told, strict=True))
-    return Run(count / seconds, mib)
+    return Run(count // num_processes * num_processes / seconds, mib)
 
 
 def peak_mib() -> float:

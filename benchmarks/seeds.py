@@ -32,5 +32,5 @@ def single_threaded() -> ProcessPoolExecutor:
 
     Small models gain little from a second thread, and lose tenfold where it has to wait.
     """
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ |= {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
     return ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"))

@@ -10,7 +10,7 @@ import polars as pl
 from resources.earlier import earlier_rollouts
 from resources.engines import open_engine
 from resources.engines.checkpoints import load_template
-from resources.frames import Frames
+from resources.frames import GrowingFrame
 from resources.journal import SUFFIX, Fingerprint
 from resources.lake import Lake
 from resources.sampling import (
@@ -25,7 +25,7 @@ from resources.sampling import (
 from shepherd.annotators.counting import known_rollouts
 from shepherd.annotators.judge import collect_critiques, judge_requests
 from shepherd.annotators.problem import Annotator, Problem, Rollout, read_problems
-from shepherd.identity import content_id
+from shepherd.identity import SEEDING, content_id
 from shepherd.requests import Engine
 from shepherd.rollouts import (
     collect_candidates,
@@ -269,8 +269,8 @@ class Rolling:
         self._grader = Grader()
         self._awaited: dict[str, tuple[Draw, int]] = {}
         self._prefixes: dict[str, tuple[str, str]] = {}
-        self._asked = Frames(_ASKED)
-        self._found = Frames(_FOUND)
+        self._asked = GrowingFrame(_ASKED)
+        self._found = GrowingFrame(_FOUND)
 
     @property
     def num_done(self) -> int:
@@ -415,6 +415,7 @@ def _fingerprint(
         **sampler.fingerprint,
         "template": sampler.template,
         "seed": shard.run_seed,
+        "seeding": SEEDING,
         "temperature": temperature,
         "max_tokens": max_tokens,
     }

@@ -45,8 +45,8 @@ def earlier_rollouts(
 ) -> pl.DataFrame:
     """Return the rollouts of a partition as ``COMPLETIONS``.
 
-    None if there are none, if they were drawn under another fingerprint, or if they were stripped
-    of the ``calculations`` that are to be kept.
+    Without rows if there are none, if they were drawn under another fingerprint, or if they were
+    stripped of the ``calculations`` that are to be kept.
     """
     origin = lake.metadata(ROLLOUTS, dataset, shard)
     kept = origin.get(KEY)

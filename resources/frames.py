@@ -3,7 +3,7 @@
 import polars as pl
 
 
-class Frames:
+class GrowingFrame:
     """Rows that come some at a time, in no order. They take little more memory than one frame."""
 
     FEW = 1024

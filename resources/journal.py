@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-from resources.frames import Frames
+from resources.frames import GrowingFrame
 from shepherd.identity import content_id
 from shepherd.requests import COMPLETIONS
 
@@ -32,7 +32,7 @@ SECONDS_BETWEEN_SYNCS = 1.0
 SUFFIX = ".journal"
 
 MARK = b"\xffRECORD\n"
-"""Begins a record. No text holds its first byte, so that records are found behind damaged ones."""
+"""Begins a record. No text holds its first byte, so that records behind a damaged one count."""
 
 Fingerprint = Mapping[str, str | int | float]
 """The settings that the completions depend on, by name."""
@@ -79,9 +79,9 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
         _lock(file, path)
-        header = {"fingerprint": dict(fingerprint)}
+        header = {"columns": COMPLETIONS.names(), "fingerprint": dict(fingerprint)}
         file.seek(0)
-        found, completions, size = _read(file)
+        found, completions, size = _read(file, header)
         if found not in (None, header):
             aside = _set_aside(path, found)
             _log.warning(
@@ -108,7 +108,7 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
 def read_journal(path: Path) -> pl.DataFrame:
     """Return the completions that a journal holds, also while a run writes it."""
     with path.open("rb") as file:
-        return _read(file)[1]
+        return _read(file, None)[1]
 
 
 def fingerprints(folder: Path) -> dict[str, Fingerprint]:
@@ -150,16 +150,19 @@ def _records(file: BinaryIO) -> Iterator[bytes]:
         yield record
 
 
-def _read(file: BinaryIO) -> tuple[object, pl.DataFrame, int]:
+def _read(file: BinaryIO, expected: object) -> tuple[object, pl.DataFrame, int]:
     """Return header, completions up to the first record that is not whole, and their bytes.
 
-    The header is null if there is no whole record.
+    The header is null if there is no whole record. Behind another header than the ``expected``
+    one nothing is read; null expects any.
     """
     header, size = None, 0
-    completions = Frames(COMPLETIONS)
+    completions = GrowingFrame(COMPLETIONS)
     for record in _records(file):
         if size == 0:
             header = json.loads(record)
+            if expected not in (None, header):
+                break
         else:
             completions.add(pl.read_ipc_stream(record))
         size += _HEAD.size + len(record)
@@ -171,7 +174,8 @@ def _tell_of_the_rest(path: Path, file: BinaryIO, size: int) -> None:
     file.seek(size)
     rest = file.read()
     num_after = rest.count(MARK, 1)
-    if not num_after:
+    is_journal = size > 0 or rest.startswith(MARK[: len(rest)])
+    if is_journal and not num_after:
         _log.warning(
             "%s: cut off %d bytes after the last whole record, as a killed run leaves them",
             path,

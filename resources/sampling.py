@@ -10,7 +10,7 @@ from typing import Protocol
 import polars as pl
 from tqdm import tqdm
 
-from resources.frames import Frames
+from resources.frames import GrowingFrame
 from resources.grading import Verdict, grade_pairs
 from resources.journal import Fingerprint, Journal, open_journal
 from shepherd.answers import extract_answer
@@ -85,7 +85,7 @@ class Fixed:
         self.num_done = 0
         self._requests = requests
         self._num_taken = 0
-        self._finished = Frames(TOLD)
+        self._finished = GrowingFrame(TOLD)
 
     def take(self, count: int) -> pl.DataFrame:
         """Return the next ``count`` requests."""

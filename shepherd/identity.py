@@ -30,6 +30,11 @@ def content_ids(first: str, others: Iterable[str]) -> list[str]:
     return ids
 
 
+SEEDING = 2
+"""Changes with what :func:`derive_seed` returns: what other seeds drew is never taken for a draw
+that would be repeated."""
+
+
 def derive_seed(run_seed: int, stage: str, identity: str, index: int) -> int:
     """Return the non-negative 31-bit seed of one request.
 

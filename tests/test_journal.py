@@ -4,10 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resources import journal as journals
 from resources.journal import MARK, open_journal, read_journal
 from shepherd.requests import Completion, completion_block, completion_rows
 
@@ -180,3 +182,23 @@ def test_what_follows_a_damaged_record_is_kept_aside(
     [aside] = tmp_path.glob("*.aside")
     assert aside.read_bytes() == damaged
     assert "those after it (2) will be drawn again" in caplog.text
+
+
+def test_a_file_that_is_no_journal_is_kept_aside(tmp_path: Path) -> None:
+    path = tmp_path / "a.journal"
+    path.write_bytes(b"notes of somebody\n" * 100)
+    assert not finished(path)
+    [aside] = tmp_path.glob("*.aside")
+    assert aside.read_bytes() == b"notes of somebody\n" * 100
+
+
+def test_records_of_other_columns_are_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.journal"
+    with monkeypatch.context() as patch:
+        patch.setattr(journals, "COMPLETIONS", pl.Schema({"request_id": pl.String()}))
+        with open_journal(path, FINGERPRINT) as journal:
+            journal.record(pl.DataFrame({"request_id": ["a:0"]}))
+    assert not finished(path)
+    assert len(list(tmp_path.glob("*.aside"))) == 1

@@ -10,7 +10,7 @@ from fake_engine import FakeEngine, complete
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources.frames import Frames
+from resources.frames import GrowingFrame
 from resources.grading import Verdict, grade_pairs
 from resources.journal import Fingerprint, read_journal
 from resources.sampling import Cost, Fixed, Grader, grade_completions, sample
@@ -113,7 +113,7 @@ def test_what_finished_is_kept_before_its_source_is_told(tmp_path: Path) -> None
 
 
 def test_frames_keep_all_rows() -> None:
-    frames = Frames(pl.Schema({"number": pl.Int64()}))
+    frames = GrowingFrame(pl.Schema({"number": pl.Int64()}))
     sizes = [1] * 600 + [2000] + [3] * 10
     for first, size in zip(accumulate(sizes, initial=0), sizes, strict=False):
         frames.add(pl.DataFrame({"number": range(first, first + size)}))

@@ -25,7 +25,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from shepherd.identity import content_id, derive_seed
+from shepherd.identity import SEEDING, content_id, derive_seed
 from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import PpoSettings
 from training import loop
@@ -161,7 +161,7 @@ def train_ppo(
         settings.essence,
         identity_of(start),
         scorer.identity,
-        str((sampler.max_tokens, sampler.seed)),
+        str((sampler.max_tokens, sampler.seed, SEEDING)),
         *(f"{question.method} {question.prompt}" for question in questions),
     )
     rows = load_state(work, fingerprint, learner.modules, learner.optimizer)
@@ -340,7 +340,8 @@ def _batches(
 def _write_weights(policy: PreTrainedModel, tokenizer: Any, folder: Path) -> None:
     """Write the policy for an engine as precisely as :func:`assess` computes with it.
 
-    What is drawn from rounded weights is less likely by the exact ones, at high rates by far.
+    What is drawn from rounded weights is less likely by the exact ones, at high rates by far. An
+    engine of another ``dtype`` still rounds them: on a CPU it should be float32.
     """
     dtype = torch.bfloat16 if policy.device.type == "cuda" else torch.float32
     written = {name: weight.to(dtype) for name, weight in policy.state_dict().items()}

@@ -166,6 +166,8 @@ def train_stand_in_nli(folder: Path) -> None:
 
 def study(seeds: range, folder: Path, figure: Path | None) -> list[Result]:
     """Measure all seeds; the paper's expectations and our own aims are the targets."""
+    if figure is not None:
+        pyplot()  # told now if it is not installed, not after an hour
     with single_threaded() as pool:
         prepared = [
             pool.submit(train_stand_in_judge, folder / "judge"),

@@ -23,6 +23,7 @@ from typing import Literal
 import polars as pl
 
 from benchmarks.claims import Claim, Finding, System, weigh
+from benchmarks.figures import pyplot
 from benchmarks.report import Result, main
 from benchmarks.seeds import run_profile, single_threaded
 from benchmarks.study_pages import write_pages
@@ -281,6 +282,8 @@ def _asked(variant: Variant, of_profile: ModelSettings, lake: Lake) -> pl.DataFr
 
 def study(num_seeds: int, folder: Path, out: Path | None) -> list[Result]:
     """Measure all seeds, weigh every claim, and return each difference with its interval."""
+    if out is not None:
+        pyplot()  # told now if it is not installed, not after an hour
     work(num_seeds, folder)
     outcomes = pl.concat(measure(seed, folder / f"seed-{seed}") for seed in range(num_seeds))
     findings = [weigh(claim, outcomes) for claim in claims()]

@@ -54,7 +54,13 @@ def policy_asset(name: str, policy: PolicySettings) -> dg.AssetsDefinition:
             SETTINGS.sampling.max_tokens,
             policy,
             SETTINGS.training_set,
-            *(dataset.splitting for dataset in SETTINGS.datasets.values()),
+            # RFT learns from texts as they are kept, PPO is rewarded at the ends of steps.
+            *(
+                one.splitting.calculations
+                if isinstance(policy, RftSettings)
+                else one.splitting.method
+                for one in SETTINGS.datasets.values()
+            ),
         ),
     )
     def model(

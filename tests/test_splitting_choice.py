@@ -202,7 +202,15 @@ def versions(profile: dict[str, object], folder: Path) -> dict[str, str]:
     [
         (
             {"method": "sentence"},
-            {"steps", "candidate_scores", "greedy_solutions", "labeled_solutions", "report"},
+            {
+                "steps",
+                "candidate_scores",
+                "greedy_solutions",
+                "labeled_solutions",
+                "orm_ppo",
+                "step_ppo",
+                "report",
+            },
         ),
         (
             {"calculations": "strip"},
@@ -211,6 +219,7 @@ def versions(profile: dict[str, object], folder: Path) -> dict[str, str]:
                 "solutions",
                 "rollouts",
                 "candidates",
+                "rft",
                 "greedy_solutions",
                 "labeled_solutions",
             },

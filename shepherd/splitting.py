@@ -57,7 +57,7 @@ def split_steps(text: str, method: Method = "auto") -> list[str]:
         return []
     cuts = _CUTS[method](text)
     spans = _protected_spans(text, inline=method == "sentence")
-    return _glue(_pieces(text, _outside(cuts, spans)))
+    return _glue(_pieces(text, _outside(cuts, spans) if spans else cuts))
 
 
 def scored_steps(text: str, method: Method = "auto") -> list[str]:

@@ -8,8 +8,10 @@ import csv
 import gzip
 import json
 import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from pydantic_core import from_json
 from shepherd.schemas import REJECTED
 
 MAX_LINE_BYTES = 16 * 2**20
+MAX_RECORD_CHARACTERS = 2**20
 _SHOWN_BYTES, _SHOWN_CHARACTERS = 4_000, 1_000
 _MARKED = "surrogateescape"
 """Bytes that are no UTF-8 become half surrogates, which the readers of rows refuse as no text."""
@@ -163,20 +166,86 @@ def _as_text(value: object) -> str:
 
 
 def _csv_rows(path: Path) -> Iterator[Line]:
+    """Yield the records of a CSV file, each with the number of its first line.
+
+    A record that breaks is set aside by its first line alone, as its quote may never be closed;
+    its other lines are read again.
+    """
     with path.open(encoding="utf-8-sig", errors=_MARKED, newline="") as file:
+        lines = _RecordLines(file)
         # Not strict, a quote that is never closed would make one cell of the rest of the file.
-        rows = csv.DictReader(file, strict=True)
+        records = csv.reader(lines, strict=True)
+        try:
+            header = next(records, [])
+        except csv.Error as error:
+            raise ValueError(
+                f"{path}: its header is not CSV ({error}): correct the file"
+            ) from error
+        last_doubtful = 0
         while True:
-            fault = ""
+            lines.begin_record()
             try:
-                row = next(rows, None)
+                cells = next(records, None)
             except csv.Error as error:
-                row, fault = {}, f"is not CSV ({error})"
-            if row is None:
+                last_doubtful = max(last_doubtful, lines.last)
+                lines.read_again()
+                yield Line(str(path), lines.first, lines.raw, f"is not CSV ({error})")
+                continue
+            if cells is None:
                 return
-            if None in row:
-                fault = "has more cells than the header"
-            yield Line(str(path), rows.reader.line_num, json.dumps(row).encode(), fault)
+            if len(cells) > len(header):
+                yield Line(str(path), lines.first, lines.raw, "has more cells than the header")
+            elif cells and len(cells) < len(header) and lines.first <= last_doubtful:
+                # It may be prose from within the cell that broke.
+                fault = "has fewer cells than the header, after a broken row"
+                yield Line(str(path), lines.first, lines.raw, fault)
+            elif cells:
+                row = dict(zip_longest(header, cells))
+                yield Line(str(path), lines.first, json.dumps(row).encode())
+
+
+class _RecordLines(Iterator[str]):
+    """The lines of a CSV file; it holds those of the latest record.
+
+    ``first`` is the number of the record's first line.
+    """
+
+    def __init__(self, file: Iterator[str]) -> None:
+        self._file = file
+        self._again: deque[str] = deque()
+        self._record: list[str] = []
+        self._num_characters = 0
+        self.first = 1
+
+    @property
+    def last(self) -> int:
+        """The number of the record's last line."""
+        return self.first + len(self._record) - 1
+
+    @property
+    def raw(self) -> bytes:
+        """The record as it stands in the file."""
+        return "".join(self._record).rstrip("\r\n").encode(errors=_MARKED)
+
+    def __next__(self) -> str:
+        # Bounds what is held, and how often a line is read again.
+        if self._num_characters > MAX_RECORD_CHARACTERS:
+            raise csv.Error(f"a row of more than {MAX_RECORD_CHARACTERS:,} characters")
+        line = self._again.popleft() if self._again else next(self._file)
+        self._num_characters += len(line)
+        self._record.append(line)
+        return line
+
+    def begin_record(self) -> None:
+        """Let the next line be the first of a record."""
+        self.first += len(self._record)
+        self._record, self._num_characters = [], 0
+
+    def read_again(self) -> None:
+        """Keep the first line alone as the record, and let its other lines come again."""
+        first, *others = self._record
+        self._again.extendleft(reversed(others))
+        self._record = [first]
 
 
 _READERS = {

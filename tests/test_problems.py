@@ -363,10 +363,17 @@ def columns(folder: Path, train: str) -> DatasetSettings:
     [
         ("q,a\nHow many, Bob?,5\nok,1\n", ["ok"], [(2, "row: has more cells than the header")]),
         ("q,a\nalone\nok,1\n", ["ok"], [(2, "a: names no gold answer")]),
-        ('q,a\nok,1\nx,"2\ny,3\n', ["ok"], [(4, "row: is not CSV (unexpected end of data)")]),
+        ('q,a\nok,1\nx,"2\ny,3\n', ["ok", "y"], [(3, "row: is not CSV (unexpected end of data)")]),
         (f"q,a\n{'x' * 200_000},1\nok,1\n", ["ok"], [(2, "row: is not CSV (field larger than")]),
+        ('q,a\n"o\n,""k""",1\n\n"p\nq",2,3\nr,4\n', ['o\n,"k"', "r"],
+         [(5, "row: has more cells than the header")]),
+        ('q,a\n"open,1\n"good, quoted",2\n', ["good, quoted"],
+         [(2, "row: is not CSV (',' expected after '\"')")]),
+        ('q,a\nok,1\n"cut\noff\n\nhere', ["ok"],
+         [(3, "row: is not CSV (unexpected"), (4, "row: has fewer cells than the header, after"),
+          (6, "row: has fewer cells than the header, after")]),
     ],
-)
+)  # fmt: skip
 def test_cells_that_fall_out_of_their_columns_are_set_aside(
     tmp_path: Path, content: str, questions: list[str], rejected: list[tuple[int, str]]
 ) -> None:

@@ -1,11 +1,12 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources.rows import Line
+from resources.rows import MAX_RECORD_CHARACTERS, Line, read_rows
 
 ANY_JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -36,3 +37,29 @@ def test_what_is_no_json_gives_a_reason(raw: bytes | str) -> None:
 def test_numbers_without_end_are_refused() -> None:
     with pytest.raises(ValueError, match="row: holds a number of thousands of digits"):
         Line("file", 1, b'{"level": ' + b"1" * 5_000 + b"}").parse()
+
+
+def csv_lines(path: Path, content: str) -> list[Line]:
+    path.write_text(content)
+    return list(read_rows(path, "datasets.c.train"))
+
+
+def test_a_quote_that_is_never_closed_costs_its_own_line_alone(tmp_path: Path) -> None:
+    good = [f"q{number},{number}\n" for number in range(1_000)]
+    content = ["q,a\n", *good[:5], '"open,1\n', *good[5:]]
+    lines = csv_lines(tmp_path / "rows.csv", "".join(content))
+    assert [line.number for line in lines] == list(range(2, 1_003))
+    assert [(line.number, line.raw) for line in lines if line.fault] == [(7, b'"open,1')]
+    assert lines[-1].parse() == {"q": "q999", "a": "999"}
+
+
+def test_a_broken_row_without_end_is_not_held_whole(tmp_path: Path) -> None:
+    line = 'x","' + "y" * 100_000 + "\n"
+    lines = csv_lines(tmp_path / "rows.csv", 'q,a\n1,"' + line * 30)
+    assert len(lines) == 30
+    assert lines[0].fault == f"is not CSV (a row of more than {MAX_RECORD_CHARACTERS:,} characters)"
+
+
+def test_a_header_that_is_no_csv_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"rows\.csv: its header is not CSV .*: correct the file"):
+        csv_lines(tmp_path / "rows.csv", '"q,a\n1,2\n')

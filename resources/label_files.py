@@ -302,19 +302,37 @@ def read_batches(paths: Sequence[Path], batch_rows: int = BATCH_ROWS) -> Iterato
     """Yield the rows of Parquet files of ``labeled_solutions``, in order.
 
     Raises:
-        ValueError: a file is missing, or not of that table.
+        ValueError: a file is missing or not of that table, or a solution has no steps or not a
+            hard and a soft label for each.
     """
+    for path in paths:
+        for frame in _frames(path, batch_rows):
+            _require_label_of_each_step(path, frame)
+            yield frame
+
+
+def _frames(path: Path, batch_rows: int) -> Iterator[pl.DataFrame]:
     import pyarrow.parquet
 
-    for path in paths:
-        try:
-            with pyarrow.parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=batch_rows):
-                    frame = pl.from_arrow(batch)
-                    assert isinstance(frame, pl.DataFrame)
-                    yield enforce(LABELED_SOLUTIONS, frame)
-        except (ValueError, OSError) as error:
-            raise ValueError(f"{path}: {error}: name files of labels") from error
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=batch_rows):
+                frame = pl.from_arrow(batch)
+                assert isinstance(frame, pl.DataFrame)
+                yield enforce(LABELED_SOLUTIONS, frame)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path}: {error}: name files of labels") from error
+
+
+def _require_label_of_each_step(path: Path, labels: pl.DataFrame) -> None:
+    counted = labels.select("solution_id", pl.col("steps", "hard", "soft").list.len())
+    steps = pl.col("steps")
+    uneven = counted.filter((steps == 0) | (pl.col("hard") != steps) | (pl.col("soft") != steps))
+    for solution_id, num_steps, num_hard, num_soft in uneven.head(1).iter_rows():
+        raise ValueError(
+            f"{path}: solution {solution_id} has {num_steps} steps, {num_hard} hard and {num_soft} "
+            "soft labels, not one of each a step: correct its lists, or remove its row"
+        )
 
 
 def _solutions(batch: pl.DataFrame) -> Iterator[LabeledSolution]:

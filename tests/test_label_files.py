@@ -221,6 +221,31 @@ def test_solutions_that_hold_the_tag_are_left_out_of_the_tagged_format(tmp_path:
         export_labels([], tmp_path / "out", "trl", "jsonl", FACTS)
 
 
+@pytest.mark.parametrize("format_name", ["math_shepherd", "trl", "trl_float", "processbench"])
+@pytest.mark.parametrize(("num_hard", "num_soft", "num_steps"), [(2, 3, 3), (3, 2, 3), (0, 0, 0)])
+def test_a_solution_without_a_label_for_each_step_is_named(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    format_name: str,
+    num_hard: int,
+    num_soft: int,
+    num_steps: int,
+) -> None:
+    file = write(tmp_path / "labels.jsonl", [row(1), row(2)])
+    import_labels([file], tmp_path / "in", RULES, max_rejected_share=0)
+    foreign = tmp_path / "foreign.parquet"
+    good, bad = scan_labels(tmp_path / "in").collect().rows(named=True)
+    bad |= {"steps": ["a"] * num_steps, "hard": [1] * num_hard, "soft": [0.5] * num_soft}
+    pl.DataFrame([good, bad], schema=LABELED_SOLUTIONS.schema).write_parquet(foreign)
+    out = ["--format", format_name, "--out", str(tmp_path / "out")]
+    assert main(["export", str(foreign), *out]) == 1
+    assert capsys.readouterr().err == (
+        f"{foreign}: solution {bad['solution_id']} has {num_steps} steps, {num_hard} hard and "
+        f"{num_soft} soft labels, not one of each a step: correct its lists, or remove its row\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command_line_reads_and_writes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

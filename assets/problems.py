@@ -24,7 +24,7 @@ from shepherd.settings import Settings
 def problems(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Frames:
     """Generated or published; each lies in the shard that its id hashes to.
 
-    Rows that cannot be read are set aside in the lake table `rejected`.
+    Rows that cannot be used are set aside in the lake table `rejected`.
     """
     settings, lake = deployment.settings, deployment.lake
     lake.check_shards(settings)
@@ -35,7 +35,7 @@ def problems(context: dg.AssetExecutionContext, deployment: DeploymentResource) 
     sharded: dict[str, pl.DataFrame] = {}
     for dataset, (found, rejected) in loaded.items():
         lake.write(REJECTED, rejected, dataset, PROBLEMS.name)
-        tell(context, dataset, rejected_rows=rejected.height)
+        tell_rejected(context, dataset, rejected)
         shards = [shard_of(problem_id, settings.shards) for problem_id in found["problem_id"]]
         sharded[dataset] = found.with_columns(shard=pl.Series(shards, dtype=pl.String))
     return Frames(
@@ -45,11 +45,22 @@ def problems(context: dg.AssetExecutionContext, deployment: DeploymentResource) 
 
 
 def _load(settings: Settings, dataset: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    from resources.problems import load_problems, questions_of_tests
+    from resources.problems import load_problems, questions_tested_elsewhere
 
-    others = {name: other for name, other in settings.datasets.items() if name != dataset}
-    return load_problems(
-        dataset, settings.datasets[dataset], settings.seed, questions_of_tests(others)
+    elsewhere = questions_tested_elsewhere(settings.datasets, dataset)
+    return load_problems(dataset, settings.datasets[dataset], settings.seed, elsewhere)
+
+
+def tell_rejected(context: dg.AssetExecutionContext, dataset: str, rejected: pl.DataFrame) -> None:
+    """Count a dataset's bad rows, and those of questions that another dataset tests on, apart."""
+    from resources.problems import TESTED_ELSEWHERE
+
+    num_tested = rejected.filter(pl.col("reason").str.starts_with(TESTED_ELSEWHERE)).height
+    tell(
+        context,
+        dataset,
+        rejected_rows=rejected.height - num_tested,
+        rows_tested_elsewhere=num_tested,
     )
 
 

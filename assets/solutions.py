@@ -4,7 +4,7 @@ import polars as pl
 from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, version_of
 from assets.describe import table_asset
 from assets.fine_tuning import GPU_POOL
-from assets.problems import tell
+from assets.problems import tell_rejected
 from assets.sampling import keep, open_samplers, shard_of_run
 from resources.io_managers import Partition
 from shepherd.schemas import REJECTED, SOLUTION_COSTS, SOLUTIONS
@@ -34,13 +34,15 @@ def solutions(
     None, where it names a file of labels, or problems that are there for fine-tuning.
     """
     partition = Partition.of(context.partition_key)
-    dataset = deployment.settings.datasets[partition.dataset]
+    datasets = deployment.settings.datasets
+    dataset = datasets[partition.dataset]
     if dataset.solutions is not None:
-        from resources.problems import load_solutions
+        from resources.problems import load_solutions, questions_tested_elsewhere
 
-        imported, rejected = load_solutions(partition.dataset, dataset, problems)
+        elsewhere = questions_tested_elsewhere(datasets, partition.dataset)
+        imported, rejected = load_solutions(partition.dataset, dataset, problems, elsewhere)
         deployment.lake.write(REJECTED, rejected, partition.dataset, SOLUTIONS.name)
-        tell(context, partition.dataset, rejected_rows=rejected.height)
+        tell_rejected(context, partition.dataset, rejected)
         return imported
     if not dataset.is_annotated:
         return SOLUTIONS.empty()

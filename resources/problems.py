@@ -1,6 +1,7 @@
 """Problems of a dataset, and solutions of them that were sampled elsewhere."""
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -30,7 +31,12 @@ from shepherd.schemas import PROBLEMS, SOLUTIONS
 from shepherd.settings import DatasetSettings
 from shepherd.word_problems import draw_problems
 
+_log = logging.getLogger(__name__)
+
 Split = Literal["train", "test"]
+TESTED_ELSEWHERE = "question: another dataset tests on it: "
+"""Begins the reason of a rejected row in which nothing is wrong, so that no file is refused."""
+
 _MATH = "DigitalLearningGmbH/MATH-lighteval"
 _HUB: dict[tuple[str, str, Split], list[tuple[str, str | None, str]]] = {
     ("gsm8k", "published", "train"): [("openai/gsm8k", "main", "train")],
@@ -53,12 +59,13 @@ def load_problems(
     """Return the problems of a dataset, train before test, and the rows that were rejected.
 
     A question that repeats, but for case and whitespace, is rejected after its first row. A train
-    question that is also in the test file, or in ``tests_elsewhere`` (of
-    :func:`questions_of_tests`), is rejected from train; or left out, where the split is Lightman's
-    and the test file its own: it is meant to be. ``seed`` draws word problems.
+    question that is also in the test file is rejected from train; or left out, where the split is
+    Lightman's: it is meant to be. One that is in ``tests_elsewhere`` (of
+    :func:`questions_tested_elsewhere`) is rejected for :data:`TESTED_ELSEWHERE`, and not counted
+    as bad. ``seed`` draws word problems.
 
     Raises:
-        ValueError: a file is missing, holds no problem or more bad rows than
+        ValueError: a file is missing, holds no problem to keep or more bad rows than
             ``max_rejected_share``, or a needed field of the profile is not set.
     """
     if settings.source == "word_problems":
@@ -74,41 +81,63 @@ def load_problems(
         _refuse_many(rejections, num_rows, settings, dataset_name)
         for split, problems in (("train", train), ("test", test)):
             if not problems and (settings.source, split) != ("metamath", "test"):
-                raise ValueError(f"datasets.{dataset_name}.{split}: the file holds no problem")
+                raise ValueError(
+                    f"datasets.{dataset_name}.{split}: the file holds no problem to keep"
+                )
     kept = [*list(train.values())[: settings.num_train], *list(test.values())[: settings.num_test]]
     frame = pl.DataFrame([asdict(problem) for problem in kept], schema=PROBLEMS.schema)
     return frame, rejected_frame(dataset_name, rejections)
 
 
-def questions_of_tests(datasets: Mapping[str, DatasetSettings]) -> dict[str, Line]:
-    """Return the rows of the datasets' test questions by :func:`question_key`.
+def questions_tested_elsewhere(
+    datasets: Mapping[str, DatasetSettings], dataset_name: str
+) -> dict[str, Line]:
+    """Return the rows of the other datasets' test questions by :func:`question_key`.
 
-    Word problems are drawn apart from their training's, and written by nobody else.
-
-    Raises:
-        ValueError: a file is missing or broken as a whole.
+    What cannot be read of them is left out with a warning, as it is not this dataset's fault.
+    Word problems, whose training is drawn apart from their tests, neither have nor need any.
     """
     found: dict[str, Line] = {}
+    if datasets[dataset_name].source == "word_problems":
+        return found
     for name, settings in datasets.items():
-        if settings.source == "word_problems":
+        if name == dataset_name or settings.source == "word_problems":
             continue
-        for line in _published(name, settings, "test"):
-            try:
-                problem = _parsed(line.parse(), name, "test", settings)
-            except ValueError:
-                continue
-            found.setdefault(question_key(problem.question), line)
+        try:
+            for question, line in _test_questions(name, settings):
+                found.setdefault(question_key(question), line)
+        except (ValueError, OSError) as error:
+            _log.warning(
+                "datasets.%s: test questions of %s may stay in its training: %s",
+                dataset_name,
+                name,
+                error,
+            )
     return found
 
 
+def _test_questions(dataset: str, settings: DatasetSettings) -> Iterator[tuple[str, Line]]:
+    for line in _published(dataset, settings, "test"):
+        try:
+            problem = _parsed(line.parse(), dataset, "test", settings)
+        except ValueError:
+            continue
+        yield problem.question, line
+
+
 def load_solutions(
-    dataset_name: str, settings: DatasetSettings, problems: pl.DataFrame
+    dataset_name: str,
+    settings: DatasetSettings,
+    problems: pl.DataFrame,
+    tests_elsewhere: Mapping[str, Line] = MappingProxyType({}),
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the imported solutions of the given problems, graded, and the rejected rows.
 
     They are of ``solutions_split``. ``problems`` may be a part of the dataset, such as one shard:
     solutions of its other problems are left out silently, and rejected rows are the same whatever
     the part. The formats of a row are those of :func:`shepherd.datasets.imported_solutions`.
+    ``tests_elsewhere`` is that of :func:`load_problems`: solutions of train problems that were
+    rejected for it are rejected too, and not counted as bad.
 
     Raises:
         ValueError: ``solutions`` is not set, a file is missing or empty, or more rows than
@@ -121,8 +150,9 @@ def load_solutions(
             f"datasets.{dataset_name}.solutions: leave it out, {settings.source} are drawn anew "
             "and have no solutions sampled elsewhere"
         )
-    read = _read(dataset_name, settings)
-    by_row = read.test if settings.solutions_split == "test" else read.train
+    read = _read(dataset_name, settings, tests_elsewhere)
+    is_train = settings.solutions_split == "train"
+    by_row = {**read.train, **read.tested_elsewhere} if is_train else read.test
     by_id = {problem.problem_id: problem for problem in by_row.values()}
     by_question = {question_key(problem.question): problem for problem in by_row.values()}
     drawn: Counter[ImportedSolution] = Counter()
@@ -134,6 +164,8 @@ def load_solutions(
         num_rows += 1
         try:
             found = imported_solutions(line.parse(), by_id, by_question, by_row)
+            if is_train:
+                _require_untested(by_id[found[0].problem_id], tests_elsewhere)
             drawn.update(replace(solution, text=kept(solution.text)) for solution in found)
         except ValueError as error:
             rejections.append(Rejection.of(line, str(error)))
@@ -175,10 +207,14 @@ def _draw(dataset: str, split: str, count: int | None, seed: int) -> dict[int, P
 
 @dataclass
 class _Published:
-    """The problems of each split by their row, and the rows that were rejected."""
+    """The problems of each split by their row, and the rows that were rejected.
+
+    ``tested_elsewhere`` are the train problems that were rejected for this alone.
+    """
 
     train: dict[int, Problem] = field(default_factory=dict)
     test: dict[int, Problem] = field(default_factory=dict)
+    tested_elsewhere: dict[int, Problem] = field(default_factory=dict)
     rejections: list[Rejection] = field(default_factory=list)
 
 
@@ -201,10 +237,13 @@ def _read(
                 if key in tests:
                     continue
                 first = seen.setdefault(key, line)
-                if split == "train":
-                    first = tests_elsewhere.get(question_key(problem.question), first)
                 if first is not line:
                     raise ValueError(f"question: repeats {first.file} line {first.number}")
+                if split == "train":
+                    _require_untested(problem, tests_elsewhere)
+            except _TestedElsewhereError as error:
+                read.tested_elsewhere[row] = problem
+                read.rejections.append(Rejection.of(line, str(error)))
             except ValueError as error:
                 read.rejections.append(Rejection.of(line, str(error)))
             else:
@@ -230,6 +269,16 @@ def _parsed(row: object, dataset: str, split: str, settings: DatasetSettings) ->
         case _:
             columns = {str(name): column for name, column in settings.columns.items()}
             return mapped_problem(row, dataset, split, columns)
+
+
+class _TestedElsewhereError(ValueError):
+    """A problem must not be learnt from, as another dataset tests on it."""
+
+
+def _require_untested(problem: Problem, tests_elsewhere: Mapping[str, Line]) -> None:
+    tested = tests_elsewhere.get(question_key(problem.question))
+    if tested is not None:
+        raise _TestedElsewhereError(f"{TESTED_ELSEWHERE}{tested.file} line {tested.number}")
 
 
 def _published(dataset: str, settings: DatasetSettings, split: Split) -> Iterable[Line]:
@@ -271,9 +320,10 @@ def _hub_lines(dataset: str, name: str, config: str | None, split: str) -> Itera
 def _refuse_many(
     rejections: list[Rejection], num_rows: int, settings: DatasetSettings, dataset: str
 ) -> None:
+    bad = [each for each in rejections if not each.reason.startswith(TESTED_ELSEWHERE)]
     refuse_many(
-        next(iter(rejections), None),
-        len(rejections),
+        next(iter(bad), None),
+        len(bad),
         num_rows,
         settings.max_rejected_share,
         f"datasets.{dataset}.max_rejected_share",

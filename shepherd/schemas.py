@@ -348,7 +348,7 @@ CRITIQUE_COSTS = Table(
 
 REJECTED = Table(
     "rejected",
-    "one row per input row that could not be read, set aside and counted",
+    "one row per input row that could not be used, set aside and counted",
     (
         _DATASET,
         Column("file", TEXT, "name of the input file"),

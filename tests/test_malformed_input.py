@@ -142,6 +142,24 @@ def test_bad_rows_are_set_aside_told_and_counted(tmp_path: Path, field: str) -> 
     assert kept.height == len(good)
 
 
+@pytest.mark.parametrize("field", ["train", "solutions"])
+def test_rows_of_what_another_dataset_tests_on_are_told_apart(tmp_path: Path, field: str) -> None:
+    table, good, _ = INPUTS[field]
+    deployed = deployment(tmp_path, field, good, 0)
+    (tmp_path / "other.jsonl").write_bytes(GOOD_PROBLEMS[0])
+    mine = deployed.settings.datasets[DATASET]
+    other = mine.model_copy(update={"test": str(tmp_path / "other.jsonl"), "solutions": None})
+    datasets = {DATASET: mine, "other": other}
+    deployed = Deployment(
+        deployed.settings.model_copy(update={"datasets": datasets}), deployed.home
+    )
+    counts = ("rejected_rows", "rows_tested_elsewhere")
+    for made in materialize(deployed, field):
+        assert [made.metadata[count].value for count in counts] == [0, 1]
+    rejected = deployed.lake.read(REJECTED, DATASET, table.name)
+    assert rejected["reason"].str.starts_with("question: another dataset tests on it: ").all()
+
+
 @pytest.mark.parametrize("field", INPUTS)
 def test_too_many_bad_rows_and_an_empty_file_replace_nothing(tmp_path: Path, field: str) -> None:
     table, good, own = INPUTS[field]

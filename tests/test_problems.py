@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from resources import problems as problems_module
-from resources.problems import load_problems, load_solutions, questions_of_tests
+from resources.problems import load_problems, load_solutions, questions_tested_elsewhere
 from shepherd.identity import content_id
 from shepherd.schemas import PROBLEMS, REJECTED, SOLUTIONS, enforce
 from shepherd.settings import DatasetSettings
@@ -429,26 +429,62 @@ def test_questions_that_differ_in_case_and_space_alone_are_one(tmp_path: Path) -
     assert rejected["reason"].str.starts_with("question: repeats").sum() == 2
 
 
-def test_test_questions_of_other_datasets_are_kept_out_of_train(tmp_path: Path) -> None:
+def overlapping(folder: Path, **fields: object) -> dict[str, DatasetSettings]:
+    """Return two datasets, of which ``mine`` trains on what ``other`` tests on, and words."""
     for name in ("mine", "other"):
-        (tmp_path / name).mkdir()
-    other = gsm8k(tmp_path / "other", [row("a")], [b"{", row("Shared?"), row("t")])
-    words = DatasetSettings(source="word_problems", num_train=1, num_test=1)
-    elsewhere = questions_of_tests({"other": other, "words": words})
+        (folder / name).mkdir()
+    other = gsm8k(folder / "other", [row("a")], [b"{", row("Shared?"), row("t")])
     mine = gsm8k(
-        tmp_path / "mine", [row("a"), row("shared?"), row("b")], [row("t")], max_rejected_share=1
+        folder / "mine", [row("a"), row("shared?"), row("b"), row("t")], [row("t")], **fields
     )
+    words = DatasetSettings(source="word_problems", num_train=1, num_test=1)
+    return {"other": other, "words": words, "mine": mine}
+
+
+def test_test_questions_of_other_datasets_are_kept_out_of_train(tmp_path: Path) -> None:
+    datasets = overlapping(tmp_path, max_rejected_share=0.2)
+    mine, other = datasets["mine"], datasets["other"]
+    elsewhere = questions_tested_elsewhere(datasets, "mine")
     problems, rejected = load_problems("mine", mine, 0, elsewhere)
     assert problems["question"].to_list() == ["a", "b", "t"]
     assert rejected.select("line", "reason").rows() == [
-        (2, f"question: repeats {other.test} line 2")
+        (2, f"question: another dataset tests on it: {other.test} line 2"),
+        (4, f"question: repeats {mine.test} line 1"),
     ]
+    strict = mine.model_copy(update={"max_rejected_share": 0.1})
+    with pytest.raises(ValueError, match=r"line 4: question: repeats .* 1 bad rows of 5"):
+        load_problems("mine", strict, 0, elsewhere)
     asked = {"query": "Shared?", "response": "The answer is: 1", "type": "t"}
     (tmp_path / "m.jsonl").write_text(json.dumps(asked) + "\n" + json.dumps(asked | {"query": "c"}))
-    metamath = DatasetSettings(
-        source="metamath", train=str(tmp_path / "m.jsonl"), max_rejected_share=1
-    )
+    metamath = DatasetSettings(source="metamath", train=str(tmp_path / "m.jsonl"))
     assert load_problems("m", metamath, 0, elsewhere)[0]["question"].to_list() == ["c"]
+
+
+def test_solutions_of_what_another_dataset_tests_on_are_set_aside(tmp_path: Path) -> None:
+    lines = [sampled("shared?", "A: 1"), sampled("b", "A: 1"), sampled(None, "A: 2", idx=1)]
+    (tmp_path / "solutions.jsonl").write_bytes(b"\n".join(lines))
+    solved = {"solutions": str(tmp_path / "solutions.jsonl"), "solutions_split": "train"}
+    datasets = overlapping(tmp_path, max_rejected_share=0.2, **solved)
+    mine, elsewhere = datasets["mine"], questions_tested_elsewhere(datasets, "mine")
+    problems, _ = load_problems("mine", mine, 0, elsewhere)
+    solutions, rejected = load_solutions("mine", mine, problems, elsewhere)
+    assert solutions["problem_id"].to_list() == [content_id("mine", "b")]
+    reason = f"question: another dataset tests on it: {datasets['other'].test} line 2"
+    assert rejected.select("line", "reason").rows() == [(1, reason), (3, reason)]
+
+
+def test_tests_of_other_datasets_that_cannot_be_read_are_passed_over_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    datasets = overlapping(tmp_path)
+    gone = datasets["other"].model_copy(update={"test": str(tmp_path / "gone.jsonl")})
+    datasets = {"gone": gone, **datasets}
+    assert questions_tested_elsewhere(datasets, "words") == {}
+    assert not caplog.records
+    assert questions_tested_elsewhere(datasets, "mine").keys() == {"shared?", "t"}
+    [message] = caplog.messages
+    assert message.startswith("datasets.mine: test questions of gone may stay in its training: ")
+    assert "gone.jsonl: no such file: set datasets.gone.test" in message
 
 
 def test_lightmans_split_leaves_the_test_problems_out_of_train(tmp_path: Path) -> None:

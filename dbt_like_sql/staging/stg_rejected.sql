@@ -1,4 +1,4 @@
--- Which input rows could not be read, and why?
+-- Which input rows were set aside, and why?
 -- Grain: one row per rejected row of an input file.
 select
     dataset,

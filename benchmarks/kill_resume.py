@@ -35,12 +35,12 @@ from shepherd.settings import (
     SamplingSettings,
 )
 
-DATASET = DatasetSettings(source="word_problems", num_train=75, num_test=1)
+DATASET = DatasetSettings(source="word_problems", num_train=100, num_test=1)
 SAMPLING = SamplingSettings(num_rollouts=8, max_tokens=48, rollout_temperature=1.0)
 JUDGE = JudgeSettings(base="random", template="plain", num_votes=6, max_tokens=48)
 ENGINE = EngineSettings(batch_size=16, dtype="float32", device="cpu")
 KILLS = 60
-MOST_RECORDS = 30
+MOST_RECORDS = 12
 MIN_KILLS = 50
 
 

@@ -85,11 +85,10 @@ def runs_for(deployment: Deployment, dataset: str) -> Iterator[dg.RunRequest]:
     Raises:
         ValueError: the dataset's files cannot be read; the message says how to put it right.
     """
-    from resources.problems import load_problems, questions_tested_elsewhere
+    from resources.problems import load_problems_of
 
     settings, lake = deployment.settings, deployment.lake
-    elsewhere = questions_tested_elsewhere(settings.datasets, dataset)
-    loaded, _ = load_problems(dataset, settings.datasets[dataset], settings.seed, elsewhere)
+    loaded, _ = load_problems_of(settings, dataset)
     found: dict[str, list[str]] = {shard: [] for shard in shard_keys(settings.shards)}
     for problem_id in loaded["problem_id"]:
         found[shard_of(problem_id, settings.shards)].append(problem_id)

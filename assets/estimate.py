@@ -18,7 +18,7 @@ from assets.gpu_memory import frame_of, uses_of
 from resources.home import Home
 from resources.lake import Lake
 from resources.models import ModelStore
-from resources.problems import load_problems, questions_tested_elsewhere
+from resources.problems import load_problems_of
 from resources.profiles import load_settings, settings_from_env
 from shepherd.annotators.known import build_annotators
 from shepherd.estimates import Estimate, estimate_critiques, estimate_dataset, extrapolate
@@ -69,8 +69,7 @@ def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
     for name, dataset in settings.datasets.items():
         if not dataset.is_annotated and (dataset.num_test == 0 or dataset.source == "metamath"):
             continue
-        elsewhere = questions_tested_elsewhere(settings.datasets, name)
-        problems, _ = load_problems(name, dataset, settings.seed, elsewhere)
+        problems, _ = load_problems_of(settings, name)
         guesses = estimate_dataset(
             name,
             problems,

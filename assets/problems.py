@@ -6,7 +6,6 @@ from assets.describe import table_asset
 from resources.io_managers import Frames, Partition
 from shepherd.identity import shard_of
 from shepherd.schemas import PROBLEMS, REJECTED
-from shepherd.settings import Settings
 
 
 @table_asset(
@@ -26,12 +25,14 @@ def problems(context: dg.AssetExecutionContext, deployment: DeploymentResource) 
 
     Rows that cannot be used are set aside in the lake table `rejected`.
     """
+    from resources.problems import load_problems_of
+
     settings, lake = deployment.settings, deployment.lake
     lake.check_shards(settings)
     partitions = tuple(Partition.of(key) for key in sorted(context.partition_keys))
     datasets = sorted({partition.dataset for partition in partitions})
     # All are read before anything is written, as each may be refused.
-    loaded = {dataset: _load(settings, dataset) for dataset in datasets}
+    loaded = {dataset: load_problems_of(settings, dataset) for dataset in datasets}
     sharded: dict[str, pl.DataFrame] = {}
     for dataset, (found, rejected) in loaded.items():
         lake.write(REJECTED, rejected, dataset, PROBLEMS.name)
@@ -42,13 +43,6 @@ def problems(context: dg.AssetExecutionContext, deployment: DeploymentResource) 
         partitions,
         lambda at: sharded[at.dataset].filter(pl.col("shard") == at.shard).drop("shard"),
     )
-
-
-def _load(settings: Settings, dataset: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    from resources.problems import load_problems, questions_tested_elsewhere
-
-    elsewhere = questions_tested_elsewhere(settings.datasets, dataset)
-    return load_problems(dataset, settings.datasets[dataset], settings.seed, elsewhere)
 
 
 def tell_rejected(context: dg.AssetExecutionContext, dataset: str, rejected: pl.DataFrame) -> None:

@@ -28,7 +28,7 @@ from shepherd.datasets import (
 )
 from shepherd.identity import content_id
 from shepherd.schemas import PROBLEMS, SOLUTIONS
-from shepherd.settings import DatasetSettings
+from shepherd.settings import DatasetSettings, Settings
 from shepherd.word_problems import draw_problems
 
 _log = logging.getLogger(__name__)
@@ -87,6 +87,12 @@ def load_problems(
     kept = [*list(train.values())[: settings.num_train], *list(test.values())[: settings.num_test]]
     frame = pl.DataFrame([asdict(problem) for problem in kept], schema=PROBLEMS.schema)
     return frame, rejected_frame(dataset_name, rejections)
+
+
+def load_problems_of(settings: Settings, dataset_name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return :func:`load_problems` of a profile's dataset, without what its others test on."""
+    elsewhere = questions_tested_elsewhere(settings.datasets, dataset_name)
+    return load_problems(dataset_name, settings.datasets[dataset_name], settings.seed, elsewhere)
 
 
 def questions_tested_elsewhere(

@@ -13,27 +13,25 @@ from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 
-from benchmarks.annotated import demo_solutions, roll_out, shown_tokens
-from benchmarks.label_quality import NUM_PROBLEMS, SETTINGS, N
+from benchmarks.annotated import demo_solutions, roll_out
+from benchmarks.label_quality import NUM_PROBLEMS, SETTINGS, N, replayed
 from benchmarks.report import Result, at_least, at_most, main
 from benchmarks.seeds import single_threaded
 from shepherd.agreement import label_quality
 from shepherd.annotators.known import build_annotators
 from shepherd.annotators.monte_carlo import MonteCarlo
-from shepherd.annotators.problem import label_steps, replay_problems
 
 
 def measure(seed: int, folder: Path) -> dict[str, tuple[float, int]]:
     """Return the share of right labels and the tokens of both annotators."""
     work = demo_solutions(folder / f"seed-{seed}", seed=seed, num_problems=NUM_PROBLEMS)
-    rollouts = roll_out(work, "completer", [MonteCarlo(N)]).rollouts
+    rolled = roll_out(work, "completer", [MonteCarlo(N)])
     found = {}
     for annotator in build_annotators(SETTINGS, N):
         if annotator.name in ("monte_carlo", "adaptive"):
-            replays = replay_problems(annotator, work.by_problem, rollouts)
-            labels = label_steps(annotator, work.steps, replays)
-            quality = label_quality(labels, work.truth, work.steps)
-            found[annotator.name] = quality["agreement"].item(), shown_tokens(replays)
+            way = replayed(annotator.name, annotator, work, rolled)
+            quality = label_quality(way.labels, work.truth, work.steps)
+            found[way.name] = quality["agreement"].item(), way.tokens
     return found
 
 

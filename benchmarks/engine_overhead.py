@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.report import Result, at_least, main
 from resources.engines import open_engine
+from resources.journal import SUFFIX
 from resources.sampling import Fixed, sample
 from shepherd.requests import Engine, Request, request_block
 from shepherd.settings import EngineSettings, VllmSettings
@@ -85,7 +86,7 @@ def through_pipeline(engine: Engine, journals: Path) -> Draw:
         cost = sample(
             lambda: KeptEngine(engine),
             Fixed(request_block(requests)),
-            journals / f"{time.monotonic_ns()}.journal",
+            journals / f"{time.monotonic_ns()}{SUFFIX}",
             fingerprint={},
             description="sample",
         )

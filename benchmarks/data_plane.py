@@ -9,8 +9,9 @@ of this run, distilabel's MathShepherdCompleter and FormatPRM on the same texts 
 called directly. Ratios are medians over turns, so that another load on the machine weighs on both.
 
 distilabel's Pipeline runs each step in a process of its own. Ours is measured in one process, and
-in two that label partitions side by side, as the runs of a backfill do: the slower counts, from
-when both have imported what they need. ``process`` is one process, and is compared with one.
+in two that label partitions side by side, as the runs of a backfill do, each with its part of
+the cores (``POLARS_MAX_THREADS``): the slower counts, from when both have imported what they need.
+``process`` is one process, and is compared with one.
 """
 
 import argparse
@@ -257,8 +258,11 @@ def run_ours(count: int, num_processes: int = 1) -> Run:
     """Run :func:`ours` in processes of its own, each with its part of the solutions."""
     command = [sys.executable, "-m", "benchmarks.data_plane", "--ours", str(count // num_processes)]
     pipe = subprocess.PIPE
+    cores = len(os.sched_getaffinity(0))
+    environment = os.environ | {"POLARS_MAX_THREADS": str(max(1, cores // num_processes))}
     workers = [
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(num_processes)
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+        for _ in range(num_processes)
     ]
     for worker in workers:
         assert worker.stdout is not None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from struct import Struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,10 @@ def content_ids(first: str, others: Iterable[str]) -> list[str]:
     """Return :func:`content_id` of ``first`` with each of the others."""
     begun = blake2b(_with_length(first), digest_size=8)
     ids = []
-    for other in others:
+    for other in map(_with_length, others):
         # Half the time of a hash is its making; a copy is made faster.
         whole = begun.copy()
-        whole.update(_with_length(other))
+        whole.update(other)
         ids.append(whole.hexdigest())
     return ids
 
@@ -70,7 +71,10 @@ _SEEDS_A_HASH = 16
 
 def _with_length(part: str) -> bytes:
     encoded = part.encode("utf-8", "surrogatepass")
-    return len(encoded).to_bytes(8, "little") + encoded
+    return _LENGTH(len(encoded)) + encoded
+
+
+_LENGTH = Struct("<Q").pack
 
 
 def shard_of(problem_id: str, num_shards: int) -> str:

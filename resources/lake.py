@@ -70,7 +70,10 @@ class Lake:
         # One chunk, so that the bytes do not depend on how the frame was put together.
         checked = enforce(table, frame).rechunk()
         with _replacing(path) as file:
-            checked.write_parquet(file, compression="zstd", metadata=dict(metadata or {}))
+            # On our tables level 3, the default, is slower and no smaller.
+            checked.write_parquet(
+                file, compression="zstd", compression_level=1, metadata=dict(metadata or {})
+            )
         return path
 
     def metadata(self, table: Table, dataset: str, shard: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from shepherd.identity import derive_seed
 
 NUM_RESAMPLES = 10_000
+SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -25,26 +26,32 @@ class System:
     reward_models: str = "large"
 
     def __str__(self) -> str:
-        judged = f" ({self.reward_models})" if self.method not in {"greedy", "SC", "pass@1"} else ""
+        judged = f" ({self.reward_models})" if "RM" in self.method else ""
         return f"{self.generator}, {self.method}{judged}, N = {self.num_candidates}"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """``better`` solves more problems than ``worse``; ``source`` is a table or figure."""
+    """``better`` solves more problems than ``worse``; ``source`` is a table or figure.
+
+    ``expected`` is the least difference that we aim at, where we aim at one.
+    """
 
     source: str
     statement: str
     better: System
     worse: System
+    expected: float | None = None
 
 
 @dataclass(frozen=True)
 class Finding:
     """What became of a claim. ``difference`` and its 95 % interval are in shares of problems.
 
-    ``by_seed`` has the difference of each seed. The verdict: reproduced where the whole interval
-    lies above 0, not reproduced where it lies below, else inconclusive.
+    ``by_seed`` has the difference of each seed. ``chance`` is how often a difference as large, of
+    either sign, comes from these problems' differences under random signs: where few problems
+    differ, the bootstrap's interval is too narrow. The verdict: reproduced where the interval lies
+    above 0 and chance is at most 5 %, not reproduced where it lies below, else inconclusive.
     """
 
     claim: Claim
@@ -52,13 +59,21 @@ class Finding:
     low: float
     high: float
     by_seed: tuple[float, ...]
+    chance: float
 
     @property
     def verdict(self) -> str:
         """One of reproduced, not reproduced, inconclusive."""
-        if self.low > 0:
-            return "reproduced"
-        return "not reproduced" if self.high < 0 else "inconclusive"
+        if self.low <= 0 <= self.high or self.chance > SIGNIFICANCE:
+            return "inconclusive"
+        return "reproduced" if self.low > 0 else "not reproduced"
+
+    @property
+    def as_expected(self) -> bool | None:
+        """Whether it is reproduced by as much as is expected; None where nothing is."""
+        if self.claim.expected is None:
+            return None
+        return self.verdict == "reproduced" and self.difference >= self.claim.expected
 
 
 def weigh(claim: Claim, outcomes: pl.DataFrame) -> Finding:
@@ -96,6 +111,7 @@ def weigh(claim: Claim, outcomes: pl.DataFrame) -> Finding:
         low=float(low),
         high=float(high),
         by_seed=tuple(float(gain.mean()) for gain in gains),
+        chance=_chance(np.concatenate(gains), claim.statement),
     )
 
 
@@ -117,3 +133,11 @@ def _resampled_sums(gains: Sequence[NDArray[np.float64]], name: str) -> NDArray[
         ),
         start=np.zeros(NUM_RESAMPLES),
     )
+
+
+def _chance(gains: NDArray[np.float64], name: str) -> float:
+    """Return how often the sum is as far from 0 when each gain takes a sign at random."""
+    differing = gains[gains != 0]
+    rng = np.random.default_rng(derive_seed(0, "signs", name, 0))
+    signs = rng.choice(np.array([-1.0, 1.0]), size=(NUM_RESAMPLES, len(differing)))
+    return float((np.abs(signs @ differing) >= abs(differing.sum()) - 1e-9).mean())

@@ -39,14 +39,17 @@ def accuracies(outcomes: pl.DataFrame) -> pl.DataFrame:
 
 
 def findings_page(findings: Sequence[Finding]) -> str:
-    """Return the claims as a Markdown table: difference, interval, seeds and verdict."""
+    """Return the claims as a Markdown table: difference, interval, chance, seeds, verdict."""
     lines = [
         "# Findings",
         "",
-        "Differences are in points of accuracy, paired by problem, with their 95 % interval.",
+        "Differences are in points of accuracy, paired by problem. Interval (95 %, bootstrap) and "
+        "chance (how often random signs of the problems' differences go as far) are over problems, "
+        "for the models that these seeds trained: how training varies, the seeds show. Claims are "
+        f"weighed one by one: of {len(findings)}, one in twenty would pass by chance.",
         "",
-        "| source | claim | difference | interval | by seed | verdict |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| source | claim | difference | interval | chance | by seed | verdict |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for finding in findings:
         by_seed = ", ".join(f"{100 * value:+.1f}" for value in finding.by_seed)
@@ -55,6 +58,7 @@ def findings_page(findings: Sequence[Finding]) -> str:
             finding.claim.statement,
             f"{100 * finding.difference:+.1f}",
             f"{100 * finding.low:+.1f} to {100 * finding.high:+.1f}",
+            f"{100 * finding.chance:.1f} %",
             by_seed,
             finding.verdict,
         )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
@@ -33,6 +35,22 @@ def test_a_clear_difference_is_reproduced_and_its_opposite_is_not():
 
 def test_a_difference_on_few_problems_is_inconclusive():
     assert weigh(CLAIM, outcomes([1.0, 0.0, 1.0], [0.0, 1.0, 0.5])).verdict == "inconclusive"
+
+
+def test_what_four_of_many_problems_say_may_be_chance():
+    agreed = [1.0] * 196
+    finding = weigh(CLAIM, outcomes([*agreed, 1.0, 1.0], [*agreed, 0.0, 0.0]))
+    assert finding.low > 0
+    # Four coins fall alike in two of sixteen cases.
+    assert finding.chance == pytest.approx(1 / 8, abs=0.02)
+    assert finding.verdict == "inconclusive"
+
+
+def test_what_is_expected_is_a_verdict_and_a_difference():
+    measured = outcomes([1.0] * 30 + [0.0] * 10, [1.0] * 10 + [0.0] * 30)
+    assert weigh(CLAIM, measured).as_expected is None
+    assert weigh(replace(CLAIM, expected=0.5), measured).as_expected is True
+    assert weigh(replace(CLAIM, expected=0.6), measured).as_expected is False
 
 
 def test_outcomes_are_paired_by_problem_so_that_shared_difficulty_cancels():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from shepherd.requests import Completion
@@ -34,7 +34,25 @@ def byte_pairs() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>")
 
 
-WORDS, PAIRS = build_tokenizer(), byte_pairs()
+def sentence_pieces() -> PreTrainedTokenizerFast:
+    """A tokenizer as LLaMA 2's, which begins any text with a space of its own."""
+    rng = random.Random(0)
+    texts = [write_solution(draw_problem(rng, 3), rng) for _ in range(50)]
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<unk>", "</s>"], show_progress=False
+    )
+    tokenizer.train_from_iterator([QUESTION.prompt, *texts], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>")
+
+
+WORDS, PAIRS, PIECES = build_tokenizer(), byte_pairs(), sentence_pieces()
 
 
 def read(tokenizer: PreTrainedTokenizerFast, text: str, reason: str = "stop") -> Episode | None:
@@ -68,6 +86,25 @@ def test_a_token_that_two_steps_share_ends_the_first(seed: int) -> None:
         so_far += step
         assert PAIRS.decode(episode.response[: end + 1]).startswith(so_far)
         assert not PAIRS.decode(episode.response[:end]).startswith(so_far)
+
+
+@pytest.mark.parametrize("begins_with_space", [True, False])
+def test_the_tokens_are_those_that_were_drawn(begins_with_space: bool) -> None:
+    rng = random.Random(1)
+    solution = write_solution(draw_problem(rng, 3), rng)
+    prompt, eos = PIECES.encode(QUESTION.prompt), PIECES.eos_token_id
+    drawn = PIECES.encode(solution)
+    if not begins_with_space:
+        drawn = PIECES.encode(QUESTION.prompt + solution)[len(prompt) :]
+    # An engine's text is what a response adds to the text of its prompt.
+    text = PIECES.decode([*prompt, *drawn])[len(QUESTION.prompt) :]
+    assert text.startswith(" ") == begins_with_space
+    episode = read(PIECES, text)
+    assert episode is not None
+    assert episode.response == [*drawn, eos]
+    first = QUESTION.prompt + episode.steps[0]
+    assert PIECES.decode([*prompt, *drawn[: episode.ends[0] + 1]]).startswith(first)
+    assert not PIECES.decode([*prompt, *drawn[: episode.ends[0]]]).startswith(first)
 
 
 def test_steps_of_characters_that_take_several_tokens_end_at_their_last() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from resources.drawing import Sampler, Shard, draw_rollouts, draw_solutions, sampler_of
+from resources.folders import replacing_folder
 from resources.models import BASE_MODELS
 from resources.problems import load_problems
 from resources.profiles import load_settings
@@ -108,14 +109,15 @@ def problems_of(settings: Settings, *, seed: int, num_problems: int) -> pl.DataF
 
 def _fine_tune(folder: Path, model: ModelSettings, gold: pl.DataFrame, seed: int) -> Path:
     assert model.training is not None, "the demo fine-tunes both"
-    if not (folder / "config.json").exists():
+    if not folder.exists():
         examples = gold.select("question", solution="gold_solution")
-        train_sft(
-            BASE_MODELS / model.base,
-            examples,
-            folder,
-            model.training,
-            template=model.template,
-            seed=seed,
-        )
+        with replacing_folder(folder) as written:
+            train_sft(
+                BASE_MODELS / model.base,
+                examples,
+                written,
+                model.training,
+                template=model.template,
+                seed=seed,
+            )
     return folder

@@ -21,8 +21,10 @@ from benchmarks.report import Result, main
 from benchmarks.trained import trained
 from resources.drawing import Shard, draw_greedily, sampler_of
 from resources.engines import open_engine
+from resources.folders import replacing_folder
 from resources.profiles import load_settings
 from resources.sampling import Grader
+from shepherd.identity import content_id
 from shepherd.settings import PpoSettings, StepReward
 from training.draws import Sampler
 from training.ppo import train_ppo
@@ -48,22 +50,26 @@ def study(folder: Path, seed: int) -> list[Result]:
     for kl_coefficient in (usual.kl_coefficient, 0.0):
         for how in REWARDS:
             name = f"{how}, KL {kl_coefficient}"
-            out = folder / name.replace(", ", "-").replace(" ", "-")
-            if not (out / "config.json").exists():
-                train_ppo(
-                    start,
-                    problems.with_columns(splitting=pl.lit("auto")),
-                    out,
-                    usual.model_copy(update={"step_reward": how, "kl_coefficient": kl_coefficient}),
-                    template=generator.template,
-                    scorer=scorer,
-                    sampler=Sampler(
-                        partial(open_engine, settings.engine), settings.sampling.max_tokens, seed
-                    ),
-                    grade=Grader().are_correct,
-                    work=folder / f".{out.name}.training",
-                    tell=lambda row: print(row, file=sys.stderr),
-                )
+            policy = usual.model_copy(update={"step_reward": how, "kl_coefficient": kl_coefficient})
+            out = folder / f"step_ppo-{content_id(policy.essence)[:8]}"
+            if not out.exists():
+                with replacing_folder(out) as written:
+                    train_ppo(
+                        start,
+                        problems.with_columns(splitting=pl.lit("auto")),
+                        written,
+                        policy,
+                        template=generator.template,
+                        scorer=scorer,
+                        sampler=Sampler(
+                            partial(open_engine, settings.engine),
+                            settings.sampling.max_tokens,
+                            seed,
+                        ),
+                        grade=Grader().are_correct,
+                        work=folder / f".{out.name}.training",
+                        tell=lambda row: print(row, file=sys.stderr),
+                    )
             results += measure(name, out, folder, models.validation, seed)
     return results
 

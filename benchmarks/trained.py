@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.annotated import Annotated, demo_solutions, problems_of, roll_out
+from resources.folders import replacing_folder
 from resources.models import BASE_MODELS
 from resources.profiles import load_settings
 from shepherd.annotators.monte_carlo import FirstSuccess
@@ -41,7 +42,7 @@ def trained(folder: Path, *, seed: int, num_validation: int) -> Trained:
     checkpoint, model = folder / "process_reward_model", settings.process_reward_model
     assert model is not None, "the demo trains one"
     assert model.training is not None, "the demo trains one"
-    if not (checkpoint / "config.json").exists():
+    if not checkpoint.exists():
         annotator = FirstSuccess(settings.sampling.num_rollouts)
         rolled = roll_out(work, "completer", [annotator])
         replays = replay_problems(annotator, work.by_problem, rolled.rollouts)
@@ -49,7 +50,8 @@ def trained(folder: Path, *, seed: int, num_validation: int) -> Trained:
         labeled = labeled_solutions(work.solutions, work.steps, labels, work.problems)
         examples = labeled.select("question", "steps", labels="hard")
         base = BASE_MODELS / model.base
-        train_prm(base, examples, checkpoint, model.training, template=model.template, seed=seed)
+        with replacing_folder(checkpoint) as written:
+            train_prm(base, examples, written, model.training, template=model.template, seed=seed)
     validation = problems_of(settings, seed=seed + 20_000, num_problems=num_validation)
     return Trained(work, checkpoint, validation)
 

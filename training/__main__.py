@@ -42,7 +42,7 @@ def run(arguments: Sequence[str] | None = None) -> TrainingReport:
     parser.add_argument(
         "--held-out", type=Path, help="Parquet file of examples to evaluate on instead of a share"
     )
-    parser.add_argument("--annotator", nargs="+", help="whose labels to train on (default: all)")
+    parser.add_argument("--annotator", nargs="+", help="whose labels to train on")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     parser.add_argument("--work", type=Path, help="folder for checkpoints of the run itself")
     parser.add_argument("--template", default="plain")
@@ -90,8 +90,12 @@ def examples_of(
     if trainer == "sft":
         return sft_examples(data, chosen, part, seed)
     choose = process_examples if trainer == "prm" else outcome_examples
-    trusted = annotators or data.select("annotator").unique().collect()["annotator"].to_list()
-    return choose(data, chosen, trusted, part, seed)
+    found = data.select("annotator").unique().collect()["annotator"].sort().to_list()
+    if trainer == "prm" and not annotators and len(found) > 1:
+        raise ValueError(
+            f"--data holds labels of {', '.join(found)}: name whose to train on with --annotator"
+        )
+    return choose(data, chosen, annotators or found, part, seed)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
     python -m training rft --base BASE --data problems.parquet --draws draws.parquet --out OUT
 
 ``--data`` are files of the lake's ``problems``, of which the train split counts; ``--draws`` are
-solutions of these (problem_id, text, is_correct), such as its ``candidates``.
+solutions of these (problem_id, text, is_correct), such as its ``solutions``.
 """
 
 import argparse
@@ -70,6 +70,10 @@ def _rft(
 ) -> str:
     gold = problems.filter(pl.col("gold_solution").is_not_null())
     draws = pl.read_parquet(args.draws).join(problems, on="problem_id", maintain_order="left")
+    if draws.is_empty():
+        raise ValueError(
+            "--draws: no solution is of a train problem of --data: give solutions of these problems"
+        )
     report = train_rft(
         args.base,
         gold.select("question", solution="gold_solution"),

@@ -79,8 +79,8 @@ def describe(episodes: Sequence[Episode], grade: Grader) -> dict[str, float]:
     if not episodes:
         raise ValueError(
             "PPO: the engine answered no prompt of the held-out problems, or none of an "
-            "iteration's: raise num_validation or problems_per_iteration, or leave out questions "
-            "that are longer than the model's window"
+            "iteration's in tokens as its tokenizer writes them: raise num_validation or "
+            "problems_per_iteration, or leave out questions that are longer than the model's window"
         )
     right = grade(
         [e.gold_answer for e in episodes],

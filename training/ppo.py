@@ -143,18 +143,20 @@ def train_ppo(
         ValueError: no problem is left to train on beside those held out, or an iteration has no
             response to learn from or to measure.
     """
+    # Datasets may share a question: it is asked once, and none that is held out is trained on.
+    problems = problems.sort("problem_id").unique("question", keep="first", maintain_order=True)
     if problems.height <= settings.num_validation:
         raise ValueError(
-            f"PPO: of {problems.height} train problems {settings.num_validation} are held out: "
+            f"PPO: of {problems.height} train questions {settings.num_validation} are held out: "
             "lower num_validation or add problems"
         )
     learner, tokenizer = Learner.of(start, scorer), AutoTokenizer.from_pretrained(start)
     template = open_template(template, tokenizer)
     questions = [
         Question(text, gold, build_prompt(template, text), method)
-        for text, gold, method in problems.sort("problem_id")
-        .select("question", "gold_answer", "splitting")
-        .iter_rows()
+        for text, gold, method in problems.select(
+            "question", "gold_answer", "splitting"
+        ).iter_rows()
     ]
     held_out, asked = questions[: settings.num_validation], questions[settings.num_validation :]
     fingerprint = content_id(
@@ -171,22 +173,31 @@ def train_ppo(
         started = time.monotonic()
         _write_weights(learner.policy, tokenizer, work / "policy")
         drawn, greedy = sampler.draw(work / "policy", asked, held_out, settings, iteration)
-        episodes, unseen = (
-            [episode for pair in part if (episode := read_response(tokenizer, *pair))]
+        read, unseen = (
+            [
+                (episode, completion)
+                for question, completion in part
+                if (episode := read_response(tokenizer, question, completion))
+            ]
             for part in (drawn, greedy)
         )
+        # Where the tokenizer writes a text with other tokens, those that were drawn are not known.
+        episodes = [e for e, completion in read if len(e.response) == completion.num_tokens]
         row: Row = {"iteration": iteration, **describe(episodes, grade)}
-        row["held_out_accuracy"] = describe(unseen, grade)["accuracy"]
+        row["left_out_share"] = 1 - len(episodes) / len(drawn)
+        row["held_out_accuracy"] = describe([e for e, _ in unseen], grade)["accuracy"]
         experiences, measured = assess(learner, episodes, settings)
         row |= measured
         if iteration < settings.iterations:
             row |= learn(learner, experiences, settings, iteration, sampler.seed)
         row["seconds"] = time.monotonic() - started
         rows.append(row)
-        save_state(work, fingerprint, rows, learner.modules, learner.optimizer)
-        tell(row)
+        # Before the state, so that a killed run has no gap: one that goes on replaces the point.
         for name, figure in row.items():
             board.add_scalar(name, figure, iteration)
+        board.flush()
+        save_state(work, fingerprint, rows, learner.modules, learner.optimizer)
+        tell(row)
         bar.update()
         shown = ("reward", "kl", "held_out_accuracy")
         bar.set_postfix({name: f"{row[name]:.3f}" for name in shown})

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from shepherd.requests import Completion
 from shepherd.word_problems import draw_problem, write_solution
 from training.episodes import Episode, Question, Rows, groups_of, read_response
+from training.sft import encode
 from training.tokenizer import build_tokenizer
 
 QUESTION = Question("How many?", "7", "How many?\n", "auto")
@@ -105,6 +106,14 @@ def test_the_tokens_are_those_that_were_drawn(begins_with_space: bool) -> None:
     first = QUESTION.prompt + episode.steps[0]
     assert PIECES.decode([*prompt, *drawn[: episode.ends[0] + 1]]).startswith(first)
     assert not PIECES.decode([*prompt, *drawn[: episode.ends[0]]]).startswith(first)
+
+
+def test_gold_solutions_are_read_as_they_would_be_drawn() -> None:
+    rng = random.Random(2)
+    solution = write_solution(draw_problem(rng, 3), rng)
+    example = encode(PIECES, QUESTION.prompt, solution)
+    assert example.ids == [*PIECES.encode(QUESTION.prompt + solution), PIECES.eos_token_id]
+    assert PIECES.encode(solution)[0] not in example.ids[len(PIECES.encode(QUESTION.prompt)) :][:1]
 
 
 def test_steps_of_characters_that_take_several_tokens_end_at_their_last() -> None:

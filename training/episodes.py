@@ -10,6 +10,7 @@ import torch
 
 from shepherd.requests import Completion
 from shepherd.splitting import Method, split_steps
+from training.continuation import continuation
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ def read_response(tokenizer: Any, question: Question, completion: Completion) ->
     one. An empty text is one empty step.
     """
     is_cut = completion.finish_reason != "stop"
-    prompt = tokenizer.encode(question.prompt)
-    response, starts = _continuation(tokenizer, question.prompt, prompt, completion.text)
+    prompt, response, starts = continuation(tokenizer, question.prompt, completion.text)
     steps = split_steps(completion.text, question.method) or [completion.text]
     ends = [bisect_left(starts, end) - 1 for end in accumulate(len(step) for step in steps)]
     if not is_cut:
@@ -67,24 +67,6 @@ def read_response(tokenizer: Any, question: Question, completion: Completion) ->
         ends,
         is_cut,
     )
-
-
-def _continuation(
-    tokenizer: Any, prompt: str, prompt_ids: list[int], text: str
-) -> tuple[list[int], list[int]]:
-    """Return the tokens of a text that continues a prompt, and the character each begins with.
-
-    SentencePiece's tokenizers begin any text with a space of their own: read alone, a text would
-    begin with a token that was never drawn.
-    """
-    whole = tokenizer(prompt + text, return_offsets_mapping=True)
-    first = len(prompt_ids)
-    if whole["input_ids"][:first] == prompt_ids:
-        starts = [start - len(prompt) for start, _ in whole["offset_mapping"][first:]]
-        return whole["input_ids"][first:], starts
-    # A token holds the prompt's end and the text's beginning, so that these were drawn apart.
-    alone = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    return alone["input_ids"], [start for start, _ in alone["offset_mapping"]]
 
 
 @dataclass(frozen=True)

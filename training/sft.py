@@ -13,16 +13,16 @@ from transformers import PreTrainedTokenizerBase
 from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import TrainingSettings
 from training import loop
+from training.continuation import continuation
 from training.packing import IGNORED, Batch, Example, next_tokens
 from training.plans import rows
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, prompt: str, solution: str) -> Example:
     """Return prompt and solution as one sequence; only the solution and its end are targets."""
-    prompt_ids = tokenizer.encode(prompt)
-    solution_ids = [*tokenizer.encode(solution, add_special_tokens=False), tokenizer.eos_token_id]
-    ids = prompt_ids + solution_ids
-    counts = [False] * len(prompt_ids) + [True] * len(solution_ids)
+    prompt_ids, solution_ids, _ = continuation(tokenizer, prompt, solution)
+    ids = [*prompt_ids, *solution_ids, tokenizer.eos_token_id]
+    counts = [False] * len(prompt_ids) + [True] * (len(solution_ids) + 1)
     return Example(ids, next_tokens(ids, counts), tags=[], labels=[])
 
 

@@ -12,6 +12,7 @@ from shepherd.training_sets import (
     sft_examples,
     train_problems,
 )
+from training.__main__ import examples_of
 
 EVERYTHING = TrainingSet()
 
@@ -70,6 +71,15 @@ def found(settings: TrainingSet, *annotators: str) -> dict[str, tuple[list[str],
 )
 def test_solutions_are_chosen(settings: TrainingSet, annotator: str, solutions: list[str]) -> None:
     assert sorted(found(settings, annotator)) == solutions
+
+
+def test_the_command_line_wants_an_annotator_named_where_there_are_several() -> None:
+    with pytest.raises(ValueError, match="labels of judge, mc: name whose to train on with --ann"):
+        examples_of("prm", ROWS, EVERYTHING, None, "train", 0)
+    named = examples_of("prm", ROWS, EVERYTHING, ["judge"], "train", 0)
+    assert named.collect().height == 2
+    only = ROWS.filter(pl.col("annotator") == "judge")
+    assert examples_of("prm", only, EVERYTHING, None, "train", 0).collect().equals(named.collect())
 
 
 def test_the_labels_of_several_annotators_are_all_kept() -> None:

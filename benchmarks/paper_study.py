@@ -14,7 +14,7 @@ figures. Every rate and size was settled on other seeds (docs/lab.md).
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -250,10 +250,8 @@ def longer_sft(home: Path, profile: Path) -> pl.DataFrame:
     gold = gold_of(problems.lazy(), generator, settings).train.collect()
     identity = content_id(rft.training.model_dump_json(), gold.write_json())
     model = home / "study" / f"{LONGER_SFT}-{identity[:8]}"
-    kept = model / "greedy_solutions.parquet"
-    if kept.exists():
-        return pl.read_parquet(kept)
-    with replacing_folder(model) as written:
+
+    def solve(written: Path) -> pl.DataFrame:
         train_sft(
             BASE_MODELS / generator.base,
             gold,
@@ -265,9 +263,20 @@ def longer_sft(home: Path, profile: Path) -> pl.DataFrame:
         sampler = sampler_of(LONGER_SFT, generator, written, settings.engine)
         shard = Shard("word_problems", "all", written, settings.seed)
         test = problems.filter(split="test")
-        solved = draw_greedily(test, sampler, settings.sampling, shard).frame
-        solved.write_parquet(written / kept.name)
-    return solved
+        return draw_greedily(test, sampler, settings.sampling, shard).frame
+
+    return _made_once(model, GREEDY_SOLUTIONS.name, solve)
+
+
+def _made_once(model: Path, name: str, make: Callable[[Path], pl.DataFrame]) -> pl.DataFrame:
+    """Return what ``make`` returned when it filled the folder of a model, where it is kept."""
+    kept = model / f"{name}.parquet"
+    if kept.exists():
+        return pl.read_parquet(kept)
+    with replacing_folder(model) as written:
+        made = make(written)
+        made.write_parquet(written / kept.name)
+    return made
 
 
 def scores_by(variant: Variant, kind: Kind, home: Path, profile: Path) -> pl.DataFrame:
@@ -282,7 +291,8 @@ def scores_by(variant: Variant, kind: Kind, home: Path, profile: Path) -> pl.Dat
     )
     of_profile = getattr(settings, name)
     assert isinstance(of_profile, ModelSettings), "the profile trains both"
-    assert of_profile.training is not None, "the profile trains both"
+    training = of_profile.training
+    assert training is not None, "the profile trains both"
     examples = _examples(variant, kind, lake, settings)
     asked = _asked(variant, of_profile, lake)
     identity = content_id(
@@ -293,16 +303,14 @@ def scores_by(variant: Variant, kind: Kind, home: Path, profile: Path) -> pl.Dat
         / "study"
         / f"{variant.name.replace('/', '-of-').replace(' ', '-')}-{kind}-{identity[:8]}"
     )
-    kept = model / "candidate_scores.parquet"
-    if kept.exists():
-        return pl.read_parquet(kept)
-    with replacing_folder(model) as written:
+
+    def score(written: Path) -> pl.DataFrame:
         train = train_prm if kind == "process" else train_orm
         train(
             BASE_MODELS / variant.base,
             examples,
             written,
-            of_profile.training,
+            training,
             template=of_profile.template,
             seed=settings.seed,
         )
@@ -311,13 +319,13 @@ def scores_by(variant: Variant, kind: Kind, home: Path, profile: Path) -> pl.Dat
             asked,
             kind=kind,
             template=of_profile.template,
-            max_length=of_profile.training.max_length,
+            max_length=training.max_length,
         )
-        result = scored.join(asked.select("candidate_id", "problem_id"), on="candidate_id").select(
+        return scored.join(asked.select("candidate_id", "problem_id"), on="candidate_id").select(
             "candidate_id", "problem_id", pl.lit(name).alias("reward_model"), "step_scores"
         )
-        result.write_parquet(written / kept.name)
-    return result
+
+    return _made_once(model, CANDIDATE_SCORES.name, score)
 
 
 def _examples(variant: Variant, kind: Kind, lake: Lake, settings: Settings) -> pl.DataFrame:

@@ -90,12 +90,14 @@ def examples_of(
     if trainer == "sft":
         return sft_examples(data, chosen, part, seed)
     choose = process_examples if trainer == "prm" else outcome_examples
-    found = data.select("annotator").unique().collect()["annotator"].sort().to_list()
-    if trainer == "prm" and not annotators and len(found) > 1:
-        raise ValueError(
-            f"--data holds labels of {', '.join(found)}: name whose to train on with --annotator"
-        )
-    return choose(data, chosen, annotators or found, part, seed)
+    if not annotators:
+        annotators = data.select("annotator").unique().collect()["annotator"].sort().to_list()
+        if trainer == "prm" and len(annotators) > 1:
+            found = ", ".join(annotators)
+            raise ValueError(
+                f"--data holds labels of {found}: name whose to train on with --annotator"
+            )
+    return choose(data, chosen, annotators, part, seed)
 
 
 if __name__ == "__main__":

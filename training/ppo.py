@@ -173,19 +173,17 @@ def train_ppo(
         started = time.monotonic()
         _write_weights(learner.policy, tokenizer, work / "policy")
         drawn, greedy = sampler.draw(work / "policy", asked, held_out, settings, iteration)
-        read, unseen = (
-            [
-                (episode, completion)
-                for question, completion in part
-                if (episode := read_response(tokenizer, question, completion))
-            ]
-            for part in (drawn, greedy)
-        )
         # Where the tokenizer writes a text with other tokens, those that were drawn are not known.
-        episodes = [e for e, completion in read if len(e.response) == completion.num_tokens]
+        episodes = [
+            episode
+            for question, completion in drawn
+            if (episode := read_response(tokenizer, question, completion))
+            and len(episode.response) == completion.num_tokens
+        ]
+        unseen = [episode for pair in greedy if (episode := read_response(tokenizer, *pair))]
         row: Row = {"iteration": iteration, **describe(episodes, grade)}
         row["left_out_share"] = 1 - len(episodes) / len(drawn)
-        row["held_out_accuracy"] = describe([e for e, _ in unseen], grade)["accuracy"]
+        row["held_out_accuracy"] = describe(unseen, grade)["accuracy"]
         experiences, measured = assess(learner, episodes, settings)
         row |= measured
         if iteration < settings.iterations:

@@ -1,9 +1,9 @@
 """The journal of a sampling stage: each finished completion, on disk before the next is awaited.
 
 A file of records, each a mark, its length, its checksum and what it holds: the first the settings
-that the completions depend on, as JSON, the others the completions that finished together, as an
-Arrow stream. A process that is killed leaves at worst a partial last record, which the next run
-cuts off.
+that the completions depend on, as JSON, the others the completions that finished together, as a
+compressed Arrow stream. A process that is killed leaves at worst a partial last record, which
+the next run cuts off.
 """
 
 import fcntl
@@ -49,13 +49,16 @@ class Journal:
     def __init__(self, file: BinaryIO, found: pl.DataFrame) -> None:
         self.found = found
         self._file = file
+        self._block = io.BytesIO()
         self._synced = time.monotonic()
 
     def record(self, completions: pl.DataFrame) -> None:
         """Append ``COMPLETIONS``; they survive this process from here on."""
-        block = io.BytesIO()
-        completions.write_ipc_stream(block)
-        _append(self._file, block.getbuffer())
+        # One buffer for all records: to take its memory anew costs more than to fill it.
+        self._block.seek(0)
+        completions.write_ipc_stream(self._block, compression="lz4")
+        with self._block.getbuffer() as block:
+            _append(self._file, block[: self._block.tell()])
         self._file.flush()
         if time.monotonic() - self._synced >= SECONDS_BETWEEN_SYNCS:
             self.sync()
@@ -98,7 +101,6 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
         if found is None:
             _append(file, json.dumps(header).encode())
         journal = Journal(file, completions)
-        journal.sync()
         try:
             yield journal
         finally:

@@ -38,25 +38,27 @@ def split_solutions(solutions: pl.DataFrame, method: Method = "auto") -> pl.Data
 
 def steps_of(solutions: Iterable[tuple[str, str, Sequence[str]]]) -> pl.DataFrame:
     """Return the ``steps`` of solutions that are cut already: (solution id, problem id, texts)."""
-    cut: list[tuple[str, str, int]] = []
-    step_ids: list[str] = []
+    solution_ids: list[str] = []
+    problem_ids: list[str] = []
+    counts: list[int] = []
     prefix_ids: list[str] = []
     step_texts: list[str] = []
     for solution_id, problem_id, texts in solutions:
         if texts:
-            cut.append((solution_id, problem_id, len(texts)))
-        step_ids += content_ids(solution_id, map(str, range(1, len(texts) + 1)))
-        prefix_ids += content_ids(problem_id, accumulate(texts))
-        step_texts += texts
-    names = ("solution_id", "problem_id", "num_steps")
-    counted = pl.DataFrame(cut, schema={name: STEPS.schema[name] for name in names}, orient="row")
+            solution_ids.append(solution_id)
+            problem_ids.append(problem_id)
+            counts.append(len(texts))
+            prefix_ids += content_ids(problem_id, accumulate(texts))
+            step_texts += texts
+    columns = {"solution_id": solution_ids, "problem_id": problem_ids, "num_steps": counts}
+    counted = pl.DataFrame(columns, schema={name: STEPS.schema[name] for name in columns})
     return (
         counted.with_columns(step_index=pl.int_ranges(1, pl.col("num_steps") + 1))
         .explode("step_index")
         .with_columns(
-            pl.Series("step_id", step_ids, dtype=pl.String),
             pl.Series("prefix_id", prefix_ids, dtype=pl.String),
             pl.Series("text", step_texts, dtype=pl.String),
+            step_id=pl.format("{}:{}", "solution_id", "step_index"),
             is_last=pl.col("step_index") == pl.col("num_steps"),
         )
         .select(STEPS.schema.keys())

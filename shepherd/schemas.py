@@ -42,7 +42,7 @@ TEXT, INT, FLOAT, BOOL = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
 
 _PROBLEM_ID = Column("problem_id", TEXT, "content hash of dataset and question")
 _SOLUTION_ID = Column("solution_id", TEXT, "content hash of problem, generator and text")
-_STEP_ID = Column("step_id", TEXT, "content hash of solution and step index")
+_STEP_ID = Column("step_id", TEXT, "<solution_id>:<step_index>")
 _PREFIX_ID = Column("prefix_id", TEXT, "content hash of problem and the steps so far")
 _DATASET = Column("dataset", TEXT, "name of the dataset in the profile")
 _ANSWER = Column("answer", TEXT, "extracted final answer, null where none was found", nullable=True)

@@ -48,7 +48,7 @@ def test_steps_of_solutions() -> None:
     steps = split_solutions(solutions(("p", A + B + C), ("p", D), ("q", "")))
     assert enforce(STEPS, steps).equals(steps)
     assert steps.filter(solution_id="s0").to_dict(as_series=False) == {
-        "step_id": [content_id("s0", str(k)) for k in (1, 2, 3)],
+        "step_id": ["s0:1", "s0:2", "s0:3"],
         "solution_id": ["s0"] * 3,
         "problem_id": ["p"] * 3,
         "step_index": [1, 2, 3],

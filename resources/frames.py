@@ -25,5 +25,5 @@ class GrowingFrame:
             self._small.clear()
 
     def frame(self) -> pl.DataFrame:
-        """Return all rows."""
-        return pl.concat(self._large + self._small)
+        """Return all rows, in one piece: to take rows from many takes twice as long."""
+        return pl.concat(self._large + self._small, rechunk=True)

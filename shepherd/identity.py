@@ -23,10 +23,11 @@ def content_ids(first: str, others: Iterable[str]) -> list[str]:
     """Return :func:`content_id` of ``first`` with each of the others."""
     begun = blake2b(_with_length(first), digest_size=8)
     ids = []
-    for other in map(_with_length, others):
+    for other in others:
+        encoded = other.encode("utf-8", "surrogatepass")
         # Half the time of a hash is its making; a copy is made faster.
         whole = begun.copy()
-        whole.update(other)
+        whole.update(_LENGTH(len(encoded)) + encoded)
         ids.append(whole.hexdigest())
     return ids
 
@@ -54,8 +55,7 @@ def seed_table(
     begun = blake2b(b"".join(map(_with_length, (str(run_seed), stage))), digest_size=64)
     ends = [_with_length(str(number)) for number in range(-(-count // _SEEDS_A_HASH))]
     digests = []
-    for identity in identities:
-        named = _with_length(identity)
+    for named in map(_with_length, identities):
         for end in ends:
             whole = begun.copy()
             whole.update(named + end)

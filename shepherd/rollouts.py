@@ -73,7 +73,8 @@ def distinct_prefixes(steps: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFra
     """
     ordered = steps.sort("solution_id", "step_index")
     prefix, prefixes = "", []
-    for step_index, text in zip(ordered["step_index"], ordered["text"], strict=True):
+    indices, texts = (ordered[name].to_list() for name in ("step_index", "text"))
+    for step_index, text in zip(indices, texts, strict=True):
         prefix = text if step_index == 1 else prefix + text
         prefixes.append(prefix)
     return (
@@ -127,18 +128,17 @@ def rollout_requests(
     beside prefix_id, problem_id and rollout_index.
     """
     questions = prefixes["question"].unique()
-    opened = {question: build_prompt(template, question) for question in questions}
-    prompts = [
-        opened[question] + prefix
-        for question, prefix in prefixes.select("question", "prefix").iter_rows()
-    ]
+    opened = pl.DataFrame({"question": questions}).with_columns(
+        pl.Series("opened", [build_prompt(template, one) for one in questions], dtype=pl.String)
+    )
+    asked = prefixes.join(opened, on="question", how="left", maintain_order="left")
     counts = 1 + prefixes["rollout_index"].list.last()
     return numbered_requests(
-        prefixes.select(
+        asked.select(
             "prefix_id",
             "problem_id",
             "rollout_index",
-            pl.Series("prompt", prompts, dtype=pl.String),
+            prompt=pl.col("opened") + pl.col("prefix"),
         ),
         seed_table(run_seed, "rollouts", prefixes["prefix_id"].to_list(), max(counts, default=0)),
         numbers="rollout_index",

@@ -29,7 +29,9 @@ LONG_STEP = 2000
 """Characters past which a step is long; the paper's sequences hold 512 tokens in all."""
 Method = Literal["auto", "newline", "step", "blank_line", "sentence"]
 
-_STEP_MARK = re.compile(r"^[ \t]*(?:[*#]+[ \t]*)?Step[ \t]*(\d{1,9})[ \t]*[:.)]", re.MULTILINE)
+_MARK = r"[ \t]*(?:[*#]+[ \t]*)?Step[ \t]*(\d{1,9})[ \t]*[:.)]"
+_STEP_MARK = re.compile("^" + _MARK, re.MULTILINE)
+_LATER_STEP_MARK = re.compile("\n" + _MARK)
 _LINE_START = re.compile(r"\n(?=[^\n])")
 _BLANK_LINES = re.compile(r"\n[ \t\r]*\n(?=[ \t\r]*[^\s])")
 _SENTENCE_END = re.compile(
@@ -85,7 +87,9 @@ def _auto_cuts(text: str) -> list[int]:
 
 
 def _step_starts(text: str) -> list[int]:
-    return [match.start() for match in _STEP_MARK.finditer(text)]
+    first = [0] if _STEP_MARK.match(text) else []
+    # A pattern that begins with a fixed character is searched for twice as fast.
+    return first + [match.start() + 1 for match in _LATER_STEP_MARK.finditer(text)]
 
 
 def _blank_line_cuts(text: str) -> list[int]:
@@ -100,7 +104,9 @@ def _sentence_cuts(text: str) -> list[int]:
         opens_item = _LIST_NUMBER.fullmatch(text, line, match.end())
         ends_line = "\n" in match.group()
         in_bullet = not ends_line and _BULLET.match(text, line)
-        if not (opens_item or in_bullet or _BULLET.match(text, match.end())):
+        opens_bullet = _BULLET.match(text, match.end())
+        ends_text = match.end() == len(text)
+        if not (opens_item or in_bullet or opens_bullet or ends_text):
             cuts.append(match.end())
     return cuts
 
@@ -151,18 +157,19 @@ def _outside(cuts: list[int], spans: list[tuple[int, int]]) -> list[int]:
 
 
 def _pieces(text: str, cuts: list[int]) -> list[str]:
-    bounds = [0, *(cut for cut in cuts if 0 < cut < len(text)), len(text)]
-    return [text[start:end] for start, end in pairwise(bounds)]
+    return [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
 
 
 def _glue(pieces: list[str]) -> list[str]:
     """Join blank pieces, and a closing line that is the last piece, to the piece before."""
-    steps: list[str] = []
-    for piece in pieces:
-        if steps and (piece.isspace() or steps[-1].isspace()):
-            steps[-1] += piece
-        else:
-            steps.append(piece)
+    steps = pieces
+    if any(map(str.isspace, pieces)):
+        steps = []
+        for piece in pieces:
+            if steps and (piece.isspace() or steps[-1].isspace()):
+                steps[-1] += piece
+            else:
+                steps.append(piece)
     if len(steps) > 1 and _CLOSING_LINE.match(steps[-1]):
         last = steps.pop()
         steps[-1] += last

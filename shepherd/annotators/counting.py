@@ -39,36 +39,35 @@ def monte_carlo_labels(
             is_failed=(pl.col("finish_reason") == "error").any(),
         )
     )
-    rolled = steps.filter(~pl.col("is_last")).join(
-        counts, on="prefix_id", how="left", maintain_order="left"
+    rolled = (
+        steps.join(counts, on="prefix_id", how="left", maintain_order="left")
+        .join(_estimates(num_rollouts), on="num_correct", how="left", maintain_order="left")
+        .join(
+            solutions.select("solution_id", "is_correct"),
+            on="solution_id",
+            how="left",
+            maintain_order="left",
+        )
     )
-    lacking = rolled.filter(~pl.col("num_rollouts").eq_missing(num_rollouts))
+    is_last = pl.col("is_last")
+    lacking = rolled.filter(~is_last, ~pl.col("num_rollouts").eq_missing(num_rollouts))
     if lacking.height:
         problem_id = str(lacking["problem_id"].min())
         prefixes = lacking.filter(problem_id=problem_id)["prefix_id"]
         raise not_drawn(MonteCarlo.name, prefixes.n_unique(), problem_id)
-    last = (
-        steps.filter("is_last")
-        .join(solutions.select("solution_id", "is_correct"), on="solution_id")
-        .select(
-            "step_id",
-            num_rollouts=pl.lit(0, pl.Int64),
-            num_correct=pl.lit(0, pl.Int64),
-            hard=pl.col("is_correct").cast(pl.Int64),
-            soft=pl.col("is_correct").cast(pl.Float64),
-            low=pl.lit(None, pl.Float64),
-            high=pl.lit(None, pl.Float64),
-        )
-    )
-    labels = pl.concat(
-        [rolled.join(_estimates(num_rollouts), on="num_correct").select(last.columns), last]
-    )
-    failed = rolled.filter("is_failed").select("solution_id")
-    return (
-        steps.join(failed, on="solution_id", how="anti", maintain_order="left")
-        .select("step_id", annotator=pl.lit(MonteCarlo.name))
-        .join(labels, on="step_id", maintain_order="left")
-        .select(STEP_LABELS.schema.keys())
+    failed = rolled.filter(~is_last, "is_failed").select("solution_id")
+    outcome = {
+        "num_rollouts": pl.lit(0, pl.Int64),
+        "num_correct": pl.lit(0, pl.Int64),
+        "hard": pl.col("is_correct").cast(pl.Int64),
+        "soft": pl.col("is_correct").cast(pl.Float64),
+        "low": pl.lit(None, pl.Float64),
+        "high": pl.lit(None, pl.Float64),
+    }
+    return rolled.join(failed, on="solution_id", how="anti", maintain_order="left").select(
+        "step_id",
+        annotator=pl.lit(MonteCarlo.name),
+        **{name: pl.when(is_last).then(label).otherwise(name) for name, label in outcome.items()},
     )
 
 

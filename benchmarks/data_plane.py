@@ -9,9 +9,12 @@ of this run, distilabel's MathShepherdCompleter and FormatPRM on the same texts 
 called directly. Ratios are medians over turns, so that another load on the machine weighs on both.
 
 distilabel's Pipeline runs each step in a process of its own. Ours is measured in one process, and
-in two that label partitions side by side, as the runs of a backfill do, each with its part of
-the cores (``POLARS_MAX_THREADS``): the slower counts, from when both have imported what they need.
-``process`` is one process, and is compared with one.
+in two that label partitions side by side, as the runs of a backfill do, each on its part of the
+cores: the slower counts, from when both have labelled a first solution, and so imported what they
+need. ``process`` is one process, and is compared with one.
+
+The stub answers in the order of the requests, as distilabel's does and a resumed run's journal. An
+engine whose requests finish out of order costs a join more, and is measured as well.
 """
 
 import argparse
@@ -21,6 +24,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from operator import truediv
 from pathlib import Path
@@ -48,8 +52,8 @@ MISS = "Step 3: 9 * 2 = 17.\nThe answer is: 17"
 TEXTS = pl.Series([ROLLOUT, MISS])
 SHARD = 2500
 """Solutions of a partition, which is what is held in memory at a time."""
-BATCH_SIZES = (200, 1000, 2500)
-TURNS = 3
+BATCH_SIZES = (200, 1000, 2500, 5000, 10_000)
+TURNS = 5
 TIMES = 20
 """How many times distilabel's solutions per second we aim at."""
 
@@ -57,18 +61,21 @@ TIMES = 20
 class StubEngine:
     """Answers every request at once; one in four is wrong."""
 
-    capacity = 2048
+    capacity = 8192
 
-    def __init__(self) -> None:
+    def __init__(self, *, shuffled: bool = False) -> None:
         self._queue = REQUESTS.to_frame()
+        self._shuffled = shuffled
 
     def add(self, requests: pl.DataFrame) -> None:
         """Queue requests."""
         self._queue = pl.concat([self._queue, requests])
 
     def poll(self) -> pl.DataFrame:
-        """Return all that is queued."""
+        """Return all that is queued, in its order or in another."""
         queued, self._queue = self._queue, self._queue.clear()
+        if self._shuffled:
+            queued = queued.select("id", "seed").sample(fraction=1, shuffle=True, seed=0)
         is_miss = (queued["seed"] % 4 == 0).cast(pl.Int64)
         return queued.select(
             request_id="id",
@@ -122,20 +129,23 @@ def solutions_of(count: int, first: int = 0) -> tuple[pl.DataFrame, pl.DataFrame
     return problems, solutions
 
 
-def ours(count: int, folder: Path) -> float:
+def ours(count: int, folder: Path, *, shuffled: bool = False) -> float:
     """Return the seconds from solutions to labelled Parquet, partition after partition."""
     seconds = 0.0
     for first in range(0, count, SHARD):
         problems, solutions = solutions_of(min(SHARD, count - first), first)
         started = time.perf_counter()
-        label_shard(problems, solutions, folder, f"{first // SHARD:03d}")
+        label_shard(problems, solutions, folder, f"{first // SHARD:03d}", shuffled=shuffled)
         seconds += time.perf_counter() - started
     return seconds
 
 
-def label_shard(problems: pl.DataFrame, solutions: pl.DataFrame, folder: Path, key: str) -> None:
+def label_shard(
+    problems: pl.DataFrame, solutions: pl.DataFrame, folder: Path, key: str, *, shuffled: bool
+) -> None:
     """Do what the assets from steps to labelled solutions do in one partition."""
-    sampler = Sampler("completer", "plain", {"weights": "stub"}, StubEngine)
+    open_engine = partial(StubEngine, shuffled=shuffled)
+    sampler = Sampler("completer", "plain", {"weights": "stub"}, open_engine)
     settings, sampling = AnnotationSettings(), SamplingSettings(num_rollouts=N)
     lake, shard = Lake(folder / "lake"), Shard("stub", key, folder / "journals", 0)
     steps = split_solutions(solutions)
@@ -218,20 +228,23 @@ def stub_llm() -> Any:
 
 def measure(count: int) -> list[Result]:
     """Time both in turns, ours in processes of their own to see their memory."""
-    half = run_ours(count // 2)
-    warm = {size: count / distilabel_pipeline(count, size) for size in BATCH_SIZES}
-    best = max(warm, key=lambda size: warm[size])
-    alone, side_by_side, process, pipeline = [], [], [], []
+    seconds = [(distilabel_pipeline(count, size), size) for size in BATCH_SIZES * 2]
+    best = min(seconds)[1]
+    half, alone, side_by_side, out_of_order, process, pipeline = [], [], [], [], [], []
     for _ in range(TURNS):
+        half.append(run_ours(count // 2))
         alone.append(run_ours(count))
         process.append(count / distilabel_process(count))
         side_by_side.append(run_ours(count, num_processes=2))
+        out_of_order.append(run_ours(count, num_processes=2, shuffled=True))
         pipeline.append(count / distilabel_pipeline(count, best))
-    one, two = ([run.rate for run in runs] for runs in (alone, side_by_side))
-    mib = max(run.mib for run in alone)
-    over_process, one_over_pipeline, two_over_pipeline = (
-        median(map(truediv, rates, others))
-        for rates, others in ((one, process), (one, pipeline), (two, pipeline))
+    one, two, shuffled = (
+        [run.rate for run in runs] for runs in (alone, side_by_side, out_of_order)
+    )
+    mib, half_mib = (max(run.mib for run in runs) for runs in (alone, half))
+    over_process = median(map(truediv, one, process))
+    one_over_pipeline, two_over_pipeline, shuffled_over_pipeline = (
+        median(map(truediv, rates, pipeline)) for rates in (one, two, shuffled)
     )
     return [
         Result("solutions", count, f"of {NUM_STEPS} + 1 steps, {N} rollouts"),
@@ -240,9 +253,10 @@ def measure(count: int) -> list[Result]:
         Result("process()", round(median(process)), "solutions/s"),
         Result(f"Pipeline, batches of {best}", round(median(pipeline)), "solutions/s"),
         at_least("two processes over the Pipeline", round(two_over_pipeline, 2), "times", TIMES),
+        Result("two processes over it, out of order", round(shuffled_over_pipeline, 2), "times"),
         Result("one process over the Pipeline", round(one_over_pipeline, 2), "times"),
         at_least("one process over process()", round(over_process, 2), "times", 1.0),
-        at_most("ours, memory", round(mib), "MiB", round(1.1 * half.mib), round(half.mib)),
+        at_most("ours, memory", round(mib), "MiB", round(1.1 * half_mib), round(half_mib)),
     ]
 
 
@@ -254,16 +268,17 @@ class Run:
     mib: float
 
 
-def run_ours(count: int, num_processes: int = 1) -> Run:
+def run_ours(count: int, num_processes: int = 1, *, shuffled: bool = False) -> Run:
     """Run :func:`ours` in processes of its own, each with its part of the solutions."""
     command = [sys.executable, "-m", "benchmarks.data_plane", "--ours", str(count // num_processes)]
+    command += ["--shuffled"] * shuffled
     pipe = subprocess.PIPE
-    cores = len(os.sched_getaffinity(0))
-    environment = os.environ | {"POLARS_MAX_THREADS": str(max(1, cores // num_processes))}
+    cores = sorted(os.sched_getaffinity(0))
     workers = [
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
-        for _ in range(num_processes)
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(num_processes)
     ]
+    for index, worker in enumerate(workers):
+        os.sched_setaffinity(worker.pid, cores[index::num_processes] or cores)
     for worker in workers:
         assert worker.stdout is not None
         worker.stdout.readline()
@@ -291,12 +306,15 @@ if __name__ == "__main__":
     parser.add_argument(
         "--ours", type=int, help="only run ours on so many, at a line on stdin; seconds and MiB"
     )
+    parser.add_argument("--shuffled", action="store_true", help="with --ours: out of order")
     arguments = parser.parse_args()
     if arguments.ours:
-        print("ready", flush=True)
-        sys.stdin.readline()
         with tempfile.TemporaryDirectory() as temporary:
-            seconds = ours(arguments.ours, Path(temporary))
+            # What polars imports when it is first needed is imported here as well.
+            ours(1, Path(temporary) / "first")
+            print("ready", flush=True)
+            sys.stdin.readline()
+            seconds = ours(arguments.ours, Path(temporary), shuffled=arguments.shuffled)
         print(seconds, peak_mib())
     elif find_spec("distilabel") is None:
         parser.error("distilabel is not installed: pip install distilabel requests")

@@ -100,6 +100,7 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
         file.truncate(size)
         if found is None:
             _append(file, json.dumps(header).encode())
+            file.flush()
         journal = Journal(file, completions)
         try:
             yield journal

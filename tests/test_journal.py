@@ -50,6 +50,20 @@ def test_what_finished_together_is_one_record(tmp_path: Path) -> None:
     assert finished(path) == {"a": completion("a"), "b": completion("b", "other")}
 
 
+def test_records_may_be_smaller_than_those_before(tmp_path: Path) -> None:
+    path = tmp_path / "rollouts.journal"
+    with open_journal(path, FINGERPRINT) as journal:
+        for first, size in ((0, 300), (300, 1), (301, 0), (301, 40)):
+            names = [f"p:{k}" for k in range(first, first + size)]
+            journal.record(completion_block(completion(name, name * 20) for name in names))
+    assert sorted(finished(path)) == sorted(f"p:{k}" for k in range(341))
+
+
+def test_the_settings_are_told_before_anything_is_drawn(tmp_path: Path) -> None:
+    with open_journal(tmp_path / "rollouts.journal", FINGERPRINT):
+        assert journals.fingerprints(tmp_path) == {"rollouts": FINGERPRINT}
+
+
 def test_records_reach_the_file_at_once(tmp_path: Path) -> None:
     path = tmp_path / "words.journal"
     with open_journal(path, FINGERPRINT) as journal:

@@ -80,6 +80,7 @@ class Fixed:
     unit = "completion"
 
     def __init__(self, requests: pl.DataFrame) -> None:
+        assert requests["id"].n_unique() == requests.height, "request ids repeat"
         self.total = requests.height
         self.num_done = 0
         self._requests = requests
@@ -109,7 +110,7 @@ class Fixed:
 def with_completions(requests: pl.DataFrame, completions: pl.DataFrame) -> pl.DataFrame:
     """Return requests, in their order, with the columns of what came of each."""
     found = completions
-    # What was held already comes in order, and to find millions of ids anew takes a while.
+    # Rollouts that are all there already come in order: to find millions of ids takes a while.
     if not requests["id"].equals(completions["request_id"]):
         # Only ids are joined, by their hashes: strings and other columns take twice as long.
         rows = (

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from resources.frames import GrowingFrame
 from resources.grading import Verdict, grade_pairs
 from resources.journal import Fingerprint, read_journal
-from resources.sampling import Cost, Fixed, Grader, grade_completions, sample
+from resources.sampling import (
+    Cost,
+    Fixed,
+    Grader,
+    grade_completions,
+    sample,
+    with_completions,
+)
 from shepherd.requests import COMPLETIONS, Engine, Request, request_block
 
 FINGERPRINT: Fingerprint = {"seed": 1}
@@ -186,6 +193,25 @@ def test_grades_keep_rows_and_their_order() -> None:
     empty = grade_completions(frame.clear(), GOLD)
     assert empty.schema == graded.schema
     assert empty.is_empty()
+
+
+@settings(deadline=None)
+@given(order=st.permutations(range(7)), num_hashes=st.sampled_from([3, 2**32]))
+def test_completions_find_their_requests_in_any_order(order: list[int], num_hashes: int) -> None:
+    names = [f"p:{k}" for k in range(7)]
+    completions = pl.DataFrame(
+        {"request_id": [names[k] for k in order], "text": [f"text {k}" for k in order]}
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        hashed = pl.Expr.hash
+        patch.setattr(pl.Expr, "hash", lambda self: hashed(self) % num_hashes)
+        found = with_completions(pl.DataFrame({"id": names}), completions)
+    assert found.rows() == [(name, f"text {k}") for k, name in enumerate(names)]
+
+
+def test_request_ids_that_repeat_are_refused() -> None:
+    with pytest.raises(AssertionError, match="repeat"):
+        Fixed(request_block([*ask(2), *ask(1)]))
 
 
 def test_cost_of_nothing() -> None:

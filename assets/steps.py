@@ -13,7 +13,9 @@ from shepherd.settings import DatasetSettings
     group="annotation",
     kinds={"polars"},
     backfill_policy=ONE_RUN,
-    code_version=version_of(*(dataset.splitting.method for dataset in SETTINGS.datasets.values())),
+    code_version=version_of(
+        "solution_id:step_index", *(one.splitting.method for one in SETTINGS.datasets.values())
+    ),
 )
 def steps(solutions: Frames, deployment: DeploymentResource) -> Frames:
     """Solutions cut into steps. Equal beginnings of one problem share a prefix id."""

@@ -116,12 +116,12 @@ def _solutions(
     steps = solutions[of_solution].select(
         "solution_id",
         "problem_id",
-        step_id=_ids(of_solution.size, rng),
         prefix_id=_prefixes(of_problem[of_solution], index == 0, train.height, rng),
         step_index=pl.Series(index + 1),
         num_steps=pl.Series(num_steps[of_solution]),
     )
     steps = steps.with_columns(
+        step_id=pl.format("{}:{}", "solution_id", "step_index"),
         is_last=pl.col("step_index") == pl.col("num_steps"),
         text=pl.format(
             "Step {}: from what is known, {} and {} follow.\n", "step_index", "step_id", "prefix_id"
@@ -216,7 +216,7 @@ def _labels(steps: pl.DataFrame, solutions: pl.DataFrame, rollouts: pl.DataFrame
         high=pl.lit(None, pl.Float64),
     )
     # One solution in 16 is rated by people, who see one step in 16 otherwise.
-    is_rated, is_disputed = (pl.col(name).str.ends_with("0") for name in ("solution_id", "step_id"))
+    is_rated, is_disputed = (pl.col(name).hash() % 16 == 0 for name in ("solution_id", "step_id"))
     rated = stopped.filter(joined.select(is_rated).to_series()).with_columns(
         annotator=pl.lit("human"),
         num_rollouts=pl.lit(0, pl.Int64),

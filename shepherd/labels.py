@@ -13,11 +13,18 @@ def labeled_solutions(
     """Return ``labeled_solutions``: each solution that an annotator labelled, in solution order.
 
     Raises:
-        ValueError: an annotator labelled some steps of a solution and not the others.
+        ValueError: an annotator labelled some steps of a solution and not the others, or steps
+            that are not there.
     """
+    labelled = labels.join(steps, on="step_id")
+    if labelled.height < labels.height:
+        lost = labels.join(steps, on="step_id", how="anti")
+        raise ValueError(
+            f"labels of {lost['annotator'][0]}: {lost.height} are of steps that are not there, "
+            f"first {lost['step_id'][0]}: materialize the asset that writes them again, after steps"
+        )
     gathered = (
-        labels.join(steps, on="step_id")
-        .sort("solution_id", "annotator", "step_index")
+        labelled.sort("solution_id", "annotator", "step_index")
         .group_by("solution_id", "annotator", maintain_order=True)
         .agg(pl.col("text").alias("steps"), "hard", "soft", num_steps=pl.col("num_steps").first())
     )

@@ -53,6 +53,12 @@ def test_half_labelled_solution_is_refused() -> None:
         labeled_solutions(SOLUTIONS, STEPS, labels, PROBLEMS)
 
 
+def test_labels_of_steps_that_are_not_there_are_refused() -> None:
+    steps = STEPS.with_columns(pl.col("step_id") + "x")
+    with pytest.raises(ValueError, match=r"monte_carlo: 6 are of .* not there, first right:1"):
+        labeled_solutions(SOLUTIONS, steps, LABELS, PROBLEMS)
+
+
 def test_accuracy_counts_steps_that_are_not_last() -> None:
     steps = pl.DataFrame({"step_id": list("abcdef"), "is_last": [False] * 5 + [True]})
     labels = pl.DataFrame({"step_id": list("abcdef"), "hard": [1, 1, 0, 0, 0, 0]})

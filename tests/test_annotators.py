@@ -313,3 +313,18 @@ def test_a_rollout_that_could_not_be_drawn_leaves_its_solutions_unlabelled() -> 
     labels = label(names, STEPS, drawn).join(STEPS, on="step_id")
     assert labels.filter(solution_id="s").height == 3 * len(names)
     assert labels.filter(solution_id="t").is_empty()
+
+
+@pytest.mark.parametrize("finish_reason", ["stop", "error"])
+def test_a_prefix_may_be_all_of_another_solution(finish_reason: str) -> None:
+    end = pl.DataFrame([("p", "u", "right 1.\n", False)], schema=SOLUTIONS.schema, orient="row")
+    solutions = pl.concat([SOLUTIONS, end])
+    steps = split_solutions(solutions)
+    shared = pl.col("prefix_id") == content_id("p", "right 1.\n")
+    drawn = rollouts_of(PREFIXES).with_columns(
+        finish_reason=pl.when(shared).then(pl.lit(finish_reason)).otherwise("finish_reason")
+    )
+    labels = monte_carlo_labels(N, steps, solutions, drawn).join(steps, on="step_id")
+    first = labels.filter(shared).select("solution_id", "num_rollouts", "hard", "soft").rows()
+    rolled = [("s", 8, 1, 0.125), ("t", 8, 1, 0.125)] if finish_reason == "stop" else []
+    assert first == [*rolled, ("u", 0, 0, 0.0)]

@@ -13,6 +13,7 @@ from shepherd.settings import DatasetSettings
     group="annotation",
     kinds={"polars"},
     backfill_policy=ONE_RUN,
+    # Steps whose ids were made another way are stale.
     code_version=version_of(
         "solution_id:step_index", *(one.splitting.method for one in SETTINGS.datasets.values())
     ),

@@ -16,9 +16,9 @@ def labeled_solutions(
         ValueError: an annotator labelled some steps of a solution and not the others, or steps
             that are not there.
     """
-    labelled = labels.join(steps, on="step_id")
-    if labelled.height < labels.height:
-        lost = labels.join(steps, on="step_id", how="anti")
+    labelled = labels.join(steps, on="step_id", how="left")
+    lost = labelled.filter(pl.col("num_steps").is_null())
+    if lost.height:
         raise ValueError(
             f"labels of {lost['annotator'][0]}: {lost.height} are of steps that are not there, "
             f"first {lost['step_id'][0]}: materialize the asset that writes them again, after steps"

@@ -104,9 +104,7 @@ def _sentence_cuts(text: str) -> list[int]:
         opens_item = _LIST_NUMBER.fullmatch(text, line, match.end())
         ends_line = "\n" in match.group()
         in_bullet = not ends_line and _BULLET.match(text, line)
-        opens_bullet = _BULLET.match(text, match.end())
-        ends_text = match.end() == len(text)
-        if not (opens_item or in_bullet or opens_bullet or ends_text):
+        if not (opens_item or in_bullet or _BULLET.match(text, match.end())):
             cuts.append(match.end())
     return cuts
 
@@ -157,19 +155,18 @@ def _outside(cuts: list[int], spans: list[tuple[int, int]]) -> list[int]:
 
 
 def _pieces(text: str, cuts: list[int]) -> list[str]:
-    return [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
+    bounds = [0, *(cut for cut in cuts if 0 < cut < len(text)), len(text)]
+    return [text[start:end] for start, end in pairwise(bounds)]
 
 
 def _glue(pieces: list[str]) -> list[str]:
     """Join blank pieces, and a closing line that is the last piece, to the piece before."""
-    steps = pieces
-    if any(map(str.isspace, pieces)):
-        steps = []
-        for piece in pieces:
-            if steps and (piece.isspace() or steps[-1].isspace()):
-                steps[-1] += piece
-            else:
-                steps.append(piece)
+    steps: list[str] = []
+    for piece in pieces:
+        if steps and (piece.isspace() or steps[-1].isspace()):
+            steps[-1] += piece
+        else:
+            steps.append(piece)
     if len(steps) > 1 and _CLOSING_LINE.match(steps[-1]):
         last = steps.pop()
         steps[-1] += last

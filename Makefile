@@ -17,10 +17,10 @@ help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
 demo: $(READY)  ## Run the whole pipeline on word problems; run it again to resume
-	@$(BIN)/python -m assets.run
+	@$(BIN)/python -m cli.run
 
 ui: $(READY)  ## Open the Dagster UI on http://localhost:3000, over what the demo has run
-	@$(BIN)/python -m assets.run --prepare
+	@$(BIN)/python -m cli.run --prepare
 	@# Dagster calls its own command superseded, by a FutureWarning.
 	@PYTHONWARNINGS=ignore::FutureWarning PATH="$(abspath $(BIN)):$$PATH" $(BIN)/dagster dev --workspace workspace.yaml --port 3000
 

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from assets.deployment import Deployment, DeploymentResource
-from resources.io_managers import Partition
+from resources.storage.io_manager import Partition
 from shepherd.identity import content_id, shard_keys, shard_of
 from shepherd.schemas import PROBLEMS
 from shepherd.settings import DatasetSettings, Settings
@@ -85,7 +85,7 @@ def runs_for(deployment: Deployment, dataset: str) -> Iterator[dg.RunRequest]:
     Raises:
         ValueError: the dataset's files cannot be read; the message says how to put it right.
     """
-    from resources.problems import load_problems_of
+    from resources.files.problems import load_problems_of
 
     settings, lake = deployment.settings, deployment.lake
     loaded, _ = load_problems_of(settings, dataset)

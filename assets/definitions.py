@@ -4,32 +4,32 @@ from typing import Any
 
 import dagster as dg
 
+from assets.annotation.critiques import critiques_by
+from assets.annotation.exports import exports
+from assets.annotation.labeled_solutions import labeled_solutions_of
+from assets.annotation.oracle_labels import oracle_labels
+from assets.annotation.problems import problems
+from assets.annotation.rollouts import rollouts
+from assets.annotation.solutions import solutions
+from assets.annotation.step_labels import labels_of
+from assets.annotation.steps import steps
 from assets.automation import label_new_problems, paths_of, refresh_every_morning, run_tags
-from assets.candidate_scores import candidate_scores
-from assets.candidates import candidates
-from assets.checks import STRUCTURAL_CHECKS
-from assets.critiques import critiques_by
+from assets.checks.quality import QUALITY_CHECKS
+from assets.checks.structural import STRUCTURAL_CHECKS
 from assets.deployment import SETTINGS, Deployment
 from assets.describe import describe
-from assets.evaluations import evaluations
-from assets.exports import exports
-from assets.greedy_solutions import greedy_solutions
-from assets.labeled_solutions import labeled_solutions_of
-from assets.oracle_labels import oracle_labels
-from assets.policies import policies_of
-from assets.policy_evaluations import policy_evaluations
-from assets.problems import problems
-from assets.quality import QUALITY_CHECKS
-from assets.report import report
-from assets.reward_models import outcome_reward_model, process_reward_model
-from assets.rollouts import rollouts
-from assets.samplers import samplers_of
-from assets.solutions import solutions
-from assets.step_labels import labels_of
-from assets.steps import steps
-from assets.warehouse import warehouse_of
-from resources.home import Home
-from resources.io_managers import ParquetIOManager
+from assets.models.generators import samplers_of
+from assets.models.policies import policies_of
+from assets.models.reward_models import outcome_reward_model, process_reward_model
+from assets.verification.candidate_scores import candidate_scores
+from assets.verification.candidates import candidates
+from assets.verification.evaluations import evaluations
+from assets.verification.greedy_solutions import greedy_solutions
+from assets.verification.policy_evaluations import policy_evaluations
+from assets.warehouse.marts import warehouse_of
+from assets.warehouse.report import report
+from resources.storage.home import Home
+from resources.storage.io_manager import ParquetIOManager
 from shepherd.schemas import TABLES, labels_table
 from shepherd.settings import Settings
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from resources.earlier import origin_of
-from resources.home import Home
-from resources.io_managers import Partition
-from resources.journal import fingerprints
-from resources.lake import Lake
-from resources.models import ModelStore
 from resources.profiles import settings_from_env
+from resources.sampling.earlier import origin_of
+from resources.storage.home import Home
+from resources.storage.io_manager import Partition
+from resources.storage.journal import fingerprints
+from resources.storage.lake import Lake
+from resources.storage.model_store import ModelStore
 from shepherd.identity import content_id, shard_keys
 from shepherd.settings import EngineSettings, JudgeSettings, ModelSettings, Section, Settings
 

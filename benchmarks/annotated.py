@@ -6,11 +6,11 @@ from pathlib import Path
 
 import polars as pl
 
-from resources.drawing import Sampler, Shard, draw_rollouts, draw_solutions, sampler_of
-from resources.folders import replacing_folder
-from resources.models import BASE_MODELS
-from resources.problems import load_problems
+from resources.files.problems import load_problems
 from resources.profiles import load_settings
+from resources.sampling.drawing import Sampler, Shard, draw_rollouts, draw_solutions, sampler_of
+from resources.storage.atomic import replacing_folder
+from resources.storage.model_store import BASE_MODELS
 from shepherd.annotators.problem import Annotator, Problem, Replay, read_problems
 from shepherd.identity import content_id
 from shepherd.oracle import oracle_labels

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from resources.lake import Lake
+from resources.storage.lake import Lake
 from shepherd.schemas import TABLES
 
 NUM_ROLLOUTS = 8

@@ -37,8 +37,8 @@ from typing import Any
 import polars as pl
 
 from benchmarks.report import Result, at_least, at_most, main
-from resources.drawing import Sampler, Shard, draw_rollouts
-from resources.lake import Lake
+from resources.sampling.drawing import Sampler, Shard, draw_rollouts
+from resources.storage.lake import Lake
 from shepherd.annotators.known import Work, build_annotators, step_labels
 from shepherd.labels import labeled_solutions
 from shepherd.requests import REQUESTS

@@ -2,7 +2,7 @@
 
     python -m benchmarks.demo_study [--json] [--seeds 3] [--keep FOLDER]
 
-Runs the demo's own pipeline (``python -m assets.run``) once a seed, each in a home of its own,
+Runs the demo's own pipeline (``python -m cli.run``) once a seed, each in a home of its own,
 and reads the lake: other problems, other fine-tuning, other draws; the shipped base models are
 the same. ``--keep`` resumes there. Every value is the mean over seeds; ``spread`` is the
 standard deviation over seeds.
@@ -19,10 +19,10 @@ import polars as pl
 
 from benchmarks.report import Result, at_least, main
 from benchmarks.seeds import run_profile, single_threaded
-from resources.home import Home
-from resources.lake import Lake
-from resources.models import BASE_MODELS
 from resources.profiles import load_settings
+from resources.storage.home import Home
+from resources.storage.lake import Lake
+from resources.storage.model_store import BASE_MODELS
 from shepherd.labels import label_accuracies
 from shepherd.schemas import (
     CANDIDATE_SCORES,

@@ -22,8 +22,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.report import Result, at_least, main
 from resources.engines import open_engine
-from resources.journal import SUFFIX
-from resources.sampling import Fixed, sample
+from resources.sampling.completions import Fixed, sample
+from resources.storage.journal import SUFFIX
 from shepherd.requests import Engine, Request, request_block
 from shepherd.settings import EngineSettings, VllmSettings
 from shepherd.word_problems import draw_problems

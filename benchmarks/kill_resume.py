@@ -18,10 +18,10 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.report import Result, at_least, at_most, main
-from resources.drawing import Sampler, Shard, draw_critiques, draw_rollouts, sampler_of
-from resources.journal import SUFFIX, read_journal
-from resources.lake import Lake
-from resources.problems import load_problems
+from resources.files.problems import load_problems
+from resources.sampling.drawing import Sampler, Shard, draw_critiques, draw_rollouts, sampler_of
+from resources.storage.journal import SUFFIX, read_journal
+from resources.storage.lake import Lake
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.problem import Annotator
 from shepherd.requests import Engine

@@ -24,9 +24,9 @@ from benchmarks.annotated import Annotated, Rolled, demo_solutions, roll_out, sh
 from benchmarks.figures import pyplot
 from benchmarks.report import Result, at_least, at_most, main
 from benchmarks.seeds import single_threaded
-from resources.drawing import Sampler, draw_critiques, sampler_of
-from resources.models import BASE_MODELS
-from resources.nli import EntailmentModel
+from resources.entailment import EntailmentModel
+from resources.sampling.drawing import Sampler, draw_critiques, sampler_of
+from resources.storage.model_store import BASE_MODELS
 from shepherd.agreement import label_quality
 from shepherd.annotators.judge import judge_labels
 from shepherd.annotators.known import ROLLING, build_annotators

@@ -22,18 +22,18 @@ from typing import Literal
 
 import polars as pl
 
-from assets.samplers import gold_of
+from assets.models.generators import gold_of
 from benchmarks.claims import Claim, Finding, System, weigh
 from benchmarks.figures import pyplot
 from benchmarks.report import Result, main
 from benchmarks.seeds import run_profile, single_threaded
 from benchmarks.study_pages import write_pages
-from resources.drawing import Shard, draw_greedily, sampler_of
-from resources.folders import replacing_folder
-from resources.home import Home
-from resources.lake import Lake
-from resources.models import BASE_MODELS
 from resources.profiles import load_settings
+from resources.sampling.drawing import Shard, draw_greedily, sampler_of
+from resources.storage.atomic import replacing_folder
+from resources.storage.home import Home
+from resources.storage.lake import Lake
+from resources.storage.model_store import BASE_MODELS
 from shepherd.identity import content_id
 from shepherd.schemas import (
     CANDIDATE_SCORES,

@@ -17,7 +17,7 @@ from benchmarks.big_lake import write_big_lake
 from benchmarks.browser import Page, find_chromium, open_page
 from benchmarks.report import Result, at_least, at_most, main
 from resources.report import build_report
-from resources.warehouse import build_warehouse
+from resources.storage.warehouse import build_warehouse
 
 SHARE = 0.02
 """Of the paper's problems and solutions: as many as the page holds of two datasets."""

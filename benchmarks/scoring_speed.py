@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.report import Result, at_least, at_most, main
 from resources.engines import open_engine
-from resources.models import BASE_MODELS
+from resources.storage.model_store import BASE_MODELS
 from shepherd.prompts import build_prompt
 from shepherd.requests import Request, draw_all
 from shepherd.settings import EngineSettings

@@ -19,11 +19,11 @@ import polars as pl
 from benchmarks.annotated import problems_of
 from benchmarks.report import Result, main
 from benchmarks.trained import trained
-from resources.drawing import Shard, draw_greedily, sampler_of
 from resources.engines import open_engine
-from resources.folders import replacing_folder
 from resources.profiles import load_settings
-from resources.sampling import Grader
+from resources.sampling.completions import Grader
+from resources.sampling.drawing import Shard, draw_greedily, sampler_of
+from resources.storage.atomic import replacing_folder
 from shepherd.identity import content_id
 from shepherd.settings import PpoSettings, StepReward
 from training.draws import Sampler

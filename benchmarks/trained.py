@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.annotated import Annotated, demo_solutions, problems_of, roll_out
-from resources.folders import replacing_folder
-from resources.models import BASE_MODELS
 from resources.profiles import load_settings
+from resources.storage.atomic import replacing_folder
+from resources.storage.model_store import BASE_MODELS
 from shepherd.annotators.monte_carlo import FirstSuccess
 from shepherd.annotators.problem import label_steps, replay_problems
 from shepherd.labels import labeled_solutions

@@ -27,7 +27,7 @@ import torch
 from transformers import AutoTokenizer
 
 from benchmarks.report import Result, at_least, main
-from resources.models import BASE_MODELS
+from resources.storage.model_store import BASE_MODELS
 from shepherd.mistakes import write_flawed
 from shepherd.settings import TrainingSettings
 from shepherd.word_problems import draw_problems, judge_steps

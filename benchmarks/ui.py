@@ -81,7 +81,7 @@ def prepare(root: Path) -> Mapping[str, str]:
         "DAGSTER_HOME": str(root / "dagster"),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    for command in (["-m", "assets.run", "--prepare"], ["-c", REPORT_EVENTS]):
+    for command in (["-m", "cli.run", "--prepare"], ["-c", REPORT_EVENTS]):
         subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=True)
     return environment
 

@@ -80,7 +80,7 @@ def build_report(
     """
     if not warehouse.is_file():
         raise ValueError(
-            f"{warehouse}: no such file: build it with python -m resources.warehouse build"
+            f"{warehouse}: no such file: build it with python -m resources.storage.warehouse build"
         )
     with duckdb.connect(warehouse, read_only=True) as connection:
         content = {

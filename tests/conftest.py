@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from assets.run import prepare_dagster_home, silence_the_end
-from resources.home import Home
+from cli.run import prepare_dagster_home, silence_the_end
+from resources.storage.home import Home
 
 _HOME = tempfile.TemporaryDirectory(prefix="shepherd-tests-")
 

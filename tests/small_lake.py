@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from resources.lake import Lake
+from resources.storage.lake import Lake
 from shepherd.annotators.asked import asked_rollouts
 from shepherd.annotators.known import Work, step_labels
 from shepherd.annotators.monte_carlo import MonteCarlo

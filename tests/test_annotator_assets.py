@@ -6,16 +6,16 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets.critiques import critiques_by
+from assets.annotation.critiques import critiques_by
+from assets.annotation.oracle_labels import oracle_labels
+from assets.annotation.problems import problems
+from assets.annotation.rollouts import rollouts
+from assets.annotation.solutions import solutions
+from assets.annotation.step_labels import labels_of
+from assets.annotation.steps import steps, steps_to_label
 from assets.definitions import assets_of, resources_of
 from assets.deployment import SETTINGS, Deployment
-from assets.oracle_labels import oracle_labels
-from assets.problems import problems
-from assets.rollouts import rollouts
-from assets.solutions import solutions
-from assets.step_labels import labels_of
-from assets.steps import steps, steps_to_label
-from resources.home import Home
+from resources.storage.home import Home
 from shepherd.annotators.asked import asked_rollouts
 from shepherd.annotators.first_error import BinarySearch
 from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo

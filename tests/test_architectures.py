@@ -18,7 +18,7 @@ from tokenizers.trainers import BpeTrainer
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from resources.engines import open_engine
-from resources.models import architecture_of
+from resources.storage.model_store import architecture_of
 from shepherd.requests import Completion
 from shepherd.settings import EngineSettings, TrainingSettings, VllmSettings
 from shepherd.splitting import split_steps

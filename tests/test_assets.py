@@ -6,17 +6,16 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets import violations
+from assets.annotation.rollouts import label_costs
 from assets.deployment import SETTINGS
 from assets.describe import describe, preview
-from assets.fine_tuning import Plans
-from assets.reward_models import of_train_problems
-from assets.rollouts import label_costs
-from assets.samplers import first_problems, gold_of
-from assets.scoring import reward_model_aucs
-from resources.io_managers import Frames, ParquetIOManager, Partition, each
-from resources.lake import Lake
-from shepherd import schemas
+from assets.models.fine_tuning import Plans
+from assets.models.generators import first_problems, gold_of
+from assets.models.reward_models import of_train_problems
+from assets.verification.scoring import reward_model_aucs
+from resources.storage.io_manager import Frames, ParquetIOManager, Partition, each
+from resources.storage.lake import Lake
+from shepherd import schemas, violations
 from shepherd.settings import ModelSettings, TrainingSet
 
 HERE, THERE = Partition("words", "00"), Partition("words", "01")

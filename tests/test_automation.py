@@ -10,9 +10,9 @@ import pytest
 from assets.automation import label_new_problems, run_tags
 from assets.definitions import ASSETS, JOBS, defs, jobs_of, sensors_of
 from assets.deployment import SETTINGS, Deployment
-from resources.home import Home
-from resources.lake import Lake
-from resources.problems import load_problems
+from resources.files.problems import load_problems
+from resources.storage.home import Home
+from resources.storage.lake import Lake
 from shepherd.identity import shard_keys, shard_of
 from shepherd.schemas import PROBLEMS
 from shepherd.settings import Settings

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from fake_engine import FakeEngine
 
-from resources.drawing import (
+from resources.sampling.drawing import (
     Drawn,
     Sampler,
     Shard,
@@ -14,9 +14,9 @@ from resources.drawing import (
     draw_solutions,
     weights_identity,
 )
-from resources.earlier import CALCULATIONS, KEY, origin_of
-from resources.journal import fingerprints
-from resources.lake import Lake
+from resources.sampling.earlier import CALCULATIONS, KEY, origin_of
+from resources.storage.journal import fingerprints
+from resources.storage.lake import Lake
 from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo, OutcomeClosure
 from shepherd.annotators.problem import Annotator
 from shepherd.rollouts import split_solutions

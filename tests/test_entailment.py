@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-from resources.nli import EntailmentModel, batches_by_length, entailment_index
+from resources.entailment import EntailmentModel, batches_by_length, entailment_index
 from shepherd.settings import TrainingSettings
 from shepherd.word_problems import draw_problems, write_solution
 from training.nli import LABELS, claims, draw_pairs, train_nli

@@ -4,8 +4,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets import estimate
-from resources.lake import Lake
+from cli import estimate
+from resources.storage.lake import Lake
 from shepherd.estimates import (
     CHARACTERS_PER_TOKEN,
     estimate_critiques,

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from assets import estimate
 from assets.deployment import models_of
-from assets.gpu_memory import published_models, uses_of
-from resources.models import BASE_MODELS, ModelStore, architecture_of
+from cli import estimate
+from cli.gpu_memory import published_models, uses_of
 from resources.profiles import load_settings
+from resources.storage.model_store import BASE_MODELS, ModelStore, architecture_of
 from shepherd.architectures import ARCHITECTURES
 from shepherd.settings import GpuSettings, Settings
 

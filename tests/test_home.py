@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from resources.home import Home
+from resources.storage.home import Home
 
 
 def test_home_is_the_folder_that_the_environment_names(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources import journal as journals
-from resources.journal import MARK, open_journal, read_journal
+from resources.storage import journal as journals
+from resources.storage.journal import MARK, open_journal, read_journal
 from shepherd.requests import Completion, completion_block, completion_rows
 
 FINGERPRINT = {"weights": "abc", "temperature": 0.7, "seed": 1}
@@ -158,7 +158,7 @@ def test_a_second_run_is_refused(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from resources.journal import open_journal
+from resources.storage.journal import open_journal
 with open_journal(Path(sys.argv[1]), {"weights": "abc", "temperature": 0.7, "seed": 1}):
     print("open", flush=True)
     time.sleep(60)

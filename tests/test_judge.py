@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from test_openai_engine import Server
 
 from assets.deployment import SETTINGS, Deployment
-from resources.drawing import Shard, draw_critiques, sampler_of
-from resources.home import Home
+from resources.sampling.drawing import Shard, draw_critiques, sampler_of
+from resources.storage.home import Home
 from shepherd.annotators.judge import (
     collect_critiques,
     critique_task,

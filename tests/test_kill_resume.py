@@ -4,7 +4,7 @@ import pytest
 from fake_engine import FakeEngine
 
 from benchmarks.kill_resume import Stage, run_with_kills
-from resources.drawing import Sampler
+from resources.sampling.drawing import Sampler
 from shepherd.annotators.known import ROLLING
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.problem import Annotator

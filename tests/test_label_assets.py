@@ -7,12 +7,12 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from assets.annotation.exports import exports
+from assets.annotation.labeled_solutions import labeled_solutions_of
+from assets.annotation.problems import problems
 from assets.definitions import assets_of, resources_of
 from assets.deployment import Deployment
-from assets.exports import exports
-from assets.labeled_solutions import labeled_solutions_of
-from assets.problems import problems
-from resources.home import Home
+from resources.storage.home import Home
 from shepherd.schemas import LABELED_SOLUTIONS, REJECTED
 from shepherd.settings import Settings
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from resources import label_files
-from resources.label_files import (
+from resources.files import label_files
+from resources.files.label_files import (
     ImportReport,
     Rules,
     export_labels,
@@ -300,7 +300,7 @@ def test_what_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_the_module_is_a_command() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "resources.label_files", "export", "--help"],
+        [sys.executable, "-m", "resources.files.label_files", "export", "--help"],
         capture_output=True,
         text=True,
         check=True,

@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from resources.lake import Lake
+from resources.storage.lake import Lake
 from shepherd.schemas import EVALUATIONS, PROBLEMS, REJECTED, ROLLOUT_COSTS, STEPS
 from shepherd.settings import Settings
 

@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 
 from assets.deployment import Deployment
-from assets.fine_tuning import Plans, figures_of, fine_tune
-from resources.home import Home
+from assets.models.fine_tuning import Plans, figures_of, fine_tune
+from resources.storage.home import Home
 from shepherd.settings import DatasetSettings, ModelSettings, Settings, TrainingSettings
 from tests.written import flawed_solutions
 from training.loop import TrainingReport

@@ -11,12 +11,12 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from assets.annotation.labeled_solutions import labeled_solutions_of
+from assets.annotation.problems import problems
+from assets.annotation.solutions import solutions
 from assets.definitions import resources_of
 from assets.deployment import Deployment
-from assets.labeled_solutions import labeled_solutions_of
-from assets.problems import problems
-from assets.solutions import solutions
-from resources.home import Home
+from resources.storage.home import Home
 from shepherd.schemas import LABELED_SOLUTIONS, PROBLEMS, REJECTED, SOLUTIONS, Table
 from shepherd.settings import Settings
 

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 import yaml
 
-from resources.home import Home
-from resources.lake import Lake
-from resources.warehouse import run_tests
+from resources.storage.home import Home
+from resources.storage.lake import Lake
+from resources.storage.warehouse import run_tests
 from shepherd import schemas
 from shepherd.datasets import Problem, word_problem
 from shepherd.label_formats import LabeledSolution, render_math_shepherd
@@ -121,7 +121,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     path.write_text(yaml.safe_dump(profile(folder)))
     root = folder / "home"
     done = subprocess.run(
-        [sys.executable, "-m", "assets.run", "--profile", str(path)],
+        [sys.executable, "-m", "cli.run", "--profile", str(path)],
         cwd=ROOT,
         env={**os.environ, "SHEPHERD_HOME": str(root), "DAGSTER_HOME": str(root / "dagster")},
         capture_output=True,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from resources import models
-from resources.hub import HUB_SECONDS, hub_refusal
-from resources.models import ModelStore, check_hub
+from resources.files.hub import HUB_SECONDS, hub_refusal
+from resources.storage import model_store as models
+from resources.storage.model_store import ModelStore, check_hub
 
 
 def test_a_model_is_there_once_it_is_written(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from blocks import add, drain, poll
 
-from resources.drawing import engine_identity
 from resources.engines import open_engine, openai, replicas
 from resources.engines.openai import OpenAIEngine, read_key
 from resources.engines.replicas import Replicas
+from resources.sampling.drawing import engine_identity
 from shepherd.requests import Completion, Request
 from shepherd.settings import EngineSettings, OpenAISettings
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from resources.models import BASE_MODELS
+from resources.storage.model_store import BASE_MODELS
 from tests.tiny_checkpoint import save_checkpoint
 from training.packing import (
     IGNORED,

@@ -18,12 +18,12 @@ import yaml
 
 from assets.definitions import defs
 from assets.deployment import PARTITIONS, SETTINGS
-from assets.pipeline import run_pipeline
-from resources.drawing import Drawn, Sampler, Shard, draw_solutions
+from cli.pipeline import run_pipeline
 from resources.engines import open_engine
-from resources.home import Home
-from resources.io_managers import Partition
-from resources.lake import Lake
+from resources.sampling.drawing import Drawn, Sampler, Shard, draw_solutions
+from resources.storage.home import Home
+from resources.storage.io_manager import Partition
+from resources.storage.lake import Lake
 from shepherd import schemas
 from shepherd.requests import Engine
 from shepherd.settings import EngineSettings
@@ -188,7 +188,7 @@ def test_a_failed_shard_stops_no_other_and_is_told(
             raise ValueError("the model is gone: bring it back")
         return draw_solutions(problems, sampler, SETTINGS.sampling, shard)
 
-    monkeypatch.setattr("resources.drawing.draw_solutions", fail)
+    monkeypatch.setattr("resources.sampling.drawing.draw_solutions", fail)
     assert run_pipeline(home) == 2
     told = capsys.readouterr()
     assert [line for line in told.err.splitlines() if "error" in line] == [
@@ -221,7 +221,7 @@ def test_rollouts_that_are_there_are_not_drawn_again(
             raise AssertionError("an engine was opened although all rollouts are there")
         return open_engine(engine, checkpoint)
 
-    monkeypatch.setattr("resources.drawing.open_engine", refuse)
+    monkeypatch.setattr("resources.sampling.drawing.open_engine", refuse)
     assert run_pipeline(home) == 0
     assert re.search(rf"^-- {re.escape(at.key)}: .*\brollouts\b", capsys.readouterr().out, re.M)
     assert lake.path("rollouts", *at).read_bytes() == before
@@ -234,7 +234,7 @@ def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:
     environment = {"SHEPHERD_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path / "dagster")}
     with told.open("wb") as out, errors.open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", "assets.run", "--profile", "tiny"],
+            [sys.executable, "-m", "cli.run", "--profile", "tiny"],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdout=out,

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from resources.engines import open_engine
-from resources.models import BASE_MODELS
-from resources.sampling import Grader
+from resources.sampling.completions import Grader
+from resources.storage.model_store import BASE_MODELS
 from shepherd.identity import content_id
 from shepherd.requests import Engine
 from shepherd.settings import EngineSettings, PpoSettings

@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from resources import problems as problems_module
-from resources.problems import load_problems, load_solutions, questions_tested_elsewhere
+from resources.files import problems as problems_module
+from resources.files.problems import load_problems, load_solutions, questions_tested_elsewhere
 from shepherd.identity import content_id
 from shepherd.schemas import PROBLEMS, REJECTED, SOLUTIONS, enforce
 from shepherd.settings import DatasetSettings

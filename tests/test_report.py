@@ -14,7 +14,7 @@ import pytest
 from benchmarks.browser import Page, dump_dom, find_chromium, open_page
 from resources import report
 from resources.report import build_report, cut, render
-from resources.warehouse import build_warehouse
+from resources.storage.warehouse import build_warehouse
 from shepherd.labels import label_accuracy
 from tests.small_lake import NUM_ROLLOUTS, small_lake, write_lake
 

@@ -10,10 +10,8 @@ from fake_engine import FakeEngine, complete
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources.frames import GrowingFrame
 from resources.grading import Verdict, grade_pairs
-from resources.journal import Fingerprint, read_journal
-from resources.sampling import (
+from resources.sampling.completions import (
     Cost,
     Fixed,
     Grader,
@@ -21,6 +19,8 @@ from resources.sampling import (
     sample,
     with_completions,
 )
+from resources.sampling.growing_frame import GrowingFrame
+from resources.storage.journal import Fingerprint, read_journal
 from shepherd.requests import COMPLETIONS, Engine, Request, request_block
 
 FINGERPRINT: Fingerprint = {"seed": 1}
@@ -176,7 +176,7 @@ def test_a_pair_of_answers_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> No
         judged.extend(pairs)
         return grade_pairs(pairs)
 
-    monkeypatch.setattr("resources.sampling.grade_pairs", judge)
+    monkeypatch.setattr("resources.sampling.completions.grade_pairs", judge)
     grader = Grader()
     for text in ("The answer is: 14", "So 14.\nThe answer is: 14", "The answer is: 3"):
         assert grader.are_correct(["14"], [text], ["stop"]) == [text.endswith("14")]

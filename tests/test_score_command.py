@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from training import score
-from training.score import GREEN, RED, YELLOW, Scored, main, render
+from cli import score
+from cli.score import GREEN, RED, YELLOW, Scored, main, render
 
 QUESTION = "Tom has 3 pens. Tom buys 4 more. How many pens does Tom have now?"
 STEPS = ["Step 1: 3 + 4 = 7.\n", "Step 2: 7 * 2 = 15.\nThe answer is: 15"]

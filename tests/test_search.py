@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 import pytest
 
-from resources.searching import found_solutions, search_problems
+from resources.sampling.searching import found_solutions, search_problems
 from shepherd.requests import Completion, Request, completion_block, request_rows
 from shepherd.search import Method, ProblemSearch, Search
 

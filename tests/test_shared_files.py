@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from resources.label_files import Rules, import_labels, scan_labels
-from resources.problems import load_problems, load_solutions
+from resources.files.label_files import Rules, import_labels, scan_labels
+from resources.files.problems import load_problems, load_solutions
 from shepherd.label_formats import PARSERS, RENDERERS
 from shepherd.settings import DatasetSettings
 

@@ -10,14 +10,20 @@ import polars as pl
 import pytest
 import yaml
 
+from assets.annotation.steps import steps
 from assets.definitions import resources_of
 from assets.deployment import SETTINGS, Deployment
-from assets.steps import steps
-from resources.drawing import Sampler, Shard, draw_candidates, draw_rollouts, draw_solutions
-from resources.home import Home
-from resources.journal import read_journal
-from resources.label_files import Rules, import_labels, main, scan_labels
-from resources.problems import load_problems, load_solutions
+from resources.files.label_files import Rules, import_labels, main, scan_labels
+from resources.files.problems import load_problems, load_solutions
+from resources.sampling.drawing import (
+    Sampler,
+    Shard,
+    draw_candidates,
+    draw_rollouts,
+    draw_solutions,
+)
+from resources.storage.home import Home
+from resources.storage.journal import read_journal
 from shepherd.annotators.monte_carlo import MonteCarlo, OutcomeClosure
 from shepherd.annotators.nli import nli_labels
 from shepherd.annotators.problem import Rollout

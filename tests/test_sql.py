@@ -10,7 +10,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from resources.warehouse import (
+from resources.storage.warehouse import (
     build_warehouse,
     column_meanings,
     run_tests,

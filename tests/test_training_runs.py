@@ -15,7 +15,7 @@ import pytest
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from resources.models import BASE_MODELS
+from resources.storage.model_store import BASE_MODELS
 from shepherd.settings import TrainingSettings
 from shepherd.word_problems import draw_problems, write_solution
 from tests.written import flawed_solutions

@@ -13,16 +13,16 @@ import pytest
 
 from benchmarks.browser import Page, find_chromium, open_page
 from benchmarks.ui import START_S, wait_until_it_answers
-from resources.lake import Lake
+from resources.storage.lake import Lake
 from tests.small_lake import small_lake, write_lake
 
 ROOT = Path(__file__).parent.parent
 ONLY_MISSING = "Backfill only failed and missing partitions within selection"
 
 PREPARE = """
-from assets.pipeline import run_pipeline
-from resources.home import Home
-from resources.lake import Lake
+from cli.pipeline import run_pipeline
+from resources.storage.home import Home
+from resources.storage.lake import Lake
 
 home = Home.from_env()
 assert run_pipeline(home, ["stg_problems"]) == 0
@@ -53,7 +53,7 @@ def address(home: Path) -> Iterator[str]:
         "DAGSTER_HOME": str(home / "dagster"),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    for command in (["-m", "assets.run", "--prepare"], ["-c", PREPARE]):
+    for command in (["-m", "cli.run", "--prepare"], ["-c", PREPARE]):
         done = subprocess.run(
             [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, check=False
         )

@@ -14,7 +14,7 @@ TINY = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text())
 
 def run_profile(profile: str | Path, home: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "assets.run", "--profile", str(profile)],
+        [sys.executable, "-m", "cli.run", "--profile", str(profile)],
         cwd=ROOT,
         env={**os.environ, "SHEPHERD_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")},
         capture_output=True,
@@ -31,8 +31,8 @@ def contents(lake: Path) -> dict[str, bytes]:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A home whose lake holds problems of the tiny profile's dataset in two shards."""
-    from resources.lake import Lake
-    from resources.problems import load_problems
+    from resources.files.problems import load_problems
+    from resources.storage.lake import Lake
     from shepherd.identity import shard_of
     from shepherd.schemas import PROBLEMS
     from shepherd.settings import Settings

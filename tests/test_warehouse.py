@@ -10,7 +10,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from resources.warehouse import (
+from resources.storage.warehouse import (
     MAX_FAILING_ROWS,
     SQL_ROOT,
     build_warehouse,
@@ -226,7 +226,7 @@ def test_tests_without_a_warehouse_say_how_to_build_it(tmp_path: Path) -> None:
 
 def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "resources.warehouse", *arguments],
+        [sys.executable, "-m", "resources.storage.warehouse", *arguments],
         capture_output=True,
         text=True,
         check=False,

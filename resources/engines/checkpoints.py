@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from resources.models import HUB_NAME, check_hub
+from resources.storage.model_store import HUB_NAME, check_hub
 from shepherd.prompts import CHAT, open_template
 from shepherd.requests import Completion, Request
 

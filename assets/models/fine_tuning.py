@@ -1,0 +1,200 @@
+"""How a model of the profile comes about: from its base, by one trainer, into the model store."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import dagster as dg
+import polars as pl
+
+from assets.deployment import Deployment
+from assets.describe import OWNERS
+from resources.storage.model_store import check_hub
+from shepherd.settings import ModelSettings, TrainingSettings
+from shepherd.training_sets import Part
+
+if TYPE_CHECKING:
+    from training.loop import TrainingReport
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+SHARDED = ["--use_fsdp", "--fsdp_version=2", "--fsdp_auto_wrap_policy=TRANSFORMER_BASED_WRAP"]
+"""Layer by layer: without a policy the whole model is gathered at once."""
+
+GPU_POOL = "gpu"
+"""Assets that hold a model take turns: dagster.yaml says how many fit at a time."""
+
+
+def model_asset(
+    name: str, *, group: str, **options: Any
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Decorate a function that trains a model of the profile."""
+    decorate: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
+        key=name,
+        group_name=group,
+        kinds={"torch"},
+        owners=OWNERS,
+        tags={"stage": group},
+        pool=GPU_POOL,
+        **options,
+    )
+    return decorate
+
+
+@dataclass(frozen=True)
+class Plans:
+    """The examples to train on, and those of held-out problems to evaluate on."""
+
+    train: pl.LazyFrame
+    held_out: pl.LazyFrame
+
+    @classmethod
+    def of(cls, part: Callable[[Part], pl.LazyFrame]) -> "Plans":
+        """Make both with one function."""
+        return cls(part("train"), part("validation"))
+
+
+def fine_tune(
+    deployment: Deployment, name: str, trainer: Literal["sft", "orm", "prm"], plans: Plans
+) -> dg.MaterializeResult[Any]:
+    """Train a model on the examples and keep it; a model without ``training`` is its base.
+
+    A run that was killed goes on from its last checkpoint.
+
+    Raises:
+        ValueError: the base does not exist or cannot be had, or there is nothing to train on.
+    """
+    settings = deployment.model(name)
+    base, training = deployment.base(name), settings.training
+    # A model that servers give need not be here.
+    if training is not None or deployment.settings.engine.kind != "openai":
+        check_hub(base)
+    if training is None:
+        return dg.MaterializeResult(metadata={"base": str(base)})
+    if plans.train.head(1).collect().is_empty():
+        raise ValueError(
+            f"{name}: no examples to train on: no train problem has what it learns from "
+            "(a gold solution, or labels by annotation.train_on)"
+        )
+    train = train_here if training.num_processes == 1 else train_in_processes
+    work, seed = deployment.models.work(name), deployment.settings.seed
+    report = deployment.models.save(
+        name,
+        lambda out: train(trainer, base, plans, out, settings, training, seed=seed, work=work),
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "base": settings.base,
+            "path": dg.MetadataValue.path(deployment.models.path(name)),
+            **figures_of(report),
+        }
+    )
+
+
+def train_here(
+    trainer: str,
+    base: str | Path,
+    plans: Plans,
+    out: Path,
+    settings: ModelSettings,
+    training: TrainingSettings,
+    *,
+    seed: int,
+    work: Path,
+) -> "TrainingReport":
+    """Train in this process."""
+    from training.__main__ import TRAINERS
+
+    return TRAINERS[trainer](
+        base,
+        plans.train,
+        out,
+        training,
+        template=settings.template,
+        seed=seed,
+        held_out=plans.held_out,
+        work=work,
+    )
+
+
+def train_in_processes(
+    trainer: str,
+    base: str | Path,
+    plans: Plans,
+    out: Path,
+    settings: ModelSettings,
+    training: TrainingSettings,
+    *,
+    seed: int,
+    work: Path,
+) -> "TrainingReport":
+    """Train under ``accelerate launch``, one process a GPU, whose report comes through Pipes.
+
+    The examples go there as files, in ``work``.
+    """
+    from training.command_line import flags_of
+    from training.loop import TrainingReport
+
+    work.mkdir(parents=True, exist_ok=True)
+    place = base.resolve() if isinstance(base, Path) else base
+    data, held_out = work / "examples.parquet", work / "held_out.parquet"
+    plans.train.sink_parquet(data)
+    plans.held_out.sink_parquet(held_out)
+    sharding = SHARDED if training.sharded else ["--multi_gpu"]
+    done = dg.PipesSubprocessClient(cwd=str(ROOT)).run(
+        context=dg.AssetExecutionContext.get(),
+        command=[
+            *(sys.executable, "-m", "accelerate.commands.launch", *sharding),
+            *("--num_processes", str(training.num_processes), "--num_machines", "1"),
+            *("--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"),
+            *("-m", "assets.models.training_process", trainer, f"--base={place}"),
+            *("--data", str(data), "--held-out", str(held_out), f"--out={out.resolve()}"),
+            *(f"--work={work.resolve()}", f"--template={settings.template}", f"--seed={seed}"),
+            *flags_of(training),
+        ],
+    )
+    [report] = done.get_custom_messages()
+    return TrainingReport(**report)
+
+
+def figures_of(report: "TrainingReport") -> dict[str, Any]:
+    """Return what a run did as metadata: plain numbers to plot, and the curve as a table."""
+    tail = report.losses[-max(1, len(report.losses) // 10) :]
+    last = report.evaluations[-1] if report.evaluations else {}
+    return {
+        "examples": report.num_examples,
+        "examples_cut": report.num_cut,
+        "batches": report.num_steps,
+        "seconds": round(report.seconds, 1),
+        "tokens_per_second": round(report.num_tokens / max(report.seconds, 1e-9)),
+        "first_loss": round(report.losses[0], 4),
+        "training_loss": round(sum(tail) / len(tail), 4),
+        **{f"validation_{name}": value for name, value in last.items() if name != "step"},
+        "loss_curve": loss_curve(report),
+    }
+
+
+def loss_curve(report: "TrainingReport", num_points: int = 20) -> dg.TableMetadataValue:
+    """Return the mean loss of each part of the run, and what evaluations in that part found."""
+    length = -(-report.num_steps // num_points)
+    records = []
+    for first in range(0, report.num_steps, length):
+        losses = report.losses[first : first + length]
+        within = [e for e in report.evaluations if first < e["step"] <= first + length]
+        figures = within[-1] if within else {}
+        records.append(
+            dg.TableRecord(
+                {
+                    "step": first + len(losses),
+                    "loss": round(sum(losses) / len(losses), 4),
+                    **{
+                        f"validation_{name}": round(figures[name], 4) if name in figures else None
+                        for name in (report.evaluations[0] if report.evaluations else {})
+                        if name != "step"
+                    },
+                }
+            )
+        )
+    return dg.MetadataValue.table(records)

@@ -1,0 +1,110 @@
+"""Every file of ``dbt_like_sql`` as an asset, every test of it as a check, built in one go."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+import duckdb
+
+from assets.deployment import DeploymentResource, version_of
+from assets.describe import OWNERS, preview
+from resources.report import MARTS
+from resources.storage.lake import WRITTEN_BY
+from resources.storage.warehouse import (
+    MAX_FAILING_ROWS,
+    SqlModel,
+    build_warehouse,
+    column_meanings,
+    run_tests,
+    sql_models,
+    sql_tests,
+)
+
+QUALITY_TESTS = {
+    "grading_reasons__few_answers_time_out",
+    "doubtful_grades__no_answer_has_both_verdicts",
+}
+"""Tests of how good results are: they warn. All others are of what must hold."""
+
+
+def warehouse_of(datasets: Collection[str]) -> dg.AssetsDefinition:
+    """Return the warehouse over these assets; tables of assets that a profile lacks are empty."""
+    ordered = sql_models()
+
+    @dg.multi_asset(
+        name="warehouse",
+        specs=[_spec(model, datasets) for model in ordered],
+        check_specs=[
+            dg.AssetCheckSpec(
+                _rule(test.name), asset=_model(test.name), description=test.description
+            )
+            for test in sql_tests(ordered)
+        ],
+    )
+    def warehouse(
+        deployment: DeploymentResource,
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        path = deployment.home.warehouse
+        rows = build_warehouse(deployment.home.lake, path)
+        page = deployment.home.report.as_uri()
+        meanings = column_meanings()
+        with duckdb.connect(path, read_only=True) as connection:
+            for model in ordered:
+                relation = connection.sql(f"from {model.name}")
+                metadata: dict[str, Any] = {
+                    "dagster/row_count": rows[model.name],
+                    "dagster/column_schema": _columns(relation, meanings),
+                    "path": dg.MetadataValue.path(path),
+                    "preview": dg.MetadataValue.md(preview(relation.limit(5).pl())),
+                }
+                if model.name in MARTS:
+                    metadata["report"] = dg.MetadataValue.url(f"{page}#{MARTS[model.name]}")
+                yield dg.MaterializeResult(asset_key=model.name, metadata=metadata)
+        for result in run_tests(path):
+            warns = result.name in QUALITY_TESTS
+            yield dg.AssetCheckResult(
+                asset_key=_model(result.name),
+                check_name=_rule(result.name),
+                passed=not result.num_failures,
+                severity=dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,
+                metadata={
+                    "failing_rows": result.num_failures,
+                    "first_rows": dg.MetadataValue.md(preview(result.rows, MAX_FAILING_ROWS)),
+                },
+            )
+
+    return warehouse
+
+
+def _spec(model: SqlModel, datasets: Collection[str]) -> dg.AssetSpec:
+    tables = (name.removeprefix("lake.") for name in model.upstream)
+    reads = {WRITTEN_BY.get(table, table) for table in tables}
+    known = {asset for asset in reads if asset in datasets or asset in model.upstream}
+    return dg.AssetSpec(
+        model.name,
+        deps=sorted(known),
+        group_name="warehouse",
+        description=f"{model.description}\n\n```sql\n{model.sql}\n```",
+        kinds={"duckdb", "sql"},
+        owners=OWNERS,
+        tags={"stage": "warehouse", "layer": model.layer},
+        code_version=version_of(model.sql),
+    )
+
+
+def _columns(relation: duckdb.DuckDBPyRelation, meanings: Mapping[str, str]) -> dg.TableSchema:
+    """Return a relation's columns with their meaning, as the UI's Columns tab shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name, type=str(dtype), description=meanings.get(name))
+            for name, dtype in zip(relation.columns, relation.types, strict=True)
+        ]
+    )
+
+
+def _model(test: str) -> str:
+    return test.split("__", maxsplit=1)[0]
+
+
+def _rule(test: str) -> str:
+    return test.split("__")[1]

@@ -1,0 +1,110 @@
+"""Checkpoints: those a run trains, and the bases they start from."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from resources.files.hub import hub_refusal
+from resources.storage.atomic import replacing_folder
+from shepherd.architectures import ARCHITECTURES, Architecture
+from shepherd.settings import NAME_PATTERN
+
+BASE_MODELS = Path(__file__).resolve().parent.parent / "base_models"
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ModelStore:
+    """Trained checkpoints under ``root``, one folder per model."""
+
+    root: Path
+
+    def path(self, name: str) -> Path:
+        """Return the folder of a trained model.
+
+        Raises:
+            ValueError: it was not trained yet; the message names the asset to materialize.
+        """
+        folder = self._folder(name)
+        if not folder.is_dir():
+            raise ValueError(f"no model {name!r} at {folder}: materialize the asset {name} first")
+        return folder
+
+    def save(self, name: str, writer: Callable[[Path], T]) -> T:
+        """Let ``writer`` fill a new folder, then swap it in; return what the writer returns.
+
+        If the writer fails, the model of before stays.
+        """
+        with replacing_folder(self._folder(name)) as written:
+            return writer(written)
+
+    def work(self, name: str) -> Path:
+        """Return the folder in which a model's training keeps what it needs to be resumed."""
+        folder = self._folder(name)
+        return folder.with_name(f".{name}.training")
+
+    def resolve(self, base: str, *, is_served: bool = False) -> str | Path:
+        """Return where a base model lies: a shipped folder, a local folder, or the hub name.
+
+        ``is_served``: any other name may be a server's for a model that it serves.
+
+        Raises:
+            ValueError: it is none of these.
+        """
+        if re.fullmatch(NAME_PATTERN, base) and (BASE_MODELS / base).is_dir():
+            return BASE_MODELS / base
+        local = Path(base).expanduser()
+        if base and local.is_dir():
+            return local
+        if HUB_NAME.fullmatch(base) and not base.startswith("."):
+            return base
+        if is_served and base:
+            return base
+        shipped = ", ".join(sorted(folder.name for folder in BASE_MODELS.glob("*/")))
+        raise ValueError(
+            f"base {base!r}: neither a shipped model ({shipped}), nor a local folder, nor a hub "
+            "name (owner/name): correct `base` in the profile"
+        )
+
+    def _folder(self, name: str) -> Path:
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise ValueError(f"model name {name!r} must match {NAME_PATTERN}: it becomes a folder")
+        return self.root / name
+
+
+def architecture_of(base: str | Path) -> Architecture | None:
+    """Return the dimensions of a base: of its folder, as published, or as cached from the hub.
+
+    Null if it is of another design, or unknown here.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    config: Path | str | None
+    if Path(base).is_dir():
+        config = Path(base) / "config.json"
+    elif published := ARCHITECTURES.get(str(base)):
+        return published
+    else:
+        cached = try_to_load_from_cache(str(base), "config.json")
+        config = cached if isinstance(cached, str) else None
+    if config is None or not Path(config).is_file():
+        return None
+    return Architecture.of(json.loads(Path(config).read_text(encoding="utf-8")))
+
+
+def check_hub(base: str | Path) -> None:
+    """Check that a base that is a hub name can be loaded here: it is cached, or the hub gives it.
+
+    Raises:
+        ValueError: the hub is out of reach, has no such model or does not show it to this user.
+    """
+    refusal = None if Path(base).is_dir() else hub_refusal(str(base), "config.json", "model")
+    if refusal:
+        raise ValueError(
+            f"base {str(base)!r}: {refusal}, or set `base` in the profile to a local folder"
+        )

@@ -107,10 +107,10 @@ PLANTED = {
     ),
     "sampling_costs__every_draw_is_paid_for": "delete from sampling_costs",
     "sampling_costs__stage_is_known": "update sampling_costs set stage = 'labels'",
-    "search_trees__a_search_sets_out_from_hope": (
-        "update search_trees set num_visits = 1, num_correct = 0"
+    "tree_search_states__a_search_sets_out_from_hope": (
+        "update tree_search_states set num_visits = 1, num_correct = 0"
     ),
-    "search_trees__no_state_is_lost": "delete from search_trees",
+    "tree_search_states__no_state_is_lost": "delete from tree_search_states",
     "solved_problems__outcome_follows_from_the_counts": (
         "update solved_problems set solved_by = 'all'"
     ),

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from assets.definitions import assets_of
-from assets.deployment import SETTINGS
 from shepherd.annotators import known
 from shepherd.schemas import STEP_LABELS, enforce
 from shepherd.settings import AnnotationSettings
+from tests.profiles import TINY
 from tests.small_lake import NUM_ROLLOUTS, small_lake
 
 DOCS = Path(__file__).parent.parent / "docs" / "annotators.md"
@@ -29,7 +29,7 @@ def test_one_file_and_one_line_make_a_word_an_asset_and_labels(
     monkeypatch.setitem(known.ROLLING, word, build)
 
     annotation = AnnotationSettings(annotators=("monte_carlo", word), train_on=word)
-    settings = SETTINGS.model_copy(update={"annotation": annotation})
+    settings = TINY.model_copy(update={"annotation": annotation})
     keys = {key.to_user_string() for asset in assets_of(settings) for key in asset.keys}
     assert {"monte_carlo_labels", "majority_labels", "step_labels"} <= keys
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_openai_engine import Server
 
-from assets.deployment import SETTINGS, Deployment
+from assets.deployment import Deployment
 from resources.sampling.drawing import Shard, draw_critiques, sampler_of
 from resources.storage.home import Home
 from shepherd.annotators.judge import (
@@ -202,7 +202,7 @@ def test_a_judge_on_a_server_of_its_own(tmp_path: Path) -> None:
 def test_a_judge_may_have_any_name_that_its_own_server_gives_it(tmp_path: Path) -> None:
     served = {"kind": "openai", "openai": {"base_urls": ["http://host:8000/v1"]}}
     judge = JudgeSettings.model_validate({"base": "our-judge", "engine": served})
-    deployment = Deployment(SETTINGS, Home(tmp_path))
+    deployment = Deployment(TINY, Home(tmp_path))
     assert deployment.judge_base(judge) == "our-judge"
     with pytest.raises(ValueError, match="base 'our-judge': neither a shipped model"):
         deployment.judge_base(judge.model_copy(update={"engine": None}))

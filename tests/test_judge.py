@@ -21,6 +21,7 @@ from shepherd.annotators.judge import (
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import CRITIQUE_COSTS, CRITIQUES, STEP_LABELS, enforce
 from shepherd.settings import EngineSettings, JudgeSettings, ModelSettings
+from tests.profiles import TINY
 from training import judge as stand_in
 
 SOLUTIONS = pl.DataFrame(

@@ -59,10 +59,7 @@ def solutions_check(settings: Settings) -> dg.AssetChecksDefinition:
 
     @partition_check(settings, "solutions", "problems", blocking=True)
     def every_train_problem_was_sampled(solutions: Frames, problems: Frames) -> dg.AssetCheckResult:
-        """Each generator drew each train problem as often as the profile says.
-
-        Imported solutions name known problems.
-        """
+        """Each train problem was drawn as often as the profile says; no problem is unknown."""
 
         def failing(at: Partition) -> pl.DataFrame:
             draws, known = solutions[at], problems[at]

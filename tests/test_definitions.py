@@ -168,7 +168,7 @@ def test_a_profile_without_reward_models_trains_none() -> None:
 
 def test_a_generator_may_not_take_the_name_of_an_asset() -> None:
     settings = TINY.model_copy(
-        update={"generators": {"completer": next(iter(TINY.generators.values()))}}
+        update={"generators": {"completer": TINY.generators["generator"]}, "policies": {}}
     )
     with pytest.raises(ValueError, match=r"generators\.completer: .* choose another"):
         assets_of(settings)

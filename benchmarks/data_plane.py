@@ -37,7 +37,8 @@ from typing import Any
 import polars as pl
 
 from benchmarks.report import Result, at_least, at_most, main
-from resources.sampling.drawing import Sampler, Shard, draw_rollouts
+from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
+from resources.sampling.stage import CompletionModel, Shard
 from resources.storage.lake import Lake
 from shepherd.annotators.known import Work, build_annotators, step_labels
 from shepherd.labels import labeled_solutions
@@ -154,21 +155,15 @@ def label_shard(
     open_engine: Callable[[], StubEngine],
 ) -> None:
     """Do what the assets from steps to labelled solutions do in one partition."""
-    sampler = Sampler("completer", "plain", {"weights": "stub"}, open_engine)
+    sampler = CompletionModel("completer", "plain", {"weights": "stub"}, open_engine)
     settings, sampling = AnnotationSettings(), SamplingSettings(num_rollouts=N)
     lake, shard = Lake(folder / "lake"), Shard("stub", key, folder / "journals", 0)
     steps = split_solutions(solutions)
-    drawn = draw_rollouts(
-        steps,
-        solutions,
-        problems,
-        build_annotators(settings, N),
-        sampler,
-        sampling,
-        shard,
-    )
+    stage = rollout_stage(sampler, sampling, shard)
+    written = WrittenSolutions(problems, solutions, steps)
+    drawn = draw_rollouts(stage, written, build_annotators(settings, N), num_rollouts=N)
     lake.write(ROLLOUTS, drawn.frame, "stub", key)
-    shard.journal(ROLLOUTS.name, sampler.name).unlink()
+    stage.journal.unlink()
     labels = step_labels(settings, N, Work(steps, solutions, problems, drawn.frame))
     lake.write(STEP_LABELS, labels, "stub", key)
     labeled = labeled_solutions(solutions, steps, labels, problems)

@@ -67,26 +67,32 @@ def code_version(settings: Settings, asset: str) -> str:
     return content_id(json.dumps(values, sort_keys=True), revision)[:8]
 
 
-def fingerprint_of(
-    engine: EngineSettings,
-    *,
-    weights: str,
-    template: str,
-    run_seed: int,
-    temperature: float,
-    max_tokens: int,
-) -> Fingerprint:
-    """Return what decides the completion of a request, beside the request's id and prompt.
+def engine_fingerprint(engine: EngineSettings, weights: str) -> Fingerprint:
+    """Return what completions depend on beside their requests and prompts.
 
-    ``weights`` is the identity of a checkpoint (:mod:`resources.storage.weights`), ``template``
-    the text of the prompt template. Journals and the footers of Parquet files hold it.
+    ``weights`` is the identity of a checkpoint (:mod:`resources.storage.weights`).
     """
-    names = {"kind": "engine", "dtype": "dtype", "vllm.max_model_len": "max_model_len"}
-    read = {name: _values(engine, name.split("."), "") for name in _engine_fields(engine)}
-    drawn_by = {names[name]: value for name, values in read.items() for value in values.values()}
+    fingerprint: dict[str, str | int | float] = {"weights": weights}
+    for field in _engine_fields(engine):
+        [value] = _values(engine, field.split("."), "").values()
+        assert isinstance(value, str | int), field
+        fingerprint[_FINGERPRINT_KEYS[field]] = value
+    return fingerprint
+
+
+_FINGERPRINT_KEYS = {"kind": "engine", "dtype": "dtype", "vllm.max_model_len": "max_model_len"}
+
+
+def draw_fingerprint(
+    model: Fingerprint, *, template: str, run_seed: int, temperature: float, max_tokens: int
+) -> Fingerprint:
+    """Return what decides the completion of a request, beside the request's id and question.
+
+    ``model`` is of :func:`engine_fingerprint`, ``template`` the text of the prompt template.
+    Journals and the footers of Parquet files hold the fingerprint.
+    """
     return {
-        "weights": weights,
-        **{name: value for name, value in drawn_by.items() if isinstance(value, str | int)},
+        **model,
         "template": template,
         "seed": run_seed,
         "seeding": SEEDING,

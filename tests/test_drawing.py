@@ -4,15 +4,10 @@ import polars as pl
 import pytest
 from fake_engine import FakeEngine
 
-from resources.sampling.drawing import (
-    Drawn,
-    Sampler,
-    Shard,
-    draw_candidates,
-    draw_rollouts,
-    draw_solutions,
-)
-from resources.sampling.earlier import CALCULATIONS, KEY, origin_of
+from resources.sampling.earlier import CALCULATIONS, FINGERPRINTS, origin_of
+from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
+from resources.sampling.solutions import draw_candidates, draw_solutions
+from resources.sampling.stage import CompletionModel, Shard, StageOutput
 from resources.storage.journal import fingerprints
 from resources.storage.lake import Lake
 from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo, OutcomeClosure
@@ -46,8 +41,8 @@ STEPS = split_solutions(WRITTEN)
 SAMPLING = SamplingSettings(samples_per_problem=12, num_candidates=20, num_rollouts=3)
 
 
-def sampler(weights: str = "abc") -> Sampler:
-    return Sampler("weak", "plain", {"weights": weights}, FakeEngine)
+def sampler(weights: str = "abc") -> CompletionModel:
+    return CompletionModel("weak", "plain", {"weights": weights}, FakeEngine)
 
 
 def draw(
@@ -55,11 +50,15 @@ def draw(
     folder: Path,
     sampling: SamplingSettings = SAMPLING,
     *annotators: Annotator,
-) -> Drawn:
+) -> StageOutput:
     shard = Shard("words", "00", folder, run_seed=7)
     if table is ROLLOUTS:
-        asking = annotators or [MonteCarlo(sampling.num_rollouts)]
-        return draw_rollouts(STEPS, WRITTEN, PROBLEMS, asking, sampler(), sampling, shard)
+        return draw_rollouts(
+            rollout_stage(sampler(), sampling, shard),
+            WrittenSolutions(PROBLEMS, WRITTEN, STEPS),
+            annotators or [MonteCarlo(sampling.num_rollouts)],
+            num_rollouts=sampling.num_rollouts,
+        )
     stage = draw_solutions if table is SOLUTIONS else draw_candidates
     return stage(PROBLEMS, sampler(), sampling, shard)
 
@@ -149,21 +148,18 @@ def materialize(
     weights: str = "abc",
     num_rollouts: int = 8,
     splitting: SplittingSettings = DEFAULT_SPLITTING,
-) -> tuple[Drawn, list[str]]:
+) -> tuple[StageOutput, list[str]]:
     """Draw rollouts and write them as the asset does; return them and what was drawn anew."""
     engines, lake = LoggedEngines(), Lake(home / "lake")
     shard = Shard("words", "00", home / "journals", run_seed=7, splitting=splitting)
-    drawn = draw_rollouts(
-        STEPS,
-        WRITTEN,
-        PROBLEMS,
-        annotators,
-        Sampler("weak", "plain", {"weights": weights}, engines),
-        SamplingSettings(num_rollouts=num_rollouts),
+    stage = rollout_stage(
+        CompletionModel("weak", "plain", {"weights": weights}, engines),
+        SamplingSettings(),
         shard,
-        lake,
     )
-    journal = shard.journal(ROLLOUTS.name, "weak")
+    written = WrittenSolutions(PROBLEMS, WRITTEN, STEPS)
+    drawn = draw_rollouts(stage, written, annotators, num_rollouts=num_rollouts, lake=lake)
+    journal = stage.journal
     lake.write(ROLLOUT_COSTS, drawn.cost, "words", "00")
     origin = origin_of(fingerprints(journal.parent), splitting.calculations)
     lake.write(ROLLOUTS, drawn.frame, "words", "00", metadata=origin)
@@ -221,7 +217,7 @@ def test_rollouts_that_could_not_be_drawn_are_asked_for_again(tmp_path: Path) ->
         .otherwise("finish_reason")
     )
     kept = lake.metadata(ROLLOUTS, "words", "00")
-    origin = {name: kept[name] for name in (KEY, CALCULATIONS)}
+    origin = {name: kept[name] for name in (FINGERPRINTS, CALCULATIONS)}
     lake.write(ROLLOUTS, failed, "words", "00", metadata=origin)
     again, added = materialize(tmp_path, [MonteCarlo(4)])
     assert [name.split(":")[1] for name in added] == ["1", "1"]
@@ -248,13 +244,14 @@ def test_rollouts_known_beforehand_are_those_that_the_scheduler_asks_for(tmp_pat
     # Of wrong solutions, outcome closure asks for all rollouts as well.
     known, scheduled = (
         draw_rollouts(
-            split_solutions(written),
-            written,
-            problems,
+            rollout_stage(
+                sampler(),
+                SAMPLING,
+                Shard("words", "00", tmp_path / annotator.name, run_seed=7),
+            ),
+            WrittenSolutions(problems, written, split_solutions(written)),
             [annotator(3)],
-            sampler(),
-            SAMPLING,
-            Shard("words", "00", tmp_path / annotator.name, run_seed=7),
+            num_rollouts=SAMPLING.num_rollouts,
         )
         for annotator in (MonteCarlo, OutcomeClosure)
     )

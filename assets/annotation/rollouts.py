@@ -43,7 +43,7 @@ def rollouts(
     Those that are there already, drawn under the same settings, are kept. Beside them lie
     `asked_rollouts`, who asked for what, and the `search_trees`.
     """
-    from resources.sampling.drawing import draw_rollouts
+    from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
 
     [completer] = open_samplers(deployment, ["completer"])
     shard, settings = shard_of_run(context, deployment), deployment.settings
@@ -52,14 +52,11 @@ def rollouts(
         settings.annotation, settings.sampling.num_rollouts, shard.splitting.method
     )
     drawn = draw_rollouts(
-        steps,
-        solutions,
-        problems,
+        rollout_stage(completer, settings.sampling, shard),
+        WrittenSolutions(problems, solutions, steps),
         annotators,
-        completer,
-        settings.sampling,
-        shard,
-        deployment.lake,
+        num_rollouts=settings.sampling.num_rollouts,
+        lake=deployment.lake,
     )
     add_numbers(context, **label_costs(steps, drawn.cost))
     asked, trees = asked_rollouts(

@@ -11,9 +11,9 @@ from resources.profiles import load_settings
 from resources.sampling.drawing import Sampler, Shard, draw_rollouts, draw_solutions, sampler_of
 from resources.storage.atomic import replacing_folder
 from resources.storage.model_store import BASE_MODELS
+from shepherd.annotators.oracle import oracle_labels
 from shepherd.annotators.problem import Annotator, Problem, Replay, read_problems
 from shepherd.identity import content_id
-from shepherd.oracle import oracle_labels
 from shepherd.rollouts import split_solutions
 from shepherd.settings import ModelSettings, SamplingSettings, Settings
 from training.sft import train_sft

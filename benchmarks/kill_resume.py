@@ -36,7 +36,7 @@ from shepherd.settings import (
 )
 
 DATASET = DatasetSettings(source="word_problems", num_train=100, num_test=1)
-SAMPLING = SamplingSettings(num_rollouts=8, max_tokens=48, rollout_temperature=1.0)
+SAMPLING = SamplingSettings(max_tokens=48, rollout_temperature=1.0)
 JUDGE = JudgeSettings(base="random", template="plain", num_votes=6, max_tokens=48)
 ENGINE = EngineSettings(batch_size=16, dtype="float32", device="cpu")
 KILLS = 60
@@ -205,7 +205,7 @@ def run() -> list[Result]:
         write_random_model(folder / "model")
         undisturbed, killed = (
             run_with_kills(
-                Stage(partial(random_sampler, folder / "model"), MonteCarlo(SAMPLING.num_rollouts)),
+                Stage(partial(random_sampler, folder / "model"), MonteCarlo(8)),
                 folder / f"{kills} kills",
                 seed=0,
                 max_kills=kills,

@@ -17,7 +17,9 @@ from resources.sampling.drawing import (
 from resources.sampling.earlier import CALCULATIONS, KEY, origin_of
 from resources.storage.journal import fingerprints
 from resources.storage.lake import Lake
-from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo, OutcomeClosure
+from shepherd.annotators.first_success import FirstSuccess
+from shepherd.annotators.monte_carlo import MonteCarlo
+from shepherd.annotators.outcome_closure import OutcomeClosure
 from shepherd.annotators.problem import Annotator
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import (
@@ -45,7 +47,7 @@ WRITTEN = pl.DataFrame(
     }
 )
 STEPS = split_solutions(WRITTEN)
-SAMPLING = SamplingSettings(samples_per_problem=12, num_candidates=20, num_rollouts=3)
+SAMPLING = SamplingSettings(samples_per_problem=12, num_candidates=20)
 
 
 def sampler(weights: str = "abc") -> Sampler:
@@ -60,7 +62,7 @@ def draw(
 ) -> Drawn:
     shard = Shard("words", "00", folder, run_seed=7)
     if table is ROLLOUTS:
-        asking = annotators or [MonteCarlo(sampling.num_rollouts)]
+        asking = annotators or [MonteCarlo(3)]
         return draw_rollouts(STEPS, WRITTEN, PROBLEMS, asking, sampler(), sampling, shard)
     stage = draw_solutions if table is SOLUTIONS else draw_candidates
     return stage(PROBLEMS, sampler(), sampling, shard)
@@ -109,8 +111,8 @@ def test_a_shared_prefix_is_rolled_out_once(tmp_path: Path) -> None:
 
 
 def test_annotators_share_their_rollouts_and_stop_early(tmp_path: Path) -> None:
-    sampling = SamplingSettings(num_rollouts=8)
-    exactly = draw(ROLLOUTS, tmp_path / "exactly", sampling)
+    sampling = SamplingSettings()
+    exactly = draw(ROLLOUTS, tmp_path / "exactly", sampling, MonteCarlo(8))
     stopping = draw(ROLLOUTS, tmp_path / "stopping", sampling, FirstSuccess(8))
     both = draw(ROLLOUTS, tmp_path / "both", sampling, FirstSuccess(8), MonteCarlo(8))
     assert both.frame.equals(exactly.frame)
@@ -123,7 +125,7 @@ def test_annotators_share_their_rollouts_and_stop_early(tmp_path: Path) -> None:
 
 def test_more_rollouts_go_on_from_fewer_and_other_temperatures_anew(tmp_path: Path) -> None:
     first = draw(ROLLOUTS, tmp_path).frame
-    more = draw(ROLLOUTS, tmp_path, SAMPLING.model_copy(update={"num_rollouts": 5})).frame
+    more = draw(ROLLOUTS, tmp_path, SAMPLING, MonteCarlo(5)).frame
     assert more.filter(pl.col("rollout_index") < 3).equals(first)
     assert not list(tmp_path.rglob("*.aside"))
     draw(ROLLOUTS, tmp_path, SAMPLING.model_copy(update={"rollout_temperature": 0.1}))
@@ -149,7 +151,6 @@ def materialize(
     home: Path,
     annotators: list[Annotator],
     weights: str = "abc",
-    num_rollouts: int = 8,
     splitting: SplittingSettings = DEFAULT_SPLITTING,
 ) -> tuple[Drawn, list[str]]:
     """Draw rollouts and write them as the asset does; return them and what was drawn anew."""
@@ -161,7 +162,7 @@ def materialize(
         PROBLEMS,
         annotators,
         Sampler("weak", "plain", {"weights": weights}, engines),
-        SamplingSettings(num_rollouts=num_rollouts),
+        SamplingSettings(),
         shard,
         lake,
     )

@@ -24,8 +24,9 @@ from resources.sampling.drawing import (
 )
 from resources.storage.home import Home
 from resources.storage.journal import read_journal
-from shepherd.annotators.monte_carlo import MonteCarlo, OutcomeClosure
+from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.nli import nli_labels
+from shepherd.annotators.outcome_closure import OutcomeClosure
 from shepherd.annotators.problem import Rollout
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.rollouts import split_solutions
@@ -103,7 +104,7 @@ def test_rollouts_are_kept_as_solutions_are(tmp_path: Path) -> None:
     )
     problems = pl.DataFrame({"problem_id": ["p"], "question": ["How many?"], "gold_answer": ["2"]})
     sampler = Sampler("strong", "plain", {}, Annotating)
-    sampling = SamplingSettings(num_rollouts=3)
+    sampling = SamplingSettings()
     steps = split_solutions(solutions)
     for annotator in (MonteCarlo(3), OutcomeClosure(3)):
         shard = Shard("words", "00", tmp_path / annotator.name, run_seed=7, splitting=STRIP)

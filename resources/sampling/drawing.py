@@ -22,8 +22,8 @@ from resources.sampling.earlier import earlier_rollouts
 from resources.sampling.growing_frame import GrowingFrame
 from resources.storage.journal import SUFFIX, Fingerprint
 from resources.storage.lake import Lake
-from shepherd.annotators.counting import known_rollouts
 from shepherd.annotators.judge import collect_critiques, judge_requests
+from shepherd.annotators.monte_carlo import known_rollouts
 from shepherd.annotators.problem import Annotator, Problem, Rollout, read_problems
 from shepherd.identity import SEEDING, content_id
 from shepherd.requests import Engine
@@ -210,7 +210,8 @@ def draw_rollouts(
         cost = _sample(ROLLOUTS, known, sampler, shard, fingerprint, earlier)
         rollouts = _graded(ROLLOUTS, collect_rollouts, known, problems, sampler, shard)
     served = steps.filter(~pl.col("is_last")).group_by("prefix_id").len("num_steps_served")
-    num_spared = max(0, served.height * sampling.num_rollouts - rollouts.height)
+    max_rollouts = max((annotator.num_rollouts for annotator in annotators), default=0)
+    num_spared = max(0, served.height * max_rollouts - rollouts.height)
     num_merged = _num_merged(rollouts, served)
     return Drawn(rollouts, _costs(ROLLOUTS, cost, sampler, shard, num_merged, num_spared))
 
@@ -405,7 +406,7 @@ def _kept(drawn: pl.DataFrame, splitting: SplittingSettings) -> pl.DataFrame:
     """Return what is kept of drawn texts."""
     if splitting.calculations == "keep":
         return drawn
-    return drawn.with_columns(pl.col("text").map_elements(splitting.kept, pl.String))
+    return drawn.with_columns(pl.col("text").map_elements(splitting.clean, pl.String))
 
 
 def _fingerprint(

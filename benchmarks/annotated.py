@@ -13,9 +13,9 @@ from resources.sampling.solutions import draw_solutions
 from resources.sampling.stage import CompletionModel, Shard, completion_model_of
 from resources.storage.atomic import replacing_folder
 from resources.storage.model_store import BASE_MODELS
+from shepherd.annotators.oracle import oracle_labels
 from shepherd.annotators.problem import Annotator, Problem, Replay, read_problems
 from shepherd.identity import content_id
-from shepherd.oracle import oracle_labels
 from shepherd.rollouts import split_solutions
 from shepherd.settings import ModelSettings, SamplingSettings, Settings
 from training.sft import train_sft
@@ -81,7 +81,6 @@ def roll_out(work: Annotated, completer: str, annotators: Sequence[Annotator]) -
         rollout_stage(work.samplers[completer], work.sampling, work.shard),
         WrittenSolutions(work.problems, work.solutions, work.steps),
         annotators,
-        num_rollouts=work.sampling.num_rollouts,
     )
     cost = drawn.cost.row(0, named=True)
     return Rolled(drawn.frame, cost["seconds"] / max(1, cost["completion_tokens"]))

@@ -38,7 +38,7 @@ from shepherd.settings import (
 )
 
 DATASET = DatasetSettings(source="word_problems", num_train=100, num_test=1)
-SAMPLING = SamplingSettings(num_rollouts=8, max_tokens=48, rollout_temperature=1.0)
+SAMPLING = SamplingSettings(max_tokens=48, rollout_temperature=1.0)
 JUDGE = JudgeSettings(base="random", template="plain", num_votes=6, max_tokens=48)
 ENGINE = EngineSettings(batch_size=16, dtype="float32", device="cpu")
 KILLS = 60
@@ -113,7 +113,6 @@ class KillableStage:
                 rollout_stage(logged, SAMPLING, shard),
                 WrittenSolutions(train, solutions, steps),
                 [self.annotator],
-                num_rollouts=SAMPLING.num_rollouts,
             )
             if self.annotator
             else draw_critiques(steps, train, logged, JUDGE, shard)
@@ -212,9 +211,7 @@ def run() -> list[Result]:
         write_random_model(folder / "model")
         undisturbed, killed = (
             run_with_kills(
-                KillableStage(
-                    partial(random_sampler, folder / "model"), MonteCarlo(SAMPLING.num_rollouts)
-                ),
+                KillableStage(partial(random_sampler, folder / "model"), MonteCarlo(8)),
                 folder / f"{kills} kills",
                 seed=0,
                 max_kills=kills,

@@ -14,8 +14,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+from shepherd.annotators.annotator import AnnotatorSettings, RolloutSettings
 from shepherd.identity import SEEDING, content_id
 from shepherd.policies import descents_of
+from shepherd.schemas import labels_table
 from shepherd.settings import EngineSettings, ModelSettings, PpoSettings, Section, Settings
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -113,12 +115,9 @@ def _engine_fields(engine: EngineSettings) -> Iterator[str]:
         yield "vllm.max_model_len"
 
 
-def _draws(settings: Settings, engine: str = "engine") -> Iterator[str]:
-    """Yield the fields of an engine, under its path; a null engine is the profile's."""
-    judge = settings.annotation.judge
-    own = judge.engine if engine != "engine" and judge else None
-    path = engine if own else "engine"
-    yield from (f"{path}.{name}" for name in _engine_fields(own or settings.engine))
+def _draws(settings: Settings) -> Iterator[str]:
+    """Yield the fields of the profile's engine that change completions."""
+    yield from (f"engine.{name}" for name in _engine_fields(settings.engine))
 
 
 REWARD_MODELS = ("outcome_reward_model", "process_reward_model")
@@ -153,39 +152,33 @@ def _solutions(settings: Settings) -> Iterator[str]:
 def _rollouts(settings: Settings) -> Iterator[str]:
     yield from _draws(settings)
     yield from ("seed", "completer.template", "sampling.rollout_temperature")
-    yield from ("sampling.max_tokens", "annotation.consensus", "annotation.annotators")
-    yield from ("datasets.*.is_annotated", "datasets.*.splitting.calculations")
-    for name in settings.annotation.annotators:
-        yield from _annotator(name) if name in _ROLLING else ()
-
-
-_ROLLING: dict[str, tuple[str, ...]] = {
-    "monte_carlo": (),
-    "first_success": (),
-    "outcome_closure": (),
-    "binary_search": (),
-    "tree_search": ("annotation.num_searches", "datasets.*.splitting.method"),
-    "adaptive": tuple(
-        f"annotation.{name}"
-        for name in ("confidence", "success_rate", "false_success_rate", "mending_rate")
-    ),
-}
-"""What each annotator that rolls out reads beside N."""
-
-
-def _annotator(name: str) -> Iterator[str]:
-    if name in _ROLLING:
-        yield from ("sampling.num_rollouts", *_ROLLING[name])
-    if name == "nli":
-        yield from ("annotation.nli_model", "datasets.*.splitting.method")
+    yield from ("sampling.max_tokens", "annotation.consensus", "datasets.*.is_annotated")
+    # Annotators search texts that are cut into steps by the method.
+    yield "datasets.*.splitting"
+    for annotator in settings.annotation.annotators:
+        if isinstance(annotator, RolloutSettings):
+            yield f"annotation.annotators.{annotator.kind}"
 
 
 def _critiques(settings: Settings) -> Iterator[str]:
-    yield from _draws(settings, "annotation.judge.engine")
+    judge = settings.annotation.judge
+    assert judge is not None, "critiques are an asset of profiles with a judge"
+    if judge.engine is None:
+        yield from _draws(settings)
+    else:
+        path = "annotation.annotators.judge.engine"
+        yield from (f"{path}.{name}" for name in _engine_fields(judge.engine))
     yield from ("seed", "datasets.*.is_annotated")
     # A judge is no asset of its own, so that its base is read here.
     fields = ("base", "template", "num_votes", "temperature", "max_tokens")
-    yield from (f"annotation.judge.{field}" for field in fields)
+    yield from (f"annotation.annotators.judge.{field}" for field in fields)
+
+
+def _labels(annotator: AnnotatorSettings) -> Iterator[str]:
+    """Yield what the labels of one annotator read; a judge's are counted from its critiques."""
+    yield "datasets.*.is_annotated"
+    if "critiques" not in annotator.READS:
+        yield from (f"annotation.annotators.{annotator.kind}", "datasets.*.splitting.method")
 
 
 def _labeled_solutions(settings: Settings) -> Iterator[str]:
@@ -235,7 +228,7 @@ _SCORE = ("template", "training.max_length")
 _PATHS: dict[str, tuple[str, ...]] = {
     "steps": ("datasets.*.splitting.method",),
     "oracle_labels": ("datasets.*.source", "datasets.*.is_annotated"),
-    "step_labels": ("annotation.annotators", "annotation.consensus"),
+    "step_labels": ("annotation.names", "annotation.consensus"),
     "candidate_scores": (
         "datasets.*.splitting.method",
         *(f"{name}.{field}" for name in REWARD_MODELS for field in _SCORE),
@@ -255,7 +248,7 @@ _PATHS: dict[str, tuple[str, ...]] = {
         "generators.*.base",
         "completer.base",
         "sampling.samples_per_problem",
-        "sampling.num_rollouts",
+        "annotation.max_rollouts",
         "sampling.temperature",
         "sampling.rollout_temperature",
         "sampling.max_tokens",
@@ -274,9 +267,9 @@ def _paths_of(settings: Settings, asset: str) -> Iterable[str]:
     model = _model_paths(settings, asset)
     if model is not None:
         return model
-    annotator = asset.removesuffix("_labels")
-    assert annotator in settings.annotation.annotators, f"no asset is called {asset}"
-    return ("datasets.*.is_annotated", *_annotator(annotator))
+    kinds = {labels_table(one.kind).name: one for one in settings.annotation.annotators}
+    assert asset in kinds, f"no asset is called {asset}"
+    return _labels(kinds[asset])
 
 
 def _model_paths(settings: Settings, name: str) -> Iterator[str] | None:

@@ -10,7 +10,9 @@ from resources.sampling.solutions import draw_candidates, draw_solutions
 from resources.sampling.stage import CompletionModel, Shard, StageOutput
 from resources.storage.journal import fingerprints
 from resources.storage.lake import Lake
-from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo, OutcomeClosure
+from shepherd.annotators.first_success import FirstSuccess
+from shepherd.annotators.monte_carlo import MonteCarlo
+from shepherd.annotators.outcome_closure import OutcomeClosure
 from shepherd.annotators.problem import Annotator
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import (
@@ -38,7 +40,7 @@ WRITTEN = pl.DataFrame(
     }
 )
 STEPS = split_solutions(WRITTEN)
-SAMPLING = SamplingSettings(samples_per_problem=12, num_candidates=20, num_rollouts=3)
+SAMPLING = SamplingSettings(samples_per_problem=12, num_candidates=20)
 
 
 def sampler(weights: str = "abc") -> CompletionModel:
@@ -56,8 +58,7 @@ def draw(
         return draw_rollouts(
             rollout_stage(sampler(), sampling, shard),
             WrittenSolutions(PROBLEMS, WRITTEN, STEPS),
-            annotators or [MonteCarlo(sampling.num_rollouts)],
-            num_rollouts=sampling.num_rollouts,
+            annotators or [MonteCarlo(3)],
         )
     stage = draw_solutions if table is SOLUTIONS else draw_candidates
     return stage(PROBLEMS, sampler(), sampling, shard)
@@ -106,8 +107,8 @@ def test_a_shared_prefix_is_rolled_out_once(tmp_path: Path) -> None:
 
 
 def test_annotators_share_their_rollouts_and_stop_early(tmp_path: Path) -> None:
-    sampling = SamplingSettings(num_rollouts=8)
-    exactly = draw(ROLLOUTS, tmp_path / "exactly", sampling)
+    sampling = SamplingSettings()
+    exactly = draw(ROLLOUTS, tmp_path / "exactly", sampling, MonteCarlo(8))
     stopping = draw(ROLLOUTS, tmp_path / "stopping", sampling, FirstSuccess(8))
     both = draw(ROLLOUTS, tmp_path / "both", sampling, FirstSuccess(8), MonteCarlo(8))
     assert both.frame.equals(exactly.frame)
@@ -120,7 +121,7 @@ def test_annotators_share_their_rollouts_and_stop_early(tmp_path: Path) -> None:
 
 def test_more_rollouts_go_on_from_fewer_and_other_temperatures_anew(tmp_path: Path) -> None:
     first = draw(ROLLOUTS, tmp_path).frame
-    more = draw(ROLLOUTS, tmp_path, SAMPLING.model_copy(update={"num_rollouts": 5})).frame
+    more = draw(ROLLOUTS, tmp_path, SAMPLING, MonteCarlo(5)).frame
     assert more.filter(pl.col("rollout_index") < 3).equals(first)
     assert not list(tmp_path.rglob("*.aside"))
     draw(ROLLOUTS, tmp_path, SAMPLING.model_copy(update={"rollout_temperature": 0.1}))
@@ -146,7 +147,6 @@ def materialize(
     home: Path,
     annotators: list[Annotator],
     weights: str = "abc",
-    num_rollouts: int = 8,
     splitting: SplittingSettings = DEFAULT_SPLITTING,
 ) -> tuple[StageOutput, list[str]]:
     """Draw rollouts and write them as the asset does; return them and what was drawn anew."""
@@ -158,7 +158,7 @@ def materialize(
         shard,
     )
     written = WrittenSolutions(PROBLEMS, WRITTEN, STEPS)
-    drawn = draw_rollouts(stage, written, annotators, num_rollouts=num_rollouts, lake=lake)
+    drawn = draw_rollouts(stage, written, annotators, lake)
     journal = stage.journal
     lake.write(ROLLOUT_COSTS, drawn.cost, "words", "00")
     origin = origin_of(fingerprints(journal.parent), splitting.calculations)
@@ -251,7 +251,6 @@ def test_rollouts_known_beforehand_are_those_that_the_scheduler_asks_for(tmp_pat
             ),
             WrittenSolutions(problems, written, split_solutions(written)),
             [annotator(3)],
-            num_rollouts=SAMPLING.num_rollouts,
         )
         for annotator in (MonteCarlo, OutcomeClosure)
     )

@@ -5,11 +5,10 @@ from fake_engine import FakeEngine
 
 from benchmarks.kill_resume import KillableStage, run_with_kills
 from resources.sampling.stage import CompletionModel
-from shepherd.annotators.known import ROLLING
+from shepherd.annotators.adaptive import AdaptiveSettings
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.problem import Annotator
 from shepherd.annotators.tree_search import TreeSearch
-from shepherd.settings import AnnotationSettings
 
 CAPACITY = 16
 
@@ -25,7 +24,7 @@ def slow_sampler() -> CompletionModel:
     [
         MonteCarlo(8),
         TreeSearch(8, num_searches=100),
-        ROLLING["adaptive"](AnnotationSettings(), 8, "auto"),
+        AdaptiveSettings().annotator(),
         None,
     ],
     ids=["monte_carlo", "tree_search", "adaptive", "judge"],

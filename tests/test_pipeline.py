@@ -68,7 +68,7 @@ def test_every_stage_wrote_what_the_profile_asks_for(lake: Lake) -> None:
     prefixes = steps.filter(~pl.col("is_last"))["prefix_id"].n_unique()
     assert lake.read(schemas.PROBLEMS).height == dataset.num_train + dataset.num_test
     assert lake.read(schemas.SOLUTIONS)["num_samples"].sum() == draws
-    assert lake.read(schemas.ROLLOUTS).height == prefixes * sampling.num_rollouts
+    assert lake.read(schemas.ROLLOUTS).height == prefixes * SETTINGS.annotation.max_rollouts
     assert lake.read(schemas.STEP_LABELS).height == steps.height
     assert lake.read(schemas.ORACLE_LABELS).height == steps.height
     candidates = lake.read(schemas.CANDIDATES)
@@ -153,7 +153,11 @@ with dg.DagsterInstance.get() as instance:
     ("field", "value", "stale"),
     [
         ("seed", 0, []),
-        ("sampling.num_rollouts", 3, ["monte_carlo_labels", "rollouts"]),
+        (
+            "annotation.annotators",
+            [{"kind": "monte_carlo", "num_rollouts": 3}],
+            ["monte_carlo_labels", "rollouts"],
+        ),
         ("completer.training.epochs", 2, ["completer", "rollouts"]),
         ("completer.template", "metamath", ["completer", "rollouts"]),
         ("sampling.num_candidates", 4, ["candidates"]),

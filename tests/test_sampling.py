@@ -16,7 +16,8 @@ from resources.sampling.cost import Cost
 from resources.sampling.journalled_draws import draw_completions
 from resources.sampling.request_source import RequestList, with_completions
 from resources.storage.growing_frame import GrowingFrame
-from resources.storage.journal import Fingerprint, read_journal
+from resources.storage.journal import read_journal
+from shepherd.dependencies import Fingerprint
 from shepherd.requests import COMPLETIONS, Engine, Request, request_block
 
 FINGERPRINT: Fingerprint = {"seed": 1}

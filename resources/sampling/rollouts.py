@@ -12,7 +12,7 @@ from resources.sampling.request_source import RequestList
 from resources.sampling.rolling import RollingRequests
 from resources.sampling.stage import CompletionModel, Shard, Stage, StageOutput
 from resources.storage.lake import Lake
-from shepherd.annotators.counting import known_rollouts
+from shepherd.annotators.monte_carlo import known_rollouts
 from shepherd.annotators.problem import Annotator, read_problems
 from shepherd.rollouts import collect_rollouts, distinct_prefixes, rollout_requests
 from shepherd.schemas import ROLLOUTS
@@ -40,15 +40,12 @@ def draw_rollouts(
     stage: Stage,
     written: WrittenSolutions,
     annotators: Sequence[Annotator],
-    *,
-    num_rollouts: int,
     lake: Lake | None = None,
 ) -> StageOutput:
     """Draw the rollouts that the annotators ask for; ROLLOUTS and ROLLOUT_COSTS.
 
-    ``num_rollouts`` is N: an annotator that stops a prefix earlier spares the others. Rollouts
-    that ``lake`` holds, drawn under the stage's fingerprint, are not drawn again. Those of them
-    that no annotator asks for are not returned: a smaller N drops the surplus.
+    Rollouts that ``lake`` holds, drawn under the stage's fingerprint, are not drawn again. Those
+    of them that no annotator asks for are not returned: a smaller N drops the surplus.
     """
     earlier = earlier_rollouts(lake, stage) if lake else None
     num_known = known_rollouts(annotators)
@@ -58,7 +55,8 @@ def draw_rollouts(
         rollouts, cost = _draw_known(stage, written, num_known, earlier)
     steps = written.steps.filter(~pl.col("is_last"))
     served = steps.group_by("prefix_id").len("num_steps_served")
-    num_spared = max(0, served.height * num_rollouts - rollouts.height)
+    most = max((annotator.num_rollouts for annotator in annotators), default=0)
+    num_spared = max(0, served.height * most - rollouts.height)
     num_merged = _num_merged(rollouts, served)
     return stage.output(rollouts, cost, num_merged=num_merged, num_spared=num_spared)
 

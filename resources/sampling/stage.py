@@ -152,4 +152,4 @@ def stripped(completions: pl.DataFrame, splitting: SplittingSettings) -> pl.Data
     """Return completions without what ``splitting`` strips from their texts."""
     if splitting.calculations == "keep":
         return completions
-    return completions.with_columns(pl.col("text").map_elements(splitting.kept, pl.String))
+    return completions.with_columns(pl.col("text").map_elements(splitting.clean, pl.String))

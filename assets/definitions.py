@@ -93,7 +93,7 @@ def sampled_assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
     """Return the assets that follow from sampling: models, rollouts, labels, verification."""
     annotation = settings.annotation
     assets = [*solvers_of(settings), rollouts_of(settings)]
-    if "judge" in annotation.annotators and annotation.judge is not None:
+    if annotation.judge is not None:
         assets += [critiques_of(settings, annotation.judge)]
     assets += [*annotators_of(settings), labeled_solutions_of(settings)]
     if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
@@ -166,7 +166,7 @@ def checks_of(
 def resources_of(deployment: Deployment) -> dict[str, Any]:
     """Return the resources of the assets."""
     settings = deployment.settings
-    labels = map(labels_table, settings.annotation.annotators)
+    labels = map(labels_table, settings.annotation.names)
     return {
         "deployment": deployment,
         "io_manager": ParquetIOManager(

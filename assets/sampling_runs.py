@@ -11,19 +11,19 @@ from resources.storage.io_manager import Partition
 from shepherd.schemas import Table
 
 if TYPE_CHECKING:
-    from resources.sampling.drawing import Drawn, Sampler, Shard
+    from resources.sampling.stage import CompletionModel, Shard, StageOutput
 
 
-def open_samplers(deployment: Deployment, names: Iterable[str]) -> "list[Sampler]":
-    """Return samplers of models by name. Weights are loaded when a sampler's engine is opened.
+def open_samplers(deployment: Deployment, names: Iterable[str]) -> "list[CompletionModel]":
+    """Return models to draw from, by name. Weights are loaded when an engine is opened.
 
     Raises:
         ValueError: a model is not trained yet; the message names the asset to materialize.
     """
-    from resources.sampling.drawing import sampler_of
+    from resources.sampling.stage import completion_model_of
 
     return [
-        sampler_of(
+        completion_model_of(
             name, deployment.model(name), deployment.checkpoint(name), deployment.settings.engine
         )
         for name in names
@@ -32,7 +32,7 @@ def open_samplers(deployment: Deployment, names: Iterable[str]) -> "list[Sampler
 
 def shard_of_run(context: dg.AssetExecutionContext, deployment: Deployment) -> "Shard":
     """Return the shard that the run samples."""
-    from resources.sampling.drawing import Shard
+    from resources.sampling.stage import Shard
 
     partition = Partition.of(context.partition_key)
     settings = deployment.settings
@@ -48,7 +48,7 @@ def draws_and_costs(
     context: dg.AssetExecutionContext,
     table: Table,
     costs_table: Table,
-    draws: "Sequence[Drawn]",
+    draws: "Sequence[StageOutput]",
 ) -> dict[str, pl.DataFrame]:
     """Return the draws of all models and their costs by table name.
 

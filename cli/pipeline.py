@@ -17,6 +17,7 @@ from cli.stages import Failure, run_stages
 from cli.summary import print_summary
 from resources.storage.atomic import replacing_file
 from resources.storage.home import Home
+from shepherd.annotators.nli import NliSettings
 from shepherd.settings import Settings
 
 CONFIG = "pipeline.yaml"
@@ -75,9 +76,10 @@ def check_deployment(deployment: Deployment) -> None:
     for name in models_of(settings):
         deployment.base(name)
     annotation = settings.annotation
-    if "nli" in annotation.annotators:
-        deployment.models.resolve(annotation.nli_model)
-    if "judge" in annotation.annotators and annotation.judge is not None:
+    for annotator in annotation.annotators:
+        if isinstance(annotator, NliSettings):
+            deployment.models.resolve(annotator.model)
+    if annotation.judge is not None:
         deployment.judge_base(annotation.judge)
 
 

@@ -20,7 +20,8 @@ from assets.deployment import partitions_of
 from cli import pipeline
 from cli.progress import Progress
 from resources.engines import open_engine
-from resources.sampling.drawing import Drawn, Sampler, Shard, draw_solutions
+from resources.sampling.solutions import draw_solutions
+from resources.sampling.stage import CompletionModel, Shard, StageOutput
 from resources.storage.home import Home
 from resources.storage.io_manager import Partition
 from resources.storage.lake import Lake
@@ -77,7 +78,7 @@ def test_every_stage_wrote_what_the_profile_asks_for(lake: Lake) -> None:
     prefixes = steps.filter(~pl.col("is_last"))["prefix_id"].n_unique()
     assert lake.read(schemas.PROBLEMS).height == dataset.num_train + dataset.num_test
     assert lake.read(schemas.SOLUTIONS)["num_samples"].sum() == draws
-    assert lake.read(schemas.ROLLOUTS).height == prefixes * sampling.num_rollouts
+    assert lake.read(schemas.ROLLOUTS).height == prefixes * TINY.annotation.max_rollouts
     assert lake.read(schemas.STEP_LABELS).height == steps.height
     assert lake.read(schemas.ORACLE_LABELS).height == steps.height
     candidates = lake.read(schemas.CANDIDATES)
@@ -165,7 +166,11 @@ ROLLOUTS = ["asked_rollouts", "rollout_costs", "rollouts", "search_trees"]
     ("field", "value", "stale"),
     [
         ("seed", 0, []),
-        ("sampling.num_rollouts", 3, ["monte_carlo_labels", *ROLLOUTS]),
+        (
+            "annotation.annotators",
+            [{"kind": "monte_carlo", "num_rollouts": 3}],
+            ["monte_carlo_labels", *ROLLOUTS],
+        ),
         ("completer.training.epochs", 2, ["completer"]),
         ("completer.template", "metamath", ["completer", *ROLLOUTS]),
         ("sampling.num_candidates", 4, ["candidate_costs", "candidates", "evaluations"]),
@@ -196,12 +201,14 @@ def test_a_failed_shard_stops_no_other_and_is_told(
     for path in paths.values():
         path.unlink()
 
-    def fail(problems: pl.DataFrame, sampler: Sampler, sampling: object, shard: Shard) -> Drawn:
+    def fail(
+        problems: pl.DataFrame, sampler: CompletionModel, sampling: object, shard: Shard
+    ) -> StageOutput:
         if shard.key == failing.shard:
             raise ValueError("the model is gone: bring it back")
         return draw_solutions(problems, sampler, TINY.sampling, shard)
 
-    monkeypatch.setattr("resources.sampling.drawing.draw_solutions", fail)
+    monkeypatch.setattr("resources.sampling.solutions.draw_solutions", fail)
     assert run_pipeline(home) == 2
     told = capsys.readouterr()
     assert [line for line in told.err.splitlines() if "error" in line] == [
@@ -229,7 +236,7 @@ def test_rollouts_that_are_there_are_not_drawn_again(
             raise AssertionError("an engine was opened although all rollouts are there")
         return open_engine(engine, checkpoint)
 
-    monkeypatch.setattr("resources.sampling.drawing.open_engine", refuse)
+    monkeypatch.setattr("resources.sampling.stage.open_engine", refuse)
     assert run_pipeline(home, ["rollouts"], [at.key]) == 0
     assert f"-- {at.key}: rollouts\n" in capsys.readouterr().out
     assert lake.path("rollouts", *at).read_bytes() == before
@@ -273,9 +280,10 @@ def test_a_changed_label_makes_what_reads_it_stale(home: Home, lake: Lake) -> No
 
 
 def test_a_reason_names_the_fields_and_their_values(home: Home) -> None:
-    sampling = TINY.sampling.model_copy(update={"num_rollouts": 3})
-    reasons = pending(home, TINY.model_copy(update={"sampling": sampling}))
-    assert reasons["rollouts"] == "sampling.num_rollouts was 2, is 3"
+    profile = TINY.model_dump()
+    profile["annotation"]["annotators"][0]["num_rollouts"] = 3
+    reasons = pending(home, Settings.model_validate(profile))
+    assert reasons["rollouts"] == "annotation.annotators.monte_carlo.num_rollouts was 2, is 3"
     assert "solutions" not in reasons
 
 

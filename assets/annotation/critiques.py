@@ -15,7 +15,7 @@ from shepherd.schemas import CRITIQUE_COSTS, CRITIQUES
 from shepherd.settings import JudgeSettings, ModelSettings, Settings
 
 if TYPE_CHECKING:
-    from resources.sampling.drawing import Sampler
+    from resources.sampling.stage import CompletionModel
 
 
 def critiques_of(settings: Settings, judge: JudgeSettings) -> dg.AssetsDefinition:
@@ -37,7 +37,7 @@ def critiques_of(settings: Settings, judge: JudgeSettings) -> dg.AssetsDefinitio
         deployment: DeploymentResource,
     ) -> Mapping[str, pl.DataFrame]:
         """Votes of a judge, a language model, on the first wrong step of each solution."""
-        from resources.sampling.drawing import draw_critiques
+        from resources.sampling.critiques import draw_critiques
 
         shard = shard_of_run(context, deployment)
         labelled = steps_to_label(steps, settings.datasets[shard.dataset])
@@ -47,13 +47,15 @@ def critiques_of(settings: Settings, judge: JudgeSettings) -> dg.AssetsDefinitio
     return critiques
 
 
-def open_judge(deployment: Deployment, judge: JudgeSettings) -> "Sampler":
-    """Return the sampler of a judge, on its own engine or the engine of the profile.
+def open_judge(deployment: Deployment, judge: JudgeSettings) -> "CompletionModel":
+    """Return a judge, on its own engine or the engine of the profile.
 
     Raises:
         ValueError: the base is no model, or the template is a chat template that it lacks.
     """
-    from resources.sampling.drawing import sampler_of
+    from resources.sampling.stage import completion_model_of
 
     model = ModelSettings(base=judge.base, template=judge.template)
-    return sampler_of("judge", model, deployment.judge_base(judge), deployment.judge_engine(judge))
+    return completion_model_of(
+        "judge", model, deployment.judge_base(judge), deployment.judge_engine(judge)
+    )

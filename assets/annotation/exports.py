@@ -75,7 +75,7 @@ def tables_read(settings: Settings) -> tuple[list[str], list[str]]:
     if not any(dataset.is_annotated for dataset in settings.datasets.values()):
         return [LABELED_SOLUTIONS.name], []
     whole = [SOLUTION_COSTS, ROLLOUT_COSTS]
-    if "judge" in settings.annotation.annotators:
+    if settings.annotation.judge is not None:
         whole += [CRITIQUE_COSTS]
     if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
         whole += [ORACLE_LABELS, STEP_LABELS, STEPS]

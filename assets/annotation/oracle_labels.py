@@ -7,7 +7,7 @@ from assets.annotation.steps import steps_to_label
 from assets.deployment import ONE_RUN
 from assets.tables import table_asset
 from resources.storage.io_manager import Frames, Partition
-from shepherd import oracle
+from shepherd.annotators import oracle
 from shepherd.schemas import ORACLE_LABELS
 from shepherd.settings import Settings
 

@@ -12,7 +12,6 @@ from assets.sampling_runs import add_numbers, draws_and_costs, open_samplers, sh
 from assets.tables import table_asset
 from resources.storage.io_manager import Partition
 from shepherd.annotators.asked import asked_rollouts
-from shepherd.annotators.known import build_annotators
 from shepherd.annotators.problem import read_problems
 from shepherd.schemas import ASKED_ROLLOUTS, ROLLOUT_COSTS, ROLLOUTS, SEARCH_TREES
 from shepherd.settings import Settings
@@ -59,20 +58,22 @@ def draw_for_annotators(
     problems: pl.DataFrame,
 ) -> Mapping[str, pl.DataFrame]:
     """Draw the rollouts of a shard; return the tables of rollouts, requests, trees and costs."""
-    from resources.sampling.drawing import draw_rollouts
+    from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
 
     [completer] = open_samplers(deployment, ["completer"])
     shard, settings = shard_of_run(context, deployment), deployment.settings
-    annotation, sampling = settings.annotation, settings.sampling
-    annotators = build_annotators(annotation, sampling.num_rollouts, shard.splitting.method)
+    annotators = settings.annotation.annotators_that_roll_out(shard.splitting.method)
     draws = draw_rollouts(
-        steps, solutions, problems, annotators, completer, sampling, shard, deployment.lake
+        rollout_stage(completer, settings.sampling, shard),
+        WrittenSolutions(problems, solutions, steps),
+        annotators,
+        deployment.lake,
     )
     requested, trees = asked_rollouts(
         annotators,
         read_problems(steps, solutions, problems),
         draws.frame,
-        annotation.consensus,
+        settings.annotation.consensus,
     )
     add_numbers(context, ROLLOUTS, **label_costs(steps, draws.cost))
     return {

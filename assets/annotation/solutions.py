@@ -73,7 +73,7 @@ def sampled_solutions(
     context: dg.AssetExecutionContext, deployment: Deployment, problems: pl.DataFrame
 ) -> Mapping[str, pl.DataFrame]:
     """Draw solutions of the train problems of a shard with each generator."""
-    from resources.sampling.drawing import draw_solutions
+    from resources.sampling.solutions import draw_solutions
 
     settings = deployment.settings
     shard, train = shard_of_run(context, deployment), problems.filter(split="train")

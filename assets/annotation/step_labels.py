@@ -11,13 +11,15 @@ from assets.deployment import ONE_RUN
 from assets.models.fine_tuning import GPU_POOL
 from assets.tables import table_asset
 from resources.storage.io_manager import Frames, Partition
-from shepherd.annotators import known
+from shepherd.annotators.annotator import AnnotatorSettings, LabelInputs
+from shepherd.annotators.consensus import join_labels
+from shepherd.annotators.nli import NliSettings
 from shepherd.labels import label_accuracies
 from shepherd.schemas import ORACLE_LABELS, STEP_LABELS, labels_table
 from shepherd.settings import Settings
 
 if TYPE_CHECKING:
-    from shepherd.annotators.nli import Entails
+    from shepherd.annotators.entailment import Entails
 
 
 def annotators_of(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -25,38 +27,33 @@ def annotators_of(settings: Settings) -> list[dg.AssetsDefinition]:
 
     The oracle's labels are an asset wherever there are word problems, whatever the annotators.
     """
-    names = [name for name in settings.annotation.annotators if name != "oracle"]
-    return [*(annotator_labels_of(settings, name) for name in names), step_labels_of(settings)]
+    annotators = [each for each in settings.annotation.annotators if each.kind != "oracle"]
+    return [*(annotator_labels_of(settings, each) for each in annotators), step_labels_of(settings)]
 
 
-def annotator_labels_of(settings: Settings, name: str) -> dg.AssetsDefinition:
+def annotator_labels_of(settings: Settings, annotator: AnnotatorSettings) -> dg.AssetsDefinition:
     """Return the asset of one annotator's labels."""
-    annotation, num_rollouts = settings.annotation, settings.sampling.num_rollouts
-    tables = ["steps", "solutions", "problems"]
-    if name in known.ROLLING:
-        tables.append("rollouts")
-    elif name == "judge":
-        tables.append("critiques")
+    model = annotator.model if isinstance(annotator, NliSettings) else None
 
     @table_asset(
         settings,
-        labels_table(name),
+        labels_table(annotator.kind),
         group="annotation",
         kinds={"polars"},
         backfill_policy=ONE_RUN,
-        ins=inputs(tables),
-        pool=GPU_POOL if name == "nli" else None,
+        ins=inputs(annotator.READS),
+        pool=GPU_POOL if model else None,
     )
     def labels(**frames: Frames) -> Frames:
         """Hard and soft labels by this annotator alone. `step_labels` joins those of all."""
-        entails = open_entailment(annotation.nli_model) if name == "nli" else None
+        entails = open_entailment(model) if model else None
 
         def label(partition: Partition) -> pl.DataFrame:
-            read = {table: frames[table][partition] for table in tables}
+            read = {table: frames[table][partition] for table in annotator.READS}
             dataset = settings.datasets[partition.dataset]
             read["steps"] = steps_to_label(read["steps"], dataset)
-            work = known.Work(**read, entails=entails, method=dataset.splitting.method)
-            return known.labels_by(name, annotation, num_rollouts, work)
+            method = dataset.splitting.method
+            return annotator.label_steps(LabelInputs(**read, entails=entails, method=method))
 
         return Frames(frames["steps"].partitions, label)
 
@@ -66,7 +63,7 @@ def annotator_labels_of(settings: Settings, name: str) -> dg.AssetsDefinition:
 def step_labels_of(settings: Settings) -> dg.AssetsDefinition:
     """Return the asset of all labels. With an oracle, its metadata say how accurate they are."""
     annotation = settings.annotation
-    tables = {name: labels_table(name).name for name in annotation.annotators}
+    tables = {name: labels_table(name).name for name in annotation.names}
     has_oracle = any(d.source == "word_problems" for d in settings.datasets.values())
     oracle = [ORACLE_LABELS.name] if has_oracle else []
 
@@ -84,7 +81,7 @@ def step_labels_of(settings: Settings) -> dg.AssetsDefinition:
         def join(partition: Partition) -> pl.DataFrame:
             steps = frames["steps"][partition]
             labels_by_name = {name: frames[table][partition] for name, table in tables.items()}
-            labels = known.all_labels(labels_by_name, annotation.consensus, steps)
+            labels = join_labels(labels_by_name, annotation.consensus, steps)
             for table in oracle:
                 add_accuracies(context, partition, labels, frames[table][partition], steps)
             return labels

@@ -92,9 +92,8 @@ def steps_check(settings: Settings) -> dg.AssetChecksDefinition:
 
 def rollouts_check(settings: Settings) -> dg.AssetChecksDefinition:
     """Return the check that rollouts have no gaps."""
-    not_counted = partial(
-        violations.not_counted_through, num_rollouts=settings.sampling.num_rollouts
-    )
+    count = settings.annotation.max_rollouts
+    not_counted = partial(violations.not_counted_through, num_rollouts=count)
 
     @partition_check(settings, "rollouts", blocking=True)
     def rollouts_are_counted_through(rollouts: Frames) -> dg.AssetCheckResult:
@@ -106,7 +105,7 @@ def rollouts_check(settings: Settings) -> dg.AssetChecksDefinition:
 
 def labels_check(settings: Settings) -> dg.AssetChecksDefinition:
     """Return the check that no solution is labelled in part."""
-    annotators = [*settings.annotation.annotators, "consensus"]
+    annotators = [*settings.annotation.names, "consensus"]
     not_labelled = partial(violations.not_labelled, annotators=annotators)
 
     @partition_check(settings, "step_labels", "steps", blocking=True)

@@ -13,6 +13,7 @@ from assets.deployment import Deployment
 from assets.describe import OWNERS, provenance
 from resources.storage.io_manager import CONTENT_KEY
 from resources.storage.model_store import check_hub
+from resources.storage.weights import weights_identity
 from shepherd.dependencies import code_version
 from shepherd.settings import ModelSettings, Settings, TrainingSettings
 from shepherd.training_sets import Part
@@ -103,8 +104,6 @@ def model_result(
     deployment: Deployment, name: str, metadata: Mapping[str, Any]
 ) -> dg.MaterializeResult[Any]:
     """Return the result of a model asset: its metadata, and the hash of its weights as content."""
-    from resources.sampling.drawing import weights_identity
-
     checkpoint = deployment.checkpoint(name)
     content = weights_identity(checkpoint)
     is_saved = isinstance(checkpoint, Path) and checkpoint.is_relative_to(deployment.home.models)

@@ -33,7 +33,7 @@ def candidates_of(settings: Settings) -> dg.AssetsDefinition:
 
         Policies with `candidates: true` draw them too.
         """
-        from resources.sampling.drawing import draw_candidates
+        from resources.sampling.solutions import draw_candidates
 
         shard, test = shard_of_run(context, deployment), problems.filter(split="test")
         samplers = open_samplers(deployment, settings.candidate_generators)

@@ -28,7 +28,7 @@ def greedy_solutions_of(settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
     ) -> pl.DataFrame:
         """Test problems solved once by every generator and policy, at temperature 0."""
-        from resources.sampling.drawing import draw_greedily
+        from resources.sampling.solutions import draw_greedily
 
         shard, test = shard_of_run(context, deployment), problems.filter(split="test")
         return pl.concat(

@@ -33,8 +33,6 @@ def labels_of(settings: Settings) -> list[dg.AssetsDefinition]:
 
 def labels_by(annotator: AnnotatorSettings, settings: Settings) -> dg.AssetsDefinition:
     """Return the asset of one annotator's labels."""
-    rolls_out = isinstance(annotator, RolloutSettings)
-    settled = str(annotator.annotator()) if rolls_out else annotator.kind
     settled, model = annotator.kind, None
     if isinstance(annotator, RolloutSettings):
         settled = str(annotator.annotator())

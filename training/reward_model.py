@@ -21,6 +21,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from shepherd.label_formats import TAG_WORD
 from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import TrainingSettings
 from shepherd.verification import auc
@@ -28,7 +29,7 @@ from training import loop
 from training.packing import IGNORED, Batch, Example, next_tokens
 from training.plans import rows
 
-STEP_TAG, GOOD, BAD = " ки", "+", "-"
+STEP_TAG, GOOD, BAD = f" {TAG_WORD}", "+", "-"
 """The published tag and labels; the label tokens are not the signs of sums, which have a space."""
 
 

@@ -37,7 +37,8 @@ from typing import Any
 import polars as pl
 
 from benchmarks.report import Result, at_least, at_most, main
-from resources.sampling.drawing import Sampler, Shard, draw_rollouts
+from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
+from resources.sampling.stage import CompletionModel, Shard
 from resources.storage.lake import Lake
 from shepherd.annotators.annotator import LabelInputs
 from shepherd.annotators.monte_carlo import MonteCarloSettings
@@ -155,21 +156,15 @@ def label_shard(
     open_engine: Callable[[], StubEngine],
 ) -> None:
     """Do what the assets from steps to labelled solutions do in one partition."""
-    sampler = Sampler("completer", "plain", {"weights": "stub"}, open_engine)
+    completer = CompletionModel("completer", "plain", {"weights": "stub"}, open_engine)
     settings, sampling = MonteCarloSettings(num_rollouts=N), SamplingSettings()
     lake, shard = Lake(folder / "lake"), Shard("stub", key, folder / "journals", 0)
     steps = split_solutions(solutions)
-    drawn = draw_rollouts(
-        steps,
-        solutions,
-        problems,
-        [settings.annotator()],
-        sampler,
-        sampling,
-        shard,
-    )
+    stage = rollout_stage(completer, sampling, shard)
+    written = WrittenSolutions(problems, solutions, steps)
+    drawn = draw_rollouts(stage, written, [settings.annotator()])
     lake.write(ROLLOUTS, drawn.frame, "stub", key)
-    shard.journal(ROLLOUTS.name, sampler.name).unlink()
+    stage.journal.unlink()
     labels = settings.label_steps(LabelInputs(steps, solutions, problems, drawn.frame))
     lake.write(STEP_LABELS, labels, "stub", key)
     labeled = labeled_solutions(solutions, steps, labels, problems)

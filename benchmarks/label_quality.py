@@ -25,7 +25,8 @@ from benchmarks.figures import pyplot
 from benchmarks.report import Result, at_least, at_most, main
 from benchmarks.seeds import single_threaded
 from resources.entailment import EntailmentModel
-from resources.sampling.drawing import Sampler, draw_critiques, sampler_of
+from resources.sampling.critiques import draw_critiques
+from resources.sampling.stage import CompletionModel, completion_model_of
 from resources.storage.model_store import BASE_MODELS
 from shepherd.agreement import label_quality
 from shepherd.annotators.annotator import RolloutSettings
@@ -77,7 +78,7 @@ def measure(seed: int, folder: Path) -> pl.DataFrame:
     ``folder`` holds the stand-ins of all seeds.
     """
     model = ModelSettings(base=JUDGE.base, template=JUDGE.template)
-    critic = sampler_of("judge", model, folder / "judge", EngineSettings(dtype="float32"))
+    critic = completion_model_of("judge", model, folder / "judge", EngineSettings(dtype="float32"))
     entails = EntailmentModel(folder / "nli")
     work, strong, weak = drawn(seed, folder)
     ways = [
@@ -146,7 +147,7 @@ def computed(name: str, work: Annotated, label: Callable[[], pl.DataFrame]) -> W
     return Way(name, labels, 0, time.perf_counter() - started)
 
 
-def judged(work: Annotated, critic: Sampler) -> Way:
+def judged(work: Annotated, critic: CompletionModel) -> Way:
     """Ask the judge, one vote a solution."""
     drawn = draw_critiques(work.steps, work.problems, critic, JUDGE, work.shard)
     [cost] = drawn.cost.to_dicts()

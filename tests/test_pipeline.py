@@ -20,7 +20,8 @@ from assets.definitions import defs
 from assets.deployment import PARTITIONS, SETTINGS
 from cli.pipeline import run_pipeline
 from resources.engines import open_engine
-from resources.sampling.drawing import Drawn, Sampler, Shard, draw_solutions
+from resources.sampling.solutions import draw_solutions
+from resources.sampling.stage import CompletionModel, Shard, StageOutput
 from resources.storage.home import Home
 from resources.storage.io_manager import Partition
 from resources.storage.lake import Lake
@@ -187,12 +188,14 @@ def test_a_failed_shard_stops_no_other_and_is_told(
     for path in paths.values():
         path.unlink()
 
-    def fail(problems: pl.DataFrame, sampler: Sampler, sampling: object, shard: Shard) -> Drawn:
+    def fail(
+        problems: pl.DataFrame, sampler: CompletionModel, sampling: object, shard: Shard
+    ) -> StageOutput:
         if shard.key == failing.shard:
             raise ValueError("the model is gone: bring it back")
         return draw_solutions(problems, sampler, SETTINGS.sampling, shard)
 
-    monkeypatch.setattr("resources.sampling.drawing.draw_solutions", fail)
+    monkeypatch.setattr("resources.sampling.solutions.draw_solutions", fail)
     assert run_pipeline(home) == 2
     told = capsys.readouterr()
     assert [line for line in told.err.splitlines() if "error" in line] == [
@@ -225,7 +228,7 @@ def test_rollouts_that_are_there_are_not_drawn_again(
             raise AssertionError("an engine was opened although all rollouts are there")
         return open_engine(engine, checkpoint)
 
-    monkeypatch.setattr("resources.sampling.drawing.open_engine", refuse)
+    monkeypatch.setattr("resources.sampling.stage.open_engine", refuse)
     assert run_pipeline(home) == 0
     assert re.search(rf"^-- {re.escape(at.key)}: .*\brollouts\b", capsys.readouterr().out, re.M)
     assert lake.path("rollouts", *at).read_bytes() == before

@@ -42,20 +42,16 @@ def rollouts(
     Those that are there already, drawn under the same settings, are kept. Beside them lie
     `asked_rollouts`, who asked for what, and the `search_trees`.
     """
-    from resources.sampling.drawing import draw_rollouts
+    from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
 
     [completer] = open_samplers(deployment, ["completer"])
     shard, settings = shard_of_run(context, deployment), deployment.settings
     steps = steps_to_label(steps, settings.datasets[shard.dataset])
     annotators = settings.annotation.annotators_that_roll_out(shard.splitting.method)
     drawn = draw_rollouts(
-        steps,
-        solutions,
-        problems,
+        rollout_stage(completer, settings.sampling, shard),
+        WrittenSolutions(problems, solutions, steps),
         annotators,
-        completer,
-        settings.sampling,
-        shard,
         deployment.lake,
     )
     add_numbers(context, **label_costs(steps, drawn.cost))

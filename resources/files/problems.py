@@ -13,7 +13,7 @@ import polars as pl
 
 from resources.files.hub import hub_refusal
 from resources.files.rows import Line, Rejection, read_rows, refuse_many, rejected_frame
-from resources.sampling.completions import grade_completions
+from resources.sampling.completion_grading import grade_completions
 from shepherd.datasets import (
     ImportedSolution,
     Problem,

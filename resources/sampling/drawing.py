@@ -24,7 +24,7 @@ from resources.storage.journal import SUFFIX, Fingerprint
 from resources.storage.lake import Lake
 from shepherd.annotators.judge import collect_critiques, judge_requests
 from shepherd.annotators.monte_carlo import known_rollouts
-from shepherd.annotators.problem import Annotator, Problem, Rollout, read_problems
+from shepherd.annotators.problem import Annotator, Rollout, SolvedProblem, read_problems
 from shepherd.identity import SEEDING, content_id
 from shepherd.requests import Engine
 from shepherd.rollouts import (
@@ -256,7 +256,7 @@ class Rolling:
 
     def __init__(
         self,
-        problems: Sequence[Problem],
+        problems: Sequence[SolvedProblem],
         annotators: Sequence[Annotator],
         gold: Mapping[str, str],
         to_requests: Callable[[pl.DataFrame], pl.DataFrame],

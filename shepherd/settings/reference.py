@@ -68,7 +68,8 @@ def _add(section: type[Section], path: str, paths: dict[type[Section], list[str]
 
 
 def _key(annotation: object) -> str:
-    return {dict: ".NAME", tuple: "[]"}.get(get_origin(annotation) or object, "")
+    origin = get_origin(annotation)
+    return ".NAME" if origin is dict else "[]" if origin is tuple else ""
 
 
 def _table(section: type[Section], paths: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ process reward model, and votes weighted by their scores (eq. 5).
 
 from shepherd.verification.aggregation import Aggregation, aggregate
 from shepherd.verification.auc import auc, auc_within_problems
+from shepherd.verification.choice import best_of_subsets
 from shepherd.verification.evaluation import evaluate, solved_shares
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "aggregate",
     "auc",
     "auc_within_problems",
+    "best_of_subsets",
     "evaluate",
     "solved_shares",
 ]

@@ -16,7 +16,7 @@ from shepherd.settings import ModelSettings, TrainingSettings
 from shepherd.training_sets import Part
 
 if TYPE_CHECKING:
-    from training.loop import TrainingReport
+    from training.runs import TrainingReport
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -106,16 +106,19 @@ def train_here(
 ) -> "TrainingReport":
     """Train in this process."""
     from training.__main__ import TRAINERS
+    from training.runs import TrainingRun
 
     return TRAINERS[trainer](
-        base,
-        plans.train,
-        out,
-        training,
-        template=settings.template,
-        seed=seed,
-        held_out=plans.held_out,
-        work=work,
+        TrainingRun(
+            base,
+            plans.train,
+            out,
+            training,
+            template=settings.template,
+            seed=seed,
+            held_out=plans.held_out,
+            work=work,
+        )
     )
 
 
@@ -135,7 +138,7 @@ def train_in_processes(
     The examples go there as files, in ``work``.
     """
     from training.command_line import flags_of
-    from training.loop import TrainingReport
+    from training.runs import TrainingReport
 
     work.mkdir(parents=True, exist_ok=True)
     place = base.resolve() if isinstance(base, Path) else base

@@ -16,7 +16,7 @@ from shepherd.settings import PolicySettings, PpoSettings, RftSettings, Settings
 from shepherd.training_sets import train_problems
 
 if TYPE_CHECKING:
-    from training.ppo_state import Row
+    from training.ppo_state import IterationMetrics
 
 WATCHED = (
     "reward",
@@ -87,6 +87,7 @@ def train_by_rft(
     from resources.sampling.drawing import Shard, draw_candidates
     from shepherd.repeats import distinct_solutions
     from training.rft import train_rft
+    from training.runs import TrainingRun
 
     settings, start = deployment.settings, deployment.model(policy.start)
     sampling = settings.sampling.model_copy(
@@ -109,14 +110,16 @@ def train_by_rft(
     report = deployment.models.save(
         name,
         lambda out: train_rft(
-            deployment.models.resolve(start.base),
-            gold,
+            TrainingRun(
+                deployment.models.resolve(start.base),
+                gold,
+                out,
+                policy.training,
+                template=start.template,
+                seed=settings.seed,
+                work=work,
+            ),
             draws,
-            out,
-            policy.training,
-            template=start.template,
-            seed=settings.seed,
-            work=work,
         ),
     )
     return dg.MaterializeResult(
@@ -140,8 +143,8 @@ def train_by_ppo(
     """Train by PPO; each iteration is told as an observation while the run goes on."""
     from resources.engines import open_engine
     from resources.sampling.completions import Grader
-    from training.draws import Sampler
-    from training.ppo import train_ppo
+    from training.draws import PolicySampler
+    from training.ppo import PpoRun, train_ppo
     from training.scoring import Scorer
 
     settings, judge = deployment.settings, deployment.model(policy.reward_model)
@@ -154,25 +157,29 @@ def train_by_ppo(
     rows = deployment.models.save(
         name,
         lambda out: train_ppo(
-            start,
-            problems,
-            out,
-            policy,
-            template=deployment.model(policy.start).template,
-            scorer=Scorer(
-                reward_model,
-                kind=REWARD_MODELS[policy.reward_model],
-                template=judge.template,
-                max_length=(judge.training or TrainingSettings()).max_length,
-            ),
-            sampler=Sampler(
-                partial(open_engine, settings.engine), settings.sampling.max_tokens, settings.seed
-            ),
-            grade=grader.are_correct,
-            work=deployment.models.work(name),
-            tell=lambda row: context.log_event(
-                dg.AssetObservation(asset_key=name, metadata=_shown(row))
-            ),
+            PpoRun(
+                start,
+                problems,
+                out,
+                policy,
+                template=deployment.model(policy.start).template,
+                scorer=Scorer(
+                    reward_model,
+                    kind=REWARD_MODELS[policy.reward_model],
+                    template=judge.template,
+                    max_length=(judge.training or TrainingSettings()).max_length,
+                ),
+                sampler=PolicySampler(
+                    partial(open_engine, settings.engine),
+                    settings.sampling.max_tokens,
+                    settings.seed,
+                ),
+                grade=grader.are_correct,
+                work=deployment.models.work(name),
+                on_iteration=lambda metrics: context.log_event(
+                    dg.AssetObservation(asset_key=name, metadata=_shown(metrics))
+                ),
+            )
         ),
     )
     first, last = rows[0], rows[-1]
@@ -188,5 +195,5 @@ def train_by_ppo(
     )
 
 
-def _shown(row: "Row") -> dict[str, Any]:
+def _shown(row: "IterationMetrics") -> dict[str, Any]:
     return {"iteration": int(row["iteration"])} | {name: round(row[name], 4) for name in WATCHED}

@@ -55,7 +55,7 @@ def run_tags(settings: Settings) -> dict[str, str]:
     tags = {
         "generators": ", ".join(settings.generators),
         "completer": settings.completer.base if settings.completer else "",
-        "annotators": ", ".join(settings.annotation.annotators),
+        "annotators": ", ".join(settings.annotation.names),
     }
     return {f"shepherd/{name}": value for name, value in tags.items() if value}
 

@@ -66,7 +66,7 @@ def sampled_assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
     """Return what follows from sampling: models, rollouts, labels, verification."""
     annotation = settings.annotation
     chosen = [*samplers_of(settings), rollouts]
-    if "judge" in annotation.annotators and annotation.judge is not None:
+    if annotation.judge is not None:
         chosen += [critiques_by(annotation.judge)]
     chosen += [*labels_of(settings), labeled_solutions_of(settings)]
     if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
@@ -127,7 +127,7 @@ def checks_of(assets: list[dg.AssetsDefinition]) -> list[dg.AssetChecksDefinitio
 
 def resources_of(deployment: Deployment) -> dict[str, Any]:
     """Return the resources that the assets ask for."""
-    labels = map(labels_table, deployment.settings.annotation.annotators)
+    labels = map(labels_table, deployment.settings.annotation.names)
     return {
         "deployment": deployment,
         "io_manager": ParquetIOManager(

@@ -11,19 +11,19 @@ from resources.storage.io_manager import Partition
 from shepherd.schemas import Table
 
 if TYPE_CHECKING:
-    from resources.sampling.drawing import Drawn, Sampler, Shard
+    from resources.sampling.stage import CompletionModel, Shard, StageOutput
 
 
-def open_samplers(deployment: Deployment, names: Iterable[str]) -> "list[Sampler]":
+def open_samplers(deployment: Deployment, names: Iterable[str]) -> "list[CompletionModel]":
     """Return the named models of the profile, ready to draw from.
 
     Raises:
         ValueError: one was not trained yet; the message names the asset to materialize.
     """
-    from resources.sampling.drawing import sampler_of
+    from resources.sampling.stage import completion_model_of
 
     return [
-        sampler_of(
+        completion_model_of(
             name, deployment.model(name), deployment.checkpoint(name), deployment.settings.engine
         )
         for name in names
@@ -32,7 +32,7 @@ def open_samplers(deployment: Deployment, names: Iterable[str]) -> "list[Sampler
 
 def shard_of_run(context: dg.AssetExecutionContext, deployment: Deployment) -> "Shard":
     """Return the partition that the run samples."""
-    from resources.sampling.drawing import Shard
+    from resources.sampling.stage import Shard
 
     partition = Partition.of(context.partition_key)
     settings = deployment.settings
@@ -48,7 +48,7 @@ def keep(
     context: dg.AssetExecutionContext,
     deployment: Deployment,
     costs_table: Table,
-    drawn: "Sequence[Drawn]",
+    drawn: "Sequence[StageOutput]",
 ) -> pl.DataFrame:
     """Write the costs of all models' draws beside the asset; return the draws as one frame."""
     costs = pl.concat(one.cost for one in drawn)

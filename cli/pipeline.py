@@ -15,6 +15,7 @@ from assets.deployment import PARTITIONS, SETTINGS, Deployment, models_of
 from cli.progress import Progress
 from cli.summary import print_summary
 from resources.storage.home import Home
+from shepherd.annotators.nli import NliSettings
 
 STAGES = {
     "problems": "Problems",
@@ -93,9 +94,10 @@ def run_pipeline(home: Home, assets: Sequence[str] = (), partitions: Sequence[st
     for name in models_of(SETTINGS):
         deployment.base(name)
     annotation = SETTINGS.annotation
-    if "nli" in annotation.annotators:
-        deployment.models.resolve(annotation.nli_model)
-    if "judge" in annotation.annotators and annotation.judge is not None:
+    for annotator in annotation.annotators:
+        if isinstance(annotator, NliSettings):
+            deployment.models.resolve(annotator.model)
+    if annotation.judge is not None:
         deployment.judge_base(annotation.judge)
     asked_for = _asked_for(assets, partitions)
     with _open_instance(home) as instance:

@@ -20,7 +20,8 @@ from assets.definitions import defs
 from assets.deployment import PARTITIONS, SETTINGS
 from cli.pipeline import run_pipeline
 from resources.engines import open_engine
-from resources.sampling.drawing import Drawn, Sampler, Shard, draw_solutions
+from resources.sampling.solutions import draw_solutions
+from resources.sampling.stage import CompletionModel, Shard, StageOutput
 from resources.storage.home import Home
 from resources.storage.io_manager import Partition
 from resources.storage.lake import Lake
@@ -67,7 +68,7 @@ def test_every_stage_wrote_what_the_profile_asks_for(lake: Lake) -> None:
     prefixes = steps.filter(~pl.col("is_last"))["prefix_id"].n_unique()
     assert lake.read(schemas.PROBLEMS).height == dataset.num_train + dataset.num_test
     assert lake.read(schemas.SOLUTIONS)["num_samples"].sum() == draws
-    assert lake.read(schemas.ROLLOUTS).height == prefixes * sampling.num_rollouts
+    assert lake.read(schemas.ROLLOUTS).height == prefixes * SETTINGS.annotation.max_rollouts
     assert lake.read(schemas.STEP_LABELS).height == steps.height
     assert lake.read(schemas.ORACLE_LABELS).height == steps.height
     candidates = lake.read(schemas.CANDIDATES)
@@ -152,7 +153,11 @@ with dg.DagsterInstance.get() as instance:
     ("field", "value", "stale"),
     [
         ("seed", 0, []),
-        ("sampling.num_rollouts", 3, ["monte_carlo_labels", "rollouts"]),
+        (
+            "annotation.annotators",
+            [{"kind": "monte_carlo", "num_rollouts": 3}],
+            ["monte_carlo_labels", "rollouts"],
+        ),
         ("completer.training.epochs", 2, ["completer", "rollouts"]),
         ("completer.template", "metamath", ["completer", "rollouts"]),
         ("sampling.num_candidates", 4, ["candidates"]),
@@ -183,12 +188,14 @@ def test_a_failed_shard_stops_no_other_and_is_told(
     for path in paths.values():
         path.unlink()
 
-    def fail(problems: pl.DataFrame, sampler: Sampler, sampling: object, shard: Shard) -> Drawn:
+    def fail(
+        problems: pl.DataFrame, sampler: CompletionModel, sampling: object, shard: Shard
+    ) -> StageOutput:
         if shard.key == failing.shard:
             raise ValueError("the model is gone: bring it back")
         return draw_solutions(problems, sampler, SETTINGS.sampling, shard)
 
-    monkeypatch.setattr("resources.sampling.drawing.draw_solutions", fail)
+    monkeypatch.setattr("resources.sampling.solutions.draw_solutions", fail)
     assert run_pipeline(home) == 2
     told = capsys.readouterr()
     assert [line for line in told.err.splitlines() if "error" in line] == [
@@ -221,7 +228,7 @@ def test_rollouts_that_are_there_are_not_drawn_again(
             raise AssertionError("an engine was opened although all rollouts are there")
         return open_engine(engine, checkpoint)
 
-    monkeypatch.setattr("resources.sampling.drawing.open_engine", refuse)
+    monkeypatch.setattr("resources.sampling.stage.open_engine", refuse)
     assert run_pipeline(home) == 0
     assert re.search(rf"^-- {re.escape(at.key)}: .*\brollouts\b", capsys.readouterr().out, re.M)
     assert lake.path("rollouts", *at).read_bytes() == before

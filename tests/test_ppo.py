@@ -13,11 +13,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from resources.engines import open_engine
-from resources.sampling.completions import Grader
+from resources.sampling.completion_grading import CompletionGrader
 from resources.storage.model_store import BASE_MODELS
 from shepherd.identity import content_id
 from shepherd.requests import Engine
@@ -92,7 +92,7 @@ def train(
             template="plain",
             scorer=Scorer(judge or base, kind=kind, template="plain", max_length=192),
             sampler=PolicySampler(opened, max_tokens=max_tokens, seed=5),
-            grade=Grader().are_correct,
+            grade=CompletionGrader().are_correct,
             work=folder / "work",
             on_iteration=tell,
         )
@@ -143,8 +143,10 @@ def test_the_state_of_another_run_is_not_gone_on_from(
     settings = SMALL.model_copy(update={"iterations": 1})
     with pytest.raises(StopError):
         train(base, tmp_path, settings, tell=stop)
-    # The same weights, written anew.
     other = Path(shutil.copytree(base, tmp_path / "other", copy_function=shutil.copy))
+    weights = load_file(other / "model.safetensors")
+    weights["model.norm.weight"] *= 1.5
+    save_file(weights, other / "model.safetensors", {"format": "pt"})
     rows = train(
         other if change == "start" else base,
         tmp_path,
@@ -154,6 +156,16 @@ def test_the_state_of_another_run_is_not_gone_on_from(
     )
     assert [row["iteration"] for row in rows] == [0, 1]
     assert "is of other settings, problems or weights: starts anew" in capsys.readouterr().out
+
+
+def test_copies_of_the_start_and_the_reward_model_resume_a_run(base: Path, tmp_path: Path) -> None:
+    settings = SMALL.model_copy(update={"iterations": 1})
+    with pytest.raises(StopError):
+        train(base, tmp_path, settings, tell=stop)
+    copy = Path(shutil.copytree(base, tmp_path / "copy", copy_function=shutil.copy))
+    resumed: list[dict[str, float]] = []
+    train(copy, tmp_path, settings, judge=copy, tell=resumed.append)
+    assert [row["iteration"] for row in resumed] == [1]
 
 
 @pytest.mark.parametrize("reward_model", ["outcome_reward_model", "process_reward_model"])
@@ -188,7 +200,7 @@ def test_a_run_goes_on_with_other_batches_held_at_a_time(base: Path, tmp_path: P
 
 def test_an_iteration_without_a_response_is_told() -> None:
     with pytest.raises(ValueError, match=r"no prompt of the held-out .* raise num_validation"):
-        response_metrics([], Grader().are_correct)
+        response_metrics([], CompletionGrader().are_correct)
 
 
 def test_at_least_one_problem_is_trained_on(base: Path, tmp_path: Path) -> None:
@@ -234,7 +246,7 @@ def test_policies_are_trained_from_the_command_line(
     assert not list(tmp_path.glob(".*.training"))
 
 
-def test_plain_grades_know_equal_numbers_and_unfinished_texts() -> None:
+def test_grades_know_equal_numbers_and_unfinished_texts() -> None:
     texts = ["The answer is: 7.0", "The answer is: 8", "The answer is: 7", "none"]
     reasons = ["stop", "stop", "length", "stop"]
-    assert Grader().are_correct(["7"] * 4, texts, reasons) == [True, False, False, False]
+    assert CompletionGrader().are_correct(["7"] * 4, texts, reasons) == [True, False, False, False]

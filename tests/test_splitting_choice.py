@@ -15,17 +15,14 @@ from assets.definitions import resources_of
 from assets.deployment import SETTINGS, Deployment
 from resources.files.label_files import Rules, import_labels, main, scan_labels
 from resources.files.problems import load_problems, load_solutions
-from resources.sampling.drawing import (
-    Sampler,
-    Shard,
-    draw_candidates,
-    draw_rollouts,
-    draw_solutions,
-)
+from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
+from resources.sampling.solutions import draw_candidates, draw_solutions
+from resources.sampling.stage import CompletionModel, Shard
 from resources.storage.home import Home
 from resources.storage.journal import read_journal
-from shepherd.annotators.monte_carlo import MonteCarlo, OutcomeClosure
+from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.nli import nli_labels
+from shepherd.annotators.outcome_closure import OutcomeClosure
 from shepherd.annotators.problem import Rollout
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.rollouts import split_solutions
@@ -87,13 +84,13 @@ def test_calculations_are_stripped_from_what_is_drawn_and_stay_in_the_journal(
     tmp_path: Path,
 ) -> None:
     problems = pl.DataFrame({"problem_id": ["p"], "question": ["How many?"], "gold_answer": ["2"]})
-    sampler = Sampler("weak", "plain", {}, Annotating)
+    sampler = CompletionModel("weak", "plain", {}, Annotating)
     sampling = SamplingSettings(samples_per_problem=4, num_candidates=4)
     shard = Shard("words", "00", tmp_path, run_seed=7, splitting=STRIP)
     for stage in (draw_solutions, draw_candidates):
         texts = stage(problems, sampler, sampling, shard).frame["text"]
         assert texts.str.starts_with("Step 1:").all()
-    journal = read_journal(shard.journal("solutions", "weak"))
+    journal = read_journal(tmp_path / "solutions" / "words" / "00" / "weak.journal")
     assert journal["text"].str.starts_with("<<1+1=2>>Step 1:").sum() == 4
 
 
@@ -102,12 +99,14 @@ def test_rollouts_are_kept_as_solutions_are(tmp_path: Path) -> None:
         {"solution_id": ["s"], "problem_id": ["p"], "text": ["a\nb"], "is_correct": [False]}
     )
     problems = pl.DataFrame({"problem_id": ["p"], "question": ["How many?"], "gold_answer": ["2"]})
-    sampler = Sampler("strong", "plain", {}, Annotating)
-    sampling = SamplingSettings(num_rollouts=3)
+    sampler = CompletionModel("strong", "plain", {}, Annotating)
+    sampling = SamplingSettings()
     steps = split_solutions(solutions)
     for annotator in (MonteCarlo(3), OutcomeClosure(3)):
         shard = Shard("words", "00", tmp_path / annotator.name, run_seed=7, splitting=STRIP)
-        drawn = draw_rollouts(steps, solutions, problems, [annotator], sampler, sampling, shard)
+        stage = rollout_stage(sampler, sampling, shard)
+        written = WrittenSolutions(problems, solutions, steps)
+        drawn = draw_rollouts(stage, written, [annotator])
         assert drawn.frame["text"].str.starts_with("Step 1:").sum() == 3
 
 

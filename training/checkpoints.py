@@ -9,21 +9,6 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from shepherd.identity import content_id
-
-
-def identity_of(base: str | Path) -> str:
-    """Return a hash of a base model: its hub name, or the names, sizes and times of its files.
-
-    The weights themselves are not read: hashing 140 GB takes minutes.
-    """
-    folder = Path(base)
-    if not folder.is_dir():
-        return str(base)
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    states = [(path.name, path.stat()) for path in files]
-    return content_id(*(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states))
-
 
 @dataclass(frozen=True)
 class Checkpoints:
@@ -37,7 +22,8 @@ class Checkpoints:
         """Replace the checkpoint by weights, optimizer and random states, and ``progress``.
 
         Every process must call this. A kill at any moment leaves a complete checkpoint, or none
-        if none was complete before.
+        if none was complete before. All processes write to one folder, so its name is fixed, unlike
+        that of :func:`resources.storage.atomic.replacing_folder`.
         """
         written, retired = self._beside("new"), self._beside("old")
         if accelerator.is_main_process:
@@ -69,6 +55,9 @@ class Checkpoints:
                 continue
             progress: dict[str, Any] = json.loads(path.read_text())
             if progress.pop("fingerprint") != self.fingerprint:
+                accelerator.print(
+                    f"{folder}: is of other data, settings or weights: training starts anew"
+                )
                 return None
             accelerator.load_state(str(folder))
             return progress

@@ -18,8 +18,9 @@ from torch import nn
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from resources.storage.weights import weights_identity
 from shepherd.identity import content_id
-from training.checkpoints import Checkpoints, identity_of
+from training.checkpoints import Checkpoints
 from training.curves import CurveWriter
 from training.model_files import join_processes, save_model
 from training.optimization import Objective, Optimization
@@ -99,7 +100,7 @@ def _fingerprint(
     """Return a hash of all that the losses and the weights of a run depend on."""
     return content_id(
         objective.name,
-        identity_of(run.base),
+        weights_identity(run.base),
         run.settings.essence,
         f"{run.seed} {accelerator.num_processes} {train_set.digest} {validation.digest}",
     )

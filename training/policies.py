@@ -16,7 +16,7 @@ from typing import get_args
 import polars as pl
 
 from resources.engines import open_engine
-from resources.sampling.completions import Grader
+from resources.sampling.completion_grading import CompletionGrader
 from shepherd.settings import EngineSettings, PpoSettings, TrainingSettings
 from shepherd.splitting import Method
 from training.command_line import (
@@ -150,7 +150,7 @@ def run_ppo(args: argparse.Namespace) -> None:
         sampler=PolicySampler(
             partial(open_engine, EngineSettings(kind=args.engine)), args.max_tokens, args.seed
         ),
-        grade=Grader().are_correct,
+        grade=CompletionGrader().are_correct,
         work=args.work or work_folder_of(args.out),
     )
     history = train_ppo(run)

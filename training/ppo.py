@@ -23,11 +23,11 @@ from torch import nn
 from tqdm import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from resources.storage.weights import weights_identity
 from shepherd.identity import SEEDING, content_id, derive_seed
 from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import PpoSettings
 from training.advantages import policy_loss, value_loss
-from training.checkpoints import identity_of
 from training.curves import CurveWriter
 from training.draws import GradeTexts, PolicySampler, response_metrics
 from training.episodes import Question, episode_batches, read_response
@@ -82,7 +82,7 @@ def train_ppo(run: PpoRun) -> list[IterationMetrics]:
     networks = PpoNetworks.of(run.start, run.scorer)
     fingerprint = content_id(
         settings.essence,
-        identity_of(run.start),
+        weights_identity(run.start),
         run.scorer.identity,
         str((run.sampler.max_tokens, run.sampler.seed, SEEDING)),
         *(f"{question.method} {question.prompt}" for question in held_out + train_questions),

@@ -1,7 +1,6 @@
 """Save and load the state of a PPO run after an iteration, so that a killed run resumes."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +8,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
+
+from resources.storage.atomic import replacing_file
 
 IterationMetrics = dict[str, float]
 """What one iteration of PPO measured, by name."""
@@ -29,13 +30,10 @@ def save_state(
     tensors = dict(_named_parameters(modules))
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": moment for name, moment in moments.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / ".state.safetensors.new"
     header = {"fingerprint": fingerprint, "rows": json.dumps(history)}
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, unfinished, header)
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    unfinished.replace(folder / "state.safetensors")
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    with replacing_file(folder / "state.safetensors") as file:
+        save_file(contiguous, file.name, header)
     write_metrics(folder, history)
 
 

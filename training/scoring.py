@@ -20,9 +20,9 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from resources.storage.weights import weights_identity
 from shepherd.identity import content_id
 from shepherd.prompts import build_prompt, open_template
-from training.checkpoints import identity_of
 from training.prefix_trees import Pack, pack_sequences
 from training.step_tags import Tags, encode_tagged
 
@@ -61,7 +61,7 @@ class Scorer:
         dtype: torch.dtype | None = None,
     ) -> None:
         logging.disable_progress_bar()
-        self.identity = content_id(identity_of(model_path), kind, template, str(max_length))
+        self.identity = content_id(weights_identity(model_path), kind, template, str(max_length))
         on_gpu = torch.cuda.is_available()
         # Many CPUs compute small products in bfloat16 more slowly than in float32.
         dtype = dtype or (torch.bfloat16 if on_gpu else torch.float32)

@@ -19,7 +19,7 @@ from shepherd.schemas import CRITIQUE_COSTS, CRITIQUES
 from shepherd.settings import JudgeSettings, ModelSettings
 
 if TYPE_CHECKING:
-    from resources.sampling.drawing import Sampler
+    from resources.sampling.stage import CompletionModel
 
 
 def critiques_by(judge: JudgeSettings) -> dg.AssetsDefinition:
@@ -42,7 +42,7 @@ def critiques_by(judge: JudgeSettings) -> dg.AssetsDefinition:
         deployment: DeploymentResource,
     ) -> pl.DataFrame:
         """Votes of the profile's judge on the first wrong step of each solution."""
-        from resources.sampling.drawing import draw_critiques
+        from resources.sampling.critiques import draw_critiques
 
         shard = shard_of_run(context, deployment)
         steps = steps_to_label(steps, deployment.settings.datasets[shard.dataset])
@@ -52,13 +52,15 @@ def critiques_by(judge: JudgeSettings) -> dg.AssetsDefinition:
     return critiques
 
 
-def open_judge(deployment: Deployment, judge: JudgeSettings) -> "Sampler":
+def open_judge(deployment: Deployment, judge: JudgeSettings) -> "CompletionModel":
     """Return the judge, ready to be asked on its own engine or else the profile's.
 
     Raises:
         ValueError: its base is no model, or its template is a chat that the model lacks.
     """
-    from resources.sampling.drawing import sampler_of
+    from resources.sampling.stage import completion_model_of
 
     model = ModelSettings(base=judge.base, template=judge.template)
-    return sampler_of("judge", model, deployment.judge_base(judge), deployment.judge_engine(judge))
+    return completion_model_of(
+        "judge", model, deployment.judge_base(judge), deployment.judge_engine(judge)
+    )

@@ -112,7 +112,7 @@ def card_facts(deployment: Deployment, name: str, export: ExportSettings) -> Car
         },
         sampling={
             "solutions a problem, of each generator": sampling.samples_per_problem,
-            "completions of a step, at most": sampling.num_rollouts,
+            "completions of a step, at most": settings.annotation.max_rollouts,
             "temperature of solutions": sampling.temperature,
             "temperature of completions": sampling.rollout_temperature,
             "tokens of a completion, at most": sampling.max_tokens,

@@ -4,7 +4,7 @@ from assets.annotation.steps import steps_to_label
 from assets.deployment import ONE_RUN, DeploymentResource
 from assets.describe import table_asset
 from resources.storage.io_manager import Frames, Partition
-from shepherd import oracle
+from shepherd.annotators import oracle
 from shepherd.schemas import ORACLE_LABELS
 
 

@@ -8,7 +8,6 @@ from assets.models.fine_tuning import GPU_POOL
 from assets.sampling_runs import add_numbers, keep, open_samplers, shard_of_run, total
 from resources.storage.io_manager import Partition
 from shepherd.annotators.asked import asked_rollouts
-from shepherd.annotators.known import build_annotators
 from shepherd.annotators.problem import read_problems
 from shepherd.schemas import ASKED_ROLLOUTS, ROLLOUT_COSTS, ROLLOUTS, SEARCH_TREES
 
@@ -23,8 +22,8 @@ from shepherd.schemas import ASKED_ROLLOUTS, ROLLOUT_COSTS, ROLLOUTS, SEARCH_TRE
     code_version=version_of(
         SETTINGS.completer,
         # What annotators ask for is all that draws depend on, but for the steps that are read.
-        *map(str, build_annotators(SETTINGS.annotation, SETTINGS.sampling.num_rollouts)),
-        SETTINGS.sampling.num_rollouts,
+        *map(str, SETTINGS.annotation.annotators_that_roll_out()),
+        SETTINGS.annotation.max_rollouts,
         SETTINGS.sampling.rollout_temperature,
         SETTINGS.sampling.max_tokens,
         *(SETTINGS.annotation.consensus or ()),
@@ -43,22 +42,16 @@ def rollouts(
     Those that are there already, drawn under the same settings, are kept. Beside them lie
     `asked_rollouts`, who asked for what, and the `search_trees`.
     """
-    from resources.sampling.drawing import draw_rollouts
+    from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
 
     [completer] = open_samplers(deployment, ["completer"])
     shard, settings = shard_of_run(context, deployment), deployment.settings
     steps = steps_to_label(steps, settings.datasets[shard.dataset])
-    annotators = build_annotators(
-        settings.annotation, settings.sampling.num_rollouts, shard.splitting.method
-    )
+    annotators = settings.annotation.annotators_that_roll_out(shard.splitting.method)
     drawn = draw_rollouts(
-        steps,
-        solutions,
-        problems,
+        rollout_stage(completer, settings.sampling, shard),
+        WrittenSolutions(problems, solutions, steps),
         annotators,
-        completer,
-        settings.sampling,
-        shard,
         deployment.lake,
     )
     add_numbers(context, **label_costs(steps, drawn.cost))

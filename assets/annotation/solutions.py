@@ -47,7 +47,7 @@ def solutions(
     if not dataset.is_annotated:
         return SOLUTIONS.empty()
 
-    from resources.sampling.drawing import draw_solutions
+    from resources.sampling.solutions import draw_solutions
 
     shard, sampling = shard_of_run(context, deployment), deployment.settings.sampling
     samplers = open_samplers(deployment, deployment.settings.generators_of("train"))

@@ -11,13 +11,15 @@ from assets.deployment import ONE_RUN, version_of
 from assets.describe import table_asset
 from assets.models.fine_tuning import GPU_POOL
 from resources.storage.io_manager import Frames, Partition
-from shepherd.annotators import known
+from shepherd.annotators.annotator import AnnotatorSettings, LabelInputs, RolloutSettings
+from shepherd.annotators.consensus import join_labels
+from shepherd.annotators.nli import NliSettings
 from shepherd.labels import label_accuracies
 from shepherd.schemas import ORACLE_LABELS, STEP_LABELS, labels_table
 from shepherd.settings import Settings
 
 if TYPE_CHECKING:
-    from shepherd.annotators.nli import Entails
+    from shepherd.annotators.entailment import Entails
 
 
 def labels_of(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -25,39 +27,37 @@ def labels_of(settings: Settings) -> list[dg.AssetsDefinition]:
 
     The oracle's are an asset wherever there is an oracle, also for a profile that names others.
     """
-    names = [name for name in settings.annotation.annotators if name != "oracle"]
-    return [*(labels_by(name, settings) for name in names), step_labels_of(settings)]
+    annotators = [one for one in settings.annotation.annotators if one.kind != "oracle"]
+    return [*(labels_by(one, settings) for one in annotators), step_labels_of(settings)]
 
 
-def labels_by(name: str, settings: Settings) -> dg.AssetsDefinition:
+def labels_by(annotator: AnnotatorSettings, settings: Settings) -> dg.AssetsDefinition:
     """Return the asset of one annotator's labels."""
-    annotation, num_rollouts = settings.annotation, settings.sampling.num_rollouts
-    tables, settled = ["steps", "solutions", "problems"], name
-    if name in known.ROLLING:
-        tables.append("rollouts")
-        settled = str(known.ROLLING[name](annotation, num_rollouts, "auto"))
-    elif name == "judge":
-        tables.append("critiques")
+    settled, model = annotator.kind, None
+    if isinstance(annotator, RolloutSettings):
+        settled = str(annotator.annotator())
+    elif isinstance(annotator, NliSettings):
+        model = annotator.model
 
     @table_asset(
-        labels_table(name),
+        labels_table(annotator.kind),
         group="annotation",
         kinds={"polars"},
         backfill_policy=ONE_RUN,
-        ins=inputs(tables),
-        pool=GPU_POOL if name == "nli" else None,
-        code_version=version_of(settled, annotation.nli_model if name == "nli" else None),
+        ins=inputs(annotator.READS),
+        pool=GPU_POOL if model else None,
+        code_version=version_of(settled, model),
     )
     def labels(**frames: Frames) -> Frames:
         """Hard and soft labels by this annotator alone; `step_labels` joins those of all."""
-        entails = open_entailment(annotation.nli_model) if name == "nli" else None
+        entails = open_entailment(model) if model else None
 
         def label(partition: Partition) -> pl.DataFrame:
-            read = {table: frames[table][partition] for table in tables}
+            read = {table: frames[table][partition] for table in annotator.READS}
             dataset = settings.datasets[partition.dataset]
             read["steps"] = steps_to_label(read["steps"], dataset)
-            work = known.Work(**read, entails=entails, method=dataset.splitting.method)
-            return known.labels_by(name, annotation, num_rollouts, work)
+            inputs = LabelInputs(**read, entails=entails, method=dataset.splitting.method)
+            return annotator.label_steps(inputs)
 
         return Frames(frames["steps"].partitions, label)
 
@@ -67,7 +67,7 @@ def labels_by(name: str, settings: Settings) -> dg.AssetsDefinition:
 def step_labels_of(settings: Settings) -> dg.AssetsDefinition:
     """Return the asset of all labels; where there is an oracle, it tells how accurate they are."""
     annotation = settings.annotation
-    tables = [labels_table(name).name for name in annotation.annotators]
+    tables = [labels_table(name).name for name in annotation.names]
     has_oracle = any(d.source == "word_problems" for d in settings.datasets.values())
     measured = [ORACLE_LABELS.name] if has_oracle else []
 
@@ -77,7 +77,7 @@ def step_labels_of(settings: Settings) -> dg.AssetsDefinition:
         kinds={"polars"},
         backfill_policy=ONE_RUN,
         ins=inputs(dict.fromkeys(["steps", *tables, *measured])),
-        code_version=version_of(*annotation.annotators, *(annotation.consensus or ())),
+        code_version=version_of(*annotation.names, *(annotation.consensus or ())),
     )
     def step_labels(context: dg.AssetExecutionContext, **frames: Frames) -> Frames:
         """Hard and soft labels by each of the profile's annotators, and by two's consensus."""
@@ -86,9 +86,9 @@ def step_labels_of(settings: Settings) -> dg.AssetsDefinition:
             steps = frames["steps"][partition]
             found = {
                 name: frames[table][partition]
-                for name, table in zip(annotation.annotators, tables, strict=True)
+                for name, table in zip(annotation.names, tables, strict=True)
             }
-            labels = known.all_labels(found, annotation.consensus, steps)
+            labels = join_labels(found, annotation.consensus, steps)
             for table in measured:
                 tell_accuracies(context, partition, labels, frames[table][partition], steps)
             return labels

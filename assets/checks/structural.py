@@ -71,14 +71,14 @@ def steps_rebuild_their_solutions(steps: Frames, solutions: Frames) -> dg.AssetC
 @partition_check("rollouts", blocking=True)
 def rollouts_are_counted_through(rollouts: Frames) -> dg.AssetCheckResult:
     """The rollouts of each prefix are numbered from 0 without a gap, and are at most N."""
-    count = SETTINGS.sampling.num_rollouts
+    count = SETTINGS.annotation.max_rollouts
     return no_rows(each(partial(violations.not_counted_through, num_rollouts=count), rollouts))
 
 
 @partition_check("step_labels", "steps", blocking=True)
 def solutions_are_labelled_whole(step_labels: Frames, steps: Frames) -> dg.AssetCheckResult:
     """An annotator of the profile labels all steps of a solution or none; no label lacks a step."""
-    names = [*SETTINGS.annotation.annotators, "consensus"]
+    names = [*SETTINGS.annotation.names, "consensus"]
     return no_rows(each(partial(violations.not_labelled, annotators=names), step_labels, steps))
 
 

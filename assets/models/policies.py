@@ -84,7 +84,8 @@ def train_by_rft(
 
     The gold solutions are those that the start learned from. What the draws cost is not kept.
     """
-    from resources.sampling.drawing import Shard, draw_candidates
+    from resources.sampling.solutions import draw_candidates
+    from resources.sampling.stage import Shard
     from shepherd.repeats import distinct_solutions
     from training.rft import train_rft
     from training.runs import TrainingRun
@@ -142,7 +143,7 @@ def train_by_ppo(
 ) -> dg.MaterializeResult[None]:
     """Train by PPO; each iteration is told as an observation while the run goes on."""
     from resources.engines import open_engine
-    from resources.sampling.completions import Grader
+    from resources.sampling.completion_grading import CompletionGrader
     from training.draws import PolicySampler
     from training.ppo import PpoRun, train_ppo
     from training.scoring import Scorer
@@ -153,7 +154,7 @@ def train_by_ppo(
     )
     methods = {dataset: one.splitting.method for dataset, one in settings.datasets.items()}
     problems = problems.with_columns(splitting=pl.col("dataset").replace_strict(methods))
-    grader = Grader()
+    grader = CompletionGrader()
     rows = deployment.models.save(
         name,
         lambda out: train_ppo(

@@ -31,7 +31,7 @@ def candidates(
 
     By policies too, where the profile says so.
     """
-    from resources.sampling.drawing import draw_candidates
+    from resources.sampling.solutions import draw_candidates
 
     shard, sampling = shard_of_run(context, deployment), deployment.settings.sampling
     samplers = open_samplers(deployment, deployment.settings.candidate_generators)

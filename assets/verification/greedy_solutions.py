@@ -27,7 +27,7 @@ def greedy_solutions(
     context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
 ) -> pl.DataFrame:
     """Test problems solved once by every generator and every policy, at temperature 0."""
-    from resources.sampling.drawing import draw_greedily
+    from resources.sampling.solutions import draw_greedily
 
     settings = deployment.settings
     shard, test = shard_of_run(context, deployment), problems.filter(split="test")

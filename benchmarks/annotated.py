@@ -18,6 +18,7 @@ from shepherd.annotators.problem import Annotator, Replay, SolvedProblem, read_p
 from shepherd.identity import content_id
 from shepherd.rollouts import split_solutions
 from shepherd.settings import ModelSettings, SamplingSettings, Settings
+from training.runs import TrainingRun
 from training.sft import train_sft
 
 
@@ -113,11 +114,13 @@ def _fine_tune(folder: Path, model: ModelSettings, gold: pl.DataFrame, seed: int
         examples = gold.select("question", solution="gold_solution")
         with replacing_folder(folder) as written:
             train_sft(
-                BASE_MODELS / model.base,
-                examples,
-                written,
-                model.training,
-                template=model.template,
-                seed=seed,
+                TrainingRun(
+                    BASE_MODELS / model.base,
+                    examples,
+                    written,
+                    model.training,
+                    template=model.template,
+                    seed=seed,
+                )
             )
     return folder

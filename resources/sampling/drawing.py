@@ -318,7 +318,7 @@ class Rolling:
             graded["finish_reason"] == "error",
         )
         told = zip(awaited, rollouts, strict=True)
-        self._scheduler.tell((draw, index, rollout) for (draw, index), rollout in told)
+        self._scheduler.record((draw, index, rollout) for (draw, index), rollout in told)
 
     def rollouts(self, completer: str) -> pl.DataFrame:
         """Return all that was asked for, by problem, prefix and index."""

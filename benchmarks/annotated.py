@@ -14,7 +14,7 @@ from resources.sampling.stage import CompletionModel, Shard, completion_model_of
 from resources.storage.atomic import replacing_folder
 from resources.storage.model_store import BASE_MODELS
 from shepherd.annotators.oracle import oracle_labels
-from shepherd.annotators.problem import Annotator, Problem, Replay, read_problems
+from shepherd.annotators.problem import Annotator, Replay, SolvedProblem, read_problems
 from shepherd.identity import content_id
 from shepherd.rollouts import split_solutions
 from shepherd.settings import ModelSettings, SamplingSettings, Settings
@@ -30,7 +30,7 @@ class Annotated:
     solutions: pl.DataFrame
     steps: pl.DataFrame
     truth: pl.DataFrame
-    by_problem: list[Problem]
+    by_problem: list[SolvedProblem]
     samplers: dict[str, CompletionModel]
     sampling: SamplingSettings
     shard: Shard
@@ -95,7 +95,7 @@ def shown_tokens(replays: Iterable[Replay], times: Mapping[str, int] | None = No
     return sum(
         rollout.num_tokens * (times[content_id(replay.problem.problem_id, prefix)] if times else 1)
         for replay in replays
-        for prefix, rollouts in replay.shown.items()
+        for prefix, rollouts in replay.drawn.items()
         for rollout in rollouts
     )
 

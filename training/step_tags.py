@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from shepherd.label_formats import STEP_TAG
+from shepherd.label_formats import TAG_WORD
 from training.packing import Batch, Example, next_tokens
 
-TAG_TEXT = f" {STEP_TAG}"
+TAG_TEXT = f" {TAG_WORD}"
 """The tag as a tokenizer reads it behind a step. Published texts write a space before the tag."""
 GOOD, BAD = "+", "-"
 """The published labels. Plus and minus signs in sums are other tokens: a space precedes them."""

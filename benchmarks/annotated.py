@@ -14,10 +14,11 @@ from resources.sampling.stage import CompletionModel, Shard, completion_model_of
 from resources.storage.atomic import replacing_folder
 from resources.storage.model_store import BASE_MODELS
 from shepherd.annotators.oracle import oracle_labels
-from shepherd.annotators.problem import Annotator, Problem, Replay, read_problems
+from shepherd.annotators.problem import Annotator, Replay, SolvedProblem, read_problems
 from shepherd.identity import content_id
 from shepherd.rollouts import split_solutions
 from shepherd.settings import ModelSettings, SamplingSettings, Settings
+from training.runs import TrainingRun
 from training.sft import train_sft
 
 
@@ -29,7 +30,7 @@ class Annotated:
     solutions: pl.DataFrame
     steps: pl.DataFrame
     truth: pl.DataFrame
-    by_problem: list[Problem]
+    by_problem: list[SolvedProblem]
     samplers: dict[str, CompletionModel]
     sampling: SamplingSettings
     shard: Shard
@@ -94,7 +95,7 @@ def shown_tokens(replays: Iterable[Replay], times: Mapping[str, int] | None = No
     return sum(
         rollout.num_tokens * (times[content_id(replay.problem.problem_id, prefix)] if times else 1)
         for replay in replays
-        for prefix, rollouts in replay.shown.items()
+        for prefix, rollouts in replay.drawn.items()
         for rollout in rollouts
     )
 
@@ -113,11 +114,13 @@ def _fine_tune(folder: Path, model: ModelSettings, gold: pl.DataFrame, seed: int
         examples = gold.select("question", solution="gold_solution")
         with replacing_folder(folder) as written:
             train_sft(
-                BASE_MODELS / model.base,
-                examples,
-                written,
-                model.training,
-                template=model.template,
-                seed=seed,
+                TrainingRun(
+                    BASE_MODELS / model.base,
+                    examples,
+                    written,
+                    model.training,
+                    template=model.template,
+                    seed=seed,
+                )
             )
     return folder

@@ -52,6 +52,7 @@ from shepherd.training_sets import outcome_examples, process_examples
 from shepherd.verification import solved_shares
 from training.orm import train_orm
 from training.prm import train_prm
+from training.runs import TrainingRun
 from training.scoring import Kind, score_solutions
 from training.sft import train_sft
 
@@ -254,12 +255,14 @@ def longer_sft(home: Path, profile: Path) -> pl.DataFrame:
 
     def solve(written: Path) -> pl.DataFrame:
         train_sft(
-            BASE_MODELS / generator.base,
-            gold,
-            written,
-            rft.training,
-            template=generator.template,
-            seed=settings.seed,
+            TrainingRun(
+                BASE_MODELS / generator.base,
+                gold,
+                written,
+                rft.training,
+                template=generator.template,
+                seed=settings.seed,
+            )
         )
         sampler = completion_model_of(LONGER_SFT, generator, written, settings.engine)
         shard = Shard("word_problems", "all", written, settings.seed)
@@ -308,12 +311,14 @@ def scores_by(variant: Variant, kind: Kind, home: Path, profile: Path) -> pl.Dat
     def score(written: Path) -> pl.DataFrame:
         train = train_prm if kind == "process" else train_orm
         train(
-            BASE_MODELS / variant.base,
-            examples,
-            written,
-            training,
-            template=of_profile.template,
-            seed=settings.seed,
+            TrainingRun(
+                BASE_MODELS / variant.base,
+                examples,
+                written,
+                training,
+                template=of_profile.template,
+                seed=settings.seed,
+            )
         )
         scored = score_solutions(
             written,

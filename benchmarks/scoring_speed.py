@@ -32,8 +32,8 @@ from shepherd.requests import Request, draw_all
 from shepherd.settings import EngineSettings
 from shepherd.splitting import scored_steps
 from shepherd.word_problems import draw_problems
-from training.reward_model import Tags, encode_tagged
 from training.scoring import Scorer
+from training.step_tags import Tags, encode_tagged
 
 MODEL: Path = BASE_MODELS / "base-large"
 NUM_CANDIDATES = 64

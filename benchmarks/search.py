@@ -27,13 +27,13 @@ from benchmarks.trained import trained
 from resources.sampling.completion_grading import grade_completions
 from resources.sampling.searching import found_solutions, search_problems
 from resources.sampling.solutions import draw_candidates
-from shepherd.search import Method, Search
+from shepherd.search import Search, SearchMethod
 from shepherd.splitting import scored_steps
 from shepherd.verification import aggregate, best_of_subsets
 from training.scoring import Scorer
 
 BUDGETS = (4, 8, 16)
-METHODS: tuple[Method, ...] = ("beam", "dvts")
+METHODS: tuple[SearchMethod, ...] = ("beam", "dvts")
 MAX_LENGTH = 192
 
 

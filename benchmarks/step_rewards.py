@@ -27,8 +27,8 @@ from resources.sampling.stage import Shard, completion_model_of
 from resources.storage.atomic import replacing_folder
 from shepherd.identity import content_id
 from shepherd.settings import PpoSettings, StepReward
-from training.draws import Sampler
-from training.ppo import train_ppo
+from training.draws import PolicySampler
+from training.ppo import PpoRun, train_ppo
 from training.scoring import Scorer
 
 NUM_PROBLEMS, NUM_VALIDATION = 2000, 400
@@ -56,20 +56,22 @@ def study(folder: Path, seed: int) -> list[Result]:
             if not out.exists():
                 with replacing_folder(out) as written:
                     train_ppo(
-                        start,
-                        problems.with_columns(splitting=pl.lit("auto")),
-                        written,
-                        policy,
-                        template=generator.template,
-                        scorer=scorer,
-                        sampler=Sampler(
-                            partial(open_engine, settings.engine),
-                            settings.sampling.max_tokens,
-                            seed,
-                        ),
-                        grade=CompletionGrader().are_correct,
-                        work=folder / f".{out.name}.training",
-                        tell=lambda row: print(row, file=sys.stderr),
+                        PpoRun(
+                            start,
+                            problems.with_columns(splitting=pl.lit("auto")),
+                            written,
+                            policy,
+                            template=generator.template,
+                            scorer=scorer,
+                            sampler=PolicySampler(
+                                partial(open_engine, settings.engine),
+                                settings.sampling.max_tokens,
+                                seed,
+                            ),
+                            grade=CompletionGrader().are_correct,
+                            work=folder / f".{out.name}.training",
+                            on_iteration=lambda metrics: print(metrics, file=sys.stderr),
+                        )
                     )
             results += measure(name, out, folder, models.validation, seed)
     return results

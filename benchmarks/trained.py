@@ -19,6 +19,7 @@ from shepherd.annotators.first_success import FirstSuccess
 from shepherd.annotators.problem import label_steps, replay_problems
 from shepherd.labels import labeled_solutions
 from training.prm import train_prm
+from training.runs import TrainingRun
 
 NUM_PROBLEMS = 200
 
@@ -51,7 +52,11 @@ def trained(folder: Path, *, seed: int, num_validation: int) -> Trained:
         examples = labeled.select("question", "steps", labels="hard")
         base = BASE_MODELS / model.base
         with replacing_folder(checkpoint) as written:
-            train_prm(base, examples, written, model.training, template=model.template, seed=seed)
+            train_prm(
+                TrainingRun(
+                    base, examples, written, model.training, template=model.template, seed=seed
+                )
+            )
     validation = problems_of(settings, seed=seed + 20_000, num_problems=num_validation)
     return Trained(work, checkpoint, validation)
 

@@ -32,7 +32,8 @@ from shepherd.mistakes import write_flawed
 from shepherd.settings import TrainingSettings
 from shepherd.word_problems import draw_problems, judge_steps
 from training.prm import train_prm
-from training.reward_model import STEP_TAG
+from training.runs import TrainingRun
+from training.step_tags import TAG_TEXT
 
 BASE = BASE_MODELS / "base-large"
 SETTINGS = TrainingSettings(epochs=1, learning_rate=2e-4, batch_size=32, max_length=512)
@@ -65,7 +66,7 @@ def word_problems(count: int) -> pl.DataFrame:
 
 def ours(examples: pl.DataFrame, folder: Path) -> int:
     """Train with ours; return the tokens of one epoch."""
-    report = train_prm(BASE, examples, folder / "prm", SETTINGS, template="plain", seed=0)
+    report = train_prm(TrainingRun(BASE, examples, folder / "prm", SETTINGS, seed=0))
     return report.num_tokens
 
 
@@ -93,7 +94,7 @@ def trl(examples: pl.DataFrame, folder: Path) -> int:
         train_dataset=dataset,
         args=PRMConfig(
             output_dir=str(folder / "trl"),
-            step_separator=f"{STEP_TAG}\n",
+            step_separator=f"{TAG_TEXT}\n",
             max_length=SETTINGS.max_length,
             num_train_epochs=1,
             per_device_train_batch_size=SETTINGS.batch_size,

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from shepherd.annotators.problem import Annotator, Problem, Replay, Rollout
+from shepherd.annotators.problem import Annotator, Replay, Rollout, SolvedProblem
 
 
 class Draw(NamedTuple):
     """The rollouts of these indices of a prefix, in a row."""
 
-    problem: Problem
+    problem: SolvedProblem
     prefix: str
     prefix_id: str
     indices: range
@@ -27,7 +27,7 @@ class Draw(NamedTuple):
 class _Open:
     """A problem in work: its annotators' views, what was drawn, and what is under way."""
 
-    problem: Problem
+    problem: SolvedProblem
     replays: list[Replay]
     drawn: dict[str, list[Rollout]] = field(default_factory=dict)
     num_awaited: int = 0
@@ -56,7 +56,7 @@ AWAITED = Rollout(is_correct=False, text="", is_error=True)
 class Scheduler:
     """Hands out draws in the order of the problems; a problem in work goes before a new one."""
 
-    def __init__(self, problems: Iterable[Problem], annotators: Sequence[Annotator]) -> None:
+    def __init__(self, problems: Iterable[SolvedProblem], annotators: Sequence[Annotator]) -> None:
         self.num_done = 0
         self._annotators = annotators
         self._waiting = iter(problems)

@@ -16,7 +16,7 @@ from shepherd.identity import content_id, derive_seed
 from shepherd.prompts import build_prompt
 from shepherd.requests import Completion, Request
 
-Method = Literal["beam", "dvts"]
+SearchMethod = Literal["beam", "dvts"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Search:
         ValueError: ``width`` does not divide ``num_paths``.
     """
 
-    method: Method
+    method: SearchMethod
     num_paths: int
     width: int = 4
     temperature: float = 0.7

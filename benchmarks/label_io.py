@@ -95,9 +95,9 @@ def write_varied(path: Path, num_rows: int) -> str:
 
 def import_file(path: Path, out: Path) -> Any:
     """Import a file; return what was counted."""
-    from resources.files.label_files import Rules, import_labels
+    from resources.files.label_import import LabelRules, import_labels
 
-    rules = Rules("math_shepherd", annotator="math_shepherd")
+    rules = LabelRules("math_shepherd", annotator="math_shepherd")
     return import_labels([path], out, rules, max_rejected_share=0.01, num_workers=NUM_WORKERS)
 
 
@@ -126,7 +126,7 @@ def query(folder: Path) -> int:
 
 def export_file(folder: Path, out: Path, format_name: str, file_type: str) -> int:
     """Export imported labels; return the rows written."""
-    from resources.files.label_files import export_labels, read_batches
+    from resources.files.label_export import export_labels, read_batches
     from shepherd.dataset_card import CardFacts
 
     paths = sorted((folder / "labeled_solutions").glob("*.parquet"))

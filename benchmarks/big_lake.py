@@ -123,6 +123,8 @@ def _solutions(
     steps = steps.with_columns(
         step_id=pl.format("{}:{}", "solution_id", "step_index"),
         is_last=pl.col("step_index") == pl.col("num_steps"),
+    )
+    steps = steps.with_columns(
         text=pl.format(
             "Step {}: from what is known, {} and {} follow.\n", "step_index", "step_id", "prefix_id"
         ),

@@ -1,21 +1,25 @@
-"""The whole pipeline of a profile, once a seed, and seeds side by side."""
+"""Run a profile's pipeline with another seed, and measure seeds side by side."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 
 from resources.profiles import PROFILES
 
+T = TypeVar("T")
+
 
 def run_profile(name: str, seed: int, home: Path) -> Path:
-    """Run a profile with another seed in a home of its own; return the profile written for it.
+    """Run a profile with another seed in ``home``; return the profile that is written for it.
 
-    Stages that the home holds already are not run again.
+    Stages that are finished in the home do not run again.
     """
     home.mkdir(parents=True, exist_ok=True)
     profile = home / "profile.yaml"
@@ -28,9 +32,17 @@ def run_profile(name: str, seed: int, home: Path) -> Path:
 
 
 def single_threaded() -> ProcessPoolExecutor:
-    """Return a process for each core, of one thread each.
+    """Return a pool with one process a core and one thread a process.
 
-    Small models gain little from a second thread, and lose tenfold where it has to wait.
+    Small models gain little from a second thread, and get ten times slower if it has to wait.
     """
     os.environ |= {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
     return ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"))
+
+
+def map_seeds(measure: Callable[[int], T], seeds: Sequence[int]) -> list[T]:
+    """Return ``measure(seed)`` of each seed: side by side, or one seed in this process."""
+    if len(seeds) == 1:
+        return [measure(seeds[0])]
+    with single_threaded() as pool:
+        return list(pool.map(measure, seeds))

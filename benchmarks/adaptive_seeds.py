@@ -14,8 +14,8 @@ from functools import partial
 from statistics import mean, stdev
 
 from benchmarks.annotated import NUM_GOLD, demo_solutions, roll_out
+from benchmarks.annotator_labels import SETTINGS, N, replay
 from benchmarks.command import Benchmark, Size
-from benchmarks.label_quality import SETTINGS, N, replay
 from benchmarks.report import Result, at_least, at_most
 from benchmarks.seeds import map_seeds
 from shepherd.agreement import label_quality

@@ -12,9 +12,7 @@ count. Each value is the mean over seeds; ``spread`` is the standard deviation.
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -26,50 +24,39 @@ from benchmarks.annotated import (
     CompleterRollouts,
     demo_solutions,
     roll_out,
-    shown_tokens,
+)
+from benchmarks.annotator_labels import (
+    JUDGE,
+    SETTINGS,
+    AnnotatorLabels,
+    N,
+    by_budget,
+    compute,
+    judge_solutions,
+    replay,
 )
 from benchmarks.command import Benchmark, Size
 from benchmarks.figures import pyplot
 from benchmarks.report import Result, at_least, at_most
 from benchmarks.seeds import map_seeds, single_threaded
 from resources.entailment import EntailmentModel
-from resources.sampling.drawing import Sampler, draw_critiques, sampler_of
+from resources.sampling.drawing import sampler_of
 from resources.storage.model_store import BASE_MODELS
 from shepherd.agreement import label_quality
-from shepherd.annotators.judge import judge_labels
-from shepherd.annotators.known import ROLLING, build_annotators
+from shepherd.annotators.known import build_annotators
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.nli import nli_labels
-from shepherd.annotators.problem import Annotator, label_steps, replay_problems
+from shepherd.annotators.problem import Annotator
 from shepherd.annotators.rule import rule_labels
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.labels import label_accuracy
 from shepherd.oracle import oracle_labels
-from shepherd.settings import AnnotationSettings, EngineSettings, JudgeSettings, ModelSettings
+from shepherd.settings import EngineSettings, ModelSettings
 from training import judge, nli
 
 MAX_ROLLOUTS = 16
-N = 8
-SETTINGS = AnnotationSettings.model_validate({"annotators": list(ROLLING)})
 MEASURES = ("agreement", "wrong_precision", "wrong_recall", "f1", "cross_entropy")
 BASELINES = ("rule", "nli")
-JUDGE = JudgeSettings(
-    base="stand-in", template=judge.TEMPLATE, num_votes=1, temperature=0.0, max_tokens=40
-)
-
-
-@dataclass(frozen=True)
-class AnnotatorLabels:
-    """Labels of one annotator (``step_labels`` rows) and what they cost.
-
-    ``tokens`` counts completion tokens of the completer or of the judge. ``seconds`` is the
-    engine's time for these tokens plus the annotator's own.
-    """
-
-    name: str
-    frame: pl.DataFrame
-    tokens: int
-    seconds: float
 
 
 def run(options: argparse.Namespace) -> list[Result]:
@@ -181,44 +168,6 @@ def draw_rollouts_of(
 def draw(seed: int, options: argparse.Namespace) -> None:
     """Draw the rollouts of a seed into the folder."""
     draw_rollouts_of(seed, options)
-
-
-def replay(
-    name: str, annotator: Annotator, work: AnnotatedSolutions, rollouts: CompleterRollouts
-) -> AnnotatorLabels:
-    """Label from raw rollouts; the cost is that of the rollouts that the annotator asked for."""
-    started = time.perf_counter()
-    replays = replay_problems(annotator, work.by_problem, rollouts.rollouts)
-    labels = label_steps(annotator, work.steps, replays)
-    seconds = time.perf_counter() - started
-    tokens = shown_tokens(replays)
-    return AnnotatorLabels(name, labels, tokens, seconds + tokens * rollouts.seconds_per_token)
-
-
-def compute(
-    name: str, work: AnnotatedSolutions, label: Callable[[], pl.DataFrame]
-) -> AnnotatorLabels:
-    """Label without rollouts by calling ``label``."""
-    started = time.perf_counter()
-    labels = label()
-    assert set(labels["step_id"]) <= set(work.steps["step_id"])
-    return AnnotatorLabels(name, labels, 0, time.perf_counter() - started)
-
-
-def judge_solutions(work: AnnotatedSolutions, critic: Sampler) -> AnnotatorLabels:
-    """Draw one critique a solution and label from it."""
-    critiques = draw_critiques(work.steps, work.problems, critic, JUDGE, work.shard)
-    [cost] = critiques.cost.to_dicts()
-    labels = judge_labels(work.steps, critiques.frame)
-    return AnnotatorLabels("judge", labels, cost["completion_tokens"], cost["seconds"])
-
-
-def by_budget(
-    completer: str, work: AnnotatedSolutions, rollouts: CompleterRollouts
-) -> Iterator[AnnotatorLabels]:
-    """Yield Monte Carlo with N = 1, 2, 4, 8 and 16 rollouts of a completer."""
-    for count in (1, 2, 4, 8, 16):
-        yield replay(f"{completer} N={count}", MonteCarlo(count), work, rollouts)
 
 
 def train_judge_model(folder: Path, num_examples: int) -> None:

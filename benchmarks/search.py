@@ -146,7 +146,7 @@ class CandidatePool:
     tokens: float
 
     def solved(self, count: float) -> NDArray[np.float64]:
-        """Return the share of subsets of N candidates whose best solves each problem, (problems,)."""
+        """Return the share of subsets of N whose best candidate is right, (problems,)."""
         count = min(max(count, 1.0), self.correct.shape[1])
         below, above = (
             best_of_subsets(self.correct, self.worth, rounded(count)) for rounded in (floor, ceil)

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
+import polars as pl
 import yaml
 
 from resources.profiles import PROFILES
@@ -16,15 +17,19 @@ from resources.profiles import PROFILES
 T = TypeVar("T")
 
 
-def run_profile(name: str, seed: int, home: Path) -> Path:
+def run_profile(
+    name: str, seed: int, home: Path, changes: Mapping[str, object] | None = None
+) -> Path:
     """Run a profile with another seed in ``home``; return the profile that is written for it.
+
+    ``changes`` replaces fields of the profile; sections are merged.
 
     Stages that are finished in the home do not run again.
     """
     home.mkdir(parents=True, exist_ok=True)
     profile = home / "profile.yaml"
     fields = yaml.safe_load((PROFILES / f"{name}.yaml").read_text())
-    profile.write_text(yaml.safe_dump(fields | {"seed": seed}))
+    profile.write_text(yaml.safe_dump(merged(fields, {**(changes or {}), "seed": seed})))
     environment = os.environ | {"SHEPHERD_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
     command = [sys.executable, "-m", "cli.run", "--profile", str(profile)]
     subprocess.run(command, env=environment, stdout=sys.stderr, check=True)
@@ -46,3 +51,28 @@ def map_seeds(measure: Callable[[int], T], seeds: Sequence[int]) -> list[T]:
         return [measure(seeds[0])]
     with single_threaded() as pool:
         return list(pool.map(measure, seeds))
+
+
+def merged(fields: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+    """Return ``fields`` with ``changes``, section by section."""
+    result = dict(fields)
+    for name, value in changes.items():
+        section = fields.get(name)
+        if isinstance(section, Mapping) and isinstance(value, Mapping):
+            result[name] = merged(section, value)
+        else:
+            result[name] = value
+    return result
+
+
+def mean_of(values: pl.Series) -> float:
+    """Return the mean of a series that is not empty."""
+    mean = values.mean()
+    assert isinstance(mean, float)
+    return mean
+
+
+def spread_of(values: pl.Series) -> float:
+    """Return the standard deviation over seeds; 0 for one seed."""
+    spread = values.std()
+    return spread if isinstance(spread, float) else 0.0

@@ -14,7 +14,8 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.report import Result, at_least, at_most, main
-from resources.files.problems import load_problems, load_solutions
+from resources.files.imported_solutions import load_solutions
+from resources.files.problems import load_problems
 from shepherd.settings import DatasetSettings
 
 DATA = Path(os.environ.get("SHEPHERD_SHARED_DATA", "../shared/data"))

@@ -16,7 +16,8 @@ import polars as pl
 from benchmarks.command import Benchmark
 from benchmarks.report import Result, at_least, at_most
 from benchmarks.requirements import shared_file
-from resources.files.problems import load_problems, load_solutions
+from resources.files.imported_solutions import load_solutions
+from resources.files.problems import load_problems
 from shepherd.settings import DatasetSettings
 
 SAMPLES = ("model_outputs", "gsm8k_test_openai_gpt3.jsonl.gz")

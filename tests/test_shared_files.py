@@ -9,8 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from resources.files.imported_solutions import load_solutions
 from resources.files.label_import import LabelRules, import_labels, scan_labels
-from resources.files.problems import load_problems, load_solutions
+from resources.files.problems import load_problems
 from shepherd.label_formats import PARSERS, RENDERERS
 from shepherd.settings import DatasetSettings
 

@@ -9,9 +9,10 @@ import pytest
 from assets.annotation.steps import steps_of
 from assets.definitions import assets_of, resources_of
 from assets.deployment import Deployment
+from resources.files.imported_solutions import load_solutions
 from resources.files.label_files import main
 from resources.files.label_import import LabelRules, import_labels, scan_labels
-from resources.files.problems import load_problems, load_solutions
+from resources.files.problems import load_problems
 from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
 from resources.sampling.solutions import draw_candidates, draw_solutions
 from resources.sampling.stage import CompletionModel, Shard

@@ -2,7 +2,7 @@
 
     python -m benchmarks.demo_study [--json] [--seeds 3] [--keep FOLDER]
 
-Runs the demo's own pipeline (``python -m cli.run``) once a seed, each in a home of its own,
+Runs the demo's own pipeline (``shepherd run``) once a seed, each in a home of its own,
 and reads the lake: other problems, other fine-tuning, other draws; the shipped base models are
 the same. ``--keep`` resumes there. Every value is the mean over seeds; ``spread`` is the
 standard deviation over seeds.

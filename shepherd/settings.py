@@ -380,7 +380,7 @@ class VerificationSettings(Section):
 class GpuSettings(Section):
     """The GPUs of one machine that a profile's parallelism is made for.
 
-    Nothing is switched by it: ``python -m cli.estimate`` says whether models fit.
+    Nothing is switched by it: ``shepherd estimate`` says whether models fit.
     ``memory_gib`` is what PyTorch names as total capacity of each.
     """
 

@@ -121,7 +121,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     path.write_text(yaml.safe_dump(profile(folder)))
     root = folder / "home"
     done = subprocess.run(
-        [sys.executable, "-m", "cli.run", "--profile", str(path)],
+        [sys.executable, "-m", "cli", "run", "--profile", str(path)],
         cwd=ROOT,
         env={**os.environ, "SHEPHERD_HOME": str(root), "DAGSTER_HOME": str(root / "dagster")},
         capture_output=True,

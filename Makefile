@@ -2,8 +2,9 @@
 export SHEPHERD_HOME ?= $(CURDIR)/data
 export DAGSTER_HOME ?= $(SHEPHERD_HOME)/dagster
 
-# The newest supported Python on this machine.
-PYTHON ?= $(shell for version in 3.13 3.12 3.11; do command -v python$$version && break; done)
+# The newest supported Python that runs here; a shim of pyenv may exist without its Python.
+PYTHON ?= $(shell for version in 3.13 3.12 3.11; do \
+    python$$version -c "import ensurepip" 2> /dev/null && command -v python$$version && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

@@ -1,4 +1,4 @@
-"""The command ``shepherd``: help, exit codes, near names, and options that go by the environment."""
+"""The command ``shepherd``: help, exit codes, near names, and flags above the environment."""
 
 import os
 import subprocess

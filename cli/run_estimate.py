@@ -11,7 +11,6 @@ from resources.profiles import load_settings
 from resources.storage.home import Home
 from resources.storage.lake import Lake
 from resources.storage.model_store import ModelStore
-from shepherd.annotators.known import build_annotators
 from shepherd.estimates import Estimate, estimate_critiques, estimate_dataset, extrapolate
 from shepherd.schemas import CANDIDATE_COSTS, CRITIQUE_COSTS, ROLLOUT_COSTS, SOLUTION_COSTS
 from shepherd.settings import GpuSettings, Settings
@@ -47,7 +46,7 @@ def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
     """
     if not any(dataset.is_annotated for dataset in settings.datasets.values()):
         return
-    rolls_out = bool(build_annotators(settings.annotation, settings.sampling.num_rollouts))
+    rolls_out = settings.annotation.max_rollouts > 0
     for name, dataset in settings.datasets.items():
         if not dataset.is_annotated and (dataset.num_test == 0 or dataset.source == "metamath"):
             continue
@@ -71,11 +70,12 @@ def _estimates_of(settings: Settings, name: str) -> list[Estimate]:
         len(settings.generators_of("train")),
         len(settings.candidate_generators),
         settings.sampling,
+        settings.annotation.max_rollouts,
         dataset.splitting.method,
     )
     if not dataset.is_annotated:
         return [estimate for estimate in estimates[-1:] if estimate.requests]
-    if judge is not None and "judge" in settings.annotation.annotators:
+    if judge is not None:
         estimates.insert(2, estimate_critiques(name, estimates[0], judge))
     return estimates
 

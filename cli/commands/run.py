@@ -2,6 +2,7 @@
 
 import atexit
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -53,8 +54,15 @@ def run(
     atexit.register(silence_exit)
     try:
         from cli.pipeline import run_pipeline
+        from resources.profiles import load_settings
 
-        return run_pipeline(home_at(home), assets or [], partitions or [])
+        return run_pipeline(
+            load_settings(profile),
+            home_at(home),
+            assets or [],
+            partitions or [],
+            profile=Path(profile).stem,
+        )
     except KeyboardInterrupt:
         print("\nStopped. Finished work is saved: the same command resumes.")
         return INTERRUPTED

@@ -17,7 +17,6 @@ import duckdb
 import polars as pl
 import yaml
 
-from resources.storage.lake import WRITTEN_BY
 from shepherd.schemas import TABLES, Table
 
 SQL_ROOT = Path(__file__).resolve().parents[2] / "dbt_like_sql"
@@ -218,9 +217,8 @@ def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake_root: Path) 
             [literal],
         )
     except duckdb.Error as error:
-        asset = WRITTEN_BY.get(table.name, table.name)
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{folder}: {reason}: materialize the asset {asset} again") from error
+        raise ValueError(f"{folder}: {reason}: materialize the asset {table.name} again") from error
 
 
 def _create(

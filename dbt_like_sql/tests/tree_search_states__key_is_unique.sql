@@ -3,6 +3,6 @@ select
     problem_id,
     prefix_id,
     count(*) as num_rows
-from search_trees
+from tree_search_states
 group by problem_id, prefix_id
 having count(*) > 1;

@@ -1,6 +1,6 @@
 -- Fails for rows with a null where there must be none.
 select *
-from search_trees
+from tree_search_states
 where
     dataset is null
     or problem_id is null

@@ -25,6 +25,12 @@ prepare_dagster_home(Path(os.environ["DAGSTER_HOME"]))
 atexit.register(silence_exit)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave slow tests out, unless ``-m`` chooses tests."""
+    config.addinivalue_line("markers", "slow: run by .ci/run after make test, with -m slow")
+    config.option.markexpr = config.option.markexpr or "not slow"
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random Llama that knows the words of word problems."""

@@ -14,7 +14,7 @@ from cli.app import main
 from cli.dagster_home import prepare_dagster_home, set_environment
 from cli.options import home_at
 from cli.parsing import repeat_options
-from resources.files.label_files import FILE_TYPES
+from resources.files.label_export import FILE_TYPES
 from shepherd.label_formats import PARSERS, RENDERERS
 from shepherd.settings import SplittingSettings
 from shepherd.verification import Aggregation

@@ -7,15 +7,9 @@ import polars as pl
 import pytest
 
 from cli.app import main
-from resources.files import label_files
-from resources.files.label_files import (
-    ImportReport,
-    Rules,
-    export_labels,
-    import_labels,
-    read_batches,
-    scan_labels,
-)
+from resources.files import label_import
+from resources.files.label_export import export_labels, read_batches
+from resources.files.label_import import ImportReport, LabelRules, import_labels, scan_labels
 from shepherd.dataset_card import CardFacts, LabelCounts
 from shepherd.identity import content_id
 from shepherd.schemas import LABELED_SOLUTIONS, REJECTED, enforce
@@ -25,7 +19,7 @@ needs_labels = pytest.mark.skipif(
     not STEP_LABELS.is_dir(), reason="no published labels here: set SHEPHERD_SHARED_DATA"
 )
 FACTS = CardFacts(title="Labels", license="mit")
-RULES = Rules("math_shepherd", annotator="published")
+RULES = LabelRules("math_shepherd", annotator="published")
 
 
 def row(number: int, task: str = "GSM8K", signs: str = "+-") -> str:
@@ -98,7 +92,7 @@ def test_a_refused_file_replaces_nothing(tmp_path: Path) -> None:
 def test_rows_of_other_tasks_are_passed_over_and_unknown_problems_set_aside(tmp_path: Path) -> None:
     file = write(tmp_path / "labels.jsonl", [row(1), row(2), row(3, "MATH")])
     known = frozenset({content_id("gsm8k", "How many is 2?")})
-    rules = Rules("math_shepherd", "published", dataset="gsm8k", task="GSM8K", known=known)
+    rules = LabelRules("math_shepherd", "published", dataset="gsm8k", task="GSM8K", known=known)
     report = import_labels([file], tmp_path / "in", rules, max_rejected_share=0.5)
     assert report == ImportReport(num_rows=3, num_solutions=1, num_passed_over=1, num_rejected=1)
     assert scan_labels(tmp_path / "in").collect()["dataset"].to_list() == ["gsm8k"]
@@ -114,8 +108,8 @@ def test_worker_processes_give_the_same_parts_in_order(
     lines = [row(number) if number % 7 else "{" for number in range(100)]
     file = write(tmp_path / "labels.jsonl", lines)
     import_labels([file], tmp_path / "one", RULES, max_rejected_share=1)
-    monkeypatch.setattr(label_files, "BATCH_ROWS", 9)
-    monkeypatch.setattr(label_files, "PART_ROWS", 20)
+    monkeypatch.setattr(label_import, "BATCH_ROWS", 9)
+    monkeypatch.setattr(label_import, "PART_ROWS", 20)
     import_labels([file], tmp_path / "many", RULES, max_rejected_share=1, num_workers=1)
     one, many = (scan_labels(tmp_path / name).collect() for name in ("one", "many"))
     assert many.equals(one)
@@ -313,14 +307,14 @@ def test_what_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_published_files_go_in_whole(
     tmp_path: Path, name: str, format_name: str, num_rows: int, num_passed_over: int
 ) -> None:
-    rules = Rules(format_name, annotator="published", dataset="math")
+    rules = LabelRules(format_name, annotator="published", dataset="math")
     file = STEP_LABELS / f"{name}.jsonl.gz"
     report = import_labels([file], tmp_path / "in", rules, max_rejected_share=0, num_workers=1)
     assert (report.num_rows, report.num_passed_over) == (num_rows, num_passed_over)
     labels = enforce(LABELED_SOLUTIONS, scan_labels(tmp_path / "in").collect())
     assert labels.height == report.num_solutions
     if format_name == "math_shepherd":
-        rules = Rules(format_name, annotator="published")
+        rules = LabelRules(format_name, annotator="published")
         import_labels([file], tmp_path / "in", rules, max_rejected_share=0)
         batches = [scan_labels(tmp_path / "in").collect()]
         export_labels(batches, tmp_path / "out", format_name, "jsonl", FACTS)

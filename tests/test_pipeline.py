@@ -29,6 +29,7 @@ from shepherd import schemas
 from shepherd.requests import Engine
 from shepherd.settings import EngineSettings, Settings
 from tests.profiles import TINY
+from tests.recorded import Recorded, check_lineage, recording
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
@@ -44,12 +45,22 @@ def run_pipeline(
     return pipeline.run_pipeline(settings, home, assets, partitions)
 
 
+RECORDED: list[Recorded] = []
+"""What the first run of the pipeline read and wrote."""
+
+
 @pytest.fixture(scope="module")
 def home() -> Home:
     """The home of all tests, with the pipeline run once."""
     home = Home.from_env()
-    assert run_pipeline(home) == 0
+    with recording() as recorded:
+        assert run_pipeline(home) == 0
+    RECORDED[:] = [recorded]
     return home
+
+
+def test_lineage_is_what_assets_read_and_write(home: Home) -> None:
+    check_lineage(RECORDED[0], definitions_of(TINY, home), home.lake)
 
 
 @pytest.fixture

@@ -53,13 +53,13 @@ def labels(
     The labels, rows of the table labeled_solutions, go to
     DIR/labeled_solutions/part-*.parquet, rejected rows to DIR/rejected.
     """
-    from resources.files.label_files import Rules, import_labels
+    from resources.files.label_import import LabelRules, import_labels
     from shepherd.settings import SplittingSettings
 
     if dataset is None and format_name != "math_shepherd":
         raise ValueError(f"--dataset: is required, because rows of {format_name} do not name it")
     splitting = SplittingSettings(calculations=calculations)
-    rules = Rules(format_name, annotator, dataset, task, splitting=splitting)
+    rules = LabelRules(format_name, annotator, dataset, task, splitting=splitting)
     print(import_labels(files, out.absolute(), rules, max_rejected_share=max_rejected_share))
 
 
@@ -95,7 +95,7 @@ def export(
 
     Writes DIR/train.jsonl (or .parquet) and a dataset card; `datasets` loads the folder.
     """
-    from resources.files.label_files import export_labels, read_batches
+    from resources.files.label_export import export_labels, read_batches
     from shepherd.dataset_card import CardFacts
 
     labels_root = source or home_at(home).lake

@@ -31,7 +31,7 @@ def run_profile(
     fields = yaml.safe_load((PROFILES / f"{name}.yaml").read_text())
     profile.write_text(yaml.safe_dump(merged(fields, {**(changes or {}), "seed": seed})))
     environment = os.environ | {"SHEPHERD_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
-    command = [sys.executable, "-m", "cli.run", "--profile", str(profile)]
+    command = [sys.executable, "-m", "cli", "run", "--profile", str(profile)]
     subprocess.run(command, env=environment, stdout=sys.stderr, check=True)
     return profile
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from assets.definitions import definitions_of
+from cli.dagster_home import prepare_dagster_home
 from cli.pipeline import run_pipeline
-from cli.run import prepare_dagster_home
 from resources.storage.home import Home
 from resources.storage.lake import Lake
 from resources.storage.warehouse import run_tests
@@ -133,7 +133,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     output = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, recording() as recorded, redirect_stdout(output):
         patch.setenv("DAGSTER_HOME", str(home.dagster))
-        prepare_dagster_home(home)
+        prepare_dagster_home(home.dagster)
         assert run_pipeline(settings, home, profile="mixed") == 0, output.getvalue()
     assert "   error:" not in output.getvalue()
     check_lineage(recorded, definitions_of(settings, home), home.lake)

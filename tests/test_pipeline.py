@@ -303,7 +303,7 @@ def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:
     environment = {"SHEPHERD_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path / "dagster")}
     with told.open("wb") as out, errors.open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cli.run", "--profile", "tiny"],
+            [sys.executable, "-m", "cli", "run", "--profile", "tiny"],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdout=out,
@@ -317,7 +317,7 @@ def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:
     # As a terminal does: to every process of the group.
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) == 130
-    stopped = "Stopped. What was finished is kept: the same command goes on from there."
+    stopped = "Stopped. Finished work is saved: the same command resumes."
     assert told.read_text().splitlines()[-1] == stopped
     assert "Traceback" not in errors.read_text()
 

@@ -59,7 +59,8 @@ def imported_solutions(
     Raises:
         ValueError: the file cannot be read or too many of its rows are bad; nothing is written.
     """
-    from resources.files.problems import load_solutions, questions_tested_elsewhere
+    from resources.files.imported_solutions import load_solutions
+    from resources.files.problems import questions_tested_elsewhere
 
     name, datasets = partition.dataset, settings.datasets
     elsewhere = questions_tested_elsewhere(datasets, name)

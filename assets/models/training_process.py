@@ -13,6 +13,8 @@ from training.__main__ import run
 if __name__ == "__main__":
     if os.environ["RANK"] == "0":
         with open_dagster_pipes() as pipes:
-            pipes.report_custom_message(asdict(run()))
+            report = run()
+            assert report is not None, "PPO runs in one process"
+            pipes.report_custom_message(asdict(report))
     else:
         run()

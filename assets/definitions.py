@@ -19,7 +19,7 @@ from assets.automation import label_new_problems, paths_of, refresh_every_mornin
 from assets.checks.quality import quality_checks_of
 from assets.checks.structural import structural_checks_of
 from assets.deployment import Deployment
-from assets.describe import describe, provenance
+from assets.describe import metadata_of, provenance
 from assets.models.generators import solvers_of
 from assets.models.policies import policies_of
 from assets.models.reward_models import reward_models_of
@@ -162,7 +162,7 @@ def resources_of(deployment: Deployment) -> dict[str, Any]:
         "io_manager": ParquetIOManager(
             deployment.lake,
             TABLES | {table.name: table for table in labels},
-            lambda table, rows: {**describe(table, rows), **provenance(settings, table.name)},
+            lambda table, rows: {**metadata_of(table, rows), **provenance(settings, table.name)},
             origin=deployment.origin,
             after_write=deployment.discard_journals,
         ),

@@ -34,7 +34,7 @@ def column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def describe(table: Table, frame: pl.DataFrame) -> dict[str, Any]:
+def metadata_of(table: Table, frame: pl.DataFrame) -> dict[str, Any]:
     """Return the metadata of a materialization: row count, numbers to plot and a preview."""
     numbers: dict[str, float | int | None] = {}
     expressions = _LABELS if table.key == STEP_LABELS.key else _NUMBERS.get(table.name)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from assets.annotation.rollouts import label_costs
-from assets.describe import describe, preview
+from assets.describe import metadata_of, preview
 from assets.models.fine_tuning import ExamplePlans
 from assets.models.generators import first_problems, gold_of
 from assets.models.reward_models import of_train_problems
@@ -173,7 +173,7 @@ def test_numbers_of_a_materialization_are_plain() -> None:
         num_tokens=pl.Series([5, 7]),
         answer=pl.Series(["2", None]),
     )
-    told = describe(schemas.SOLUTIONS, solutions)
+    told = metadata_of(schemas.SOLUTIONS, solutions)
     numbers = {name: value for name, value in told.items() if name != "preview"}
     assert numbers == {
         "dagster/row_count": 2,
@@ -184,7 +184,10 @@ def test_numbers_of_a_materialization_are_plain() -> None:
         "mean_tokens": 6.0,
         "draws": 3,
     }
-    assert describe(schemas.SOLUTIONS, SOLUTIONS.head(0)).keys() == {"dagster/row_count", "preview"}
+    assert metadata_of(schemas.SOLUTIONS, SOLUTIONS.head(0)).keys() == {
+        "dagster/row_count",
+        "preview",
+    }
 
 
 def test_a_preview_holds_no_markup_of_the_text() -> None:

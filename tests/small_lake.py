@@ -33,7 +33,7 @@ from shepherd.schemas import (
     CRITIQUES,
     GREEDY_SOLUTIONS,
     PROBLEMS,
-    REJECTED,
+    REJECTED_PROBLEMS,
     ROLLOUT_COSTS,
     ROLLOUTS,
     SOLUTION_COSTS,
@@ -116,8 +116,8 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         "rollout_costs": _cost(ROLLOUT_COSTS, "rollouts", rollouts.height, wanted),
         "candidate_costs": _cost(CANDIDATE_COSTS, "candidates", candidates.height, 0),
         "critique_costs": _cost(CRITIQUE_COSTS, "critiques", 2 * solutions.height, 0),
-        "rejected": frame(
-            REJECTED,
+        "rejected_problems": frame(
+            REJECTED_PROBLEMS,
             [
                 {
                     "dataset": DATASET,

@@ -9,10 +9,10 @@ import pytest
 
 import shepherd.annotators
 from assets.definitions import assets_of
-from assets.deployment import SETTINGS
 from shepherd.annotators.annotator import LabelInputs
 from shepherd.schemas import STEP_LABELS, enforce
 from shepherd.settings import AnnotationSettings
+from tests.profiles import TINY
 from tests.small_lake import NUM_ROLLOUTS, small_lake
 
 DOCS = Path(__file__).parent.parent / "docs" / "annotators.md"
@@ -46,7 +46,7 @@ def test_without_the_file_the_word_is_unknown() -> None:
 @pytest.mark.usefixtures("one_file_more")
 def test_one_file_makes_a_word_an_asset_and_labels() -> None:
     annotation = AnnotationSettings.model_validate(ANNOTATORS)
-    settings = SETTINGS.model_copy(update={"annotation": annotation})
+    settings = TINY.model_copy(update={"annotation": annotation})
     keys = {key.to_user_string() for asset in assets_of(settings) for key in asset.keys}
     assert {"monte_carlo_labels", "majority_labels", "step_labels"} <= keys
 

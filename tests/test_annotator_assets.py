@@ -6,15 +6,15 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets.annotation.critiques import critiques_by
-from assets.annotation.oracle_labels import oracle_labels
-from assets.annotation.problems import problems
-from assets.annotation.rollouts import rollouts
-from assets.annotation.solutions import solutions
-from assets.annotation.step_labels import labels_of
-from assets.annotation.steps import steps, steps_to_label
+from assets.annotation.critiques import critiques_of
+from assets.annotation.oracle_labels import oracle_labels_of
+from assets.annotation.problems import problems_of
+from assets.annotation.rollouts import rollouts_of
+from assets.annotation.solutions import solutions_of
+from assets.annotation.step_labels import annotators_of
+from assets.annotation.steps import steps_of, steps_to_label
 from assets.definitions import assets_of, resources_of
-from assets.deployment import SETTINGS, Deployment
+from assets.deployment import Deployment
 from resources.storage.home import Home
 from shepherd.annotators.asked import asked_rollouts
 from shepherd.annotators.binary_search import BinarySearch
@@ -24,6 +24,7 @@ from shepherd.annotators.problem import read_problems
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.schemas import ASKED_ROLLOUTS, SEARCH_TREES, STEP_LABELS, TABLES, enforce
 from shepherd.settings import AnnotationSettings, DatasetSettings
+from tests.profiles import TINY
 from tests.small_lake import DATASET, NUM_ROLLOUTS, small_lake
 
 FRAMES = small_lake()
@@ -45,7 +46,7 @@ ANNOTATION = AnnotationSettings.model_validate(
 @pytest.fixture
 def deployed(tmp_path: Path) -> Deployment:
     """A home whose lake holds all that annotators read, in one shard."""
-    settings = SETTINGS.model_copy(update={"annotation": ANNOTATION})
+    settings = TINY.model_copy(update={"annotation": ANNOTATION})
     deployed = Deployment(settings, Home(tmp_path))
     for name in ("problems", "solutions", "steps", "rollouts", "critiques"):
         deployed.lake.write(TABLES[name], FRAMES[name], DATASET, "00")
@@ -69,10 +70,12 @@ def test_solutions_are_labelled_where_their_dataset_is_annotated(
 
 
 def test_each_annotator_is_one_asset_and_step_labels_joins_them(deployed: Deployment) -> None:
-    made = [oracle_labels, *labels_of(deployed.settings)]
+    settings = deployed.settings
+    made = [oracle_labels_of(settings), *annotators_of(settings)]
     judge = deployed.settings.annotation.judge
     assert judge is not None
-    read = [problems, solutions, steps, rollouts, critiques_by(judge)]
+    makers = (problems_of, solutions_of, steps_of, rollouts_of)
+    read = [*(make(settings) for make in makers), critiques_of(settings, judge)]
 
     def materialize(*names: str) -> dg.ExecuteInProcessResult:
         with dg.DagsterInstance.ephemeral() as instance:
@@ -100,7 +103,7 @@ def test_each_annotator_is_one_asset_and_step_labels_joins_them(deployed: Deploy
 
 def test_only_a_profile_with_a_judge_has_critiques() -> None:
     def names(annotation: AnnotationSettings) -> set[str]:
-        settings = SETTINGS.model_copy(update={"annotation": annotation})
+        settings = TINY.model_copy(update={"annotation": annotation})
         return {key.to_user_string() for asset in assets_of(settings) for key in asset.keys}
 
     assert "critiques" in names(ANNOTATION)

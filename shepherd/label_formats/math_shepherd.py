@@ -12,7 +12,7 @@ from shepherd.datasets import require_fields, require_text
 from shepherd.label_formats.solutions import LabeledSolution
 
 TAG_WORD = "ки"
-"""Closes each step. Models see it behind a space (:data:`training.reward_model.STEP_TAG`)."""
+"""Closes each step. Models see it behind a space (:data:`training.step_tags.TAG_TEXT`)."""
 
 _STEP_ONE = ("Step 1:", "step 1:")
 _UNTAGGED_STEP = re.compile(r"\n[ \t]*Step (\d+):")

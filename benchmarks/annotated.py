@@ -1,4 +1,4 @@
-"""Solutions of the demo's generator and raw rollouts, for benchmarks that compare annotators."""
+"""Solutions of the demo's generator and their raw rollouts, for benchmarks of annotators."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +21,13 @@ from shepherd.settings import ModelSettings, SamplingSettings, Settings
 from training.runs import TrainingRun
 from training.sft import train_sft
 
+NUM_GOLD = 200
+"""Problems that the demo fine-tunes its generator and completer on."""
+
 
 @dataclass(frozen=True)
-class Annotated:
-    """What annotators work on: frames as in the schemas, and the truth about each step."""
+class AnnotatedSolutions:
+    """Problems, solutions and steps as in the schemas, with the oracle's label of each step."""
 
     problems: pl.DataFrame
     solutions: pl.DataFrame
@@ -37,21 +40,23 @@ class Annotated:
 
 
 @dataclass(frozen=True)
-class Rolled:
-    """The raw rollouts of one completer, and the engine's seconds for each of their tokens."""
+class CompleterRollouts:
+    """Raw rollouts of one completer, and the engine's seconds a completion token."""
 
     rollouts: pl.DataFrame
     seconds_per_token: float
 
 
-def demo_solutions(folder: Path, *, seed: int, num_problems: int) -> Annotated:
-    """Fine-tune the demo's generator and completer and draw solutions of fresh train problems.
+def demo_solutions(
+    folder: Path, *, seed: int, num_problems: int, num_gold: int = NUM_GOLD
+) -> AnnotatedSolutions:
+    """Fine-tune the demo's generator and completer, and draw solutions of fresh train problems.
 
-    ``folder`` keeps models and journals, so that a killed benchmark resumes.
+    Fine-tuning uses ``num_gold`` other problems. ``folder`` holds models and journals, so that a
+    killed benchmark resumes.
     """
     settings = load_settings("demo")
-    # The generator and completer are fine-tuned on other problems than those that are labelled.
-    gold = problems_of(settings, seed=seed, num_problems=200)
+    gold = problems_of(settings, seed=seed, num_problems=num_gold)
     problems = problems_of(settings, seed=seed + 10_000, num_problems=num_problems)
     assert settings.completer is not None, "the demo names its completer"
     models = {"generator": settings.generators["generator"], "completer": settings.completer}
@@ -64,7 +69,7 @@ def demo_solutions(folder: Path, *, seed: int, num_problems: int) -> Annotated:
     shard = Shard("word_problems", "00", folder, seed)
     drawn = draw_solutions(problems, samplers["generator"], settings.sampling, shard)
     steps = split_solutions(drawn.frame)
-    return Annotated(
+    return AnnotatedSolutions(
         problems,
         drawn.frame,
         steps,
@@ -76,21 +81,23 @@ def demo_solutions(folder: Path, *, seed: int, num_problems: int) -> Annotated:
     )
 
 
-def roll_out(work: Annotated, completer: str, annotators: Sequence[Annotator]) -> Rolled:
-    """Draw what the annotators ask for, by the named model."""
+def roll_out(
+    work: AnnotatedSolutions, completer: str, annotators: Sequence[Annotator]
+) -> CompleterRollouts:
+    """Draw the rollouts that the annotators ask for, by the model named ``completer``."""
     drawn = draw_rollouts(
         rollout_stage(work.samplers[completer], work.sampling, work.shard),
         WrittenSolutions(work.problems, work.solutions, work.steps),
         annotators,
     )
     cost = drawn.cost.row(0, named=True)
-    return Rolled(drawn.frame, cost["seconds"] / max(1, cost["completion_tokens"]))
+    return CompleterRollouts(drawn.frame, cost["seconds"] / max(1, cost["completion_tokens"]))
 
 
 def shown_tokens(replays: Iterable[Replay], times: Mapping[str, int] | None = None) -> int:
-    """Return the completion tokens that an annotator was shown.
+    """Return the number of completion tokens in the rollouts that an annotator asked for.
 
-    ``times`` says how often a prefix counts, by its id; once if left out.
+    ``times`` is how often a prefix counts, by its id; without it, every prefix counts once.
     """
     return sum(
         rollout.num_tokens * (times[content_id(replay.problem.problem_id, prefix)] if times else 1)

@@ -1,10 +1,10 @@
-"""What the pipeline found, as a few tables on the console."""
+"""Print the results of a run as a few tables on the console."""
 
 import polars as pl
 
 from assets.deployment import Deployment
 from assets.verification.scoring import reward_model_aucs
-from cli.console import plain_tables
+from cli.tables import plain_tables
 from shepherd.labels import label_accuracies
 from shepherd.schemas import (
     CANDIDATE_COSTS,
@@ -65,7 +65,7 @@ def print_summary(deployment: Deployment, seconds: float) -> None:
     print(f"  the datasets   {home.lake}")
     if home.warehouse.exists():
         print(f"  the warehouse  {home.warehouse} (DuckDB)")
-    print("  the lineage    make ui, then http://localhost:3000")
+    print("  the lineage    shepherd ui, then http://localhost:3000")
 
 
 _COUNTED = (PROBLEMS, SOLUTIONS, STEPS, ROLLOUTS, STEP_LABELS, CANDIDATES)

@@ -97,7 +97,7 @@ def annotate(
         request_id = f"{draw.prefix_id}:{index}"
         assert request_id not in drawn, "a rollout was drawn twice"
         drawn[request_id] = roll_out(draw, index, success_rate, luck)
-        scheduler.tell([(draw, index, drawn[request_id])])
+        scheduler.record([(draw, index, drawn[request_id])])
     assert scheduler.num_done == len(problems)
     pool = pool_of(drawn)
     labels = []

@@ -111,7 +111,7 @@ def test_the_language_model_loss_is_added_with_its_weight() -> None:
         [1, 5, TAGS.tag], next_tokens([1, 5, TAGS.tag], [False, True, False]), [2], [1.0]
     )
     batch: Batch = pack([counted])
-    assert batch.kept.tolist() == [0, 2]
+    assert batch.places.tolist() == [0, 2]
     torch.manual_seed(0)
     logits = torch.randn(2, len(TOKENIZER))
     lone, both = (

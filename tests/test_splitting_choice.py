@@ -9,8 +9,8 @@ import pytest
 from assets.annotation.steps import steps_of
 from assets.definitions import assets_of, resources_of
 from assets.deployment import Deployment
+from cli.app import main
 from resources.files.imported_solutions import load_solutions
-from resources.files.label_files import main
 from resources.files.label_import import LabelRules, import_labels, scan_labels
 from resources.files.problems import load_problems
 from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
@@ -129,9 +129,9 @@ def test_calculations_are_stripped_from_published_labels(tmp_path: Path) -> None
         "--out",
         str(tmp_path / "c"),
     ]
-    assert main(["import", str(file), *options]) == 0
+    assert main(["labels", str(file), *options]) == 0
     assert scan_labels(tmp_path / "c").collect()["steps"][0][0] == "2 = <<1+1=2>>2\n\n"
-    assert main(["import", str(file), *options, "--calculations", "strip",
+    assert main(["labels", str(file), *options, "--calculations", "strip",
                  "--max-rejected-share", "0.5"]) == 0  # fmt: skip
     assert scan_labels(tmp_path / "c").collect()["steps"][0][0] == "2 = 2\n\n"
 

@@ -71,9 +71,12 @@ def _values_of(annotation: object) -> str:
 
 def _help_of(field: FieldInfo) -> str:
     description = f"{field.description} " if field.description else ""
-    default = "none" if field.default is None else str(field.default)
+    default = "none" if field.default is None else field.default
+    if isinstance(default, bool):
+        default = str(default).lower()
+    suffix = "(required)" if field.is_required() else f"(default: {default})"
     # argparse formats help texts with %.
-    return f"{description}(default: {default})".replace("%", "%%")
+    return f"{description}{suffix}".replace("%", "%%")
 
 
 def read_fields(args: argparse.Namespace, section: type[AnySection], **fields: str) -> AnySection:

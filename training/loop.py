@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from resources.storage.weights import weights_identity
 from shepherd.identity import content_id
+from shepherd.settings import TrainingSettings
 from training.checkpoints import Checkpoints
 from training.curves import CurveWriter
 from training.model_files import join_processes, save_model
@@ -43,15 +44,13 @@ def train(
     The work folder holds token files, checkpoints and curves. It is removed at the end.
 
     Args:
-        run: data, settings, seed and folders. Another base never resumes this run's checkpoint.
-        model: the weights to train.
-        tokenizer: saved beside the weights.
+        run: data, settings, seed and folders.
+        model, tokenizer: the weights to train, and the tokenizer saved beside them.
         objective: what to minimise.
         forward: the module that computes the logits, if that is not the model itself.
 
     Raises:
-        ValueError: there is no example (materialize the inputs), or a step has fewer examples
-            than there are processes (raise ``batch_size``).
+        ValueError: there are no examples, or fewer in a step than processes (raise batch_size).
     """
     accelerator = join_processes()
     work, settings = run.work_folder, run.settings
@@ -62,12 +61,7 @@ def train(
             f"{objective.name}: there are no examples to train on; materialize its inputs first"
         )
     num_steps = max(1, math.ceil(settings.epochs * len(train_set) / settings.batch_size))
-    if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-    prepared, optimizer = accelerator.prepare(
-        forward or model,
-        torch.optim.AdamW(model.parameters(), weight_decay=settings.weight_decay, fused=True),
-    )
+    optimization = _prepare(accelerator, model, forward or model, objective, settings)
     checkpoints = Checkpoints(
         work / "checkpoint", _fingerprint(run, accelerator, objective, train_set, validation)
     )
@@ -78,16 +72,32 @@ def train(
     else:
         torch.manual_seed(run.seed)
     curves = CurveWriter(work, report.first_step, is_main=accelerator.is_main_process)
-    optimization = Optimization(accelerator, prepared, optimizer, objective, settings)
     _optimize(optimization, report, train_set, validation, checkpoints, curves, run.seed)
     curves.close()
-    weights = accelerator.get_state_dict(prepared) if optimization.is_sharded else None
+    weights = accelerator.get_state_dict(optimization.model) if optimization.is_sharded else None
     if accelerator.is_main_process:
         save_model(model, tokenizer, run.out, weights)
         curves.move_to(run.out)
         shutil.rmtree(work)
     accelerator.wait_for_everyone()
     return report
+
+
+def _prepare(
+    accelerator: Accelerator,
+    model: PreTrainedModel,
+    forward: nn.Module,
+    objective: Objective,
+    settings: TrainingSettings,
+) -> Optimization:
+    """Return the optimization of a model's weights, distributed over the processes."""
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    prepared, optimizer = accelerator.prepare(
+        forward,
+        torch.optim.AdamW(model.parameters(), weight_decay=settings.weight_decay, fused=True),
+    )
+    return Optimization(accelerator, prepared, optimizer, objective, settings)
 
 
 def _fingerprint(
@@ -117,18 +127,9 @@ def _optimize(
 ) -> None:
     """Take the steps from ``report.first_step`` on, and add what they measure to ``report``."""
     settings, num_steps = optimization.settings, report.num_steps
-    bar = tqdm(
-        range(report.first_step, num_steps),
-        initial=report.first_step,
-        total=num_steps,
-        desc=optimization.objective.name,
-        unit="step",
-        mininterval=0.5,
-        disable=not optimization.accelerator.is_main_process,
-    )
     started = time.monotonic()
     optimization.model.train()
-    for step in bar:
+    for step in (bar := _progress_bar(optimization, report)):
         rate = settings.learning_rate * warm_up_then_cosine(
             step,
             num_steps,
@@ -158,6 +159,19 @@ def _optimize(
                 },
             )
     report.seconds = time.monotonic() - started
+
+
+def _progress_bar(optimization: Optimization, report: TrainingReport) -> "tqdm[int]":
+    """Return the steps from ``report.first_step`` on, with a bar in the main process."""
+    return tqdm(
+        range(report.first_step, report.num_steps),
+        initial=report.first_step,
+        total=report.num_steps,
+        desc=optimization.objective.name,
+        unit="step",
+        mininterval=0.5,
+        disable=not optimization.accelerator.is_main_process,
+    )
 
 
 def _encode(

@@ -72,7 +72,7 @@ class Batch:
     """Tokens of each example."""
     slots: torch.Tensor
     """Index of each token in the flattened (examples, longest example), (tokens,)."""
-    kept: torch.Tensor
+    places: torch.Tensor
     """Index of each place in the row, (places,)."""
     targets: torch.Tensor
     """Token to predict at each place, or IGNORED, (places,)."""
@@ -121,7 +121,7 @@ def pack(examples: Sequence[Example], counts: Counts | None = None) -> Batch:
     )
     is_place = targets != IGNORED
     is_place[tags] = True
-    kept = is_place.nonzero()[:, 0]
+    places = is_place.nonzero()[:, 0]
     return Batch(
         ids=torch.tensor([[token for example in examples for token in example.ids]]),
         positions=torch.cat([torch.arange(length) for length in lengths])[None],
@@ -129,9 +129,9 @@ def pack(examples: Sequence[Example], counts: Counts | None = None) -> Batch:
         slots=torch.cat(
             [torch.arange(length) + row * longest for row, length in enumerate(lengths)]
         ),
-        kept=kept,
-        targets=targets[kept],
-        tagged=torch.searchsorted(kept, tags),
+        places=places,
+        targets=targets[places],
+        tagged=torch.searchsorted(places, tags),
         labels=torch.tensor([label for example in examples for label in example.labels]),
         counts=counts or Counts.of(examples),
     )
@@ -145,13 +145,13 @@ def logits_of(model: nn.Module, batch: Batch) -> torch.Tensor:
     logits: torch.Tensor = model(
         input_ids=batch.ids,
         position_ids=batch.positions,
-        logits_to_keep=batch.kept,
+        logits_to_keep=batch.places,
         lengths=batch.lengths,
         slots=batch.slots,
         use_cache=False,
     ).logits[0]
     # Token classifiers ignore logits_to_keep and return all positions.
-    at_places = logits if logits.shape[0] == batch.kept.shape[0] else logits[batch.kept]
+    at_places = logits if logits.shape[0] == batch.places.shape[0] else logits[batch.places]
     return at_places.float()
 
 

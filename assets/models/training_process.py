@@ -1,6 +1,6 @@
-"""A training run in processes of its own, as Dagster launches it where it asks for several.
+"""Train in processes of their own, launched by Dagster for models on several GPUs.
 
-The command line is that of :mod:`training`; the main process tells Dagster the report.
+The command line is that of :mod:`training`. The main process reports to Dagster through Pipes.
 """
 
 import os

@@ -130,7 +130,7 @@ class RollingRequests:
             graded["num_tokens"],
             graded["finish_reason"] == "error",
         )
-        self._scheduler.tell(
+        self._scheduler.record(
             (draw, index, rollout) for (draw, index), rollout in zip(draws, rollouts, strict=True)
         )
 

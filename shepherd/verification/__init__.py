@@ -1,4 +1,4 @@
-"""Verification: choose one answer among N candidates, and see how often it is right.
+"""Verification: choose one answer among N candidates, and measure how often it is right.
 
 Math-Shepherd (arXiv 2312.08935), section 4: self-consistency, best-of-N by an outcome or a
 process reward model, and votes weighted by their scores (eq. 5).

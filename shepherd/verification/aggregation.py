@@ -5,13 +5,14 @@ from typing import Literal
 import polars as pl
 
 Aggregation = Literal["min", "last", "product", "mean"]
+"""The way to turn step scores into one score."""
 
 
 def aggregate(step_scores: pl.Series, how: Aggregation) -> pl.Series:
     """Return the score of each solution from the list of its step scores.
 
-    The paper takes the minimum; later work finds the last step to rank better for Monte Carlo
-    labels (arXiv 2501.07301), so it is a choice.
+    The paper takes the minimum. Later work finds that the last step ranks better with Monte Carlo
+    labels (arXiv 2501.07301).
 
     Raises:
         ValueError: a solution has no step scores, or one that is not a number.

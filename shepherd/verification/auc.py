@@ -1,4 +1,4 @@
-"""How well scores tell right from wrong: areas under the ROC curve."""
+"""Areas under the ROC curve: how well scores separate right from wrong."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 
 def auc(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Return the chance that a positive is scored above a negative; ties count half.
+    """Return the probability that a positive scores above a negative; ties count half.
 
     nan if there are no positives or no negatives.
     """
@@ -26,7 +26,7 @@ def auc(scores: ArrayLike, labels: ArrayLike) -> float:
 def auc_within_problems(scores: ArrayLike, labels: ArrayLike, problem_ids: Sequence[str]) -> float:
     """Return the mean AUC over the problems that have right and wrong candidates.
 
-    Unlike :func:`auc` it cannot gain from telling easy problems from hard ones, which helps no
+    Unlike :func:`auc`, it does not reward separating easy problems from hard ones, which helps no
     choice among candidates. nan if no problem has both.
     """
     frame = pl.DataFrame(

@@ -12,15 +12,15 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def best_of_subsets(correct: Bools, worth: Floats, count: int) -> Floats:
-    """Return how often the best of N candidates is right, over all subsets of N: (problems,).
+    """Return the share of subsets of N whose best candidate is right: (problems,).
 
-    Of T candidates in order of worth, the one with r before it is the best of a subset if the
-    subset holds it and N - 1 of the T - 1 - r after it: in C(T - 1 - r, N - 1) of C(T, N) subsets.
-    ``correct`` and ``worth`` are (problems, T); of equal worth the first drawn is the best.
+    Rank T candidates by worth. The one at rank r (from 0) is the best of the subsets with N - 1 of
+    the T - 1 - r candidates after it: C(T - 1 - r, N - 1) of C(T, N) subsets. ``correct`` and
+    ``worth`` are (problems, T). A tie goes to the candidate drawn first.
     """
     total = correct.shape[1]
     rank = np.arange(total)
-    # The weight of rank r + 1 is that of r times the chance that a subset without r lacks it.
+    # Each weight is the one before, times (T - N - r) / (T - 1 - r).
     ratios = np.maximum(total - count - rank[:-1], 0) / (total - 1 - rank[:-1])
     weights = count / total * np.concatenate([[1.0], np.cumprod(ratios)])
     order = np.argsort(-worth, axis=1, kind="stable")
@@ -44,7 +44,7 @@ def take(values: NDArray[Scalar], members: Ints) -> NDArray[Scalar]:
 
 
 def pick(correct: Bools, worth: Floats) -> Bools:
-    """Return whether the first candidate of the highest worth in each group is right."""
+    """Return whether the candidate with the highest worth in each group is right."""
     best = worth.argmax(axis=-1)[..., None]
     return np.take_along_axis(correct, best, axis=-1)[..., 0]
 

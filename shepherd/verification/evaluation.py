@@ -1,4 +1,21 @@
-"""The accuracy of every way to choose among N candidates (Math-Shepherd, section 4)."""
+"""The accuracy of every method to choose among N candidates (Math-Shepherd, section 4).
+
+- ``pass@1``: expected accuracy of one candidate, over all candidates.
+- ``SC``: majority vote over answers. Equal answers (:func:`answer_key`) vote together, candidates
+  without an answer do not vote, and a tie goes to the answer drawn first.
+- ``ORM``, ``PRM``: the candidate with the highest score; a tie goes to the one drawn first.
+- ``SC+ORM``, ``SC+PRM``: the answer with the highest sum of scores (eq. 5).
+- ``oracle``: whether any candidate is right, the upper bound of all methods.
+
+Accuracy is the mean over subsets of N of each problem's T candidates, then over problems. Methods
+that take the best candidate are computed exactly over all subsets (:func:`best_of_subsets`). For
+votes, a problem's candidates are shuffled and cut into disjoint groups of N, until there are at
+least ``groups`` groups; N = T has one group. Every candidate counts equally often, so N = 1 is
+exactly ``pass@1``.
+
+T is the smallest number of candidates of a problem. An N above it is left out, and so is a method
+whose reward model scored none of a generator's candidates.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,10 +40,10 @@ from shepherd.verification.choice import (
 )
 
 VERIFIERS = {"ORM": "outcome_reward_model", "PRM": "process_reward_model"}
-"""Methods that rank candidates, and the reward model of each."""
+"""Methods that rank candidates, and their reward models."""
 
 MAX_GROUPS = 2**63 - 1
-"""The largest number that a column holds: there are more subsets of half of 256."""
+"""The largest number of a column. There are more subsets of 128 out of 256."""
 
 
 def evaluate(
@@ -40,26 +57,11 @@ def evaluate(
     bootstrap: int,
     seed: int,
 ) -> pl.DataFrame:
-    """Return the accuracy of every method for every N, per dataset and generator.
+    """Return the accuracy of every method for every N, per dataset and generator: ``evaluations``.
 
-    - ``pass@1``: expected accuracy of one candidate, over all candidates.
-    - ``SC``: majority vote over answers. Equal answers (:func:`answer_key`) vote
-      together, candidates without an answer do not vote, and of answers with equal votes the
-      one drawn first wins.
-    - ``ORM``, ``PRM``: the candidate with the highest score (the first drawn of equals).
-    - ``SC+ORM``, ``SC+PRM``: the answer with the highest sum of scores (eq. 5).
-    - ``oracle``: whether any candidate is right, which bounds all of these from above.
-
-    Accuracy is the mean over subsets of N of each problem's T candidates, then over problems.
-    What takes the best candidate (all but the votes) is computed over all subsets, exactly
-    (:func:`best_of_subsets`). For votes a problem's candidates are shuffled and cut into disjoint
-    groups of N, again and again until there are at least ``groups``; N = T has one group. Every
-    candidate counts alike, so that N = 1 is exactly ``pass@1``. T is the smallest number of
-    candidates of a problem; an N above it is left out, and so are methods whose reward model
-    scored none of a generator's candidates.
-
-    The interval is the 95 % percentile bootstrap over problems, resampled alike for all methods
-    of a generator. All depends on ``seed`` and the data, not on the order of rows.
+    The methods and their averages are in the module's docstring. The interval is the 95 %
+    percentile bootstrap over problems; all methods of a generator share the resamples. The result
+    depends on ``seed`` and the data, not on the order of rows.
 
     Args:
         candidates: table CANDIDATES.
@@ -111,7 +113,7 @@ def solved_shares(
     aggregation: Aggregation,
     seed: int,
 ) -> pl.DataFrame:
-    """Return what :func:`evaluate` averages, to compare methods problem by problem.
+    """Return the accuracies of single problems, to compare methods problem by problem.
 
     One row per generator, method, N and problem: generator, method, num_candidates, problem_id
     and solved, the share of subsets of N in which the method picks a right candidate.
@@ -209,7 +211,7 @@ def _pool(part: pl.DataFrame) -> _Pool:
 def _outcomes(
     pool: _Pool, counts: Sequence[int], groups: int, name: str, seed: int
 ) -> Iterator[tuple[str, int, int, Floats]]:
-    """Yield method, N, number of groups and how often each problem is solved, (problems,)."""
+    """Yield method, N, number of groups and the accuracy of each problem, (problems,)."""
     num_problems, total = pool.correct.shape
     yield "pass@1", 1, total, pool.correct.mean(axis=1)
     for count in sorted({count for count in counts if count <= total}):

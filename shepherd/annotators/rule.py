@@ -12,7 +12,7 @@ import polars as pl
 
 from shepherd.annotators.problem import Label
 from shepherd.annotators.reference import Compared, label_by_references
-from shepherd.equivalence import number
+from shepherd.numbers import number
 from shepherd.plain_text import normalize
 
 _VALUE = (

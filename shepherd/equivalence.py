@@ -22,16 +22,19 @@ from functools import lru_cache
 from typing import Literal
 
 from shepherd.answer_forms import FORMS, choice, clock, has_words, is_name, same_time
+from shepherd.answers import boxed_answer
 from shepherd.numbers import ends, number
-from shepherd.plain_text import plain_form
+from shepherd.plain_text import MAX_LENGTH, plain_form
 from shepherd.units import is_compound, quantity
 
 Comparison = Literal["equal", "rounded", "different", "undecided"]
 """``rounded``: equal by the rule on decimals; ``undecided``: algebra has to decide."""
 
+_SENTENCE = re.compile(r"[A-Za-z]{2,}[ :]{1,2}(?:\$|\\[(\[])")
+_FORMULA = re.compile(r"\$[^$]{1,400}\$(?!\d)|\\\(.{1,400}?\\\)|\\\[.{1,400}?\\\]", re.DOTALL)
 _NAME = re.compile(r"([A-Za-z]+(?:_\{?\w+\}?)?)(?:\([a-z]\))?=(?=[^=])")
 _BASED = re.compile(r"-?\d+(?:_(?:\{\d+\}|\d))?")
-_SEPARATOR = re.compile(r"[,;]|(?<=\d) (?=\d)")
+_SEPARATOR = re.compile(r"[,;] ?|(?<=\d) (?=\d)")
 _CLOCK_LIKE = re.compile(r"\d{1,2}:\d\d")
 _COUNTED = re.compile(r"(-?\d+(?:\.\d+)?)([A-Za-z]{3,})")
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|ne|in)(?![A-Za-z])")
@@ -77,9 +80,24 @@ def compare(gold: str, answer: str) -> Comparison:
 @lru_cache(maxsize=2**16)
 def _read(answer: str) -> _Reading:
     """Return an answer's forms and its value; cached, since rollouts repeat few answers."""
-    plain = plain_form(answer)
-    normal = _SAME.get(plain.normal.lower(), plain.normal)
+    plain = plain_form(_formula_within(answer))
+    normal = _without_repetition(_SAME.get(plain.normal.lower(), plain.normal))
     return _Reading(normal, plain.words, plain.condition, number(normal))
+
+
+def _formula_within(answer: str) -> str:
+    """Return the boxes, or the only formula, of an answer that is a sentence round it."""
+    if "\\boxed" in answer:
+        return boxed_answer(answer) or answer
+    if len(answer) > MAX_LENGTH or not _SENTENCE.search(answer):
+        return answer
+    formulas = _FORMULA.findall(answer)
+    return formulas[0] if len(formulas) == 1 else answer
+
+
+def normal_form(answer: str) -> str:
+    """Return the form of an answer that algebra reads."""
+    return _read(answer).normal
 
 
 def answer_key(answer: str) -> str:
@@ -260,6 +278,15 @@ def _items(normal: str) -> tuple[str, list[str]] | None:
     if len(items) < 2 or not all(items) or _unbalanced(items):
         return None
     return opening + closing, items
+
+
+def _without_repetition(normal: str) -> str:
+    """Drop a number that another spelling repeats: ``15 39/40, 639/40`` is one item."""
+    if "," not in normal or normal[:1] in ("(", "[", "{"):
+        return normal
+    items = _SEPARATOR.split(normal)
+    values = {number(item) for item in items}
+    return items[0] if len(values) == 1 < len(set(items)) and None not in values else normal
 
 
 def _unbalanced(items: list[str]) -> bool:

@@ -46,7 +46,7 @@ _POWERS = {"squared": 2, "cubed": 3}
 VALUE_WORDS = frozenset(
     [*_SMALL, *_POWERS, "halves", "half", "and"]
     + [plural for word in {**_SCALES, **_GROUPS} for plural in (word, f"{word}s")]
-    + [plural for word in _PARTS for plural in (word, f"{word}s")]
+    + [f"{word}s" for word in _PARTS]
 )
 """Words that are numbers, or that change the number before them."""
 

@@ -64,13 +64,12 @@ _ELLIPSIS = re.compile(r"\.\.\.+")
 _DEGREES = re.compile(r"(?<=[\d})]) ?(?:\^ ?(?:\{ ?\\circ ?\}|\\circ(?![A-Za-z])))")
 _TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)|(?<![A-Za-z])(?:sin|cos|tan)\b")
 _AND = re.compile(r" ?,? ?(?<![A-Za-z\\])(?:and|or)(?![a-z]) ?")
-_SPACED_COMMA = re.compile(r"(?<=\d), +(?=\d{3}(?!\d))")
 _FRACTION = re.compile(r"\\frac ?(?:\{([^{}]*)\}|(\w)) ?(?:\{([^{}]*)\}|(\w))")
 _OVER = re.compile(r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}|^([^{}]*)\\over(?![A-Za-z])([^{}]*)$")
 _ROOT = re.compile(r"\\sqrt ?(\w)")
 _POWER = re.compile(r"\^ ?\((-?[\w./]+)\)|\^ ?(-\d+|\d{2,})|\^ ?\{ ?\((-?[\w./]+)\) ?\}")
 _ORDINAL = re.compile(r"(?<=\d)(?:\^ ?\{?|_)?(?:\\text)?\{?(?:st|nd|rd|th)\b\}*")
-_SPACES = re.compile(r"(\\[A-Za-z]+) (?=[A-Za-z])|(?<=\d) (?=\d)| ")
+_SPACES = re.compile(r"(\\[A-Za-z]+) (?=[A-Za-z])|(?<=\d) (?=\d)|(?<=\d)(,) +(?=\d{3}(?!\d))| ")
 _HEDGE = re.compile(
     r"(?:(?:is )?(?:approximately|approx\.?|about|roughly|around|exactly|only|just)\b|\\approx"
     r"(?![A-Za-z])|=|≈|~(?= ?\d)) ?"
@@ -112,7 +111,7 @@ def plain_form(answer: str) -> PlainForm:
     if value is not None:
         return PlainForm(str(value), words, condition)
     text = words if is_compound(words) else _without_unit(words)
-    text = _SPACED_COMMA.sub(";", _AND.sub(", ", text))
+    text = _AND.sub(", ", text)
     return PlainForm(_SPACES.sub(_kept_space, text.strip()), words, condition)
 
 
@@ -186,7 +185,9 @@ def _over_as_fraction(match: re.Match[str]) -> str:
 
 
 def _kept_space(match: re.Match[str]) -> str:
-    return match.group() if match[1] else " " if _between_digits(match) else ""
+    if match[1] or match[2]:
+        return match.group() if match[1] else ", "
+    return " " if _between_digits(match) else ""
 
 
 def _between_digits(match: re.Match[str]) -> bool:

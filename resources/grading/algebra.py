@@ -70,7 +70,13 @@ def _same(expected: Node, given: Node) -> bool | None:
 def _items(node: Node) -> list[Node]:
     r"""Return the items of a list without brackets, and both readings of a ``\pm``."""
     parts = node.parts if node.kind == "list" and node.text in ("", "{}") else (node,)
-    return [reading for part in parts for reading in readings(part)]
+    items: list[Node] = []
+    for part in parts:
+        for reading in readings(part):
+            # An answer in two spellings, x+11 or 11+x, is one item; 2, 2 are two.
+            if not any(item != reading and _same(item, reading) for item in items):
+                items.append(reading)
+    return items
 
 
 def _same_lists(expected: Node, given: Node) -> bool | None:
@@ -143,14 +149,11 @@ def _inequalities(node: Node) -> list[Node]:
 def _same_relations(expected: Node, given: Node) -> bool | None:
     """Compare equations and inequalities, whichever side comes first."""
     operators = [expected.text.split(), given.text.split()]
+    if ["in"] in operators:
+        return _all_same(expected.parts, given.parts) if expected.text == given.text else None
     if len(operators[0]) > 1 or len(operators[1]) > 1:
-        chains = [_inequalities(node) for node in (expected, given)]
-        if all(chains):
-            return _match(chains[0], chains[1], _same)
-        return operators[0] == operators[1] and _all_same(expected.parts, given.parts)
+        return _same_chains(expected, given)
     (first,), (second,) = operators
-    if "in" in (first, second):
-        return _all_same(expected.parts, given.parts) if first == second else None
     if second in _TURNED and second != first:
         given = Node("relation", _TURNED[second], given.parts[::-1])
     if given.text != expected.text:
@@ -162,6 +165,17 @@ def _same_relations(expected: Node, given: Node) -> bool | None:
     except NoValueError:
         return expected.text == "=" and _all_same(expected.parts, given.parts[::-1])
     return _proportional(*differences, positive=first in _TURNED)
+
+
+def _same_chains(expected: Node, given: Node) -> bool | None:
+    """Compare chains: of inequalities part by part, of equations by what they come to."""
+    chains = [_inequalities(node) for node in (expected, given)]
+    if all(chains):
+        return _match(chains[0], chains[1], _same)
+    if {*expected.text.split(), *given.text.split()} == {"="} and _is_named(expected.parts[0]):
+        ends = [(node.parts[0], node.parts[-1]) for node in (expected, given)]
+        return _all_same(*ends)
+    return expected.text == given.text and _all_same(expected.parts, given.parts)
 
 
 def _difference(relation: Node) -> sympy.Expr:
@@ -191,7 +205,10 @@ def _same_named(expected: Node, given: Node) -> bool | None:
     operators = relation.text.split()
     if "in" in operators and len(operators) == 1 and value.kind == "list":
         return _same(relation.parts[1], value)
-    if set(operators) != {"="}:
+    if operators == ["approx"] and not _is_named(relation.parts[0]):
+        # An exact value with its decimal: sqrt(2) = 1.414.
+        return _same(relation.parts[0], value)
+    if not set(operators) <= {"=", "approx"}:
         return None
     return _is_named(relation.parts[0]) and bool(_same(relation.parts[-1], value))
 

@@ -18,8 +18,8 @@ from math_verify import LatexExtractionConfig, parse, verify
 
 from resources.grading.algebra import has_variables, same_formulas
 from shepherd.answer_forms import has_words, is_name
+from shepherd.equivalence import normal_form
 from shepherd.formulas import UnreadableFormula
-from shepherd.plain_text import normalize
 
 
 def judge(gold: str, answer: str) -> str:
@@ -29,7 +29,7 @@ def judge(gold: str, answer: str) -> str:
     integrals, cases, an interval against an inequality), unless the answer has words or marks
     that it would drop.
     """
-    expected, given = normalize(gold), normalize(answer)
+    expected, given = normal_form(gold), normal_form(answer)
     try:
         same = same_formulas(expected, given)
     except UnreadableFormula:

@@ -3,7 +3,6 @@
 from shepherd.formulas.tokens import FUNCTIONS, Token, tokens_of
 from shepherd.formulas.tree import Node, UnreadableFormula, call
 
-
 _MAX_DEPTH = 60
 """Nested parts past which a text is not read; the parser calls itself for each."""
 _RELATIONS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\notin", "\\equiv", "\\approx"}
@@ -71,14 +70,18 @@ class _Reader:
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise UnreadableFormula("nested too deep")
-        parts = [self._relation()]
+        groups = [[self._relation()]]
         while self.peek() in (",", ";"):
-            self._next()
-            parts.append(self._relation())
+            if self._next().text == ";":
+                groups.append([])
+            groups[-1].append(self._relation())
         self._depth -= 1
-        return (
-            parts[0] if len(parts) == 1 and not brackets else Node("list", brackets, tuple(parts))
-        )
+        if len(groups) == 1 or all(len(group) == 1 for group in groups):
+            parts = tuple(part for group in groups for part in group)
+        else:
+            # Groups between semicolons are points: p=5,q=2;p=7,q=2.
+            parts = tuple(Node("list", "()", tuple(group)) for group in groups)
+        return parts[0] if len(parts) == 1 and not brackets else Node("list", brackets, parts)
 
     def _next(self) -> Token:
         if self._position >= len(self._tokens):

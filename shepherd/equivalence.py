@@ -25,7 +25,7 @@ from shepherd.answer_forms import FORMS, choice, clock, has_words, is_name, same
 from shepherd.answers import boxed_answer
 from shepherd.numbers import ends, number
 from shepherd.plain_text import MAX_LENGTH, plain_form
-from shepherd.units import is_compound, quantity
+from shepherd.units import is_compound, is_counted, quantity
 
 Comparison = Literal["equal", "rounded", "different", "undecided"]
 """``rounded``: equal by the rule on decimals; ``undecided``: algebra has to decide."""
@@ -38,7 +38,7 @@ _SEPARATOR = re.compile(r"[,;] ?|(?<=\d) (?=\d)")
 _CLOCK_LIKE = re.compile(r"\d{1,2}:\d\d")
 _COUNTED = re.compile(r"(-?\d+(?:\.\d+)?)([A-Za-z]{3,})")
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|ne|in)(?![A-Za-z])")
-_LETTER_UNIT = re.compile(r"([-+]?[\d.,/ ]*\d)[mgshL]")
+_LETTER_UNIT = re.compile(r"([-+]?[\d.,/ ]*\d) ?[mgshL]")
 _SAME = {
     **dict.fromkeys(
         ("allrealnumbers", "allreals", "realnumbers", "thesetofrealnumbers"), "\\mathbb{R}"
@@ -138,8 +138,11 @@ def _compare_forms(left: _Reading, right: _Reading) -> Comparison | None:
 
 def _compare_quantities(left: str, right: str) -> Comparison | None:
     first, second = quantity(left), quantity(right)
-    if first is not None and second is not None and first[0] == second[0]:
-        return "equal" if first[1] == second[1] else "different"
+    if first is not None and second is not None:
+        if first == second:
+            return "equal"
+        ambiguous = _LETTER_UNIT.fullmatch(left) or _LETTER_UNIT.fullmatch(right)
+        return None if ambiguous and first[0] != second[0] else "different"
     return "different" if is_compound(left) or is_compound(right) else None
 
 
@@ -224,16 +227,18 @@ def _compare_bases(left: str, right: str) -> Comparison:
 def _compare_counted(left: str, right: str) -> Comparison | None:
     """Compare counted nouns such as ``3red``; a bare number agrees with any noun."""
     first, second = _COUNTED.fullmatch(left), _COUNTED.fullmatch(right)
+    counted = [match for match in (first, second) if match]
+    if not counted or not all(is_counted(match[2]) for match in counted):
+        return None
     if first and second:
         same = first[2].rstrip("s") == second[2].rstrip("s") and number(first[1]) == number(
             second[1]
         )
         return "equal" if same else "different"
-    counted, other = (first, right) if first else (second, left)
-    value = number(other) if counted and has_words(counted[2]) else None
-    if counted is None or value is None:
+    value = number(right if first else left) if has_words(counted[0][2]) else None
+    if value is None:
         return None
-    return "equal" if number(counted[1]) == value else "different"
+    return "equal" if number(counted[0][1]) == value else "different"
 
 
 def _compare_lists(left: str, right: str) -> Comparison:

@@ -68,6 +68,11 @@ _FRACTION = re.compile(r"\\frac ?(?:\{([^{}]*)\}|(\w)) ?(?:\{([^{}]*)\}|(\w))")
 _OVER = re.compile(r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}|^([^{}]*)\\over(?![A-Za-z])([^{}]*)$")
 _ROOT = re.compile(r"\\sqrt ?(\w)")
 _POWER = re.compile(r"\^ ?\((-?[\w./]+)\)|\^ ?(-\d+|\d{2,})|\^ ?\{ ?\((-?[\w./]+)\) ?\}")
+_POWER_IN_WORDS = re.compile(
+    r"(?<=[\w)}]) (?:(squared)|(cubed)|(?:raised )?to the power(?: of)? (-?\w+)"
+    r"|(?:raised )?to the (\d+)(?:st|nd|rd|th) power)$"
+)
+_ASIDE = re.compile(r" ?\((?:approx|about|round|estimat|to the nearest)[^()]*\)$", re.IGNORECASE)
 _ORDINAL = re.compile(r"(?<=\d)(?:\^ ?\{?|_)?(?:\\text)?\{?(?:st|nd|rd|th)\b\}*")
 _SPACES = re.compile(r"(\\[A-Za-z]+) (?=[A-Za-z])|(?<=\d) (?=\d)|(?<=\d)(,) +(?=\d{3}(?!\d))| ")
 _HEDGE = re.compile(
@@ -135,7 +140,8 @@ def _undressed(answer: str) -> str:
         text = _GROUPED.sub(",", _SPACING.sub(" ", text))
     text = _ELLIPSIS.sub(r"\\ldots", text).strip().rstrip("\\.").strip()
     text = _unwrap(_HEDGE.sub("", text, count=1) if _HEDGE.match(text) else text)
-    text = text.replace("**", "^")
+    text = _ASIDE.sub("", text.replace("**", "^"))
+    text = _POWER_IN_WORDS.sub(_power_of_words, text)
     text = _POWER.sub(r"^{\1\2\3}", text) if "^" in text else text
     if "\\circ" in text and not _TRIGONOMETRY.search(text):
         text = _DEGREES.sub("", text)
@@ -171,6 +177,11 @@ def _without_face(match: re.Match[str]) -> str:
     if len(inner) > 1 and inner.isalpha() and match.group().startswith("\\operatorname"):
         return f"\\operatorname{{{inner}}}"
     return f" {inner}" if len(inner) > 1 and inner.isalpha() else inner
+
+
+def _power_of_words(match: re.Match[str]) -> str:
+    exponent = "2" if match[1] else "3" if match[2] else match[3] or match[4]
+    return f"^{{{exponent}}}"
 
 
 def _braced(match: re.Match[str]) -> str:

@@ -76,6 +76,8 @@ _MEASURED = re.compile(
 )
 _COUNTED = re.compile(rf"(?P<value>.*?(?:\d|\\[A-Za-z]).*?) (?P<unit>{_PHRASE})", re.DOTALL)
 _GLUED_UNIT = re.compile(rf"(?P<value>{_NUMBER})(?P<unit>[A-Za-z]{{2,}})(?:\^(?:\d|\{{\d\}}))?")
+_FOREIGN_UNIT = re.compile(rf"(?P<value>{_NUMBER}) ?(?P<unit>[^\W\d_]+(?: [^\W\d_]+){{0,5}})")
+_FOREIGN_NUMBER = re.compile("[万千百亿兆億萬十半分之]")
 _COMPOUND = re.compile(
     r"(?: ?(?:,|and|,? and)? ?(?:\d+(?:\.\d+)?|\d+/[1-9]\d*) ?[A-Za-z]{1,12}\.?){2,4}"
 )
@@ -96,8 +98,16 @@ def without_currency(text: str) -> str:
     return _MONEY_LAST.sub("", _MONEY_FIRST.sub(r"\g<minus>", text))
 
 
+def is_counted(noun: str) -> bool:
+    """Say whether a word is a unit or a noun that does not change the number before it."""
+    return noun.lower() not in _NOT_UNITS
+
+
 def without_unit(text: str) -> str:
     """Return ``text`` without the unit at its end; a percent sign stays."""
+    foreign = _FOREIGN_UNIT.fullmatch(text) if not text.isascii() else None
+    if foreign and not _FOREIGN_NUMBER.search(foreign["unit"]):
+        return foreign["value"]
     for pattern in (_MEASURED, _GLUED_UNIT, _COUNTED):
         match = pattern.fullmatch(text)
         if match and _is_unit(match["unit"], glued=pattern is _GLUED_UNIT):

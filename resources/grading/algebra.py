@@ -255,6 +255,15 @@ def _same_values(expected: Node, given: Node) -> bool | None:
         first, second = expression_of(expected), expression_of(given)
     except NoValueError:
         return None
+    return _agree(first, second)
+
+
+def same_expressions(expected: sympy.Expr, given: sympy.Expr) -> bool | None:
+    """Compare two expressions without decimals; None where one of them has no value."""
+    return _agree(Expression(expected), Expression(given))
+
+
+def _agree(first: Expression, second: Expression) -> bool | None:
     names = sorted(first.names | second.names, key=str)
     for index, point in enumerate(_POINTS if names else _POINTS[:1]):
         values = dict(zip(names, cycle(point), strict=False))

@@ -9,6 +9,7 @@ of LaTeX reads the text, and nothing evaluates it as code.
 import json
 import logging
 import os
+import re
 import resource
 import signal
 import sys
@@ -16,10 +17,13 @@ import sys
 import sympy
 from math_verify import LatexExtractionConfig, parse, verify
 
-from resources.grading.algebra import has_variables, same_formulas
+from resources.grading.algebra import has_variables, same_expressions, same_formulas
 from shepherd.answer_forms import has_words, is_name
 from shepherd.equivalence import normal_form
 from shepherd.formulas import UnreadableFormula
+from shepherd.unicode_math import ascii_math
+
+_DEGREES = re.compile(r"\\circ(?![A-Za-z])|\bdegrees?\b")
 
 
 def judge(gold: str, answer: str) -> str:
@@ -29,7 +33,7 @@ def judge(gold: str, answer: str) -> str:
     integrals, cases, an interval against an inequality), unless the answer has words or marks
     that it would drop.
     """
-    expected, given = normal_form(gold), normal_form(answer)
+    expected, given = _in_one_unit_of_angles(gold, answer)
     try:
         same = same_formulas(expected, given)
     except UnreadableFormula:
@@ -39,6 +43,20 @@ def judge(gold: str, answer: str) -> str:
     if not same:
         return "different"
     return "symbolic" if has_variables(expected) else "numeric"
+
+
+def _in_one_unit_of_angles(gold: str, answer: str) -> tuple[str, str]:
+    """Return the normal forms; degrees on one side are kept where the other has radians."""
+    forms = [normal_form(gold), normal_form(answer)]
+    in_degrees = [_DEGREES.search(ascii_math(text)) is not None for text in (gold, answer)]
+    for index in (0, 1):
+        if (
+            in_degrees == [index == 0, index == 1]
+            and "\\pi" in forms[1 - index]
+            and "\\circ" not in forms[index]
+        ):
+            forms[index] = f"({forms[index]})^{{\\circ}}"
+    return forms[0], forms[1]
 
 
 def _is_safe(normal: str) -> bool:
@@ -60,8 +78,11 @@ def _verified(gold: str, answer: str) -> str:
     if not expected or not given:
         return "unparsable"
     # It falls back to comparing texts where it reads nothing, and to tolerances for values.
-    if any(isinstance(side[0], str | sympy.Number) for side in (expected, given)):
-        return "different"
+    if any(isinstance(side[0], str) for side in (expected, given)):
+        return "unparsable"
+    if isinstance(expected[0], sympy.Expr) and isinstance(given[0], sympy.Expr):
+        same = same_expressions(expected[0].doit(), given[0].doit())
+        return "symbolic" if same else "different"
     return "symbolic" if verify(expected, given, timeout_seconds=None) else "different"
 
 

@@ -69,8 +69,13 @@ def compare(gold: str, answer: str) -> Comparison:
         by_form = _compare_forms(left, right)
         if by_form is not None:
             return by_form
-    if first is not None and second is not None:
-        return _compare_numbers(left.normal, first, right.normal, second)
+    return _compare_readings(left, right)
+
+
+def _compare_readings(left: _Reading, right: _Reading) -> Comparison:
+    """Compare values, lists and texts."""
+    if left.value is not None and right.value is not None:
+        return _compare_numbers(left.normal, left.value, right.normal, right.value)
     comparison = _compare_normal(left.normal, right.normal)
     if comparison == "undecided" and (_is_text(left.normal) or _is_text(right.normal)):
         return "different"
@@ -160,9 +165,9 @@ def _compare_choices(left: _Reading, right: _Reading) -> Comparison | None:
     if first is not None and second is not None and not (first.is_bare and second.is_bare):
         return "equal" if first.letter.lower() == second.letter.lower() else "different"
     if first is not None and second is None and first.text:
-        return compare(first.text, right.words)
+        return _compare_readings(_read(first.text), right)
     if second is not None and first is None and second.text:
-        return compare(left.words, second.text)
+        return _compare_readings(left, _read(second.text))
     return None
 
 

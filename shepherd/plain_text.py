@@ -107,9 +107,10 @@ def normalize(answer: str) -> str:
 
 def plain_form(answer: str) -> PlainForm:
     """Return ``answer`` without dress, with its words and its condition."""
-    if len(answer) > MAX_LENGTH:
+    folded = ascii_math(answer.strip()) if len(answer) <= MAX_LENGTH else answer
+    if len(folded) > MAX_LENGTH:
         return PlainForm(answer.strip(), answer.strip(), "")
-    words = _undressed(answer)
+    words = _undressed(folded)
     condition = _condition_of(words)
     words = words.removesuffix(condition).rstrip(" ,") if condition else words
     value = _value_in_words(words)
@@ -127,7 +128,7 @@ def _condition_of(words: str) -> str:
 
 
 def _undressed(answer: str) -> str:
-    text = _unwrap(_DOUBLED.sub(r"\\", ascii_math(answer.strip())))
+    text = _unwrap(_DOUBLED.sub(r"\\", answer))
     if "\\" in text:
         text = _GROUPED.sub(",", text)
         text = _TEXT_FACE.sub(_as_words, text)

@@ -10,21 +10,22 @@ _NUMBERS |= {
     for value, name in enumerate(["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"], 1)
 }
 _DRESS = (
-    r"[ \t]*(?:>[ \t]*)?(?:[-*+•][ \t]+)?(?:\#{1,6}[ \t]*)?"
-    r"(?:\*{1,3}|_{1,2}|<b>|<strong>|\\(?:textbf|section\*?|subsection\*?|paragraph|text)\{|\[|\()*[ \t]*"
+    r"[ \t]*+(?:>[ \t]*+)?(?:[-*+•][ \t]++)?(?:\#{1,6}[ \t]*+)?"
+    r"(?:[*_\[(]|<b>|<strong>|\\(?:textbf|section\*?|subsection\*?|paragraph|text)\{)*+[ \t]*+"
 )
 _COUNT = rf"\d{{1,9}}|(?:{'|'.join(_NUMBERS)})(?![a-z])"
 _NAME = (
-    rf"(?:step[ \t]*\#?[ \t]*|(?:étape|schritt|paso|passo|шаг|krok|adım|langkah|bước|stap|steg"
-    rf"|चरण|ステップ|단계|步骤|步驟)[ \t]*)(?P<number>{_COUNT})"
+    rf"(?:step[ \t]*+\#?[ \t]*+|(?:étape|schritt|paso|passo|шаг|krok|adım|langkah|bước|stap|steg"
+    rf"|चरण|ステップ|단계|步骤|步驟)[ \t]*+)(?P<number>{_COUNT})"
     rf"|第[ ]?(?P<ordinal>\d{{1,3}}|[一二三四五六七八九十])[ ]?步"
 )
 _END = (
-    r"(?:[ \t]*(?:/|of)[ \t]*\d{1,3})?(?:[ \t]*\([^()\n]{1,60}\))?"
-    r"(?:[ \t]*(?:[:：)、]|\.(?!\d)|[-–—][ \t])|(?:\*{1,3}|_{1,2}|\]|\}|</b>|</strong>)+|[ \t\r]*(?=\n|$))"
+    r"(?:[ \t]*+(?:/|of)[ \t]*+\d{1,3})?(?:[ \t]*+\([^()\n]{1,60}\))?"
+    r"(?:[ \t]*+(?:[:：)、]|\.(?!\d)|[-–—][ \t])|(?:[*_\]}]|</b>|</strong>)++|[ \t\r]*+(?=\n|$))"
 )
-_HEAD = re.compile(rf"(?:{_DRESS})(?:{_NAME})(?:{_END})", re.IGNORECASE)
-_HINT = re.compile(r"step|[^\x00-\x7f]|schritt|paso|passo|krok|langkah|stap", re.IGNORECASE)
+_HEAD = rf"(?:{_DRESS})(?:{_NAME})(?:{_END})"
+_FIRST_HEAD = re.compile(_HEAD, re.IGNORECASE)
+_LATER_HEAD = re.compile("\n" + _HEAD, re.IGNORECASE)
 
 
 def head_starts(text: str) -> list[int]:
@@ -38,15 +39,12 @@ def head_numbers(text: str) -> list[int]:
 
 
 def _heads(text: str) -> list[tuple[int, int]]:
-    heads = []
-    start = -1
-    for hint in _HINT.finditer(text):
-        line = text.rfind("\n", max(start, 0), hint.start()) + 1
-        if start >= 0 and line <= start:
-            continue
-        start = max(line, 0)
-        match = _HEAD.match(text, start)
-        if match:
-            number = (match["number"] or match["ordinal"]).lower()
-            heads.append((start, int(number) if number.isdigit() else _NUMBERS[number]))
-    return heads
+    first = _FIRST_HEAD.match(text)
+    heads = [(0, _number(first))] if first else []
+    # A pattern that begins with a fixed character is searched for twice as fast.
+    return heads + [(head.start() + 1, _number(head)) for head in _LATER_HEAD.finditer(text)]
+
+
+def _number(head: re.Match[str]) -> int:
+    name = (head["number"] or head["ordinal"]).lower()
+    return int(name) if name.isdigit() else _NUMBERS[name]

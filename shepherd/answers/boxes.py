@@ -10,6 +10,8 @@ _JOINT = (
 )
 _BETWEEN = re.compile(rf"(?:{_JOINT})*(?:[A-Za-z]{{3,15}}\b(?:{_JOINT})*)?")
 _CONNECTED = re.compile(r"[,;&]|\band\b|\bor\b|\\q?quad|\)")
+_MOST_PARTS = 50
+"""Boxes of one answer; the next one begins another."""
 _LONGEST_GAP = 60
 """Characters past which two boxes do not belong to one answer."""
 
@@ -32,6 +34,7 @@ def boxes_of(body: str) -> dict[int, str]:
         if body[start] != "{":
             content = body[start]
         is_part = 0 <= previous_end <= mark.start() and _is_joint(body, previous_end, mark.start())
+        is_part = is_part and len(parts) < _MOST_PARTS
         parts = [*parts, content] if is_part else [content]
         boxes[start] = ", ".join(part for part in dict.fromkeys(parts) if part)
         previous_end = end + 1

@@ -53,6 +53,8 @@ _FEWEST_WORDS = 3
 """Words from which a line that ends in a colon announces the code, table or list under it."""
 _MOST_WORDS = 4
 """Words up to which a line with a relation is a formula."""
+_MOST_PIECES = 5000
+"""Lines past which a text is no solution: its lines stay as they are."""
 _LONGEST_PLAN = 400
 """Characters past which a line is no plan or formula of one line."""
 
@@ -68,7 +70,7 @@ def joined_line_cuts(text: str, spans: list[Span]) -> list[int]:
     cuts = outside(line_cuts(text), spans) if spans else line_cuts(text)
     cuts = [cut for cut in cuts if 0 < cut < len(text)]
     pieces = [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
-    if len(pieces) < 2:
+    if not 2 <= len(pieces) <= _MOST_PIECES:
         return cuts
     plans = _plan_items(pieces)
     last = len(pieces) - 2

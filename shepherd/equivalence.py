@@ -16,49 +16,93 @@ What is left needs algebra: ``resources.grading`` asks a symbolic worker.
 """
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
 
-from shepherd.plain_text import normalize
+from shepherd.answer_forms import FORMS, choice, clock, has_words, is_name, same_time
+from shepherd.answers import boxed_answer
+from shepherd.numbers import ends, number
+from shepherd.plain_text import MAX_LENGTH, plain_form
+from shepherd.units import is_compound, is_counted, quantity
 
 Comparison = Literal["equal", "rounded", "different", "undecided"]
 """``rounded``: equal by the rule on decimals; ``undecided``: algebra has to decide."""
 
-_MAX_LENGTH = 1000
-"""A longer number is not read as one: reading it takes time quadratic in its length."""
-_DECIMAL = r"[-+]?(?:\d{1,3}(?:[, ]\d{3})+(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+)"
-_INTEGER = r"[-+]?\d+"
-_NUMBERS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"(?P<over>{_DECIMAL})",
-        rf"(?P<over>{_DECIMAL})/(?P<under>{_DECIMAL})",
-        rf"(?P<sign>[-+]?)\(?\\frac\{{(?P<over>{_DECIMAL})\}}\{{(?P<under>{_DECIMAL})\}}\)?",
-        r"(?P<sign>[-+]?)(?P<whole>\d+)\\frac\{(?P<over>\d+)\}\{(?P<under>\d+)\}",
-        r"(?P<sign>[-+]?)(?P<whole>\d+) (?P<over>\d+)/(?P<under>\d+)",
-        rf"(?P<over>{_DECIMAL})(?:\\times|\\cdot|\*|×)10\^(?P<power>\{{{_INTEGER}\}}|\d)",
-    )
-)
+_SENTENCE = re.compile(r"[A-Za-z]{2,}[ :]{1,2}(?:\$|\\[(\[])")
+_FORMULA = re.compile(r"\$[^$]{1,400}\$(?!\d)|\\\(.{1,400}?\\\)|\\\[.{1,400}?\\\]", re.DOTALL)
 _NAME = re.compile(r"([A-Za-z]+(?:_\{?\w+\}?)?)(?:\([a-z]\))?=(?=[^=])")
 _BASED = re.compile(r"-?\d+(?:_(?:\{\d+\}|\d))?")
-_SEPARATOR = re.compile(r"[,;]|(?<=\d) (?=\d)")
-_CLOCK = re.compile(r"(\d{1,2}(?::\d\d){1,2})(?:([ap])\.?m\.?)?", re.IGNORECASE)
+_SEPARATOR = re.compile(r"[,;] ?|(?<=\d) (?=\d)")
+_CLOCK_LIKE = re.compile(r"\d{1,2}:\d\d")
+_COUNTED = re.compile(r"(-?\d+(?:\.\d+)?)([A-Za-z]{3,})")
+_RELATION = re.compile(r"[=<>]|\\(?:le|ge|ne|in)(?![A-Za-z])")
+_LETTER_UNIT = re.compile(r"([-+]?[\d.,/ ]*\d) ?[mgshL]")
+_SAME = {
+    **dict.fromkeys(
+        ("allrealnumbers", "allreals", "realnumbers", "thesetofrealnumbers"), "\\mathbb{R}"
+    ),
+    **dict.fromkeys(
+        ("(-\\infty,\\infty)", "(-\\infty,+\\infty)", "x\\in\\mathbb{R}"), "\\mathbb{R}"
+    ),
+    **dict.fromkeys(("theemptyset", "emptyset", "{}"), "\\emptyset"),
+}
+"""Other spellings of sets."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """An answer as it is compared."""
+
+    normal: str
+    words: str
+    condition: str
+    value: Fraction | None
 
 
 def compare(gold: str, answer: str) -> Comparison:
     """Compare two bare answers; a question of algebra is left undecided."""
-    (left, first), (right, second) = _read(gold), _read(answer)
-    if first is not None and second is not None:
-        return _compare_numbers(left, first, right, second)
-    return _compare_normal(left, right)
+    left, right = _read(gold), _read(answer)
+    first, second = left.value, right.value
+    if first is None or second is None or left.words != left.normal or right.words != right.normal:
+        by_form = _compare_forms(left, right)
+        if by_form is not None:
+            return by_form
+    return _compare_readings(left, right)
+
+
+def _compare_readings(left: _Reading, right: _Reading) -> Comparison:
+    """Compare values, lists and texts."""
+    if left.value is not None and right.value is not None:
+        return _compare_numbers(left.normal, left.value, right.normal, right.value)
+    comparison = _compare_normal(left.normal, right.normal)
+    if comparison == "undecided" and (_is_text(left.normal) or _is_text(right.normal)):
+        return "different"
+    return comparison
 
 
 @lru_cache(maxsize=2**16)
-def _read(answer: str) -> tuple[str, Fraction | None]:
-    """Return the normal form and the value; cached, since rollouts repeat few answers."""
-    normal = normalize(answer)
-    return normal, number(normal)
+def _read(answer: str) -> _Reading:
+    """Return an answer's forms and its value; cached, since rollouts repeat few answers."""
+    plain = plain_form(_formula_within(answer))
+    normal = _without_repetition(_SAME.get(plain.normal.lower(), plain.normal))
+    return _Reading(normal, plain.words, plain.condition, number(normal))
+
+
+def _formula_within(answer: str) -> str:
+    """Return the boxes, or the only formula, of an answer that is a sentence round it."""
+    if "\\boxed" in answer:
+        return boxed_answer(answer) or answer
+    if len(answer) > MAX_LENGTH or not _SENTENCE.search(answer):
+        return answer
+    formulas = _FORMULA.findall(answer)
+    return formulas[0] if len(formulas) == 1 else answer
+
+
+def normal_form(answer: str) -> str:
+    """Return the form of an answer that algebra reads."""
+    return _read(answer).normal
 
 
 def answer_key(answer: str) -> str:
@@ -67,32 +111,69 @@ def answer_key(answer: str) -> str:
     Names, units and the percent sign are dropped; items keep their order. Answers that need
     algebra to be found equal keep different keys.
     """
-    normal, value = _read(answer)
-    return _key(normal) if value is None else str(value)
+    reading = _read(answer)
+    return _key(reading.normal) if reading.value is None else str(reading.value)
 
 
-def number(normal: str) -> Fraction | None:
-    """Return the value of a normalised plain number without a percent sign, else None."""
-    if len(normal) > _MAX_LENGTH:
+def _compare_forms(left: _Reading, right: _Reading) -> Comparison | None:
+    """Compare quantities, choices, times, dates and remainders; None where none of them is."""
+    quantities = _compare_quantities(left.words, right.words)
+    if quantities is not None:
+        return quantities
+    for form in FORMS:
+        first, second = form(left.words), form(right.words)
+        if first is not None or second is not None:
+            return "equal" if first == second else "different"
+    if left.value is not None and right.value is not None:
         return None
-    for pattern in _NUMBERS:
-        match = pattern.fullmatch(normal)
-        if match:
-            return _value(match.groupdict())
+    times = _compare_times(left, right)
+    if times is not None:
+        return times
+    if left.condition != right.condition and all(
+        _RELATION.search(side.condition) for side in (left, right)
+    ):
+        return "different"
+    if left.value is not None and (measure := _LETTER_UNIT.fullmatch(right.normal)):
+        value = number(measure[1])
+        return (
+            None if value is None else _compare_numbers(left.normal, left.value, measure[1], value)
+        )
+    return _compare_choices(left, right)
+
+
+def _compare_quantities(left: str, right: str) -> Comparison | None:
+    first, second = quantity(left), quantity(right)
+    if first is not None and second is not None:
+        if first == second:
+            return "equal"
+        ambiguous = _LETTER_UNIT.fullmatch(left) or _LETTER_UNIT.fullmatch(right)
+        return None if ambiguous and first[0] != second[0] else "different"
+    return "different" if is_compound(left) or is_compound(right) else None
+
+
+def _compare_times(left: _Reading, right: _Reading) -> Comparison | None:
+    first, second = clock(left.words), clock(right.words)
+    if first is not None and second is not None:
+        return "equal" if same_time(first, second) else "different"
+    one_is_time = first is not None or second is not None
+    both_look_so = _CLOCK_LIKE.fullmatch(left.words) and _CLOCK_LIKE.fullmatch(right.words)
+    return "different" if one_is_time and both_look_so else None
+
+
+def _compare_choices(left: _Reading, right: _Reading) -> Comparison | None:
+    first, second = choice(left.words), choice(right.words)
+    if first is not None and second is not None and not (first.is_bare and second.is_bare):
+        return "equal" if first.letter.lower() == second.letter.lower() else "different"
+    if first is not None and second is None and first.text:
+        return _compare_readings(_read(first.text), right)
+    if second is not None and first is None and second.text:
+        return _compare_readings(left, _read(second.text))
     return None
 
 
-def _value(parts: dict[str, str | None]) -> Fraction | None:
-    power = int((parts.get("power") or "0").strip("{}"))
-    under = _decimal(parts.get("under") or "1")
-    if under == 0 or abs(power) > _MAX_LENGTH:
-        return None
-    value = _decimal(parts.get("whole") or "0") + _decimal(parts["over"] or "0") / under
-    return value * Fraction(10) ** power * (-1 if parts.get("sign") == "-" else 1)
-
-
-def _decimal(text: str) -> Fraction:
-    return Fraction(text.replace(",", "").replace(" ", ""))
+def _is_text(normal: str) -> bool:
+    """Say whether an answer is a name or has words: its letters are no product."""
+    return is_name(normal) or has_words(normal)
 
 
 def _compare_normal(left: str, right: str) -> Comparison:
@@ -101,8 +182,11 @@ def _compare_normal(left: str, right: str) -> Comparison:
         return "undecided"
     if "=" in right and "=" not in left:
         right = _last_side(right)
-    if _same_text(left, right) or _same_clock(left, right):
+    if _same_text(left, right):
         return "equal"
+    counted = _compare_counted(left, right)
+    if counted is not None:
+        return counted
     first, second = number(left.rstrip("%")), number(right.rstrip("%"))
     if first is not None and second is not None:
         return _compare_numbers(left, first, right, second)
@@ -113,7 +197,7 @@ def _compare_normal(left: str, right: str) -> Comparison:
 
 def _same_text(left: str, right: str) -> bool:
     """Say whether the texts are the same and not empty; a word may be in either case."""
-    is_word = left.isalpha() and len(left) > 1
+    is_word = _is_text(left) or (left.isalpha() and len(left) > 1)
     return left != "" and (left == right or (is_word and left.casefold() == right.casefold()))
 
 
@@ -134,14 +218,9 @@ def _rounds(text: str, value: Fraction, exact: Fraction) -> bool:
     """Say whether ``text`` is a decimal that rounds or cuts an unending ``exact``."""
     whole, _, decimals = text.partition(".")
     digits = (whole + decimals).lstrip("-+0")
-    if not decimals.isdigit() or len(digits) < 6 or _ends(exact):
+    if not decimals.isdigit() or len(digits) < 6 or ends(exact):
         return False
     return abs(value - exact) < Fraction(1, 10 ** len(decimals))
-
-
-def _ends(value: Fraction) -> bool:
-    """Say whether ``value`` has an ending decimal: its denominator has no prime but 2 and 5."""
-    return bool(10 ** value.denominator.bit_length() % value.denominator == 0)
 
 
 def _compare_bases(left: str, right: str) -> Comparison:
@@ -150,11 +229,21 @@ def _compare_bases(left: str, right: str) -> Comparison:
     return "equal" if digits == other_digits and agree else "different"
 
 
-def _same_clock(left: str, right: str) -> bool:
-    first, second = _CLOCK.fullmatch(left), _CLOCK.fullmatch(right)
-    if not first or not second or first[1] != second[1]:
-        return False
-    return first[2] is None or second[2] is None or first[2].lower() == second[2].lower()
+def _compare_counted(left: str, right: str) -> Comparison | None:
+    """Compare counted nouns such as ``3red``; a bare number agrees with any noun."""
+    first, second = _COUNTED.fullmatch(left), _COUNTED.fullmatch(right)
+    counted = [match for match in (first, second) if match]
+    if not counted or not all(is_counted(match[2]) for match in counted):
+        return None
+    if first and second:
+        same = first[2].rstrip("s") == second[2].rstrip("s") and number(first[1]) == number(
+            second[1]
+        )
+        return "equal" if same else "different"
+    value = number(right if first else left) if has_words(counted[0][2]) else None
+    if value is None:
+        return None
+    return "equal" if number(counted[0][1]) == value else "different"
 
 
 def _compare_lists(left: str, right: str) -> Comparison:
@@ -199,6 +288,15 @@ def _items(normal: str) -> tuple[str, list[str]] | None:
     if len(items) < 2 or not all(items) or _unbalanced(items):
         return None
     return opening + closing, items
+
+
+def _without_repetition(normal: str) -> str:
+    """Drop a number that another spelling repeats: ``15 39/40, 639/40`` is one item."""
+    if "," not in normal or normal[:1] in ("(", "[", "{"):
+        return normal
+    items = _SEPARATOR.split(normal)
+    values = {number(item) for item in items}
+    return items[0] if len(values) == 1 < len(set(items)) and None not in values else normal
 
 
 def _unbalanced(items: list[str]) -> bool:

@@ -1,81 +1,188 @@
-r"""Take the dress off a bare answer: delimiters, spacing, text commands, units and currency.
+r"""Take the dress off a bare answer: delimiters, faces, spacing, units, currency and spellings.
 
-The result is for comparing, not for reading: it need not be valid LaTeX.
+The result is for comparing, not for printing: braces of sets lose their backslash, and words
+lose their spaces. What is mathematics stays mathematics: ``2\mathrm{e}^{x}`` is ``2e^{x}``.
 """
 
 import re
+from dataclasses import dataclass
+from fractions import Fraction
 
-_WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"))
-_SYNONYMS = (
-    ("\\dfrac", "\\frac"),
-    ("\\tfrac", "\\frac"),
-    ("\\cfrac", "\\frac"),
-    ("\\left", ""),
-    ("\\right", ""),
-    ("\\{", "{"),
-    ("\\}", "}"),
-    ("\\%", "%"),
-    ("{,}", ","),
-    (",\\!", ","),
-    ("−", "-"),
-    ("–", "-"),
-    ("\\displaystyle", ""),
+from shepherd.number_words import money_in_thousands, number_in_words
+from shepherd.unicode_math import ascii_math
+from shepherd.units import is_compound, without_currency, without_unit
+
+MAX_LENGTH = 2000
+"""Characters past which an answer is only stripped: no gold answer comes near."""
+_WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("__", "__"))
+_QUOTES = ('"', "'", "`", "``")
+_DOUBLED = re.compile(r"(?<!\\)\\\\(?=(?:boxed|text|frac|left|right|sqrt|pi|cdot|times|infty)\b)")
+_COMMANDS = {
+    **dict.fromkeys(("dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"), "\\frac"),
+    **dict.fromkeys(("left", "right", "displaystyle", "textstyle", "limits", "nolimits"), ""),
+    **dict.fromkeys(("big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr"), ""),
+    **dict.fromkeys(("large", "Large", "LARGE", "huge", "Huge", "bf", "rm", "it"), ""),
+    **dict.fromkeys(("leq", "leqslant", "leqq"), "\\le"),
+    **dict.fromkeys(("geq", "geqslant", "geqq"), "\\ge"),
+    **dict.fromkeys(("neq", "not="), "\\ne"),
+    **dict.fromkeys(("lt",), "<"),
+    **dict.fromkeys(("gt",), ">"),
+    **dict.fromkeys(("lbrace", "lbrack"), "{"),
+    **dict.fromkeys(("rbrace", "rbrack"), "}"),
+    **dict.fromkeys(("lvert", "rvert", "vert", "mid"), "|"),
+    **dict.fromkeys(("ast",), "*"),
+    **dict.fromkeys(("varnothing",), "\\emptyset"),
+    **dict.fromkeys(("dots", "cdots", "dotsc", "dotsb"), "\\ldots"),
+    **dict.fromkeys(("colon",), ":"),
+    **dict.fromkeys(("quad", "qquad", "space", "enspace", "thinspace"), " "),
+    **dict.fromkeys(("degree", "degrees"), "^{\\circ}"),
+    **dict.fromkeys(("prime",), "'"),
+    "imath": "i",
+    "jmath": "j",
+    "tg": "\\tan",
+    "arctg": "\\arctan",
+    "sen": "\\sin",
+    "ctg": "\\cot",
+}
+_COMMAND = re.compile(r"\\([A-Za-z]+)")
+_ESCAPES = {"\\{": "{", "\\}": "}", "\\%": "%", "\\$": "$", "\\#": "#", "\\_": "_", "\\&": "&"}
+_ESCAPE = re.compile(r"\\[{}%$#_&]")
+_GROUPED = re.compile(r"(?<=\d)(?:\{,\}|,\\!|\\,|\\;|\\ |')(?=\d{3}(?!\d))")
+_SPACING = re.compile(r"(?:(?<!\\)\\[!,;:> ]|~|\s)+")
+_TEXT_FACE = re.compile(
+    r"\\(?:text(?:bf|it|rm|tt|sf|normal|up)?|textnormal|mbox|hbox)\s*\{([^{}]*)\}(?:\s*(?=\^))?"
 )
-_DOUBLED = re.compile(r"(?<!\\)\\\\(?=(?:boxed|text|frac|left|right|sqrt)\b)")
-_TEXT = re.compile(
-    r"\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname)\{([^{}]*)\}(\^\{?\d\}?)?"
+_MATH_FACE = re.compile(
+    r"\\(?:math(?:bf|rm|it|sf|tt|normal)|boldsymbol|bm|pmb|operatorname\*?|rm|bf)\s*"
+    r"(?:\{\s*([^{}]*?)\s*\}|([A-Za-z]))"
 )
-_SPACING = re.compile(r"(?:(?<!\\)\\[!,;:> ]|\\q?quad(?![A-Za-z])|~|\s)+")
-_DEGREES = re.compile(r"(?<=[\d}]) ?(?:\^ ?(?:\{ ?\\circ ?\}|\\circ\b)|°|\\degrees?\b)")
-_TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
-_CURRENCY = re.compile(r"(?:\\?\$|[£€¥]|\\pounds\b|US\$)(?=[ ]*[-+.\d\\])")
-_AND = re.compile(r"[ ]*,?[ ]*(?<![A-Za-z])(?:and|or)(?![a-z])[ ]*")
-_SPACED_COMMA = re.compile(r"(?<=\d),[ ]+(?=\d{3}(?!\d))")
+_FUNCTIONS = (
+    "sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|sinh|cosh|tanh|log|ln|exp|min|max|gcd|lcm|det"
+)
+_FUNCTION_NAME = re.compile(_FUNCTIONS)
+_ELLIPSIS = re.compile(r"\.\.\.+")
+_DEGREES = re.compile(r"(?<=[\d})]) ?(?:\^ ?(?:\{ ?\\circ ?\}|\\circ(?![A-Za-z])))")
+_TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)|(?<![A-Za-z])(?:sin|cos|tan)\b")
+_AND = re.compile(r" ?,? ?(?<![A-Za-z\\])(?:and|or)(?![a-z]) ?")
 _FRACTION = re.compile(r"\\frac ?(?:\{([^{}]*)\}|(\w)) ?(?:\{([^{}]*)\}|(\w))")
+_OVER = re.compile(r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}|^([^{}]*)\\over(?![A-Za-z])([^{}]*)$")
 _ROOT = re.compile(r"\\sqrt ?(\w)")
-_LOOSE_SPACE = re.compile(r"(?<!\d) | (?!\d)")
+_POWER = re.compile(r"\^ ?\((-?[\w./]+)\)|\^ ?(-\d+|\d{2,})|\^ ?\{ ?\((-?[\w./]+)\) ?\}")
+_POWER_IN_WORDS = re.compile(
+    r"(?<=[\w)}]) (?:(squared)|(cubed)|(?:raised )?to the power(?: of)? (-?\w+)"
+    r"|(?:raised )?to the (\d+)(?:st|nd|rd|th) power)$"
+)
+_ASIDE = re.compile(r" ?\((?:approx|about|round|estimat|to the nearest)[^()]*\)$", re.IGNORECASE)
+_ORDINAL = re.compile(r"(?<=\d)(?:\^ ?\{?|_)?(?:\\text)?\{?(?:st|nd|rd|th)\b\}*")
+_SPACES = re.compile(r"(\\[A-Za-z]+) (?=[A-Za-z])|(?<=\d) (?=\d)|(?<=\d)(,) +(?=\d{3}(?!\d))| ")
+_HEDGE = re.compile(
+    r"(?:(?:is )?(?:approximately|approx\.?|about|roughly|around|exactly|only|just)\b|\\approx"
+    r"(?![A-Za-z])|=|≈|~(?= ?\d)) ?"
+)
+_CONDITION = re.compile(
+    r"(?:, ?| )\(?(?:for|where|whenever|with|provided|given|assuming|such that|as long as|when)"
+    r"(?: (?:that|all|any|every|some|each))*(?= |\\|[A-Za-z]\b|$).*"
+    r"|, ?\(?[A-Za-z](?:, ?[A-Za-z])* ?(?:\\in|\\ge|\\ne|\\le|>|<)(?![A-Za-z]).*",
+    re.DOTALL,
+)
+_RELATION = re.compile(r"[=<>]|\\(?:le|ge|ne|in|approx)(?![A-Za-z])")
 
-_VALUE = r"[-+]?(?:[\d.,/ ]*\d\.?|[\d ]*\\frac\{[^{}]*\}\{[^{}]*\})"
-_ABBREVIATION = r"(?:mm|cm|km|kg|mg|ml|ft|in|lb|oz|mph|hr|min|sec|dollars?|cents?|m|g|s|h)"
-_WORD = r"[A-Za-z]{2,}\.?(?:\^\{?\d\}?)?"
-_MEASURED = re.compile(
-    rf"(?P<value>{_VALUE}) ?(?:(?P<percent>%|percent\b)|(?: (?P<words>{_WORD}"
-    rf"(?:[ /-](?:{_WORD}|[a-z]))*)|(?P<text>\\text .*)|(?P<short>{_ABBREVIATION}))"
-    r"(?: ?(?:\^\{?\d\}?))?)"
-)
-_NOT_A_UNIT = re.compile(
-    r"\b(?:pi|sqrt|sin|cos|tan|log|ln|exp|mod|and|or|to|hundred|thousand|million|billion|trillion"
-    r"|dozen|percent|am|pm|[ap]\.m)\b",
-    re.IGNORECASE,
-)
+
+@dataclass(frozen=True)
+class PlainForm:
+    """An answer without dress."""
+
+    normal: str
+    """The form to compare: no units, no loose spaces, no condition."""
+    words: str
+    """The text before units, number words and spaces were dropped."""
+    condition: str
+    r"""The condition behind the answer, such as ``for k\\ge 1``; empty if there is none."""
 
 
 def normalize(answer: str) -> str:
     """Return ``answer`` without dress; a percent sign stays, at the end."""
-    text = _unwrap(_DOUBLED.sub(r"\\", answer.strip()))
-    for written, plain in _SYNONYMS:
-        if written in text:
-            text = text.replace(written, plain)
-    text = _TEXT.sub(r" \\text \1\2 ", text)
-    text = _SPACING.sub(" ", text).strip().rstrip("\\.").strip()
-    text = _unwrap(_CURRENCY.sub("", text))
-    if not _TRIGONOMETRY.search(text):
+    return plain_form(answer).normal
+
+
+def plain_form(answer: str) -> PlainForm:
+    """Return ``answer`` without dress, with its words and its condition."""
+    folded = ascii_math(answer.strip()) if len(answer) <= MAX_LENGTH else answer
+    if len(folded) > MAX_LENGTH:
+        return PlainForm(answer.strip(), answer.strip(), "")
+    words = _undressed(folded)
+    condition = _condition_of(words)
+    words = words.removesuffix(condition).rstrip(" ,") if condition else words
+    value = _value_in_words(words)
+    if value is not None:
+        return PlainForm(str(value), words, condition)
+    text = words if is_compound(words) else _without_unit(words)
+    text = _AND.sub(", ", text)
+    return PlainForm(_SPACES.sub(_kept_space, text.strip()), words, condition)
+
+
+def _condition_of(words: str) -> str:
+    match = _CONDITION.search(words, 1)
+    is_relation = match is not None and _RELATION.search(words, 0, match.start())
+    return match.group() if match and not (is_relation and match.group()[0] == ",") else ""
+
+
+def _undressed(answer: str) -> str:
+    text = _unwrap(_DOUBLED.sub(r"\\", answer))
+    if "\\" in text:
+        text = _GROUPED.sub(",", text)
+        text = _TEXT_FACE.sub(_as_words, text)
+        text = _SPACING.sub(" ", _COMMAND.sub(_synonym, text))
+        text = _MATH_FACE.sub(_without_face, text)
+        text = _ESCAPE.sub(lambda escape: _ESCAPES[escape.group()], text)
+        text = _FRACTION.sub(_braced, _OVER.sub(_over_as_fraction, text))
+        text = _ROOT.sub(r"\\sqrt{\1}", text)
+    else:
+        text = _GROUPED.sub(",", _SPACING.sub(" ", text))
+    text = _ELLIPSIS.sub(r"\\ldots", text).strip().rstrip("\\.").strip()
+    text = _unwrap(_HEDGE.sub("", text, count=1) if _HEDGE.match(text) else text)
+    text = _ASIDE.sub("", text.replace("**", "^"))
+    text = _POWER_IN_WORDS.sub(_power_of_words, text)
+    text = _POWER.sub(r"^{\1\2\3}", text) if "^" in text else text
+    if "\\circ" in text and not _TRIGONOMETRY.search(text):
         text = _DEGREES.sub("", text)
-    text = _FRACTION.sub(_braced, text)
-    text = _without_unit(text).replace("\\text ", " ")
-    text = _SPACED_COMMA.sub(";", _AND.sub(", ", text))
-    text = _ROOT.sub(r"\\sqrt{\1}", text)
-    return _LOOSE_SPACE.sub("", text.strip())
+    return _ORDINAL.sub("", text)
+
+
+def _value_in_words(text: str) -> Fraction | None:
+    bare = without_currency(text).strip()
+    if bare != text and (value := money_in_thousands(bare)) is not None:
+        return value
+    return number_in_words(bare)
 
 
 def _without_unit(text: str) -> str:
-    match = _MEASURED.fullmatch(text)
-    if not match:
-        return text
-    unit = match["words"] or match["text"] or ""
-    if _NOT_A_UNIT.search(unit):
-        return text
-    return match["value"] + ("%" if match["percent"] else "")
+    bare = without_currency(text).strip()
+    return without_unit(_unwrap(bare))
+
+
+def _synonym(match: re.Match[str]) -> str:
+    return _COMMANDS.get(match[1], match.group())
+
+
+def _as_words(match: re.Match[str]) -> str:
+    is_raised = match.string[match.end() : match.end() + 1] == "^"
+    return f" {match[1].strip()}" if is_raised else f" {match[1]} "
+
+
+def _without_face(match: re.Match[str]) -> str:
+    """Return a letter or a number in its plain face, a function as a command, a word as text."""
+    inner = match[1] if match[1] is not None else match[2]
+    if _FUNCTION_NAME.fullmatch(inner):
+        return f"\\{inner} "
+    if len(inner) > 1 and inner.isalpha() and match.group().startswith("\\operatorname"):
+        return f"\\operatorname{{{inner}}}"
+    return f" {inner}" if len(inner) > 1 and inner.isalpha() else inner
+
+
+def _power_of_words(match: re.Match[str]) -> str:
+    exponent = "2" if match[1] else "3" if match[2] else match[3] or match[4]
+    return f"^{{{exponent}}}"
 
 
 def _braced(match: re.Match[str]) -> str:
@@ -84,13 +191,37 @@ def _braced(match: re.Match[str]) -> str:
     return f"\\frac{{{over}}}{{{under}}}"
 
 
+def _over_as_fraction(match: re.Match[str]) -> str:
+    over, under = (match[1], match[2]) if match[1] is not None else (match[3], match[4])
+    return f"\\frac{{{over.strip()}}}{{{under.strip()}}}"
+
+
+def _kept_space(match: re.Match[str]) -> str:
+    if match[1] or match[2]:
+        return match.group() if match[1] else ", "
+    return " " if _between_digits(match) else ""
+
+
+def _between_digits(match: re.Match[str]) -> bool:
+    text, start, end = match.string, match.start(), match.end()
+    return text[start - 1 : start].isdigit() and text[end : end + 1].isdigit()
+
+
 def _unwrap(text: str) -> str:
-    for opening, closing in _WRAPPERS:
+    """Take away the delimiters of formulas, boxes and quotes round the whole text."""
+    while True:
+        inner = _unwrapped_once(text)
+        if inner == text:
+            return text
+        text = inner
+
+
+def _unwrapped_once(text: str) -> str:
+    for opening, closing in (*_WRAPPERS, *((quote, quote) for quote in _QUOTES)):
         if text.startswith(opening) and text.endswith(closing) and len(text) > 2 * len(opening):
             inner = text[len(opening) : -len(closing)]
             if opening not in inner and closing not in inner:
-                text = inner.strip()
-                break
+                return inner.strip()
     if text.startswith("\\boxed{") and text.count("\\boxed") == 1:
         return text[7:-1].strip() if text.endswith("}") else text[7:].strip()
     return text

@@ -1,4 +1,4 @@
-"""Keys and values of a batch whose rows stand at positions of their own, and attention to them."""
+"""Cache keys and values of a batch whose rows are at different positions, and attend to them."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 SLOT_MULTIPLE = 32
-"""Attention reads a multiple of that many slots: odd lengths leave vector units idle."""
+"""Attention reads a multiple of this number of slots: odd lengths leave vector units idle."""
 
 ATTENTION = "one_query_per_row"
 """The name under which transformers finds ``attend_rows``."""
@@ -19,7 +19,7 @@ ATTENTION = "one_query_per_row"
 class RowCache:
     """Keys and values of all rows, (2, layers, rows, heads, slots, head size), written in place.
 
-    Passed to the model as its cache: ``update`` puts each row's new token at the row's own
+    The model gets it as its cache: ``update`` writes each row's new token at the row's own
     position and returns the slots of the rows in use.
     """
 
@@ -35,7 +35,7 @@ class RowCache:
         self._length = 0
 
     def reserve(self, slots: int) -> None:
-        """Make room for that many tokens in every row."""
+        """Make room for ``slots`` tokens in each row."""
         missing = _rounded(slots) - self.states.shape[-2]
         if missing > 0:
             self.states = F.pad(self.states, (0, 0, 0, missing))

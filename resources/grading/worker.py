@@ -2,94 +2,88 @@
 
 Reads one JSON object a line (``gold``, ``answer``, ``seconds``) and writes one JSON string a
 line: ``numeric``, ``symbolic``, ``different``, ``unparsable`` or ``timeout`` (out of memory). A
-request that takes more CPU time than its seconds ends the process. A grammar of LaTeX reads the
-text, and nothing evaluates it as code.
+request that takes more CPU time than its seconds ends the process with ``SIGPROF``. A grammar
+of LaTeX reads the text, and nothing evaluates it as code.
 """
 
 import json
 import logging
 import os
+import re
 import resource
 import signal
 import sys
-from itertools import cycle
-from typing import Any
 
 import sympy
 from math_verify import LatexExtractionConfig, parse, verify
 
-POINTS = (
-    (0.7310585786, 1.3247179572, 2.2360679775, 0.5671432904, 3.3598856662),
-    (-1.2020569031, 0.9159655941, -0.2614972128, 1.6449340668, -2.6854520010),
-)
-"""Two sets of values for the variables, taken in order of their names."""
-ROUNDED = 1e-6
-"""Relative difference allowed where a decimal stands on one side: six digits."""
-EXACT = 1e-12
+from resources.grading.algebra import has_variables, same_expressions, same_formulas
+from shepherd.answer_forms import has_words, is_name
+from shepherd.equivalence import normal_form
+from shepherd.formulas import UnreadableFormula
+from shepherd.unicode_math import ascii_math
+
+_DEGREES = re.compile(r"\\circ(?![A-Za-z])|\bdegrees?\b")
 
 
 def judge(gold: str, answer: str) -> str:
     """Return how ``answer`` compares with ``gold``.
 
-    Values decide where both sides have them: math-verify alone has called 4 and 4*sqrt(2) equal.
-    It decides on what has no value: equations, intervals, matrices, names.
+    ``resources.grading.algebra`` decides what it reads. math-verify decides on the rest (sums,
+    integrals, cases, an interval against an inequality), unless the answer has words or marks
+    that it would drop.
     """
-    expected, given = _parse(gold), _parse(answer)
-    if not expected or not given:
-        return "unparsable"
-    same = _same(expected[0], given[0])
+    expected, given = _in_one_unit_of_angles(gold, answer)
+    try:
+        same = same_formulas(expected, given)
+    except UnreadableFormula:
+        same = None
     if same is None:
-        return "symbolic" if verify(expected, given, timeout_seconds=None) else "different"
+        return _verified(gold, answer) if _is_safe(expected) and _is_safe(given) else "unparsable"
     if not same:
         return "different"
-    return "symbolic" if getattr(expected[0], "free_symbols", None) else "numeric"
+    return "symbolic" if has_variables(expected) else "numeric"
 
 
-def _parse(text: str) -> list[Any]:
-    wrapped = text if any(mark in text for mark in ("$", "\\(", "\\[", "\\boxed")) else f"${text}$"
+def _in_one_unit_of_angles(gold: str, answer: str) -> tuple[str, str]:
+    """Return the normal forms; degrees on one side are kept where the other has radians."""
+    forms = [normal_form(gold), normal_form(answer)]
+    in_degrees = [_DEGREES.search(ascii_math(text)) is not None for text in (gold, answer)]
+    for index in (0, 1):
+        if (
+            in_degrees == [index == 0, index == 1]
+            and "\\pi" in forms[1 - index]
+            and "\\circ" not in forms[index]
+        ):
+            forms[index] = f"({forms[index]})^{{\\circ}}"
+    return forms[0], forms[1]
+
+
+def _is_safe(normal: str) -> bool:
+    """Say whether math-verify reads all of an answer: it drops primes and multiplies letters."""
+    dropped = ("'", "\\operatorname", "\\angle", "\\triangle")
+    return not (has_words(normal) or is_name(normal) or any(mark in normal for mark in dropped))
+
+
+def _verified(gold: str, answer: str) -> str:
     config = [LatexExtractionConfig()]
-    parsed: list[Any] = parse(wrapped, extraction_config=config, parsing_timeout=None)
-    return parsed
-
-
-def _same(expected: Any, given: Any) -> bool | None:
-    """Compare by values: numbers, expressions, and sets and tuples of them; None if not these."""
-    if isinstance(expected, sympy.Expr) and isinstance(given, sympy.Expr):
-        return _same_values(expected, given)
-    for kind in (sympy.FiniteSet, sympy.Tuple):
-        if isinstance(expected, kind) and isinstance(given, kind):
-            return _same_items(list(expected.args), list(given.args), kind is sympy.Tuple)
-    return None
-
-
-def _same_items(expected: list[Any], given: list[Any], ordered: bool) -> bool | None:
-    if len(expected) != len(given):
-        return False
-    for item in expected:
-        candidates = given[:1] if ordered else given
-        results = [_same(item, candidate) for candidate in candidates]
-        if True not in results:
-            return None if None in results else False
-        given.pop(results.index(True))
-    return True
-
-
-def _same_values(expected: sympy.Expr, given: sympy.Expr) -> bool | None:
-    names = sorted((expected.free_symbols | given.free_symbols), key=str)
-    decimal = expected.has(sympy.Float) or given.has(sympy.Float)
-    for index, points in enumerate(POINTS if names else POINTS[:1]):
-        values = dict(zip(names, cycle(points), strict=False))
-        values |= {name: sympy.I for name in names if str(name) == "i"}
-        left, right = (sympy.N(side.subs(values), 30) for side in (expected, given))
-        if not (left.is_number and right.is_number and left.is_finite and right.is_finite):
-            return None
-        # Authors mean positive variables: roots of negative ones are not held against an answer.
-        if index and not (left.is_real and right.is_real):
-            continue
-        difference, scale = abs(left - right), max(abs(left), abs(right))
-        if difference > max(EXACT, ROUNDED * scale if decimal else EXACT * scale):
-            return False
-    return True
+    expected, given = (
+        parse(
+            text if any(mark in text for mark in ("$", "\\(", "\\[", "\\boxed")) else f"${text}$",
+            extraction_config=config,
+            parsing_timeout=None,
+        )
+        for text in (gold, answer)
+    )
+    if not expected or not given:
+        return "unparsable"
+    # It falls back to comparing texts where it reads nothing, and to tolerances for values.
+    if any(isinstance(side[0], str) for side in (expected, given)):
+        return "unparsable"
+    if isinstance(expected[0], sympy.Expr) and isinstance(given[0], sympy.Expr):
+        same = same_expressions(expected[0].doit(), given[0].doit())
+        return "symbolic" if same else "different"
+    return "symbolic" if verify(expected, given, timeout_seconds=None) else "different"
 
 
 def main() -> None:
@@ -102,6 +96,7 @@ def main() -> None:
     sys.stdout = sys.stderr
     # The libraries load parts of themselves at their first use, which is no answer's fault.
     judge("x+1", "\\frac{2x+2}{2}")
+    _verified("\\sum_{k=1}^n k", "\\int_0^1 x dx")
     print(json.dumps("ready"), file=replies, flush=True)
     for line in sys.stdin:
         request = json.loads(line)

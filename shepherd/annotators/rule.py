@@ -15,7 +15,7 @@ from pydantic import Field
 from shepherd.annotators.annotator import AnnotatorSettings, LabelInputs
 from shepherd.annotators.problem import Label
 from shepherd.annotators.reference import Compared, label_by_references
-from shepherd.equivalence import number
+from shepherd.numbers import number
 from shepherd.plain_text import normalize
 
 _VALUE = (

@@ -127,7 +127,7 @@ class DatasetSettings(Section):
         ):
             raise ValueError("columns: name the column of the question, and of answer or solution")
         if self.columns and self.source != "columns":
-            raise ValueError(f"columns: remove it, {self.source} has columns of its own")
+            raise ValueError(f"columns: leave it out, {self.source} has columns of its own")
         if self.split == "lightman" and self.source != "math":
             raise ValueError("split lightman: it is a split of the source math")
         return self

@@ -1,0 +1,129 @@
+"""Text functions: time for a million characters of each of many shapes.
+
+``python -m benchmarks.text_functions [--json]`` gives each function of model output (splitting,
+extraction, normal forms, votes) a text of every shape. Time has to be linear: a completion that
+repeats itself to its limit must not stop a run. ``run(length)`` takes another length.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from benchmarks.report import Result, at_most, main
+from shepherd.answers import boxed_answer, extract_answer
+from shepherd.equivalence import answer_key, compare
+from shepherd.plain_text import normalize
+from shepherd.splitting import anomalies, split_steps, strip_calculations
+
+LENGTH = 1_000_000
+MOST_SECONDS = 5.0
+UNITS = [
+    *("a", "A", "1", " ", "\n", "\t", "\r\n", ".", ",", "$", "\\", "{", "}", "(", ")", "[", "]"),
+    *(
+        "|",
+        "`",
+        "~",
+        "#",
+        "*",
+        "_",
+        "-",
+        "=",
+        "<",
+        ">",
+        "^",
+        "&",
+        "%",
+        "!",
+        "?",
+        ":",
+        ";",
+        "'",
+        '"',
+    ),
+    *("\0", "é", "½", "²", "√", "。", "٤", "🙂", "\u200b", "\x08oxed{"),
+    *("a. ", "A. ", "1. ", "e.g. ", "$1. ", "3.5 ", "a b ", "Dr. ", "No. 5 ", "a.m. "),
+    *("\\boxed{", "\\boxed{1}", "\\boxed{1} and ", "\\frac{1}{", "\\sqrt{", "\\text{a}", "\\left("),
+    *(
+        "$a",
+        "$a$ ",
+        "$$",
+        "$$a$$\n",
+        "\\(",
+        "\\(a\\)",
+        "\\[",
+        "\\[a\\]\n",
+        "\\begin{a}",
+        "\\end{a}",
+    ),
+    *("$\n", "$a\n", "```", "```\n", "~~~\n", "| a |\n", "|---|\n", "- a\n", "1. a\n", "  - a\n"),
+    *("answer: ", "Answer: 1\n", "The answer is ", "the answer to this question is ", "A: .\n"),
+    *(
+        "#### 1\n",
+        "#### .\n",
+        "####",
+        "final answer\n",
+        "<answer>",
+        '{"answer": ',
+        "答案是",
+        "Ans: ",
+    ),
+    *("<think>", "</think>", "<|im_end|>", "<|", "<<", "<<1+1=2>>", "Question: a\n", "\n\nQ: "),
+    *("Step 1: a\n", "Step\n", "**Step 1**\n", "### Step 1 ", "step ", "第一步：", "We get:\n"),
+    *("Let's see.\n", "we need to follow these steps:\n", "**a**\n", "# a\n", "---\n", "Output:\n"),
+    *(
+        "to find a ",
+        "x = 1\n",
+        "a, which ",
+        "12, not ",
+        "is 12 (out of ",
+        "because ",
+        "or ",
+        "and ",
+    ),
+    *("1,", "1 ", "1/", "1,234,", "0.3", "x^{", "x**", "f'", "\\pm", "\\\\", "\\ ", "\\,", "1 ft "),
+    *("five ", "1 million ", "March 5 ", "12:30 ", "(A) ", "for k ", "\\circ", "2^", "x_", "{,}"),
+]
+"""What the texts repeat."""
+SHAPES: dict[str, Callable[[str, int], str]] = {
+    "repeated": lambda unit, length: unit * (length // len(unit)),
+    "after blanks": lambda unit, length: " " * (length // 2) + unit * (length // 2 // len(unit)),
+}
+"""How the unit fills the text: from end to end, and behind a run of blanks."""
+FUNCTIONS: dict[str, Callable[[str], object]] = {
+    **{
+        f"split_steps, {method}": partial(split_steps, method=method)
+        for method in ("auto", "newline", "step", "blank_line", "sentence")
+    },
+    "extract_answer": extract_answer,
+    "boxed_answer": boxed_answer,
+    "strip_calculations": strip_calculations,
+    "anomalies": lambda text: anomalies([text]),
+    "normalize": normalize,
+    "compare": lambda text: compare(text, text[::-1]),
+    "answer_key": answer_key,
+}
+
+
+def run(length: int = LENGTH) -> list[Result]:
+    """Measure the longest time of each function over all shapes, for texts of ``length``."""
+    results = []
+    for name, function in FUNCTIONS.items():
+        seconds = {
+            f"{shape} {unit!r}": _seconds(function, build(unit, length) + "x")
+            for unit in UNITS
+            for shape, build in SHAPES.items()
+        }
+        slowest = max(seconds, key=lambda shape: seconds[shape])
+        results.append(at_most(f"{name} (slowest: {slowest})", seconds[slowest], "s", MOST_SECONDS))
+    return [Result("shapes", len(UNITS) * len(SHAPES), "texts"), *results]
+
+
+def _seconds(function: Callable[[str], object], text: str) -> float:
+    """Return the CPU time of one call, which other work on the machine cannot change."""
+    start = time.process_time()
+    function(text)
+    return time.process_time() - start
+
+
+if __name__ == "__main__":
+    main("text_functions", run)

@@ -1,0 +1,317 @@
+r"""Decide whether two formulas are equal.
+
+Two exact values are compared exactly: rationals as they are, other constants to 600 digits of
+their difference. Variables take rational values at two points. Only a decimal of six or more
+digits on one side may differ from an unending value: by less than one unit in its last place,
+or, where the decimal is the whole answer, by six digits.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import cycle
+
+import sympy
+
+from resources.grading.symbols import Expression, NoValueError, expression_of
+from shepherd.formulas import Node, read_formula
+from shepherd.formulas.tree import readings
+
+_POINTS = (
+    [sympy.Rational(*pair) for pair in ((17, 13), (29, 11), (7, 19), (41, 23), (37, 31))],
+    [sympy.Rational(*pair) for pair in ((-19, 7), (11, 29), (-5, 17), (13, 41), (-43, 31))],
+    [sympy.Rational(*pair) for pair in ((23, 5), (3, 37), (53, 29), (61, 17), (2, 43))],
+)
+"""Sets of values for the variables, taken in order of their names."""
+_DIGITS = 600
+"""Digits to which a difference is computed before it counts as zero."""
+_ROUNDED = sympy.Rational(1, 10**6)
+"""Relative difference allowed where one side is a decimal alone: six digits."""
+_TURNED = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
+_ORDERED = ("()", "[]", "(]", "[)")
+
+
+def same_formulas(gold: str, answer: str) -> bool | None:
+    """Compare two normalised answers; None where their kinds have no common comparison.
+
+    Raises:
+        UnreadableFormula: one of the two is no formula.
+    """
+    expected, given = read_formula(gold), read_formula(answer)
+    if gold.endswith("%") != answer.endswith("%"):
+        bare = [node.parts[0] if node.text == "percent" else node for node in (expected, given)]
+        return _same(*bare) or _same(expected, given)
+    return _same(expected, given)
+
+
+def has_variables(text: str) -> bool:
+    """Say whether a readable formula has a value that depends on variables."""
+    try:
+        return bool(expression_of(read_formula(text)).names)
+    except (NoValueError, ValueError):
+        return True
+
+
+def _same(expected: Node, given: Node) -> bool | None:
+    first, second = _items(expected), _items(given)
+    if len(first) > 1 or len(second) > 1 or "list" in (expected.kind, given.kind):
+        return _same_lists(expected, given)
+    expected, given = first[0], second[0]
+    relations = [node.kind == "relation" for node in (expected, given)]
+    if all(relations):
+        return _same_relations(expected, given)
+    if any(relations):
+        return _same_named(expected, given)
+    kinds = {expected.kind, given.kind}
+    for kind, compare in _BY_KIND.items():
+        if kind in kinds:
+            return compare(expected, given) if len(kinds) == 1 else None
+    return _same_values(expected, given)
+
+
+def _items(node: Node) -> list[Node]:
+    r"""Return the items of a list without brackets, and both readings of a ``\pm``."""
+    parts = node.parts if node.kind == "list" and node.text in ("", "{}") else (node,)
+    items: list[Node] = []
+    for part in parts:
+        for reading in readings(part):
+            # An answer in two spellings, x+11 or 11+x, is one item; 2, 2 are two.
+            if not any(item != reading and _same(item, reading) for item in items):
+                items.append(reading)
+    return items
+
+
+def _same_lists(expected: Node, given: Node) -> bool | None:
+    """Compare lists: tuples and intervals in order, sets and bare lists in any order."""
+    brackets = [node.text if node.kind == "list" else "" for node in (expected, given)]
+    vectors = [_as_vector(node) for node in (expected, given)]
+    if "matrix" in (expected.kind, given.kind) and None not in vectors:
+        return _all_same(vectors[0] or (), vectors[1] or ())
+    if all(text in _ORDERED for text in brackets):
+        return brackets[0] == brackets[1] and _all_same(expected.parts, given.parts)
+    relations = [_inequalities(node) for node in (expected, given)]
+    if all(relations):
+        return _match(relations[0], relations[1], _same)
+    first, second = (
+        list(node.parts) if text in _ORDERED else _items(node)
+        for node, text in zip((expected, given), brackets, strict=True)
+    )
+    if len(first) == 1 or len(second) == 1:
+        return None if "relation" in {first[0].kind, second[0].kind} else False
+    if any(text in _ORDERED for text in brackets):
+        is_point = {"()"} >= {text for text in brackets if text in _ORDERED}
+        return is_point and _all_same(first, second)
+    return _match(first, second, _same)
+
+
+def _as_vector(node: Node) -> Sequence[Node] | None:
+    """Return the entries of a tuple or of a matrix of one column or one row, else None."""
+    if node.kind == "list" and node.text == "()":
+        return node.parts
+    if node.kind != "matrix" or node.text.lower().startswith("v"):
+        return None
+    if all(len(row.parts) == 1 for row in node.parts):
+        return [row.parts[0] for row in node.parts]
+    return node.parts[0].parts if len(node.parts) == 1 else None
+
+
+def _all_same(expected: Sequence[Node], given: Sequence[Node]) -> bool:
+    return len(expected) == len(given) and all(
+        _same(first, second) for first, second in zip(expected, given, strict=True)
+    )
+
+
+def _match(
+    expected: Sequence[Node], given: Sequence[Node], same: Callable[[Node, Node], bool | None]
+) -> bool:
+    """Say whether each item of one list has its own equal in the other."""
+    rest = list(given)
+    if len(expected) != len(rest):
+        return False
+    for item in expected:
+        index = next((i for i, other in enumerate(rest) if same(item, other)), None)
+        if index is None:
+            return False
+        rest.pop(index)
+    return True
+
+
+def _inequalities(node: Node) -> list[Node]:
+    """Return the single inequalities of a chain or of a list of them; empty for other nodes."""
+    if node.kind == "list" and node.text == "":
+        chains = [_inequalities(part) for part in node.parts]
+        return [one for chain in chains for one in chain] if all(chains) else []
+    operators = node.text.split()
+    if node.kind != "relation" or not set(operators) <= set(_TURNED):
+        return []
+    pairs = zip(operators, node.parts, node.parts[1:], strict=False)
+    return [Node("relation", operator, (left, right)) for operator, left, right in pairs]
+
+
+def _same_relations(expected: Node, given: Node) -> bool | None:
+    """Compare equations and inequalities, whichever side comes first."""
+    operators = [expected.text.split(), given.text.split()]
+    if ["in"] in operators:
+        return _all_same(expected.parts, given.parts) if expected.text == given.text else None
+    if len(operators[0]) > 1 or len(operators[1]) > 1:
+        return _same_chains(expected, given)
+    (first,), (second,) = operators
+    if second in _TURNED and second != first:
+        given = Node("relation", _TURNED[second], given.parts[::-1])
+    if given.text != expected.text:
+        return False
+    if _all_same(expected.parts, given.parts):
+        return True
+    try:
+        differences = [_difference(node) for node in (expected, given)]
+    except NoValueError:
+        return expected.text == "=" and _all_same(expected.parts, given.parts[::-1])
+    return _proportional(*differences, positive=first in _TURNED)
+
+
+def _same_chains(expected: Node, given: Node) -> bool | None:
+    """Compare chains: of inequalities part by part, of equations by what they come to."""
+    chains = [_inequalities(node) for node in (expected, given)]
+    if all(chains):
+        return _match(chains[0], chains[1], _same)
+    if {*expected.text.split(), *given.text.split()} == {"="} and _is_named(expected.parts[0]):
+        ends = [(node.parts[0], node.parts[-1]) for node in (expected, given)]
+        return _all_same(*ends)
+    return expected.text == given.text and _all_same(expected.parts, given.parts)
+
+
+def _difference(relation: Node) -> sympy.Expr:
+    left, right = (expression_of(part).exact() for part in relation.parts)
+    return left - right
+
+
+def _proportional(first: sympy.Expr, second: sympy.Expr, *, positive: bool) -> bool:
+    """Say whether two differences are one but for a factor, which keeps an equation the same."""
+    names = sorted(first.free_symbols | second.free_symbols, key=str)
+    if first.free_symbols != second.free_symbols or not names:
+        return False
+    points = [dict(zip(names, cycle(point), strict=False)) for point in _POINTS]
+    values = [(first.subs(point), second.subs(point)) for point in points]
+    usable = [pair for pair in values if all(value.is_finite for value in pair)]
+    if len(usable) < 2 or any(_is_zero(value) for value in usable[0]):
+        return False
+    left, right = usable[0]
+    if positive and not (left * right).is_positive:
+        return False
+    return all(_is_zero(left * other[1] - right * other[0]) for other in usable[1:])
+
+
+def _same_named(expected: Node, given: Node) -> bool | None:
+    """Compare ``x = 4`` with ``4``; other relations have no value."""
+    relation, value = (expected, given) if expected.kind == "relation" else (given, expected)
+    operators = relation.text.split()
+    if "in" in operators and len(operators) == 1 and value.kind == "list":
+        return _same(relation.parts[1], value)
+    if operators == ["approx"] and not _is_named(relation.parts[0]):
+        # An exact value with its decimal: sqrt(2) = 1.414.
+        return _same(relation.parts[0], value)
+    if not set(operators) <= {"=", "approx"}:
+        return None
+    return _is_named(relation.parts[0]) and bool(_same(relation.parts[-1], value))
+
+
+def _is_named(node: Node) -> bool:
+    """Say whether a node is what an answer may be called: ``x``, ``f(x)``, ``AB``, ``A:B``."""
+    if node.kind in ("product", "ratio"):
+        return all(part.kind in ("symbol", "product") and _is_named(part) for part in node.parts)
+    return node.kind == "symbol" or (node.kind == "call" and node.text[0] in "fghFGH")
+
+
+def _same_ratios(expected: Node, given: Node) -> bool | None:
+    parts = [[expression_of(part).exact() for part in node.parts] for node in (expected, given)]
+    if len(parts[0]) != len(parts[1]):
+        return False
+    pairs = list(zip(*parts, strict=True))
+    left, right = pairs[0]
+    return all(_is_zero(left * other[1] - right * other[0]) for other in pairs[1:])
+
+
+def _same_unions(expected: Node, given: Node) -> bool | None:
+    if expected.text != given.text:
+        return None
+    return _match(_members(expected), _members(given), _same)
+
+
+def _members(node: Node) -> list[Node]:
+    parts = [_members(part) if part.text == node.text else [part] for part in node.parts]
+    return [member for part in parts for member in part]
+
+
+def _same_matrices(expected: Node, given: Node) -> bool | None:
+    determinants = [node.text.lower().startswith("v") for node in (expected, given)]
+    if determinants[0] != determinants[1] or len(expected.parts) != len(given.parts):
+        return False
+    return all(
+        _all_same(row.parts, other.parts)
+        for row, other in zip(expected.parts, given.parts, strict=True)
+    )
+
+
+def _same_values(expected: Node, given: Node) -> bool | None:
+    try:
+        first, second = expression_of(expected), expression_of(given)
+    except NoValueError:
+        return None
+    return _agree(first, second)
+
+
+def same_expressions(expected: sympy.Expr, given: sympy.Expr) -> bool | None:
+    """Compare two expressions without decimals; None where one of them has no value."""
+    return _agree(Expression(expected), Expression(given))
+
+
+def _agree(first: Expression, second: Expression) -> bool | None:
+    names = sorted(first.names | second.names, key=str)
+    for index, point in enumerate(_POINTS if names else _POINTS[:1]):
+        values = dict(zip(names, cycle(point), strict=False))
+        left, right = (side.exact().subs(values) for side in (first, second))
+        if not (left.is_number and right.is_number) or left.has(sympy.zoo, sympy.nan):
+            return None
+        # Authors mean positive variables: roots of negative ones are not held against an answer.
+        if index and not (left.is_real and right.is_real):
+            continue
+        if not _is_zero(left - right) and not _rounds(first, second, values):
+            return False
+    return True
+
+
+def _is_zero(value: sympy.Expr) -> bool:
+    if value.is_Rational:
+        return bool(value == 0)
+    if value in (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan):
+        return value is sympy.nan
+    parts = value.evalf(15, maxn=_DIGITS).as_real_imag()
+    return all(part == 0 or getattr(part, "_prec", 0) == 1 for part in parts)
+
+
+def _rounds(
+    first: Expression, second: Expression, values: dict[sympy.Symbol, sympy.Rational]
+) -> bool:
+    """Say whether the decimals of one side round or cut what stands on the other."""
+    if bool(first.decimals) == bool(second.decimals):
+        return False
+    rounded, exact = (first, second) if first.decimals else (second, first)
+    target = exact.exact().subs(values)
+    if target.is_Rational and _ends(target):
+        return False
+    middle = rounded.exact().subs(values)
+    difference = abs(middle - target)
+    if rounded.is_decimal and bool((difference - _ROUNDED * abs(target)).evalf() <= 0):
+        return True
+    reach = sum(abs(end.subs(values) - middle) for end in rounded.ends())
+    return bool((reach - difference).evalf() > 0)
+
+
+def _ends(value: sympy.Rational) -> bool:
+    """Say whether a rational number has an ending decimal."""
+    return bool(10 ** int(value.q).bit_length() % int(value.q) == 0)
+
+
+_BY_KIND: dict[str, Callable[[Node, Node], bool | None]] = {
+    "ratio": _same_ratios,
+    "union": _same_unions,
+    "matrix": _same_matrices,
+}

@@ -1,0 +1,176 @@
+r"""Find where a value begins and ends in the prose that it stands in."""
+
+import json
+import re
+from typing import Literal
+
+_LINE = re.compile(r"[\s*_]*([^\n]*)")
+_DISPLAY = re.compile(r"[\s*_]*(\$\$|\\\[|\\begin\{([a-z]+)\*?\})")
+_MATH = re.compile(
+    r"(?<![\\$])\$(?![\s$])((?:[^$\\\n]|\\.){1,400})\$(?!\d)"
+    r"|\\\(((?:[^\\]|\\[^()]){1,400})\\\)|\\\[((?:[^\\]|\\[^][]){1,400})\\\]|\$\$([^$]{1,400})\$\$",
+    re.DOTALL,
+)
+_NUMBER = re.compile(r"(?<![\w.])-?[$£€]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?%?")
+_WORD_OR_VALUE = re.compile(
+    r"(?<![\\{A-Za-z])(?!(?:sqrt|pi|sin|cos|tan|log|ln|exp|frac)\b)[a-z][A-Za-z]+\b"
+    r"|(?<![\\{A-Za-z])[A-Z][a-z]+\b|(?P<value>[\d$\\])"
+)
+_BARE = re.compile(r"[^A-Za-z\n]{1,200}")
+_HEDGE = re.compile(
+    r"(?:(?:approximately|approx\.|about|roughly|around|exactly|simply|just|equal to|equals)\b"
+    r"|[≈=:：~]|\\approx\b)\s*"
+)
+_NOT = re.compile(r"not\b(?:[^.\n]{0,200}?\bbut(?: rather)?\s+(?P<but>.*))?", re.IGNORECASE)
+_COPULA = re.compile(
+    r"(?<!there )\b(?:is|are|was|equals|equal to|be)\s+(?=(?:about |approximately |\\approx ?|≈ ?)?"
+    r"\**(?:[-+]?[$£€]?[\d.\\(]|\$))"
+)
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:[ap]\.m|mr|mrs|ms|dr|st|vs|e\.g|i\.e|ft|in|sq|cu|oz|lbs?|hrs?|mins?|secs?|no)"
+    r"|(?:^|[\s(])[A-Z])$",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z\"'(*\\$])|(?<=\d)[.!](?=\s+[a-z])|[。！？]")
+_CLAUSE = re.compile(
+    r",?\s+(?:because|since|rather than|instead of|as (?:we|it|the|you|per|shown|required)"
+    r"|not|but|so)\b"
+    r"|,\s+(?!(?:and|or)\b)(?=[a-z]{2,}\b)|,\s+(?:and|or)\s+(?=[a-z]{2,}\s)"
+    r"|\s+\((?=[^()]{0,100}(?<![\\A-Za-z])(?!(?:sin|cos|tan|log|ln|sqrt|pi|mod)\b)[A-Za-z]{2,})"
+    r"|\s+\((?=[=≈~])|\s+[—–]\s+(?=[A-Za-z])|;\s+(?=[a-z]{3,}\b)|\s+which\b"
+    r"|\s+(?:from|with|by|after|among|at|for(?! every| each| all| any))\s+(?=[^.\n]{0,200}\d)"
+)
+_ASIDE = re.compile(
+    r",?\s+(?:because|since|so that|rather than|instead of)\b|,\s+(?:but )?not\b"
+    r"|,\s+which\b(?!\s+(?:is|are|equals|comes to)\s+[$\d][^.\n]{0,40}\.?$)|,\s+which\b(?=[^.\n]{0,80}\bthan\b)"
+)
+_CONCLUSION = re.compile(
+    r"(?:\b(?:is|are|was|get|gets|got|have|has|obtain|find|gives?|yields?|equals?)|[=≈])\s*"
+    r"(?P<value>-?[$£€]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?%?)(?:\s+[a-z]{1,20}){0,3}?"
+    r"(?:,?\s+(?:which (?:is|was|are|matches|agrees|satisfies)|not|because|since|rather than"
+    r"|instead of|out of)\b|\s+\((?:out of|not|i\.e|since|because|rather)\b)"
+)
+_SENTENCE_BREAK = re.compile(r"(?<=[.!?。！？])\s+|\n+|(?<=[。！？])")
+_STRING = re.compile(r'"(?:[^"\\]|\\.){0,2000}"')
+_JSON_VALUE = re.compile(r"\[[^\]\n]{0,500}\]|[^,}\n]{1,500}")
+_END_TAG = re.compile(r"</(?:final_?)?(?:answer|ans)>", re.IGNORECASE)
+_EMPTY = re.compile(r"[\s*_.…?$\\()\[\]{}:,;#-]*")
+
+Guess = tuple[str, Literal["bare", "last_math", "last_number"]]
+
+
+def value_after(body: str, start: int) -> str | None:
+    """Return the answer behind a mark; if words come first, the value that they lead to."""
+    display = _DISPLAY.match(body, start)
+    if display:
+        closing = {"$$": "$$", "\\[": "\\]"}.get(display[1], f"\\end{{{display[2]}")
+        end = body.find(closing, display.end())
+        if end >= 0:
+            return _without_closing(body[display.start(1) : end] + closing) or None
+    line = _LINE.match(body, start)
+    return _value_in(line[1]) if line else None
+
+
+def tagged_value(body: str, mark: re.Match[str]) -> str | None:
+    """Return the content of ``<answer>``, or the value of a JSON field named ``answer``."""
+    if mark.lastgroup == "tag":
+        end = _END_TAG.search(body, mark.end())
+        content = body[mark.end() : end.start() if end else len(body)].strip()
+        return _value_in(content) if "\n" not in content else value_after(content, 0)
+    text = _STRING.match(body, mark.end())
+    if text:
+        try:
+            return str(json.loads(text.group())).strip()
+        except ValueError:
+            return text.group()[1:-1].strip()
+    value = _JSON_VALUE.match(body, mark.end())
+    return value.group().strip(" '\"\t[]") if value else None
+
+
+def guessed_value(body: str) -> Guess | None:
+    """Take a bare expression as it is, else the last formula or number, whichever ends later."""
+    if _BARE.fullmatch(body.strip()) and _NUMBER.search(body):
+        return body.strip(), "bare"
+    math, number = _last(_MATH, body), _last(_NUMBER, body)
+    if math and (number is None or math.end() >= number.end()):
+        inner = next(group for group in math.groups() if group is not None)
+        return _without_closing(inner), "last_math"
+    if number is None:
+        return None
+    conclusion = _last(_CONCLUSION, _sentence_with(body, number.start()))
+    return conclusion["value"] if conclusion else number.group(), "last_number"
+
+
+def _value_in(line: str) -> str | None:
+    line = _without_hedge(line.strip("*_ \t\r"))
+    denied = _NOT.match(line)
+    if denied:
+        return _value_in(denied["but"]) if denied["but"] else None
+    bare = _without_closing(line)
+    if _EMPTY.fullmatch(bare):
+        return None
+    first = _WORD_OR_VALUE.search(bare)
+    if first is None or first["value"]:
+        return _without_closing(_without_clause(_first_sentence(line))) or None
+    sentence = _first_sentence(line)
+    masked = _masked(sentence)
+    aside = _ASIDE.search(masked)
+    if aside and re.search(r"\d", masked[: aside.start()]):
+        sentence, masked = sentence[: aside.start()], masked[: aside.start()]
+    copula = _last(_COPULA, masked)
+    if copula:
+        return _value_in(sentence[copula.end() :])
+    guess = guessed_value(sentence)
+    if guess:
+        return guess[0]
+    return _without_closing(sentence) or None
+
+
+def _without_hedge(line: str) -> str:
+    while hedge := _HEDGE.match(line):
+        line = line[hedge.end() :]
+    return line
+
+
+def _masked(line: str) -> str:
+    """Return a line with a nought for each character of its formulas."""
+    return _MATH.sub(lambda formula: "0" * len(formula.group()), line)
+
+
+def _first_sentence(line: str) -> str:
+    masked = _masked(line)
+    for end in _SENTENCE_END.finditer(masked):
+        before = masked[max(0, end.start() - 8) : end.start()]
+        if end.group() not in ".!?" or not _ABBREVIATION.search(before):
+            return line[: end.start()]
+    return line
+
+
+def _without_clause(line: str) -> str:
+    """Cut a line behind its value, where a clause begins."""
+    masked = _masked(line)
+    for clause in _CLAUSE.finditer(masked):
+        if re.search(r"[\d\\]|^\S{1,3}$", masked[: clause.start()]):
+            return line[: clause.start()]
+    return line
+
+
+def _without_closing(line: str) -> str:
+    bare = line.strip("*_ \t\r").rstrip(".,;:! 。")
+    return bare.removesuffix("I hope it is correct").rstrip(".,;:!* ")
+
+
+def _sentence_with(body: str, position: int) -> str:
+    """Return the sentence that holds the character at ``position``."""
+    start = max(body.rfind("\n", 0, position), position - 1000, 0)
+    for end in _SENTENCE_BREAK.finditer(body, start, position):
+        start = end.end()
+    end = _SENTENCE_BREAK.search(body, position, position + 1000)
+    return body[start : end.start() if end else position + 1000]
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    match = None
+    for match in pattern.finditer(text):  # noqa: B007
+        pass
+    return match

@@ -1,0 +1,154 @@
+r"""Cut a text at lines, and join the lines that say nothing by themselves.
+
+Solutions of real models have headings, plans (``we need to follow these steps:``) and lines that
+only lead to the formula, the list or the code under them. Such a line can be neither right nor
+wrong, so that it has no label of its own: it belongs to the step that it leads to.
+"""
+
+import re
+from itertools import pairwise
+
+from shepherd.splitting.blocks import Span, outside
+
+_LINE_START = re.compile(r"\n(?=[^\n])")
+_CONTINUED = re.compile(r"[ \t]*[-*+•][ \t]|[ \t]{2,}|\t|[ \t\r]*(?:\n|$)")
+_NUMBERED = re.compile(r"[ \t]*(?:\*\*)?\(?(?:\d{1,2}|[a-h])[.)](?:\*\*)?[ \t]+")
+_HEADING = re.compile(
+    r"[ \t]*(?:\#{1,6}[ \t]+[^\n]+|(?:\*\*|__)[^*_\n]+(?:\*\*|__)[ \t]*:?)[ \t\r\n]*"
+)
+_RULE = re.compile(r"[ \t]*(?:-{3,}|\*{3,}|_{3,}|={3,})[ \t\r\n]*")
+_MATH = re.compile(
+    r"\$\$[^$]{0,2000}\$\$|\$[^$\n]{1,400}\$|\\\[.{0,2000}?\\\]|\\\(.{0,400}?\\\)"
+    r"|\\begin\{.{0,2000}?\\end\{[a-z*]{1,20}\}|\$[ \t]*\n[^$]{0,2000}\$",
+    re.DOTALL,
+)
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_CLAIM = re.compile(
+    r"[=<>≈≤≥]|\\(?:approx|le|ge|ne|leq|geq|neq|boxed)\b"
+    r"|\b(?:is|are|was|were|equals?|has|have|had|gives?|gets?|costs?|makes?|earns?|spends?|be)\s+"
+    r"(?:about |only |also )?(?:\\?[$£€(\[]+ ?)?\d"
+)
+_FIRST = r"(?:(?:first|second|third|next|now|then|finally|so|to begin|to start|lastly)(?:ly)?,? (?:of all,? )?)?"
+_PLAN = re.compile(
+    rf"\s*(?:\#{{1,6}}[ \t]*|\*\*)?{_FIRST}(?:(?:sure|certainly|of course|okay|great|alright|absolutely)[!,.:]"
+    r"|let['’]s\b|let us\b|here(?:['’]s| is| are)\b|follow these steps"
+    r"|to (?:solve|find|determine|calculate|compute|answer|figure out)\b(?=[^\d\n]*$)"
+    r"|(?:in order )?to [a-z]{2,12} [^\n,.:]{1,200}, (?:we|i|you)\b"
+    r"|(?:we|i|you)(?:['’]ll| will| need to| have to| want to| can| should| must| are going to"
+    r"| first need to) (?:now |first |then )?(?:need to |use|find|calculate|compute|determine|solve"
+    r"|follow|start|begin|break|look|figure|set up|add|subtract|multiply|divide|consider|know)"
+    r"|(?:the )?(?:following )?steps?\b)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_STEPS_AHEAD = re.compile(
+    r"\b(?:steps?|plan|approach|as follows|process|procedure|strategy)\b", re.I
+)
+_OUTPUT = re.compile(
+    r"\s*[*_#]*(?:[^\n:]{0,60}\b)?(?:outputs?|results?|prints?|returns?)\b[^\n:]{0,60}:[*_\s]*",
+    re.I,
+)
+_CODE = re.compile(r"[ \t]*(?:```|~~~)")
+_TABLE = re.compile(r"[ \t]*\|")
+_FEWEST_WORDS = 3
+"""Words from which a line that ends in a colon announces the code, table or list under it."""
+_MOST_WORDS = 4
+"""Words up to which a line with a relation is a formula."""
+_MOST_PIECES = 5000
+"""Lines past which a text is no solution: its lines stay as they are."""
+_LONGEST_PLAN = 400
+"""Characters past which a line is no plan or formula of one line."""
+
+
+def line_cuts(text: str) -> list[int]:
+    """Return where lines begin, but for blank lines, bullets and what is indented."""
+    ends = (match.end() for match in _LINE_START.finditer(text))
+    return [end for end in ends if not _CONTINUED.match(text, end)]
+
+
+def joined_line_cuts(text: str, spans: list[Span]) -> list[int]:
+    """Return where the steps of a text without heads begin: at lines that open something new."""
+    cuts = outside(line_cuts(text), spans) if spans else line_cuts(text)
+    cuts = [cut for cut in cuts if 0 < cut < len(text)]
+    pieces = [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
+    if not 2 <= len(pieces) <= _MOST_PIECES:
+        return cuts
+    plans = _plan_items(pieces)
+    last = len(pieces) - 2
+    return [
+        cut
+        for index, cut in enumerate(cuts)
+        if not (
+            index in plans
+            or _belong_together(pieces[index], pieces[index + 1])
+            or (index == last and says_nothing(pieces[-1]))
+        )
+    ]
+
+
+def says_nothing(step: str) -> bool:
+    """Say whether a step can be neither right nor wrong: a heading, a plan, an announcement."""
+    if _RULE.fullmatch(step):
+        return True
+    if len(step) > _LONGEST_PLAN or _CLAIM.search(step):
+        return False
+    is_one_line = "\n" not in step.strip()
+    leads = is_one_line and _ends_in_colon(step)
+    return leads or _PLAN.match(step) is not None or _HEADING.fullmatch(step) is not None
+
+
+def _belong_together(before: str, after: str) -> bool:
+    """Say whether two neighbouring pieces are one step."""
+    if _RULE.fullmatch(after):
+        return True
+    if _CODE.match(before):
+        return bool(_OUTPUT.fullmatch(after) or _CODE.match(after))
+    if _OUTPUT.fullmatch(before) and _CODE.match(after):
+        return True
+    if _ends_in_colon(before):
+        line = before.rstrip().rpartition("\n")[2]
+        if _is_formula(after):
+            return True
+        if _CODE.match(after) or _TABLE.match(after) or _NUMBERED.match(after):
+            return len(line.split()) >= _FEWEST_WORDS
+    return says_nothing(before) or (after.startswith("where ") and _is_formula(before))
+
+
+def _ends_in_colon(piece: str) -> bool:
+    return piece.rstrip().rstrip("*_ ").endswith((":", "："))
+
+
+def _is_formula(piece: str) -> bool:
+    """Say whether a piece is a formula alone: display mathematics, or a relation in few words."""
+    if _NUMBERED.match(piece) or _CODE.match(piece):
+        return False
+    rest = _MATH.sub("", piece)
+    num_words = len(_WORD.findall(rest[:_LONGEST_PLAN]))
+    if len(rest) < len(piece):
+        return num_words <= _MOST_WORDS // 2
+    return len(piece) <= _LONGEST_PLAN and "=" in piece and num_words <= _MOST_WORDS
+
+
+def _plan_items(pieces: list[str]) -> set[int]:
+    """Return the items of lists that are plans: no item has a claim, and the solution follows."""
+    items: set[int] = set()
+    index = 0
+    while index < len(pieces):
+        announcement, start = pieces[index], index
+        index += 1
+        if not (says_nothing(announcement) and _STEPS_AHEAD.search(announcement)):
+            continue
+        while index < len(pieces) and _is_plan_item(pieces[index]):
+            index += 1
+        if index < len(pieces) and not _NUMBERED.match(pieces[index]):
+            items.update(range(start, index))
+    return items
+
+
+def _is_plan_item(piece: str) -> bool:
+    label = _NUMBERED.match(piece)
+    return (
+        label is not None
+        and len(piece) <= _LONGEST_PLAN
+        and "\n" not in piece.strip()
+        and not _CLAIM.search(piece, label.end())
+    )

@@ -42,7 +42,9 @@ _CLAUSE = re.compile(
 )
 _ASIDE = re.compile(
     r",?\s+(?:because|since|so that|rather than|instead of)\b|,\s+(?:but )?not\b"
-    r"|,\s+which\b(?!\s+(?:is|are|equals|comes to)\s+[$\d][^.\n]{0,40}\.?$)|,\s+which\b(?=[^.\n]{0,80}\bthan\b)"
+    # A restatement in another unit stays: 72 months, which is 6 years.
+    r"|,\s+which\b(?!\s+(?:is|are|equals|comes to)\s+[$\d][^.\n]{0,40}\.?$)"
+    r"|,\s+which\b(?=[^.\n]{0,80}\bthan\b)"
 )
 _CONCLUSION = re.compile(
     r"(?:\b(?:is|are|was|get|gets|got|have|has|obtain|find|gives?|yields?|equals?)|[=≈])\s*"
@@ -163,8 +165,8 @@ def _without_closing(line: str) -> str:
 def _sentence_with(body: str, position: int) -> str:
     """Return the sentence that holds the character at ``position``."""
     start = max(body.rfind("\n", 0, position), position - 1000, 0)
-    for end in _SENTENCE_BREAK.finditer(body, start, position):
-        start = end.end()
+    for sentence_end in _SENTENCE_BREAK.finditer(body, start, position):
+        start = sentence_end.end()
     end = _SENTENCE_BREAK.search(body, position, position + 1000)
     return body[start : end.start() if end else position + 1000]
 

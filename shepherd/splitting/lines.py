@@ -28,9 +28,13 @@ _CLAIM = re.compile(
     r"|\b(?:is|are|was|were|equals?|has|have|had|gives?|gets?|costs?|makes?|earns?|spends?|be)\s+"
     r"(?:about |only |also )?(?:\\?[$£€(\[]+ ?)?\d"
 )
-_FIRST = r"(?:(?:first|second|third|next|now|then|finally|so|to begin|to start|lastly)(?:ly)?,? (?:of all,? )?)?"
+_FIRST = (
+    r"(?:(?:first|second|third|next|now|then|finally|so|to begin|to start|lastly)(?:ly)?,? "
+    r"(?:of all,? )?)?"
+)
 _PLAN = re.compile(
-    rf"\s*(?:\#{{1,6}}[ \t]*|\*\*)?{_FIRST}(?:(?:sure|certainly|of course|okay|great|alright|absolutely)[!,.:]"
+    rf"\s*(?:\#{{1,6}}[ \t]*|\*\*)?{_FIRST}"
+    r"(?:(?:sure|certainly|of course|okay|great|alright|absolutely)[!,.:]"
     r"|let['’]s\b|let us\b|here(?:['’]s| is| are)\b|follow these steps"
     r"|to (?:solve|find|determine|calculate|compute|answer|figure out)\b(?=[^\d\n]*$)"
     r"|(?:in order )?to [a-z]{2,12} [^\n,.:]{1,200}, (?:we|i|you)\b"

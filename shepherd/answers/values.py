@@ -11,7 +11,7 @@ _MATH = re.compile(
     r"|\\\(((?:[^\\]|\\[^()]){1,400})\\\)|\\\[((?:[^\\]|\\[^][]){1,400})\\\]|\$\$([^$]{1,400})\$\$",
     re.DOTALL,
 )
-_NUMBER = re.compile(r"(?<![\w.])-?[$£€]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?%?")
+_NUMBER = re.compile(r"(?<![\w.])-?[$£€]?(?:\d(?:[\d,]*\d)?(?:\.\d+)?|\.\d+)(?:/\d+)?%?")
 _WORD_OR_VALUE = re.compile(
     r"(?<![\\{A-Za-z])(?!(?:sqrt|pi|sin|cos|tan|log|ln|exp|frac)\b)[a-z][A-Za-z]+\b"
     r"|(?<![\\{A-Za-z])[A-Z][a-z]+\b|(?P<value>[\d$\\])"
@@ -48,7 +48,7 @@ _ASIDE = re.compile(
 )
 _CONCLUSION = re.compile(
     r"(?:\b(?:is|are|was|get|gets|got|have|has|obtain|find|gives?|yields?|equals?)|[=≈])\s*"
-    r"(?P<value>-?[$£€]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?%?)(?:\s+[a-z]{1,20}){0,3}?"
+    r"(?P<value>-?[$£€]?(?:\d(?:[\d,]*\d)?(?:\.\d+)?|\.\d+)(?:/\d+)?%?)(?:\s+[a-z]{1,20}){0,3}?"
     r"(?:,?\s+(?:which (?:is|was|are|matches|agrees|satisfies)|not|because|since|rather than"
     r"|instead of|out of)\b|\s+\((?:out of|not|i\.e|since|because|rather)\b)"
 )

@@ -127,18 +127,23 @@ def _compare_forms(left: _Reading, right: _Reading) -> Comparison | None:
     if left.value is not None and right.value is not None:
         return None
     times = _compare_times(left, right)
-    if times is not None:
-        return times
-    if left.condition != right.condition and all(
-        _RELATION.search(side.condition) for side in (left, right)
-    ):
-        return "different"
-    if left.value is not None and (measure := _LETTER_UNIT.fullmatch(right.normal)):
-        value = number(measure[1])
-        return (
-            None if value is None else _compare_numbers(left.normal, left.value, measure[1], value)
-        )
-    return _compare_choices(left, right)
+    if times is not None or _differ_in_condition(left, right):
+        return times or "different"
+    return _compare_letter_unit(left, right) or _compare_choices(left, right)
+
+
+def _differ_in_condition(left: _Reading, right: _Reading) -> bool:
+    conditions = {left.condition, right.condition}
+    return len(conditions) == 2 and all(map(_RELATION.search, conditions))
+
+
+def _compare_letter_unit(left: _Reading, right: _Reading) -> Comparison | None:
+    """Compare a number with an answer such as ``5m``: next to a number the letter is a unit."""
+    measure = _LETTER_UNIT.fullmatch(right.normal)
+    value = number(measure[1]) if measure else None
+    if left.value is None or measure is None or value is None:
+        return None
+    return _compare_numbers(left.normal, left.value, measure[1], value)
 
 
 def _compare_quantities(left: str, right: str) -> Comparison | None:

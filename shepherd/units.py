@@ -70,7 +70,8 @@ _MONEY_LAST = re.compile(rf"(?<=[\d}})]) ?(?:{_SIGN}|(?:{_CODES})\b|¢|\\cents?\
 _NUMBER = r"[-+]?(?:[\d.,/ ]*\d\.?|[\d ]*\\frac ?\{[^{}]*\} ?\{[^{}]*\})"
 _WORD = r"[A-Za-z]{2,}\.?(?:\^(?:\d|\{\d\}))?"
 _UNIT = rf"(?:{_WORD}|[{''.join(sorted(_SINGLE_LETTERS))}](?:\^(?:\d|\{{\d\}}))?)"
-_PHRASE = rf"{_UNIT}(?: ?[/*] ?(?:[A-Za-z](?![A-Za-z])|{_WORD})(?:\^(?:\d|\{{\d\}}))?|[ -](?:{_WORD}|a\b))*"
+_RAISED = r"(?:\^(?:\d|\{\d\}))?"
+_PHRASE = rf"{_UNIT}(?: ?[/*] ?(?:[A-Za-z](?![A-Za-z])|{_WORD}){_RAISED}|[ -](?:{_WORD}|a\b))*"
 _MEASURED = re.compile(
     rf"(?P<value>{_NUMBER}) ?(?P<unit>%|percent\b|(?<= ){_PHRASE})(?:\^\{{?\d\}}?)?"
 )

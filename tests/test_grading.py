@@ -1,15 +1,18 @@
+import contextlib
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from resources.grading import Verdict, grade_pairs
+from resources.grading import Verdict, grade_pairs, pool
 from shepherd.answers import extract_answer
 
 SHARED_DATA = Path(os.environ.get("SHEPHERD_SHARED_DATA", "../shared/data"))
@@ -110,6 +113,45 @@ def test_plain_pairs_start_no_worker_and_workers_end_with_the_process() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
     )
     assert not any(Path(f"/proc/{child}").exists() for child in done.stdout.split())
+
+
+def children() -> list[int]:
+    """Return the processes that this one has started."""
+    started: list[int] = []
+    for task in Path("/proc/self/task").iterdir():
+        # A thread may end while it is read.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            started += map(int, (task / "children").read_text().split())
+    return started
+
+
+def test_a_worker_killed_while_idle_or_at_work_is_our_fault() -> None:
+    assert grade_pairs([("2x", "x+x")]) == [Verdict(True, "symbolic")]
+    for child in children():
+        os.kill(child, signal.SIGKILL)
+    assert grade_pairs([("z+1", "1+z")]) == [Verdict(True, "symbolic")]
+    workers = set(children())
+
+    def kill_once() -> None:
+        time.sleep(0.3)
+        for child in workers & set(children()):
+            os.kill(child, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_once)
+    killer.start()
+    # The pair takes longer than its limit: only the second worker's limit may end it.
+    assert grade_pairs([("x+1", "9^{9^{9^{9}}}")], seconds=1) == [Verdict(False, "timeout")]
+    killer.join()
+    assert grade_pairs([("y+1", "1+y")]) == [Verdict(True, "symbolic")]
+
+
+def test_workers_that_are_killed_again_and_again_end_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool._Worker, "_reply", lambda *_: None)
+    monkeypatch.setattr(pool._Worker, "close", lambda _: -signal.SIGKILL)
+    with pytest.raises(RuntimeError, match=r"killed 3 times by signal 9.*out of memory"):
+        pool._Worker().judge("2x", "x+x", 1)
 
 
 @needs_shared_data

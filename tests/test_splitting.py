@@ -124,3 +124,71 @@ def test_no_cut_falls_into_a_block(method: Method, before: str, block: str, afte
 
 def test_calculations_are_stripped() -> None:
     assert strip_calculations("48/2 = <<48/2=24>>24 << 3 < 4 >>") == "48/2 = 24 << 3 < 4 >>"
+
+
+FIRST = "To find x, we need to follow these steps:\n"
+JOINED = [
+    # A line that ends in a colon, and the formula or the list under it.
+    ("So we get:\n\\[\nx = 5\n\\]\nThen y.", ["So we get:\n\\[\nx = 5\n\\]\n", "Then y."]),
+    ("The total is:\n$$3 + 4 = 7$$\nSo 7.", ["The total is:\n$$3 + 4 = 7$$\n", "So 7."]),
+    ("We compute:\n\n3 * 4 = 12\nSo 12.", ["We compute:\n\n3 * 4 = 12\n", "So 12."]),
+    ("We have 2:\n- a = 1\n- b = 1\nSo 2.", ["We have 2:\n- a = 1\n- b = 1\n", "So 2."]),
+    # A plan is no step: with its items where the solution follows, else with the first of them.
+    (FIRST + "1. Add 3.\n2. Halve it.\nFirst, 1 + 3 = 4.\nx = 2", [
+        FIRST + "1. Add 3.\n2. Halve it.\nFirst, 1 + 3 = 4.\n", "x = 2"]),
+    (FIRST + "1. 1 + 3 = 4.\n2. So x = 2.", [
+        FIRST + "1. 1 + 3 = 4.\n", "2. So x = 2."]),
+    ("Let's solve this step by step.\n3 + 4 = 7", ["Let's solve this step by step.\n3 + 4 = 7"]),
+    # Headings and rules.
+    ("### Costs\n3 + 4 = 7\n---\n**Total:**\n7 * 2 = 14", [
+        "### Costs\n3 + 4 = 7\n---\n", "**Total:**\n7 * 2 = 14"]),
+    ("3 + 4 = 7\n**Total**", ["3 + 4 = 7\n**Total**"]),
+    # Code with its output.
+    ("Tom has 3.\nHere is the code:\n```python\nprint(7)\n```\nOutput:\n```\n7\n```\nSo 7.", [
+        "Tom has 3.\n",
+        "Here is the code:\n```python\nprint(7)\n```\nOutput:\n```\n7\n```\n",
+        "So 7."]),
+    ("```\nprint(1)\n\nprint(2)", ["```\nprint(1)\n\nprint(2)"]),
+    # Closing lines of every mark.
+    *((f"Tom has 3.\nSo 7.\n{line}", ["Tom has 3.\n", f"So 7.\n{line}"]) for line in (
+        "Answer: 7", "**Answer:** 7", "Final Answer: 7", "\\boxed{7}", "$\\boxed{7}$", "####7",
+        "\\[\\boxed{7}\\]", "So the answer is 7.", "Therefore, the final answer is $\\boxed{7}$.",
+        "<answer>7</answer>", "答案是7", "Réponse : 7", "ANSWER: 7", "**Final Answer**\n7",
+        '{"answer": 7}')),
+    ("So 7.\nThus the sum is \\boxed{7}.", ["So 7.\n", "Thus the sum is \\boxed{7}."]),
+    # Heads of any case and style.
+    *((f"Intro.\n{head} a\nb\n{second} c", [f"Intro.\n{head} a\nb\n", f"{second} c"])
+      for head, second in (
+        ("step 1:", "step 2:"), ("STEP 1.", "STEP 2."), ("**Step 1**", "**Step 2**"),
+        ("### Step 1 -", "### Step 2 -"), ("[Step 1]", "[Step 2]"), ("Step One:", "Step Two:"),
+        ("- Step 1:", "- Step 2:"), ("**Step 1 (setup):**", "**Step 2 (sum):**"),
+        ("Step 1/2:", "Step 2/2:"),
+        ("Step I:", "Step II:"), ("第一步：", "第二步："),
+        ("步骤1：", "步骤2："), ("Étape 1 :", "Étape 2 :"), ("\\textbf{Step 1:}", "\\textbf{Step 2:}"))),
+    ("Step 1\na\nStep 2\nb", ["Step 1\na\n", "Step 2\nb"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "steps"), JOINED)
+def test_every_step_says_something(text: str, steps: list[str]) -> None:
+    assert split_steps(text) == steps
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("It is, e.g. two. Then three.", ["It is, e.g. two. ", "Then three."]),
+        ("See Fig. 3. Then go.", ["See Fig. 3. ", "Then go."]),
+        (
+            "At 4 p.m. Tom left. At 5 p.m. he ate.",
+            ["At 4 p.m. ", "Tom left. ", "At 5 p.m. he ate."],
+        ),
+        ("He paid $3. 50 in all. Then 2.", ["He paid $3. 50 in all. ", "Then 2."]),
+        ("He paid $5. Then he paid $3. So 8.", ["He paid $5. ", "Then he paid $3. ", "So 8."]),
+        ("It costs Rs. 500. Pay it.", ["It costs Rs. 500. ", "Pay it."]),
+        ("他有三个。他吃了一个。剩两个", ["他有三个。", "他吃了一个。", "剩两个"]),
+        ("राम के पास 3 हैं। फिर 2।", ["राम के पास 3 हैं। ", "फिर 2।"]),
+    ],
+)
+def test_sentences(text: str, steps: list[str]) -> None:
+    assert split_steps(text, "sentence") == steps

@@ -90,10 +90,17 @@ def _same_lists(expected: Node, given: Node) -> bool | None:
     relations = [_inequalities(node) for node in (expected, given)]
     if all(relations):
         return _match(relations[0], relations[1], _same)
+    return _same_bare_lists(expected, given, brackets)
+
+
+def _same_bare_lists(expected: Node, given: Node, brackets: list[str]) -> bool | None:
+    """Compare lists of which at least one has no brackets, or those of a set."""
     first, second = (
         list(node.parts) if text in _ORDERED else _items(node)
         for node, text in zip((expected, given), brackets, strict=True)
     )
+    if len(first) == 1 and len(second) == 1:
+        return _same(first[0], second[0])
     if len(first) == 1 or len(second) == 1:
         return None if "relation" in {first[0].kind, second[0].kind} else False
     if any(text in _ORDERED for text in brackets):

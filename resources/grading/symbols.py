@@ -43,7 +43,7 @@ _UNARY: dict[str, Callable[..., sympy.Expr]] = {
     "lcm": sympy.lcm,
     "log": lambda value: sympy.log(value, 10),
     "lg": lambda value: sympy.log(value, 10),
-    "log_base": lambda value, base: sympy.log(value, base),
+    "log_base": sympy.log,
     "percent": lambda value: value / 100,
     "divide": lambda over, under: over / under,
     "root": lambda value, index=2: value ** (1 / sympy.sympify(index)),

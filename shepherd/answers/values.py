@@ -11,7 +11,7 @@ _MATH = re.compile(
     r"|\\\(((?:[^\\]|\\[^()]){1,400})\\\)|\\\[((?:[^\\]|\\[^][]){1,400})\\\]|\$\$([^$]{1,400})\$\$",
     re.DOTALL,
 )
-_NUMBER = re.compile(r"(?<![\w.])-?[$£€]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?%?")
+_NUMBER = re.compile(r"(?<![\w.])-?[$£€]?(?:\d(?:[\d,]*\d)?(?:\.\d+)?|\.\d+)(?:/\d+)?%?")
 _WORD_OR_VALUE = re.compile(
     r"(?<![\\{A-Za-z])(?!(?:sqrt|pi|sin|cos|tan|log|ln|exp|frac)\b)[a-z][A-Za-z]+\b"
     r"|(?<![\\{A-Za-z])[A-Z][a-z]+\b|(?P<value>[\d$\\])"
@@ -42,11 +42,13 @@ _CLAUSE = re.compile(
 )
 _ASIDE = re.compile(
     r",?\s+(?:because|since|so that|rather than|instead of)\b|,\s+(?:but )?not\b"
-    r"|,\s+which\b(?!\s+(?:is|are|equals|comes to)\s+[$\d][^.\n]{0,40}\.?$)|,\s+which\b(?=[^.\n]{0,80}\bthan\b)"
+    # A restatement in another unit stays: 72 months, which is 6 years.
+    r"|,\s+which\b(?!\s+(?:is|are|equals|comes to)\s+[$\d][^.\n]{0,40}\.?$)"
+    r"|,\s+which\b(?=[^.\n]{0,80}\bthan\b)"
 )
 _CONCLUSION = re.compile(
     r"(?:\b(?:is|are|was|get|gets|got|have|has|obtain|find|gives?|yields?|equals?)|[=≈])\s*"
-    r"(?P<value>-?[$£€]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?%?)(?:\s+[a-z]{1,20}){0,3}?"
+    r"(?P<value>-?[$£€]?(?:\d(?:[\d,]*\d)?(?:\.\d+)?|\.\d+)(?:/\d+)?%?)(?:\s+[a-z]{1,20}){0,3}?"
     r"(?:,?\s+(?:which (?:is|was|are|matches|agrees|satisfies)|not|because|since|rather than"
     r"|instead of|out of)\b|\s+\((?:out of|not|i\.e|since|because|rather)\b)"
 )
@@ -163,8 +165,8 @@ def _without_closing(line: str) -> str:
 def _sentence_with(body: str, position: int) -> str:
     """Return the sentence that holds the character at ``position``."""
     start = max(body.rfind("\n", 0, position), position - 1000, 0)
-    for end in _SENTENCE_BREAK.finditer(body, start, position):
-        start = end.end()
+    for sentence_end in _SENTENCE_BREAK.finditer(body, start, position):
+        start = sentence_end.end()
     end = _SENTENCE_BREAK.search(body, position, position + 1000)
     return body[start : end.start() if end else position + 1000]
 

@@ -24,6 +24,7 @@ _ACCENT_NAMES = (
 _ACCENTS = set(_ACCENT_NAMES.split())
 _SHAPES = {"angle", "triangle", "odot", "measuredangle", "square", "parallelogram"}
 _ROUNDING = {"\\lfloor": ("floor", "\\rfloor"), "\\lceil": ("ceil", "\\rceil")}
+_FRACTIONS = {"frac": "divide", "binom": "binomial", "dbinom": "binomial", "tbinom": "binomial"}
 _INVERSES = {"sin", "cos", "tan", "cot", "sec", "csc"}
 _FUNCTION_LETTERS = set("fghFGH")
 _MATRICES = {
@@ -159,7 +160,8 @@ class _Reader:
             token.kind == "command"
             and (
                 name in known
-                or name in {"frac", "sqrt", "binom", "dbinom", "tbinom"}
+                or name in _FRACTIONS
+                or name == "sqrt"
                 or name.startswith("begin{")
                 or token.text in _ROUNDING
             )
@@ -290,36 +292,38 @@ class _Reader:
         return call("abs", node)
 
     def _command(self, name: str) -> Node:
+        """Read what a command begins: a function, a constant, a fraction, a matrix."""
         if name in FUNCTIONS and name != "sqrt":
             return self._function(name)
+        if name in ("pi", "infty"):
+            return Node("symbol", "\\" + name)
         if name in _CONSTANTS:
-            return (
-                self._named("\\" + name)
-                if name not in ("pi", "infty")
-                else Node("symbol", "\\" + name)
-            )
+            return self._named("\\" + name)
         if name in _ACCENTS or name in _SHAPES:
             return self._accented(name)
-        if name == "frac":
+        return self._structure(name)
+
+    def _structure(self, name: str) -> Node:
+        """Read a command with arguments in braces, or an environment."""
+        node: Node | None = None
+        if name in _FRACTIONS:
             over = self._argument()
-            return call("divide", over, self._argument())
-        if name == "sqrt":
-            return self._root()
-        if name in ("binom", "dbinom", "tbinom"):
-            over = self._argument()
-            return call("binomial", over, self._argument())
-        if name == "vec":
-            return self._argument()
-        if name.startswith("operatorname{"):
-            return call(name[13:-1], self._primary())
-        if name.startswith("begin{"):
-            return self._matrix(name[6:-1])
-        if "\\" + name in _ROUNDING:
+            node = call(_FRACTIONS[name], over, self._argument())
+        elif name == "sqrt":
+            node = self._root()
+        elif name == "vec":
+            node = self._argument()
+        elif name.startswith("operatorname{"):
+            node = call(name[13:-1], self._primary())
+        elif name.startswith("begin{"):
+            node = self._matrix(name[6:-1])
+        elif "\\" + name in _ROUNDING:
             function, closing = _ROUNDING["\\" + name]
-            node = self.items("")
+            node = call(function, self.items(""))
             self._expect(closing)
-            return call(function, node)
-        raise UnreadableFormula(f"unknown command \\{name}")
+        if node is None:
+            raise UnreadableFormula(f"unknown command \\{name}")
+        return node
 
     def _accented(self, name: str) -> Node:
         r"""Read a name that a command marks, such as ``\overline{AB}`` and ``\angle ABC``."""

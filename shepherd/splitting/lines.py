@@ -28,9 +28,13 @@ _CLAIM = re.compile(
     r"|\b(?:is|are|was|were|equals?|has|have|had|gives?|gets?|costs?|makes?|earns?|spends?|be)\s+"
     r"(?:about |only |also )?(?:\\?[$£€(\[]+ ?)?\d"
 )
-_FIRST = r"(?:(?:first|second|third|next|now|then|finally|so|to begin|to start|lastly)(?:ly)?,? (?:of all,? )?)?"
+_FIRST = (
+    r"(?:(?:first|second|third|next|now|then|finally|so|to begin|to start|lastly)(?:ly)?,? "
+    r"(?:of all,? )?)?"
+)
 _PLAN = re.compile(
-    rf"\s*(?:\#{{1,6}}[ \t]*|\*\*)?{_FIRST}(?:(?:sure|certainly|of course|okay|great|alright|absolutely)[!,.:]"
+    rf"\s*(?:\#{{1,6}}[ \t]*|\*\*)?{_FIRST}"
+    r"(?:(?:sure|certainly|of course|okay|great|alright|absolutely)[!,.:]"
     r"|let['’]s\b|let us\b|here(?:['’]s| is| are)\b|follow these steps"
     r"|to (?:solve|find|determine|calculate|compute|answer|figure out)\b(?=[^\d\n]*$)"
     r"|(?:in order )?to [a-z]{2,12} [^\n,.:]{1,200}, (?:we|i|you)\b"
@@ -81,6 +85,7 @@ def joined_line_cuts(text: str, spans: list[Span]) -> list[int]:
             index in plans
             or _belong_together(pieces[index], pieces[index + 1])
             or (index == last and says_nothing(pieces[-1]))
+            or (index == 0 and _RULE.fullmatch(pieces[0]))
         )
     ]
 
@@ -100,16 +105,16 @@ def _belong_together(before: str, after: str) -> bool:
     """Say whether two neighbouring pieces are one step."""
     if _RULE.fullmatch(after):
         return True
+    if _RULE.fullmatch(before):
+        return False
     if _CODE.match(before):
         return bool(_OUTPUT.fullmatch(after) or _CODE.match(after))
     if _OUTPUT.fullmatch(before) and _CODE.match(after):
         return True
-    if _ends_in_colon(before):
+    is_block = _CODE.match(after) or _TABLE.match(after) or _NUMBERED.match(after)
+    if _ends_in_colon(before) and (is_block or _is_formula(after)):
         line = before.rstrip().rpartition("\n")[2]
-        if _is_formula(after):
-            return True
-        if _CODE.match(after) or _TABLE.match(after) or _NUMBERED.match(after):
-            return len(line.split()) >= _FEWEST_WORDS
+        return not is_block or len(line.split()) >= _FEWEST_WORDS
     return says_nothing(before) or (after.startswith("where ") and _is_formula(before))
 
 

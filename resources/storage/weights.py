@@ -2,6 +2,7 @@
 
 import json
 import time
+from functools import cache
 from hashlib import file_digest
 from pathlib import Path
 
@@ -23,23 +24,29 @@ def weights_identity(checkpoint: str | Path) -> str:
     """Return a hash of a checkpoint's files; the identity of a hub name is the name itself.
 
     The files are weights, configuration and tokenizer. Their digests are remembered in
-    :data:`DIGESTS`, with each file's size and time stamp, where the folder can be written: a
-    second call reads no weights. 1 GiB takes one second of a processor (docs/models.md).
+    :data:`DIGESTS`, with each file's size and time stamp, and in this process: a second call
+    reads no weights. 1 GiB takes one second of a processor (docs/models.md).
     """
     folder = Path(checkpoint)
     if not folder.is_dir():
         return str(checkpoint)
-    digests = {path.name: _stamp(path) for path in _files(folder)}
     remembered = _remembered(folder)
-    for name, stamp in digests.items():
-        if (known := remembered.get(name)) and known.startswith(stamp):
-            digests[name] = known
-        else:
-            with (folder / name).open("rb") as file:
-                digests[name] = stamp + file_digest(file, "sha256").hexdigest()
-    _remember(folder, digests, remembered)
-    parts = (f"{name} {line.rpartition(' ')[2]}" for name, line in sorted(digests.items()))
-    return content_id(*parts)
+    newest = time.time_ns() - int(SECONDS_TO_SETTLE * 1e9)
+    digests: dict[str, str] = {}
+    settled: dict[str, str] = {}
+    for path in sorted(_files(folder)):
+        stat = path.stat()
+        stamp = f"{stat.st_size} {stat.st_mtime_ns} "
+        line = remembered.get(path.name, "")
+        if stat.st_mtime_ns >= newest:
+            digests[path.name] = _digest(path)
+            continue
+        is_known = line.startswith(stamp)
+        digests[path.name] = line.split(" ")[2] if is_known else _digest_of(path, stamp)
+        settled[path.name] = stamp + digests[path.name]
+    if settled != remembered:
+        _remember(folder, settled)
+    return content_id(*(f"{name} {digest}" for name, digest in digests.items()))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -51,9 +58,15 @@ def _files(folder: Path) -> list[Path]:
     ]
 
 
-def _stamp(path: Path) -> str:
-    stat = path.stat()
-    return f"{stat.st_size} {stat.st_mtime_ns} "
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _digest_of(path: Path, _stamp: str) -> str:
+    """Return the digest of a settled file; another stamp is another file."""
+    return _digest(path)
 
 
 def _remembered(folder: Path) -> dict[str, str]:
@@ -65,12 +78,8 @@ def _remembered(folder: Path) -> dict[str, str]:
     return lines if isinstance(lines, dict) else {}
 
 
-def _remember(folder: Path, digests: dict[str, str], remembered: dict[str, str]) -> None:
+def _remember(folder: Path, settled: dict[str, str]) -> None:
     """Write the digests of settled files into the folder, unless it is read-only."""
-    newest = time.time_ns() - int(SECONDS_TO_SETTLE * 1e9)
-    settled = {name: line for name, line in digests.items() if int(line.split(" ")[1]) < newest}
-    if settled == remembered:
-        return
     try:
         with replacing_file(folder / DIGESTS) as file:
             file.write(json.dumps(settled, sort_keys=True).encode())

@@ -25,7 +25,7 @@ from benchmarks.command import Benchmark, Size
 from benchmarks.report import Result
 from benchmarks.trained import NUM_PROBLEMS, TrainedModels, trained
 from resources.sampling.completion_grading import grade_completions
-from resources.sampling.searching import found_solutions, search_problems
+from resources.sampling.searching import best_solutions, search_problems
 from resources.sampling.solutions import draw_candidates
 from shepherd.requests import Engine
 from shepherd.search import Search, SearchMethod
@@ -137,7 +137,7 @@ def search_rows(
         aggregation="min",
         run_seed=seed,
     )
-    graded = grade_completions(found_solutions(searches), problems)
+    graded = grade_completions(best_solutions(searches), problems)
     solved = graded["is_correct"].cast(pl.Float64).to_numpy()
     return _rows(method, count, solved, graded["num_tokens"].to_numpy())
 

@@ -1,4 +1,4 @@
-"""Decide which partitions of which assets are to be made, and why, from Dagster's event log."""
+"""Decide from Dagster's event log which assets are made next in a partition, and why."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from assets.describe import SETTINGS_KEY
 from resources.storage.io_manager import CONTENT_KEY
 
 MAX_CHANGES = 3
-"""Changed fields that a reason names."""
+"""The most changed fields that a reason names."""
 
 _Record = dg.EventLogRecord | None
 
@@ -20,23 +20,21 @@ OTHER_VERSION = "made by another version of the pipeline"
 
 @dataclass(frozen=True)
 class Pending:
-    """An asset that is to be made in a partition.
-
-    ``is_certain`` is false if the only reason is that an asset that it reads is made again: if
-    that has equal content afterwards, this one need not be made.
-    """
+    """An asset that is not up to date in a partition."""
 
     key: dg.AssetKey
     reason: str
     is_certain: bool = True
+    """True if the asset has a reason of its own, and so has every pending asset that it reads.
+    Otherwise it is decided again once those are made, and an asset that holds a model waits."""
 
 
 class Progress:
-    """Make what is missing or not up to date.
+    """Find the assets that are not up to date.
 
-    A partition is up to date if it was made under the code version of today, if its file is there
-    and if no asset that it reads has other content since. An asset that was made again with equal
-    content is not new to those that read it.
+    An asset is up to date in a partition if it was made under the present code version, its file
+    exists, and the content of the assets that it reads has not changed since. So an asset that was
+    made again with equal content makes nothing else stale.
     """
 
     def __init__(self, instance: dg.DagsterInstance, definitions: dg.Definitions) -> None:
@@ -49,9 +47,10 @@ class Progress:
         self._records.clear()
 
     def pending(self, keys: Sequence[dg.AssetKey], partition: str | None) -> list[Pending]:
-        """Return those of the assets, in topological order, that are not up to date.
+        """Return the assets that are not up to date, in the topological order of ``keys``.
 
-        Assets that are made by one function are pending together.
+        An asset that reads a pending asset is pending too, but without a reason of its own it is
+        not certain. Assets that one function makes are pending together.
         """
         pending: dict[dg.AssetKey, Pending] = {}
         for key in keys:
@@ -61,13 +60,16 @@ class Progress:
             if key in pending or not (reason or parents):
                 continue
             is_certain = bool(reason) and all(pending[parent].is_certain for parent in parents)
-            reason = reason or f"reads {parents[0].to_user_string()}, which is made again"
-            for made in node.execution_set_asset_keys:
-                pending[made] = Pending(made, reason, is_certain)
+            reason = reason or f"if the new content of {parents[0].to_user_string()} differs"
+            for sibling in node.execution_set_asset_keys:
+                pending[sibling] = Pending(sibling, reason, is_certain)
         return [pending[key] for key in keys if key in pending]
 
     def seconds(self, keys: Sequence[dg.AssetKey], partition: str | None) -> float:
-        """Return how long these assets took the last time, in seconds; 0 if never made."""
+        """Return the seconds that the last runs of these assets took; 0 if there was none.
+
+        Assets that one step made together count once.
+        """
         steps: dict[str, set[str]] = {}
         for key in keys:
             record = self._latest(key, partition)
@@ -82,7 +84,7 @@ class Progress:
         )
 
     def of_earlier_versions(self) -> dict[str, list[str]]:
-        """Return the assets, by group, that were made by a version that recorded no settings."""
+        """Return, by group, the assets made by a pipeline version that recorded no settings."""
         groups: dict[str, list[str]] = {}
         for key in self._graph.toposorted_asset_keys:
             node, record = self._graph.get(key), self._latest(key, None)
@@ -93,7 +95,7 @@ class Progress:
         return groups
 
     def _reason(self, key: dg.AssetKey, partition: str | None) -> str | None:
-        """Return why an asset is to be made in a partition; null if it is up to date."""
+        """Return why an asset is not up to date in a partition, or None if it is."""
         record, node = self._latest(key, partition), self._graph.get(key)
         if record is None or record.asset_materialization is None:
             return NEVER_MADE
@@ -112,20 +114,26 @@ class Progress:
     def _has_changed(
         self, parent: dg.AssetKey, key: dg.AssetKey, partition: str | None, before: int
     ) -> bool:
-        """Return whether the content of a parent differs from what it was before an event."""
-        for read in self._partitions_read(parent, key, partition):
-            newest = self._latest(parent, read)
+        """Return whether a parent's content differs from its content before an event.
+
+        ``before`` is the event that made the asset; only the parent's partitions that the asset
+        reads are compared.
+        """
+        for parent_partition in self._partitions_read(parent, key, partition):
+            newest = self._latest(parent, parent_partition)
             if newest is None or newest.storage_id < before:
                 continue
             content = _content(newest)
-            if content is None or content != _content(self._latest(parent, read, before)):
+            if content is None or content != _content(
+                self._latest(parent, parent_partition, before)
+            ):
                 return True
         return False
 
     def _partitions_read(
         self, parent: dg.AssetKey, key: dg.AssetKey, partition: str | None
     ) -> Sequence[str | None]:
-        """Return the partitions of a parent that an asset reads in one of its own."""
+        """Return the partitions of a parent that an asset reads to make one partition."""
         definition = self._graph.get(parent).partitions_def
         if definition is None:
             return [None]
@@ -138,8 +146,8 @@ class Progress:
         self, key: dg.AssetKey, partition: str | None, before: int | None = None
     ) -> _Record:
         """Return the newest materialization, or the newest one before an event."""
-        place = (key, partition, before)
-        if place not in self._records:
+        query = (key, partition, before)
+        if query not in self._records:
             records = self._instance.fetch_materializations(
                 dg.AssetRecordsFilter(
                     key,
@@ -148,12 +156,15 @@ class Progress:
                 ),
                 limit=1,
             ).records
-            self._records[place] = records[0] if records else None
-        return self._records[place]
+            self._records[query] = records[0] if records else None
+        return self._records[query]
 
 
 class MakeAgain(Progress):
-    """Make all assets that are named, up to date or not, in some partitions or in every one."""
+    """Find the assets that the user named, up to date or not.
+
+    ``partitions`` are those to make; if there are none, every partition is.
+    """
 
     def __init__(
         self,
@@ -162,16 +173,16 @@ class MakeAgain(Progress):
         partitions: Sequence[str],
     ) -> None:
         super().__init__(instance, definitions)
-        self._chosen = partitions
+        self._partitions = partitions
 
     def pending(self, keys: Sequence[dg.AssetKey], partition: str | None) -> list[Pending]:
-        """Return all assets, if the partition is one of those to make."""
-        is_chosen = partition is None or not self._chosen or partition in self._chosen
+        """Return all assets if the partition is one of those to make, else none."""
+        is_chosen = partition is None or not self._partitions or partition in self._partitions
         return [Pending(key, "named on the command line") for key in keys] if is_chosen else []
 
 
 def _content(record: _Record) -> object:
-    """Return what identifies the content of a materialization; null if it was not recorded."""
+    """Return the hash of the content of a materialization, or None if none was recorded."""
     if record is None or record.asset_materialization is None:
         return None
     value = record.asset_materialization.metadata.get(CONTENT_KEY)
@@ -179,13 +190,16 @@ def _content(record: _Record) -> object:
 
 
 def _settings(metadata: Mapping[str, object]) -> dict[str, object] | None:
-    """Return the settings that an asset depends on, by dotted field; null if not recorded."""
+    """Return the settings that an asset depends on, by dotted field, or None if not recorded."""
     value = metadata.get(SETTINGS_KEY)
     return dict(value.data) if isinstance(value, dg.JsonMetadataValue) and value.data else None
 
 
 def _changed_settings(old: dict[str, object] | None, new: dict[str, object] | None) -> str:
-    """Return which fields have changed, with both values."""
+    """Return a reason that names the changed fields with both values.
+
+    Without a changed field the reason is ``OTHER_VERSION``.
+    """
     if old is None or new is None or old == new:
         return OTHER_VERSION
     changes = [

@@ -94,8 +94,7 @@ class Stage:
         for partition in partitions:
             by_reason: dict[str, list[dg.AssetKey]] = {}
             for each in self.progress.pending(keys, partition):
-                reason = each.reason if each.is_certain else f"{each.reason}, if that changes"
-                by_reason.setdefault(reason, []).append(each.key)
+                by_reason.setdefault(each.reason, []).append(each.key)
             for reason, pending in by_reason.items():
                 line = f"   {self.names(pending)}: {reason}"
                 seconds = self.progress.seconds(pending, partition)
@@ -114,7 +113,8 @@ class Stage:
         """Make assets in a partition until none is pending, or one has failed."""
         num_failures = len(self.failures)
         while wave := self._wave(keys, partition):
-            # What was made and is pending again has failed, or is made once because it is named.
+            # An asset that was made and is pending again has failed, or the user named it: once
+            # is enough.
             if self._made & {(key, partition) for key in wave}:
                 break
             self._execute(PlannedRun(wave, (partition,) if partition else ()))
@@ -124,8 +124,8 @@ class Stage:
     def _wave(self, keys: list[dg.AssetKey], partition: str | None) -> tuple[dg.AssetKey, ...]:
         """Return the assets to make next in a partition.
 
-        An asset that holds a model waits while it is uncertain whether it has to be made; so do
-        those that read it.
+        An asset that holds a model waits while it is uncertain. So do the assets that read a
+        waiting asset.
         """
         graph = self.definitions.resolve_asset_graph()
         waiting: set[dg.AssetKey] = set()

@@ -1,9 +1,9 @@
-"""The order of rollouts: which to draw next, with many problems in flight.
+"""Order the rollouts of annotators that work in rounds, with many problems in flight.
 
-The scheduler knows no engine. ``take`` hands out draws, ``record`` takes their rollouts. Enough
-problems are open that an engine's batch stays full while each problem waits for its rounds.
-Identical prefixes of a problem are one prefix, and rollouts that several annotators ask for are
-drawn once.
+The scheduler knows no engine. ``take`` returns the rollouts to draw next, and ``record`` accepts
+those that were drawn. A problem waits until all rollouts of its round are recorded; meanwhile other
+problems fill the engine's batch. Solutions that share a prefix share its rollouts, and so do
+annotators.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ from shepherd.annotators.problem import Annotator, Replay, Rollout, SolvedProble
 
 
 class Draw(NamedTuple):
-    """Rollouts of one prefix to draw, of consecutive indices."""
+    """Rollouts to draw from one prefix, with consecutive indices."""
 
     problem: SolvedProblem
     prefix: str
@@ -24,24 +24,28 @@ class Draw(NamedTuple):
 
 
 @dataclass
-class _Open:
-    """A problem in flight: the replays of its annotators, its rollouts, and the number awaited."""
+class _InFlight:
+    """A problem with rollouts still to draw."""
 
     problem: SolvedProblem
     replays: list[Replay]
-    drawn: dict[str, list[Rollout]] = field(default_factory=dict)
+    """One for each annotator."""
+
+    rollouts: dict[str, list[Rollout]] = field(default_factory=dict)
+    """By prefix id; ``AWAITED`` stands for those that are not recorded yet."""
+
     num_awaited: int = 0
 
     def next_draws(self) -> Iterator[Draw]:
-        """Pass the finished round to the annotators; yield the draws that they ask for next."""
+        """Pass the recorded rollouts to the annotators; yield the draws of their next round."""
         assert self.num_awaited == 0
         targets: dict[str, int] = {}
         for replay in self.replays:
-            for prefix, count in replay.advance(self.drawn).items():
+            for prefix, count in replay.advance(self.rollouts).items():
                 targets[prefix] = max(count, targets.get(prefix, 0))
         for prefix in sorted(targets):
             prefix_id = self.problem.prefix_id(prefix)
-            rollouts = self.drawn.setdefault(prefix_id, [])
+            rollouts = self.rollouts.setdefault(prefix_id, [])
             indices = range(len(rollouts), targets[prefix])
             if indices:
                 rollouts += [AWAITED] * len(indices)
@@ -50,32 +54,32 @@ class _Open:
 
 
 AWAITED = Rollout(is_correct=False, text="", is_error=True)
-"""A placeholder until the rollout is recorded. No annotator sees it."""
+"""A placeholder until the rollout is recorded. Annotators never receive it."""
 
 
 class Scheduler:
-    """Hands out draws in the order of the problems; problems in flight come before new ones."""
+    """Hand out draws by problem. The next rounds of problems in flight come before new problems."""
 
     def __init__(self, problems: Iterable[SolvedProblem], annotators: Sequence[Annotator]) -> None:
         self.num_done = 0
         self._annotators = annotators
-        self._waiting = iter(problems)
-        self._open: dict[str, _Open] = {}
+        self._new_problems = iter(problems)
+        self._in_flight: dict[str, _InFlight] = {}
         self._ready: deque[Draw] = deque()
         self._num_ready = 0
 
     def take(self, count: int) -> list[Draw]:
-        """Return the next draws, of up to ``count`` rollouts in all.
+        """Return the next draws, of ``count`` rollouts in all; new problems fill the number.
 
-        There are fewer if all open problems wait for rollouts. If there are none and the caller has
-        none left to record, all problems are done.
+        There are fewer only if no new problem is left and those in flight wait for rollouts. All
+        problems are done if no draw is returned and the caller has recorded every rollout.
         """
         while self._num_ready < count:
-            problem = next(self._waiting, None)
+            problem = next(self._new_problems, None)
             if problem is None:
                 break
             replays = [Replay(annotator, problem) for annotator in self._annotators]
-            self._go_on(_Open(problem, replays), first=False)
+            self._start_round(_InFlight(problem, replays), is_urgent=False)
         draws = []
         while count and self._ready:
             draw = self._ready.popleft()
@@ -90,21 +94,22 @@ class Scheduler:
     def record(self, rollouts: Iterable[tuple[Draw, int, Rollout]]) -> None:
         """Store rollouts, each with its draw and index."""
         for draw, index, rollout in rollouts:
-            problem = self._open[draw.problem.problem_id]
-            problem.drawn[draw.prefix_id][index] = rollout
-            problem.num_awaited -= 1
-            if problem.num_awaited == 0:
-                self._go_on(problem, first=True)
+            state = self._in_flight[draw.problem.problem_id]
+            state.rollouts[draw.prefix_id][index] = rollout
+            state.num_awaited -= 1
+            if state.num_awaited == 0:
+                self._start_round(state, is_urgent=True)
 
-    def _go_on(self, problem: _Open, *, first: bool) -> None:
-        draws = list(problem.next_draws())
-        if first:
+    def _start_round(self, state: _InFlight, *, is_urgent: bool) -> None:
+        """Queue the draws of a problem's next round, in front if urgent; without any it is done."""
+        draws = list(state.next_draws())
+        if is_urgent:
             self._ready.extendleft(reversed(draws))
         else:
             self._ready.extend(draws)
-        self._num_ready += problem.num_awaited
+        self._num_ready += state.num_awaited
         if draws:
-            self._open[problem.problem.problem_id] = problem
+            self._in_flight[state.problem.problem_id] = state
         else:
-            self._open.pop(problem.problem.problem_id, None)
+            self._in_flight.pop(state.problem.problem_id, None)
             self.num_done += 1

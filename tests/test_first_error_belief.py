@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shepherd.annotators.adaptive import WORTH, Adaptive
+from shepherd.annotators.adaptive import MIN_INFORMATION, Adaptive
 from shepherd.annotators.first_error_belief import SLIP_RATES, Tree, believe, entropy
 from shepherd.annotators.problem import DrawnRollouts, Label, Rollout, SolutionSteps, SolvedProblem
 
@@ -88,10 +88,10 @@ def test_beliefs_are_those_of_all_that_may_hold(
     likelihoods[0] = 1
     beliefs = believe(tree, likelihoods, MENDING)
     for belief, expected in zip(beliefs, by_enumeration(tree, likelihoods), strict=True):
-        assert belief.places == pytest.approx(expected)
+        assert belief.first_error == pytest.approx(expected)
         # A step can be wrong only from the first error on.
         assert np.triu(belief.wrong, 1) == pytest.approx(np.zeros_like(belief.wrong))
-        assert np.all(belief.wrong <= belief.places + 1e-12)
+        assert np.all(belief.wrong <= belief.first_error + 1e-12)
         assert np.all(np.diff(belief.right) <= 1e-12)
 
 
@@ -179,4 +179,4 @@ def test_what_is_asked_for_next() -> None:
 def test_entropy_is_in_bits_and_scales_with_the_weights() -> None:
     assert entropy(np.array([0.25, 0.25, 0.25, 0.25, 0.0])) == pytest.approx(2)
     assert entropy(np.array([[1.0, 1.0], [3.0, 0.0]])).tolist() == pytest.approx([2, 0])
-    assert entropy(np.array([0.5, 0.5])) > WORTH
+    assert entropy(np.array([0.5, 0.5])) > MIN_INFORMATION

@@ -234,7 +234,8 @@ def test_policies_are_trained_from_the_command_line(
         run(f"rft {common} --draws {tmp_path}/strange.parquet --out {tmp_path}/x".split())
     for _ in range(2):  # the second replaces what the first saved
         run(
-            f"ppo {common} --out {tmp_path}/ppo --reward-model outcome_reward_model --judge {base} "
+            f"ppo {common} --out {tmp_path}/ppo --reward-model outcome_reward_model "
+            f"--reward-checkpoint {base} "
             "--iterations 1 --problems-per-iteration 2 --samples-per-problem 2 --num-validation 2 "
             "--max-tokens 8".split()
         )

@@ -46,7 +46,10 @@ def test_the_help_explains_every_flag_with_its_default() -> None:
         ("prm --base {base} --data {files}/short.parquet", "--data: needs columns solution_id, "),
         ("sft --base {base} --data {files}/short.parquet", "--data: needs columns split, gold_sol"),
         ("sft --base {base} --data {files}/examples.parquet", "--data: needs columns solution, "),
-        ("ppo --base {base} --data {files}/short.parquet --judge {base}", "--reward-model: Field "),
+        (
+            "ppo --base {base} --data {files}/short.parquet --reward-checkpoint {base}",
+            "--reward-model: Field ",
+        ),
         ("prm --base {files}/none --data {files}/examples.parquet", "--base: no folder .*none"),
         ("prm --base {files}/empty --data {files}/examples.parquet", "has no config.json"),
         (
@@ -76,7 +79,7 @@ def test_a_mistake_ends_the_process_with_one_line(capsys: pytest.CaptureFixture[
 def test_an_engine_that_cannot_load_new_weights_is_no_choice(
     base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = f"ppo --base {base} --judge {base} --data x --out y --engine openai"
+    arguments = f"ppo --base {base} --reward-checkpoint {base} --data x --out y --engine openai"
     with pytest.raises(SystemExit):
         run(arguments.split())
     assert "invalid choice: 'openai'" in capsys.readouterr().err

@@ -2,7 +2,8 @@
 
     python -m training rft --base BASE --data problems.parquet --draws draws.parquet --out OUT
     python -m training ppo --base models/generator --data problems.parquet --out models/step_ppo \
-        --reward-model process_reward_model --judge models/process_reward_model
+        --reward-model process_reward_model \
+        --reward-checkpoint models/process_reward_model
 
 ``--data`` are files of the lake's ``problems``, of which the train split counts. ``--draws`` are
 solutions of these problems (problem_id, text, is_correct), such as the lake's ``solutions``.
@@ -70,12 +71,14 @@ def add_ppo(trainers: "Trainers[argparse.ArgumentParser]") -> argparse.ArgumentP
         default="auto",
         help="how responses are split into steps (default: auto)",
     )
-    parser.add_argument("--judge", required=True, help="checkpoint folder of the reward model")
     parser.add_argument(
-        "--judge-template", default="plain", help="the reward model's template (default: plain)"
+        "--reward-checkpoint", required=True, help="checkpoint folder of the reward model"
     )
     parser.add_argument(
-        "--judge-length",
+        "--reward-template", default="plain", help="the reward model's template (default: plain)"
+    )
+    parser.add_argument(
+        "--reward-length",
         type=int,
         default=512,
         metavar="TOKENS",
@@ -133,7 +136,7 @@ def run_ppo(args: argparse.Namespace) -> None:
     """Train by PPO and print a summary."""
     settings = read_fields(args, PpoSettings, **PROFILE_FIELDS)
     problems = read_problems(args, "gold_answer")
-    check_model(args.judge, "--judge")
+    check_model(args.reward_checkpoint, "--reward-checkpoint")
     scores_steps = settings.reward_model == "process_reward_model"
     run = PpoRun(
         start=args.base,
@@ -142,10 +145,10 @@ def run_ppo(args: argparse.Namespace) -> None:
         settings=settings,
         template=args.template,
         scorer=Scorer(
-            args.judge,
+            args.reward_checkpoint,
             kind="process" if scores_steps else "outcome",
-            template=args.judge_template,
-            max_length=args.judge_length,
+            template=args.reward_template,
+            max_length=args.reward_length,
         ),
         sampler=PolicySampler(
             partial(open_engine, EngineSettings(kind=args.engine)), args.max_tokens, args.seed

@@ -1,13 +1,14 @@
 """Train a generator by proximal policy optimisation (PPO) against a reward model.
 
     python -m training ppo --base models/generator --data problems.parquet --out models/step_ppo \
-        --reward-model process_reward_model --judge models/process_reward_model
+        --reward-model process_reward_model \
+        --reward-checkpoint models/process_reward_model
 
 An iteration draws responses through an engine, scores them, and takes one optimiser step for each
-batch of them. An outcome reward model rewards the last token of a response, a process reward
-model the last token of each step (arXiv 2312.08935, section 3.4). Every token is penalised for
-leaving the reference, the model that training started from. A run uses one process and one
-device.
+batch of them, ``epochs`` times over. An outcome reward model rewards the last token of a response,
+a process reward model the last token of each step (arXiv 2312.08935, section 3.4). Every token pays
+a penalty for its log ratio to the reference, the frozen model that training started from. A run
+uses one process and one device.
 """
 
 import random
@@ -46,8 +47,8 @@ class PpoRun:
     start: str | Path
     """Checkpoint that the policy, the reference and the value network start from."""
     problems: pl.DataFrame
-    """Train problems: problem_id, question, gold_answer and splitting, the method that splits
-    their responses into steps."""
+    """Train problems: problem_id, question, gold_answer, and splitting: the method that splits
+    responses into steps."""
     out: Path
     """Folder for the trained checkpoint."""
     settings: PpoSettings
@@ -65,16 +66,17 @@ class PpoRun:
 
 
 def train_ppo(run: PpoRun) -> list[IterationMetrics]:
-    """Train a policy, save it to ``run.out`` and return the metrics of each iteration.
+    """Train a policy, save it to ``run.out`` and return ``iterations`` + 1 rows of metrics.
 
-    The last metrics are those of the finished policy, which does not learn from its last draws.
+    Row i measures the policy before it learns in iteration i. The last row measures the finished
+    policy, which does not learn from these draws.
     ``metrics.jsonl`` and TensorBoard's ``runs`` hold all metrics, in ``run.work`` during the run
     and in ``run.out`` afterwards. A killed run that is started again with the same arguments
     resumes after its last complete iteration and ends in the same weights.
 
     Raises:
-        ValueError: ``num_validation`` leaves no problem to train on (lower it), or an iteration
-            has no response to learn from or to measure.
+        ValueError: ``num_validation`` leaves no problem to train on (lower it), or no response of
+            an iteration can be learned from or measured (:func:`training.draws.response_metrics`).
     """
     settings = run.settings
     tokenizer = AutoTokenizer.from_pretrained(run.start)
@@ -114,9 +116,13 @@ def train_ppo(run: PpoRun) -> list[IterationMetrics]:
 def split_questions(
     run: PpoRun, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[list[Question], list[Question]]:
-    """Return the held-out questions and those to train on, in order of problem ids.
+    """Return the ``num_validation`` held-out questions and those to train on.
 
-    A question that several datasets share counts once, so that no held-out question is trained on.
+    The questions with the lowest problem ids, which are hashes, are held out. A question that
+    several datasets share counts once, so that no held-out question is trained on.
+
+    Raises:
+        ValueError: there are no more questions than ``num_validation``: lower it or add problems.
     """
     problems = run.problems.sort("problem_id").unique("question", keep="first", maintain_order=True)
     num_held_out = run.settings.num_validation
@@ -142,14 +148,18 @@ def iterate(
     held_out: Sequence[Question],
     iteration: int,
 ) -> IterationMetrics:
-    """Draw, score and learn once; after the last iteration draw and score only."""
+    """Draw, score and learn once; return the metrics.
+
+    In iteration ``iterations``, counted from 0, nothing is learned: it measures the final policy.
+    """
     started = time.monotonic()
     settings = run.settings
     write_policy(networks.policy, tokenizer, run.work / "policy")
     sampled, greedy = run.sampler.draw(
         run.work / "policy", train_questions, held_out, settings, iteration
     )
-    # The drawn tokens are unknown if the tokenizer encodes the text into another number of them.
+    # An engine returns text, which is encoded again. If that gives another number of tokens than
+    # were drawn, the drawn tokens are unknown and the response cannot be learned from.
     episodes = [
         episode
         for question, completion in sampled
@@ -175,9 +185,12 @@ def learn(
     iteration: int,
     seed: int,
 ) -> IterationMetrics:
-    """Take the optimiser steps of one iteration; return losses and shares, means over tokens."""
-    # Advantages over an untrained value network reflect positions rather than the tokens that
-    # were chosen: the policy waits until the value network has learned.
+    """Take the optimiser steps of one iteration; return means over tokens and the learning rate.
+
+    The means are ``policy_loss``, ``value_loss`` and ``clipped_share``.
+    """
+    # With an untrained value network, advantages reflect positions rather than the chosen tokens:
+    # the policy does not learn for the first ``warmup_share`` of the iterations.
     rates = ((settings.learning_rate, settings.warmup_share), (settings.value_learning_rate, 0.0))
     for group, (peak, wait_share) in zip(networks.optimizer.param_groups, rates, strict=True):
         group["lr"] = wait_then_cosine(
@@ -194,7 +207,7 @@ def learn(
         for first in range(0, len(order), settings.batch_size):
             sums.append(_step(networks, order[first : first + settings.batch_size], settings))
     num_tokens = settings.epochs * sum(len(experience.advantages) for experience in experiences)
-    totals = {name: sum(of_batch[name] for of_batch in sums) for name in sums[0]}
+    totals = {name: sum(batch_sums[name] for batch_sums in sums) for name in sums[0]}
     return {name: total / num_tokens for name, total in totals.items()} | {
         "learning_rate": networks.optimizer.param_groups[0]["lr"]
     }
@@ -210,26 +223,26 @@ def _step(
     device = networks.policy.device
     episodes = [experience.episode for experience in experiences]
     for indices, batch in episode_batches(episodes, settings.batch_tokens, device):
-        chosen = [experiences[index] for index in indices]
+        in_batch = [experiences[index] for index in indices]
         drawn_log_probs, advantages, returns = (
             nn.utils.rnn.pad_sequence(tensors, batch_first=True)
             for tensors in (
-                [one.log_probs for one in chosen],
-                [one.advantages for one in chosen],
-                [one.returns for one in chosen],
+                [experience.log_probs for experience in in_batch],
+                [experience.advantages for experience in in_batch],
+                [experience.returns for experience in in_batch],
             )
         )
         log_probs, _ = log_probs_of(networks.policy, batch, settings.temperature)
         with autocast(device):
             values = networks.value(batch)
-        of_policy = policy_loss(
+        policy_term = policy_loss(
             log_probs, drawn_log_probs, advantages, batch.mask, settings.clip_range
         )
-        of_value = value_loss(values, returns, batch.mask)
-        torch.autograd.backward((of_policy + of_value) / num_tokens)
+        value_term = value_loss(values, returns, batch.mask)
+        torch.autograd.backward((policy_term + value_term) / num_tokens)
         is_clipped = ((log_probs - drawn_log_probs).exp() - 1).abs() > settings.clip_range
-        sums["policy_loss"] += of_policy.item()
-        sums["value_loss"] += of_value.item()
+        sums["policy_loss"] += policy_term.item()
+        sums["value_loss"] += value_term.item()
         sums["clipped_share"] += float((is_clipped * batch.mask).sum())
     for module in networks.trained.values():
         nn.utils.clip_grad_norm_(module.parameters(), 1.0)

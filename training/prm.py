@@ -9,7 +9,8 @@ A solution of K steps becomes one sequence with K tags (:mod:`training.step_tags
                      r_1         r_2               r_K    rewards at the tags, (K,)
                      y_1         y_2               y_K    step labels in [0, 1], (K,)
 
-The label y_i is hard (equation 3 of arXiv 2312.08935) or soft (equation 4).
+The label y_i is hard (equation 3 of arXiv 2312.08935) or soft (equation 4). With ``loss: mse``
+:func:`training.reward_model.reward_loss` replaces equation 2 by a squared error.
 """
 
 import torch
@@ -20,17 +21,17 @@ from training.runs import TrainingReport, TrainingRun
 
 
 def process_loss(rewards: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    r"""Return the PRM loss of equation 2 of arXiv 2312.08935, summed over steps.
+    r"""Return the PRM loss of equation 2 of arXiv 2312.08935, summed over solution steps.
 
         L_PRM = - \sum_{i=1}^{K} [ y_i log \sigma(r_i) + (1 - y_i) log(1 - \sigma(r_i)) ]
 
     The paper writes r_i for the sigmoid score; here r_i is the reward before the sigmoid. A batch
-    holds the steps of several solutions. The caller divides the sum by the steps of the whole
-    optimisation step (:func:`training.reward_model.reward_loss`).
+    holds the steps of several solutions. :func:`training.reward_model.reward_loss` divides the sum
+    by the number of labelled solution steps that one optimiser step sees.
 
     Args:
-        rewards: r_i, (steps,), unbounded.
-        labels: y_i, (steps,), in [0, 1].
+        rewards: r_i, (solution steps,), unbounded.
+        labels: y_i, (solution steps,), in [0, 1].
 
     Returns:
         A scalar of 0 or more.

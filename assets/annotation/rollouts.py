@@ -18,7 +18,7 @@ from shepherd.settings import Settings
 
 
 def rollouts_of(settings: Settings) -> dg.AssetsDefinition:
-    """Return the asset of all rollouts, with the tables that say which annotator needs which."""
+    """Return the asset of rollouts and of the tables that list each annotator's requests."""
 
     @table_asset(
         settings,
@@ -37,11 +37,11 @@ def rollouts_of(settings: Settings) -> dg.AssetsDefinition:
         steps: pl.DataFrame,
         deployment: DeploymentResource,
     ) -> Mapping[str, pl.DataFrame]:
-        """Completions of step prefixes that annotators request, by the completer.
+        """Rollouts: the completer's completions of the step prefixes that annotators request.
 
-        Rollouts of the lake that were drawn under the same settings are not drawn again. This is
-        the one place where an asset reads its own earlier output. `asked_rollouts` holds the
-        requests of each annotator, and `search_trees` the states of tree search.
+        A rollout in the partition's old file is not drawn again if the fingerprints are equal. No
+        other asset reads its own earlier output. `asked_rollouts` says how many rollouts of each
+        prefix each annotator needs; `search_trees` holds the states of tree search.
         """
         dataset = settings.datasets[Partition.of(context.partition_key).dataset]
         labelled = steps_to_label(steps, dataset)
@@ -84,7 +84,12 @@ def draw_for_annotators(
 
 
 def label_costs(steps: pl.DataFrame, costs: pl.DataFrame) -> dict[str, float]:
-    """Return the costs of the labels of all steps that are not the last of their solution."""
+    """Return the costs of a shard's labels.
+
+    A label is that of a step before the last, and counts once however many annotators label it.
+    ``rollouts_merged`` are the completions saved because identical prefixes are rolled out once,
+    ``rollouts_spared`` those saved compared with N rollouts of each prefix.
+    """
     labels = steps.filter(~pl.col("is_last")).height
     seconds, tokens = total(costs, "seconds"), total(costs, "completion_tokens")
     return {

@@ -14,7 +14,7 @@ from shepherd.dependencies import Fingerprint
 from shepherd.requests import REQUESTS, Engine
 
 BLOCK = 1024
-"""Requests that are looked up in the journal at a time, before an engine is open."""
+"""The most requests to look up among earlier completions at a time, before an engine is open."""
 
 
 def draw_completions(
@@ -26,15 +26,15 @@ def draw_completions(
     description: str,
     earlier: pl.DataFrame | None = None,
 ) -> Cost:
-    """Draw what the source asks for, and return the cost.
+    """Draw the requests of the source, and return the cost of all their completions.
 
-    Completions of the journal and of ``earlier``, which have the same fingerprint, are not drawn
-    again. Twice the engine's capacity is kept queued. What the source gets does not depend on
-    how often earlier runs were killed. The engine is opened only if a request is left to draw.
-    The journal stays: the caller removes it once the result is written elsewhere.
+    Requests that the journal or ``earlier`` (``COMPLETIONS`` of the same fingerprint) holds are not
+    drawn again, errors included. So the source receives the same completions however often earlier
+    runs were killed. Up to twice the engine's capacity is queued. The engine is opened only if a
+    request must be drawn. The journal stays: the caller removes it once the result is written.
 
     Raises:
-        ValueError: another run has the journal open.
+        ValueError: another run has the journal open: wait until that run ends, or end it.
     """
     cost = Cost()
     with (
@@ -42,15 +42,15 @@ def draw_completions(
         ExitStack() as stack,
         tqdm(desc=description, total=source.total, unit=source.unit, mininterval=1.0) as bar,
     ):
-        finished_before = FinishedCompletions(
+        earlier_completions = EarlierCompletions(
             journal.completions if earlier is None else pl.concat([earlier, journal.completions])
         )
         engine, num_queued = None, 0
         waiting = REQUESTS.to_frame()
         while True:
-            room = BLOCK if engine is None else 2 * engine.capacity - num_queued - waiting.height
-            requests = source.take(max(0, room)).select(REQUESTS.names())
-            finished, unfinished = finished_before.take(requests)
+            count = BLOCK if engine is None else 2 * engine.capacity - num_queued - waiting.height
+            requests = source.take(max(0, count)).select(REQUESTS.names())
+            finished, unfinished = earlier_completions.take(requests)
             waiting = pl.concat([waiting, unfinished])
             if waiting.height:
                 engine = engine or stack.enter_context(closing(open_engine()))
@@ -62,7 +62,7 @@ def draw_completions(
                 if num_queued == 0:
                     break
                 assert engine is not None
-                finished = _finish_some(engine, num_queued, journal)
+                finished = _poll_batch(engine, num_queued, journal)
                 num_queued -= finished.height
             source.add_completions(finished)
             cost += Cost.of(finished)
@@ -70,11 +70,11 @@ def draw_completions(
     return cost
 
 
-def _finish_some(engine: Engine, num_queued: int, journal: Journal) -> pl.DataFrame:
-    """Return completions, journalled as they finish: an eighth of the running ones, or more.
+def _poll_batch(engine: Engine, num_queued: int, journal: Journal) -> pl.DataFrame:
+    """Poll until at least an eighth of the running requests has finished; journal each at once.
 
-    A source takes milliseconds for a block, however small it is. Meanwhile as many requests as
-    run wait in the engine's queue.
+    A source needs milliseconds for a block of any size, so that small blocks would be slow. The
+    engine's queue holds enough requests to keep it busy until the source has answered.
     """
     blocks: list[pl.DataFrame] = []
     num_missing = max(1, min(engine.capacity, num_queued) // 8)
@@ -87,18 +87,21 @@ def _finish_some(engine: Engine, num_queued: int, journal: Journal) -> pl.DataFr
     return pl.concat(blocks)
 
 
-class FinishedCompletions:
-    """Completions of earlier runs. Where a request id repeats, the last completion counts."""
+class EarlierCompletions:
+    """Completions of earlier runs. If a request id repeats, the last completion counts."""
 
     def __init__(self, completions: pl.DataFrame) -> None:
         self._completions = completions
-        self._rows = {name: row for row, name in enumerate(completions["request_id"])}
+        self._rows = {request_id: row for row, request_id in enumerate(completions["request_id"])}
 
     def take(self, requests: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return the completions of finished requests, each once, and the unfinished requests."""
+        """Return the completions of ``requests`` that are here, and the requests that are not.
+
+        A completion is given out once.
+        """
         if not self._rows:
             return self._completions.clear(), requests
-        rows = [self._rows.pop(name, None) for name in requests["id"]]
+        rows = [self._rows.pop(request_id, None) for request_id in requests["id"]]
         is_unfinished = pl.Series([row is None for row in rows], dtype=pl.Boolean)
         finished = self._completions[[row for row in rows if row is not None]]
         return finished, requests.filter(is_unfinished)

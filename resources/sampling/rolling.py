@@ -1,4 +1,4 @@
-"""Schedule the rollouts of annotators that decide by rollouts what to roll out next."""
+"""Draw rollouts in rounds: an annotator chooses its next prefixes from the rollouts it has seen."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ import polars as pl
 
 from resources.sampling.completion_grading import CompletionGrader
 from resources.sampling.request_source import with_completions
-from resources.sampling.stage import stripped
+from resources.sampling.stage import without_calculations
 from resources.storage.growing_frame import GrowingFrame
 from shepherd.annotators.problem import Annotator, Rollout, SolvedProblem
 from shepherd.scheduling import Draw, Scheduler
@@ -53,13 +53,17 @@ _GRADED = pl.Schema(
 
 
 class RollingRequests:
-    """A source of the rollouts that annotators ask for; grades them as they finish."""
+    """A :class:`RequestSource` of rollouts in rounds, which grades each as it finishes.
+
+    It serves all annotators of a profile if one of them needs rounds. If all are ``monte_carlo``, a
+    ``RequestList`` replaces it.
+    """
 
     unit = "problem"
 
     def __init__(
         self,
-        gathered: Sequence[SolvedProblem],
+        solved_problems: Sequence[SolvedProblem],
         annotators: Sequence[Annotator],
         problems: pl.DataFrame,
         to_requests: Callable[[pl.DataFrame], pl.DataFrame],
@@ -68,15 +72,16 @@ class RollingRequests:
         """Begin with the first round of each annotator.
 
         Args:
-            gathered: the problems with their solutions and steps.
-            annotators: ask for rollouts in rounds.
-            problems: the table PROBLEMS, for questions and gold answers.
-            to_requests: makes requests of prefixes with lists of rollout indices.
-            splitting: what is stripped from texts before they are graded.
+            solved_problems: the problems with their solutions and steps.
+            annotators: the annotators that request rollouts.
+            problems: the table PROBLEMS, which gives the gold answers.
+            to_requests: takes rows (prefix_id, problem_id, question, prefix, rollout_index), where
+                ``rollout_index`` is a list; returns one request for each index, in order.
+            splitting: whether calculations are removed from texts before they are graded.
         """
-        self.total = len(gathered)
-        self._scheduler = Scheduler(gathered, annotators)
-        self._gold = dict(problems.select("problem_id", "gold_answer").iter_rows())
+        self.total = len(solved_problems)
+        self._scheduler = Scheduler(solved_problems, annotators)
+        self._gold_answers = dict(problems.select("problem_id", "gold_answer").iter_rows())
         self._to_requests = to_requests
         self._splitting = splitting
         self._grader = CompletionGrader()
@@ -87,11 +92,11 @@ class RollingRequests:
 
     @property
     def num_done(self) -> int:
-        """The number of problems whose rollouts are all drawn."""
+        """The number of problems for which no annotator requests more rollouts."""
         return self._scheduler.num_done
 
     def take(self, count: int) -> pl.DataFrame:
-        """Return up to ``count`` requests in the scheduler's order."""
+        """Return up to ``count`` requests, those of problems in flight first."""
         draws = self._scheduler.take(count)
         columns = {
             "prefix_id": [draw.prefix_id for draw in draws],
@@ -105,8 +110,8 @@ class RollingRequests:
         requests = self._to_requests(
             prefixes.with_columns(rollout_index=pl.int_ranges("start", "stop"))
         )
-        each = ((draw, index) for draw in draws for index in draw.indices)
-        self._pending.update(zip(requests["id"], each, strict=True))
+        rollouts = ((draw, index) for draw in draws for index in draw.indices)
+        self._pending.update(zip(requests["id"], rollouts, strict=True))
         self._prefixes.update(
             (draw.prefix_id, (draw.problem.problem_id, draw.prefix)) for draw in draws
         )
@@ -114,12 +119,12 @@ class RollingRequests:
         return requests
 
     def add_completions(self, completions: pl.DataFrame) -> None:
-        """Grade finished rollouts and hand them to the scheduler."""
-        draws = [self._pending.pop(name) for name in completions["request_id"]]
-        golds = [self._gold[draw.problem.problem_id] for draw, _ in draws]
+        """Grade finished rollouts and pass them to the scheduler."""
+        draws = [self._pending.pop(request_id) for request_id in completions["request_id"]]
+        gold_answers = [self._gold_answers[draw.problem.problem_id] for draw, _ in draws]
         graded = self._grader.grade(
-            stripped(completions, self._splitting).with_columns(
-                pl.Series("gold_answer", golds, dtype=pl.String)
+            without_calculations(completions, self._splitting).with_columns(
+                pl.Series("gold_answer", gold_answers, dtype=pl.String)
             )
         )
         self._graded.add(graded)
@@ -135,13 +140,13 @@ class RollingRequests:
         )
 
     def rollouts(self, completer: str) -> pl.DataFrame:
-        """Return all rollouts as ROLLOUTS, by problem, prefix and index."""
+        """Return ROLLOUTS once all are finished, sorted by problem, prefix and index."""
         results = with_completions(self._requests.frame(), self._graded.frame())
         ordered = sorted(self._prefixes, key=self._prefixes.__getitem__)
-        places = pl.DataFrame({"prefix_id": ordered}, schema={"prefix_id": pl.String})
+        prefix_ids = pl.DataFrame({"prefix_id": ordered}, schema={"prefix_id": pl.String})
         return (
-            results.join(places.with_row_index("place"), on="prefix_id")
-            .sort("place", "rollout_index")
+            results.join(prefix_ids.with_row_index("prefix_rank"), on="prefix_id")
+            .sort("prefix_rank", "rollout_index")
             .with_columns(completer=pl.lit(completer))
             .select(ROLLOUTS.schema.keys())
         )

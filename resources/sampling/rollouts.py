@@ -87,7 +87,7 @@ def _draw_known(
     prefixes = distinct_prefixes(written.steps, written.problems)
     requests = RequestList(_requests_of(stage, prefixes.with_columns(rollout_index=indices)))
     cost = stage.draw(requests, earlier)
-    return stage.graded(requests, collect_rollouts, written.problems), cost
+    return stage.graded_rows(requests, collect_rollouts, written.problems), cost
 
 
 def _requests_of(stage: Stage, prefixes: pl.DataFrame) -> pl.DataFrame:

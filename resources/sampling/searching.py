@@ -1,4 +1,4 @@
-"""Search at test time: draw rounds of steps through an engine and score them by a reward model."""
+"""Search at test time: an engine draws steps in rounds, and a reward model scores them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -59,10 +59,10 @@ def search_problems(
     return searches
 
 
-def found_solutions(searches: Sequence[ProblemSearch]) -> pl.DataFrame:
-    """Return (problem_id, text, finish_reason, score, num_tokens) of the best paths, ungraded.
+def best_solutions(searches: Sequence[ProblemSearch]) -> pl.DataFrame:
+    """Return the best solution of each search: problem_id, text, finish_reason, score, num_tokens.
 
-    If no path of a problem finished, the text is empty and the reason is ``length``.
+    If no path of a search finished, its text is empty and its finish reason is ``length``.
     """
     rows = []
     for one in searches:

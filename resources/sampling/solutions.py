@@ -60,4 +60,4 @@ def _draw(
         )
     )
     cost = stage.draw(requests)
-    return stage.output(stage.graded(requests, collect, problems), cost)
+    return stage.output(stage.graded_rows(requests, collect, problems), cost)

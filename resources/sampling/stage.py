@@ -36,10 +36,10 @@ class CompletionModel:
     """The text of the prompt template."""
 
     fingerprint: Fingerprint
-    """What the model's completions depend on beside requests: weights, engine, precision."""
+    """What the model's completions depend on besides the request: weights, engine, precision."""
 
     open_engine: Callable[[], Engine]
-    """Loads the weights."""
+    """Loads the weights, or connects to the servers."""
 
 
 def completion_model_of(
@@ -48,7 +48,8 @@ def completion_model_of(
     """Return the model of a checkpoint folder or hub name, on an engine.
 
     Raises:
-        ValueError: the template is the model's own chat template, and there is none.
+        ValueError: the template is ``chat``, and the model's tokenizer has no chat template: give
+            another template.
     """
     return CompletionModel(
         name,
@@ -60,16 +61,17 @@ def completion_model_of(
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard of a dataset that is sampled."""
+    """A shard of a dataset, with what its sampling stages share."""
 
     dataset: str
     key: str
     journals: Path
-    """The folder of the journals: a journal is ``<stage>/<dataset>/<key>/<model>.journal``."""
+    """The folder of all journals; one journal is ``<table>/<dataset>/<key>/<model>.journal``."""
 
     run_seed: int
     splitting: SplittingSettings = DEFAULT_SPLITTING
-    """What is stripped from texts after they are drawn. Journals hold texts as they were drawn."""
+    """How texts are split into steps, and whether calculations are removed from them. Journals
+    hold the texts as drawn."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Stage:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What the stage's completions depend on beside the ids and prompts of its requests."""
+        """What the stage's completions depend on besides the ids and prompts of its requests."""
         return draw_fingerprint(
             self.model.fingerprint,
             template=self.model.template,
@@ -108,34 +110,43 @@ class Stage:
         return folder / f"{self.model.name}{SUFFIX}"
 
     def draw(self, source: RequestSource, earlier: pl.DataFrame | None = None) -> Cost:
-        """Draw what the source asks for; ``earlier`` completions are not drawn again."""
-        place = f"{self.table.name} {self.shard.dataset} {self.shard.key} {self.model.name}"
+        """Draw the requests of the source through the journal, and return the cost.
+
+        ``earlier`` are ``COMPLETIONS`` of the stage's fingerprint, which are not drawn again.
+        """
+        description = f"{self.table.name} {self.shard.dataset} {self.shard.key} {self.model.name}"
         return draw_completions(
             self.model.open_engine,
             source,
             self.journal,
             fingerprint=self.fingerprint,
-            description=place,
+            description=description,
             earlier=earlier,
         )
 
-    def graded(
+    def graded_rows(
         self,
         requests: RequestList,
         collect: Callable[[pl.DataFrame, str], pl.DataFrame],
         problems: pl.DataFrame,
     ) -> pl.DataFrame:
-        """Return finished requests as graded rows of the table.
+        """Return the rows of the table, graded, once all ``requests`` are finished.
 
-        ``collect`` makes ungraded rows from results and the model's name.
+        ``collect`` takes the results of the requests and the model's name, and returns the rows
+        without the columns of grading. ``problems`` gives the gold answers.
         """
-        rows = collect(stripped(requests.results(), self.shard.splitting), self.model.name)
+        results = without_calculations(requests.results(), self.shard.splitting)
+        rows = collect(results, self.model.name)
         return grade_completions(rows, problems).select(self.table.schema.keys())
 
     def output(
         self, rows: pl.DataFrame, cost: Cost, *, num_merged: int = 0, num_spared: int = 0
     ) -> StageOutput:
-        """Return rows with their row of the cost table; all cost tables have equal columns."""
+        """Return rows with their row of the cost table; all cost tables have equal columns.
+
+        ``num_merged`` is the number of completions saved because identical prefixes are rolled
+        out once, ``num_spared`` that saved compared with N rollouts of each prefix.
+        """
         cost_row = {
             "stage": self.table.name,
             "dataset": self.shard.dataset,
@@ -148,8 +159,8 @@ class Stage:
         return StageOutput(rows, pl.DataFrame([cost_row], schema=ROLLOUT_COSTS.schema))
 
 
-def stripped(completions: pl.DataFrame, splitting: SplittingSettings) -> pl.DataFrame:
-    """Return completions without what ``splitting`` strips from their texts."""
+def without_calculations(completions: pl.DataFrame, splitting: SplittingSettings) -> pl.DataFrame:
+    """Remove annotations such as ``<<48/2=24>>`` from texts, unless ``splitting`` keeps them."""
     if splitting.calculations == "keep":
         return completions
     return completions.with_columns(pl.col("text").map_elements(splitting.clean, pl.String))

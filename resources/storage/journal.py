@@ -1,9 +1,9 @@
 """Keep the finished completions of a sampling stage, so that a killed run resumes from them.
 
-A journal is a file of records. A record is a mark, a length, a checksum and its content. The
-content of the first is JSON: the fingerprint of the stage's draws. The content of the others is a
-compressed Arrow stream: completions that finished together. A killed process leaves at worst a
-partial last record, which the next run cuts off.
+A journal is a file of records. Each record is a mark, a length, a checksum and a content. The first
+record is the header: JSON with the columns and the fingerprint of the stage's draws. Each other
+record is a compressed Arrow stream of completions that finished together. A killed process leaves
+at worst a partial last record, which the next run cuts off.
 """
 
 import fcntl
@@ -71,9 +71,10 @@ class Journal:
 
 @contextmanager
 def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
-    """Open the journal at ``path`` and lock it, keeping the completions that it holds.
+    """Open the journal at ``path``, lock it, and read the completions that it holds.
 
-    A journal of another fingerprint is copied aside and begun anew.
+    A journal of another fingerprint is copied to ``<name>.<hash>.aside``, and an empty one begins.
+    A partial or damaged record is cut off, with all records after it.
 
     Raises:
         ValueError: another run has the journal open: wait until that run ends, or end it.
@@ -85,17 +86,17 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
         file.seek(0)
         old_header, completions, size = _read(file, header)
         if old_header not in (None, header):
-            aside = _set_aside(path, old_header)
+            copy = _set_aside(path, old_header)
             _log.warning(
                 "%s: made with other settings (%s, now %s): set aside as %s; sampling begins anew",
                 path,
                 json.dumps(old_header),
                 json.dumps(header),
-                aside.name,
+                copy.name,
             )
             old_header, completions, size = None, completions.clear(), 0
         elif size < path.stat().st_size:
-            _warn_of_the_rest(path, file, size)
+            _warn_of_cut(path, file, size)
         file.truncate(size)
         if old_header is None:
             _append(file, json.dumps(header).encode())
@@ -114,7 +115,7 @@ def read_journal(path: Path) -> pl.DataFrame:
 
 
 def fingerprints(folder: Path) -> dict[str, Fingerprint]:
-    """Return the fingerprint of each journal in a folder, by its name without the suffix."""
+    """Return the fingerprint of each journal in a folder, by the name of its model."""
     by_name = {}
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         with path.open("rb") as file:
@@ -140,7 +141,7 @@ def _append(file: BinaryIO, record: bytes | memoryview) -> None:
 
 
 def _records(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the content of the records of a file, up to the first that is not whole."""
+    """Yield the content of each record, up to the first partial or damaged one."""
     size = os.fstat(file.fileno()).st_size
     while len(head := file.read(_HEAD.size)) == _HEAD.size:
         mark, length, checksum = _HEAD.unpack(head)
@@ -153,10 +154,10 @@ def _records(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _read(file: BinaryIO, expected: object) -> tuple[object, pl.DataFrame, int]:
-    """Return the header, the completions, and the bytes of both.
+    """Return the header, the completions, and the number of bytes that they take.
 
-    They are read up to the first record that is not whole. The header is null if there is no
-    whole record. After a header other than ``expected`` nothing is read; null expects any.
+    Reading stops at the first partial or damaged record. The header is None if the first record is
+    one. If ``expected`` is given and the header differs, no completions are read.
     """
     header, size = None, 0
     completions = GrowingFrame(COMPLETIONS)
@@ -171,32 +172,36 @@ def _read(file: BinaryIO, expected: object) -> tuple[object, pl.DataFrame, int]:
     return header, completions.frame(), size
 
 
-def _warn_of_the_rest(path: Path, file: BinaryIO, size: int) -> None:
-    """Log what is cut off after ``size`` bytes; keep a copy if it is more than a last record."""
+def _warn_of_cut(path: Path, file: BinaryIO, size: int) -> None:
+    """Log what is cut off after ``size`` bytes.
+
+    The file is copied first, unless only a partial last record is lost: if more records follow,
+    or if the file is no journal at all.
+    """
     file.seek(size)
-    rest = file.read()
-    num_after = rest.count(MARK, 1)
-    is_journal = size > 0 or rest.startswith(MARK[: len(rest)])
+    tail = file.read()
+    num_after = tail.count(MARK, 1)
+    is_journal = size > 0 or tail.startswith(MARK[: len(tail)])
     if is_journal and not num_after:
         _log.warning(
             "%s: cut off %d bytes after the last whole record, as a killed run leaves them",
             path,
-            len(rest),
+            len(tail),
         )
         return
-    aside = _set_aside(path, size)
+    copy = _set_aside(path, size)
     _log.warning(
         "%s: damaged at byte %d: that record and those after it (%d) will be drawn again; the "
         "whole journal is kept as %s",
         path,
         size,
         num_after,
-        aside.name,
+        copy.name,
     )
 
 
 def _set_aside(path: Path, reason: object) -> Path:
-    """Copy a journal under a name of its own for each ``reason``."""
-    aside = path.with_name(f"{path.name}.{content_id(json.dumps(reason))}.aside")
-    shutil.copyfile(path, aside)
-    return aside
+    """Copy a journal beside itself; return the copy, whose name holds a hash of ``reason``."""
+    copy = path.with_name(f"{path.name}.{content_id(json.dumps(reason))}.aside")
+    shutil.copyfile(path, copy)
+    return copy

@@ -1,4 +1,4 @@
-"""Rollouts where they inform most: our own annotator, by a posterior over the first errors.
+"""Roll out the prefixes that inform most about the first errors: this project's own annotator.
 
 docs/annotators.md explains the model and its biases.
 """
@@ -20,32 +20,33 @@ from shepherd.annotators.problem import DrawnRollouts, Label, RolloutTargets, Ro
 from shepherd.splitting import Method
 
 Counts = NDArray[np.int64]
-"""Rollouts of each step of a tree, (steps, 3): successes, failures, and engine errors. An error
-says nothing about the step, and no rollout of the step is drawn after it."""
+"""Rollouts by node of a tree, (nodes, 3): successes, failures and engine errors. An error says
+nothing about the step, and after one no more rollouts of the step are drawn."""
 
 RIGHT_CONCENTRATION, WRONG_CONCENTRATION = 3.0, 1.0
-"""Concentrations of the Beta distributions of success rates. The smaller it is, the more alike are
-the rollouts of one prefix: from a wrong prefix nearly all fail or nearly all succeed."""
+"""Concentrations of the Beta distributions of success rates. A smaller concentration makes the
+rollouts of one prefix more alike: from a wrong prefix nearly all fail or nearly all succeed."""
 
-WORTH = 0.01
-"""Least expected information of a rollout, in bits for each step that it writes."""
+MIN_INFORMATION = 0.01
+"""Smallest expected information for which a rollout is drawn, in bits per step that it writes."""
 
 
 @dataclass(frozen=True)
 class Adaptive:
-    """Rolls out until every step is right or wrong with the probability ``confidence``.
+    """Roll out until every step is right or wrong with probability ``confidence``.
 
-    :func:`shepherd.annotators.first_error_belief.believe` gives the posterior. The success rate of
-    a prefix's rollouts has a Beta distribution: its mean is ``success_rate`` for right and mended
-    prefixes, ``false_success_rate`` for wrong ones.
+    :func:`shepherd.annotators.first_error_belief.believe` computes the posterior. The success rate
+    of a prefix has a Beta distribution. Its mean is ``success_rate`` for right and mended prefixes
+    and ``false_success_rate`` for wrong ones.
 
-    In each round every undecided solution asks for one rollout: that of its prefix with the largest
-    expected fall of the entropy of first errors, summed over all undecided solutions with this
-    prefix, for each step that the completer writes. A prefix gets at most ``num_rollouts``, and
-    none whose expected information is below ``WORTH``.
+    The information of a rollout is the expected decrease of the entropy of first errors, summed
+    over the undecided solutions through its prefix, divided by the number of steps that the
+    completer must write. In each round every undecided solution requests one rollout, from its
+    prefix of the largest information, if that is above ``MIN_INFORMATION``. A prefix gets at most
+    ``num_rollouts``.
 
     The hard label is the more probable one. The soft label is the posterior probability that the
-    step is right.
+    step and all steps before it are right.
     """
 
     name: ClassVar[str] = "adaptive"
@@ -56,7 +57,7 @@ class Adaptive:
     mending_rate: float
 
     def ask(self, problem: SolvedProblem, drawn: DrawnRollouts) -> Rounds:
-        """Ask for one rollout of the most informative prefix of each undecided solution."""
+        """Request one rollout of the most informative prefix of each undecided solution."""
         tree = Tree.of(problem)
         while targets := self._next_targets(tree, _counts(tree, drawn)):
             yield targets
@@ -69,14 +70,14 @@ class Adaptive:
         return [
             [*_labels(belief, counts[steps]), outcome(solution)]
             for solution, steps, belief in zip(
-                problem.solutions, tree.to_roll_out, beliefs, strict=True
+                problem.solutions, tree.steps_to_label, beliefs, strict=True
             )
         ]
 
     def _next_targets(self, tree: Tree, counts: Counts) -> RolloutTargets:
         undecided = [
             (steps, belief)
-            for steps, belief in zip(tree.to_roll_out, self._believe(tree, counts), strict=True)
+            for steps, belief in zip(tree.steps_to_label, self._believe(tree, counts), strict=True)
             if np.any(np.maximum(belief.right, 1 - belief.right) < self.confidence)
         ]
         information = np.zeros(len(counts))
@@ -85,35 +86,40 @@ class Adaptive:
         targets = {}
         for steps, _ in undecided:
             best = steps[information[steps].argmax()]
-            if information[best] > WORTH:
+            if information[best] > MIN_INFORMATION:
                 targets[tree.prefixes[best]] = int(counts[best].sum()) + 1
         return targets
 
     def _believe(self, tree: Tree, counts: Counts) -> list[Belief]:
         likelihoods = np.ones((len(counts), 3))
-        for step, (good, bad, _) in enumerate(counts.tolist()):
-            right = _likelihood(self.success_rate, RIGHT_CONCENTRATION, good, bad)
-            wrong = _likelihood(self.false_success_rate, WRONG_CONCENTRATION, good, bad)
+        for step, (successes, failures, _) in enumerate(counts.tolist()):
+            right = _likelihood(self.success_rate, RIGHT_CONCENTRATION, successes, failures)
+            wrong = _likelihood(self.false_success_rate, WRONG_CONCENTRATION, successes, failures)
             likelihoods[step] = right, wrong, right
         return believe(tree, likelihoods, self.mending_rate)
 
     def _information(self, belief: Belief, counts: Counts) -> Floats:
-        """Return the expected information of each prefix's next rollout, in bits a written step."""
-        goes_on = (counts.sum(axis=1) < self.num_rollouts) & (counts[:, 2] == 0)
+        """Return the expected information of the next rollout of each step of a solution.
+
+        It is in bits per written step, (K - 1,), and 0 if no more rollouts may be drawn.
+        """
+        is_open = (counts.sum(axis=1) < self.num_rollouts) & (counts[:, 2] == 0)
         right = _next_success(self.success_rate, RIGHT_CONCENTRATION, counts)
         wrong = _next_success(self.false_success_rate, WRONG_CONCENTRATION, counts)
-        reached = belief.places - belief.wrong
-        good = right[:, None] * reached + wrong[:, None] * belief.wrong
-        bits = entropy(belief.places) - entropy(good) - entropy(belief.places - good)
-        num_written = np.arange(len(counts), 0, -1)
-        return np.where(goes_on, bits / num_written, 0.0)
+        not_wrong = belief.first_error - belief.wrong
+        # Joint probabilities of the next outcome and each first error: (K - 1, K + 1).
+        success = right[:, None] * not_wrong + wrong[:, None] * belief.wrong
+        failure = belief.first_error - success
+        bits = entropy(belief.first_error) - entropy(success) - entropy(failure)
+        num_steps_written = np.arange(len(counts), 0, -1)
+        return np.where(is_open, bits / num_steps_written, 0.0)
 
 
 class AdaptiveSettings(RolloutSettings):
-    """Rollouts where they lower the uncertainty about the first errors most: at most N of a prefix.
+    """At most N rollouts per prefix, from the prefixes that inform most about the first errors.
 
-    The rates are assumptions about completer and generators; docs/annotators.md says how to measure
-    them.
+    The rates are assumptions about completer and generators. docs/annotators.md explains how to
+    measure them.
     """
 
     kind: Literal["adaptive"] = Field("adaptive", description="the annotator")
@@ -142,30 +148,36 @@ class AdaptiveSettings(RolloutSettings):
 
 
 def _counts(tree: Tree, drawn: DrawnRollouts) -> Counts:
+    """Count the rollouts of each node."""
     counts = np.zeros((len(tree.prefixes), 3), np.int64)
     for step, prefix in enumerate(tree.prefixes):
         rollouts = drawn.get(prefix, ())
-        good = sum(rollout.is_correct for rollout in rollouts)
+        successes = sum(rollout.is_correct for rollout in rollouts)
         errors = sum(rollout.is_error for rollout in rollouts)
-        counts[step] = good, len(rollouts) - good - errors, errors
+        counts[step] = successes, len(rollouts) - successes - errors, errors
     return counts
 
 
 def _labels(belief: Belief, counts: Counts) -> Iterator[Label]:
-    for right, (good, bad, _) in zip(belief.right.tolist(), counts.tolist(), strict=True):
-        yield Label(int(right > 0.5), right, good + bad, good)
+    """Yield the labels of a solution's steps without the last one."""
+    for right, (successes, failures, _) in zip(belief.right.tolist(), counts.tolist(), strict=True):
+        yield Label(int(right > 0.5), right, successes + failures, successes)
 
 
 @cache
-def _likelihood(rate: float, concentration: float, good: int, bad: int) -> float:
-    """Return the probability of a sequence of outcomes, for a Beta distributed success rate."""
-    successes = prod(rate * concentration + i for i in range(good))
-    failures = prod((1 - rate) * concentration + i for i in range(bad))
-    return successes * failures / prod(concentration + i for i in range(good + bad))
+def _likelihood(rate: float, concentration: float, successes: int, failures: int) -> float:
+    """Return the probability of a sequence of outcomes, if the success rate is Beta distributed.
+
+    ``rate`` is the mean of the Beta distribution.
+    """
+    rising_successes = prod(rate * concentration + i for i in range(successes))
+    rising_failures = prod((1 - rate) * concentration + i for i in range(failures))
+    rising_total = prod(concentration + i for i in range(successes + failures))
+    return rising_successes * rising_failures / rising_total
 
 
 def _next_success(rate: float, concentration: float, counts: Counts) -> Floats:
     """Return the probability that the next rollout succeeds, given the outcomes so far."""
-    good, bad = counts[:, 0], counts[:, 1]
-    expected: Floats = (rate * concentration + good) / (concentration + good + bad)
+    successes, failures = counts[:, 0], counts[:, 1]
+    expected: Floats = (rate * concentration + successes) / (concentration + successes + failures)
     return expected

@@ -1,8 +1,8 @@
-"""The posterior of the first errors in a problem's solutions.
+"""Compute the posterior of the first errors in a problem's solutions.
 
-Solutions share their beginnings, so their steps form a tree. A step is in one of three states:
-right, wrong, or mended (an error came before, but rollouts succeed as from a right step).
-docs/annotators.md explains the model.
+Solutions share their beginnings, so their steps form a tree. Each step is in one of three hidden
+states: right, wrong, or mended (an error came before, but rollouts succeed as from a right step).
+The states are a Markov chain along each path. docs/annotators.md explains the model.
 """
 
 from dataclasses import dataclass
@@ -15,42 +15,48 @@ from shepherd.annotators.problem import SolvedProblem
 Floats = NDArray[np.float64]
 
 RIGHT, WRONG = 0, 1
-REACHED = np.array((1.0, 0.0, 1.0))
-"""Whether a last step in each state (right, wrong, mended) gives the right answer."""
+ANSWER_IS_RIGHT = np.array((1.0, 0.0, 1.0))
+"""Probability of the right answer after a last step in each state (right, wrong, mended)."""
 
 SLIP_RATES = np.array((0.02, 0.1, 0.3, 0.6, 0.9))
-"""Rates at which the step after a right one is wrong. Each has the same prior probability, drawn
-anew after each step: one generator wrote all steps that follow, so they tend to fail together."""
+"""Possible probabilities that a step after a right step is wrong, equally likely a priori.
+
+Each right step has one slip rate, and all steps that follow it directly share that rate: the same
+generator wrote them, so they tend to be wrong together."""
 
 BRANCHING = np.zeros((3, len(SLIP_RATES) + 2))
-"""Probability of each situation after a step, by the state of the step: (states, situations). After
-a right step there is one situation for each slip rate, after a wrong or mended step only one."""
+"""Probability of each branching situation, given the state of a step: (states, situations).
+
+A situation fixes how the next steps are distributed. After a right step it is one of the slip
+rates; a wrong step and a mended step have one situation each."""
 BRANCHING[RIGHT, :-2] = 1 / len(SLIP_RATES)
 BRANCHING[1:, -2:] = np.eye(2)
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The steps of a problem's solutions as a tree; node 0, the root, is no step.
-
-    ``prefixes`` holds the text up to and with each step, ``parents`` the node before it. ``paths``
-    lead from the root to the last step of each solution; no two solutions share a last step.
-    ``outcomes`` says whether each solution is right.
-    """
+    """The steps of a problem's solutions as a tree. Node 0, the root, is no step."""
 
     prefixes: tuple[str, ...]
+    """By node: the text of the solution up to the end of this step."""
+
     parents: tuple[int, ...]
+    """By node: the node of the step before; it has a lower number."""
+
     paths: tuple[tuple[int, ...], ...]
+    """By solution: the nodes from the root to its last step, which no other solution shares."""
+
     outcomes: tuple[bool, ...]
+    """By solution: whether its answer is right."""
 
     @property
-    def to_roll_out(self) -> list[list[int]]:
-        """The steps of each solution but for the last."""
+    def steps_to_label(self) -> list[list[int]]:
+        """By solution: the nodes of its steps without the last one."""
         return [list(path[1:-1]) for path in self.paths]
 
     @classmethod
     def of(cls, problem: SolvedProblem) -> "Tree":
-        """Return the tree of a problem. A parent has a lower number than its children."""
+        """Return the tree of a problem's solutions."""
         prefixes, parents, paths = [""], [0], []
         nodes: dict[tuple[str, ...], int] = {}
         for solution in problem.solutions:
@@ -71,36 +77,35 @@ class Tree:
 
 @dataclass(frozen=True)
 class Belief:
-    """The posterior of a solution's first error, given all rollouts and answers of its problem.
+    """The posterior of a solution of K steps, given all rollouts and answers of its problem."""
 
-    ``places``, (K + 1,), is the probability that the first error is in each of the K steps, then
-    that there is none. ``wrong``, (K - 1, K + 1), is the part of ``places`` in which a step but the
-    last is wrong and not mended.
-    """
+    first_error: Floats
+    """The probability that each step is the first error, then that there is none: (K + 1,)."""
 
-    places: Floats
     wrong: Floats
+    """The joint probability that step i is wrong (not mended) and the first error is j, without the
+    last step i: (K - 1, K + 1)."""
 
     @property
     def right(self) -> Floats:
-        """The probability that each step but the last, and all before it, are right: (K - 1,)."""
-        return 1 - self.places.cumsum()[: len(self.wrong)]
+        """The probability that step i and all steps before it are right: (K - 1,)."""
+        return 1 - self.first_error.cumsum()[: len(self.wrong)]
 
 
 def believe(tree: Tree, likelihoods: Floats, mending_rate: float) -> list[Belief]:
     """Return the belief about each solution, by sum-product on the tree.
 
     ``likelihoods``, (nodes, 3), are the probabilities of each step's rollouts if the step is right,
-    wrong or mended. The step after a wrong one is mended with the probability ``mending_rate``, and
-    the step after a mended one is wrong with the same probability.
+    wrong or mended. The step after a wrong one is mended with probability ``mending_rate``, and the
+    step after a mended one is wrong with the same probability.
 
-    Messages pass from the last steps up to the root. Then each solution is a chain of steps, whose
-    links also hold the messages of the branches beside it.
+    Messages pass from the last steps up to the root. Then the belief about a solution is computed
+    along its own path; the messages of the branches that leave the path join as evidence.
     """
     following = _following(mending_rate)
     evidence = likelihoods.copy()
     for path, is_correct in zip(tree.paths, tree.outcomes, strict=True):
-        evidence[path[-1]] = REACHED if is_correct else 1 - REACHED
+        evidence[path[-1]] = ANSWER_IS_RIGHT if is_correct else 1 - ANSWER_IS_RIGHT
     # Logarithms do not underflow, and subtraction removes the message of the path itself.
     messages_up = np.zeros((len(tree.parents), len(following)))
     incoming = np.zeros_like(messages_up)
@@ -117,35 +122,35 @@ def believe(tree: Tree, likelihoods: Floats, mending_rate: float) -> list[Belief
 
 
 def entropy(weights: Floats) -> Floats:
-    """Return the sum of weights times the entropy, in bits, of the normalised weights."""
+    """Return W times the entropy, in bits, of each row of weights divided by its sum W."""
     bits: Floats = _plogp(weights.sum(axis=-1)) - _plogp(weights).sum(axis=-1)
     return bits
 
 
 def _along(links: Floats, outcome: Floats) -> Belief:
-    """Return the belief about one solution.
+    """Return the belief about one solution, by forward and backward messages along its K steps.
 
-    ``links``, (K, 3, 3), holds the probability of each step's state given the state before it,
+    ``links``, (K, 3, 3), are the probabilities of each step's state given the state before it,
     times the evidence about the state before it. ``outcome``, (3,), is the evidence about the last
-    state.
+    state. ``forward``, (K + 1, 3), are the messages to the present step, by first error and state.
     """
     num_steps = len(links)
-    ahead = [outcome]
+    backward = [outcome]
     for link in links[:0:-1]:
-        ahead.append(link @ ahead[-1])
-    ahead.reverse()
+        backward.append(link @ backward[-1])
+    backward.reverse()
     right = 1.0
-    begun = np.zeros((num_steps + 1, 3))
+    forward = np.zeros((num_steps + 1, 3))
     wrong = np.zeros((num_steps, num_steps + 1))
     for step, link in enumerate(links):
-        begun = begun @ link
-        begun[step, WRONG] = right * link[RIGHT, WRONG]
+        forward = forward @ link
+        forward[step, WRONG] = right * link[RIGHT, WRONG]
         right *= link[RIGHT, RIGHT]
-        wrong[step] = begun[:, WRONG] * ahead[step][WRONG]
-    places = begun @ outcome
-    places[-1] += right * outcome[RIGHT]
-    total = places.sum()
-    return Belief(places / total, wrong[:-1] / total)
+        wrong[step] = forward[:, WRONG] * backward[step][WRONG]
+    first_error = forward @ outcome
+    first_error[-1] += right * outcome[RIGHT]
+    total = first_error.sum()
+    return Belief(first_error / total, wrong[:-1] / total)
 
 
 def _following(mending_rate: float) -> Floats:
@@ -157,10 +162,11 @@ def _following(mending_rate: float) -> Floats:
 
 def _scaled(logarithms: Floats) -> Floats:
     """Return the exponentials of each row, divided by the largest of the row."""
-    shares: Floats = np.exp(logarithms - logarithms.max(axis=-1, keepdims=True))
-    return shares
+    scaled: Floats = np.exp(logarithms - logarithms.max(axis=-1, keepdims=True))
+    return scaled
 
 
 def _plogp(weights: Floats) -> Floats:
-    positive: Floats = weights * np.log2(np.where(weights > 0, weights, 1))
-    return positive
+    """Return w log2(w) of each weight; 0 for a weight of 0."""
+    products: Floats = weights * np.log2(np.where(weights > 0, weights, 1))
+    return products

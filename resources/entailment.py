@@ -4,9 +4,8 @@
 others take; ``python -m training.nli`` trains a small one for word problems.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 Pair = tuple[str, str]
 
@@ -69,7 +68,7 @@ class EntailmentModel:
         return shares
 
 
-def entailment_index(name: str, id2label: dict[int, Any]) -> int:
+def entailment_index(name: str, id2label: Mapping[int, object]) -> int:
     """Return the class of the label entailment, in whatever case it is written.
 
     Raises:

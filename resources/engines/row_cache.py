@@ -1,12 +1,10 @@
 """Keys and values of a batch whose rows stand at positions of their own, and attention to them."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 SLOT_MULTIPLE = 32
@@ -23,7 +21,7 @@ class RowCache:
     position and returns the slots of the rows in use.
     """
 
-    def __init__(self, model: Any, batch_size: int) -> None:
+    def __init__(self, model: PreTrainedModel, batch_size: int) -> None:
         config = model.config
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -86,7 +84,7 @@ def attend_rows(
     *,
     scaling: float,
     sliding_window: int | None = None,
-    **options: Any,
+    **options: object,
 ) -> tuple[torch.Tensor, None]:
     """Attend with one query a row to ``RowCache``; without a mask (prefill) as transformers does.
 

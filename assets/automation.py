@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -14,10 +14,15 @@ from shepherd.identity import content_id
 from shepherd.schemas import PROBLEMS
 from shepherd.settings import DatasetSettings, Settings
 
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import (
+        UnresolvedAssetJobDefinition,
+    )
+
 EVERY_MORNING = "0 6 * * *"
 
 
-def label_new_problems(annotate: Any) -> dg.SensorDefinition:
+def label_new_problems(annotate: "UnresolvedAssetJobDefinition") -> dg.SensorDefinition:
     """Return the sensor that labels problems whose files are new or have changed."""
 
     @dg.sensor(job=annotate, minimum_interval_seconds=60)
@@ -41,7 +46,9 @@ def label_new_problems(annotate: Any) -> dg.SensorDefinition:
     return new_problem_files
 
 
-def refresh_every_morning(refresh_warehouse: Any) -> dg.ScheduleDefinition:
+def refresh_every_morning(
+    refresh_warehouse: "UnresolvedAssetJobDefinition",
+) -> dg.ScheduleDefinition:
     """Return the schedule that builds the warehouse and the report every morning."""
     return dg.ScheduleDefinition(
         name="refresh_every_morning",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -35,6 +35,11 @@ from resources.storage.home import Home
 from resources.storage.io_manager import ParquetIOManager
 from shepherd.schemas import TABLES, labels_table
 from shepherd.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import (
+        UnresolvedAssetJobDefinition,
+    )
 
 
 def definitions_of(settings: Settings, home: Home, profile: str = "") -> dg.Definitions:
@@ -120,7 +125,9 @@ JOB_GROUPS = {
 """The groups of assets that each job materializes."""
 
 
-def jobs_of(assets: list[dg.AssetsDefinition], settings: Settings) -> dict[str, Any]:
+def jobs_of(
+    assets: list[dg.AssetsDefinition], settings: Settings
+) -> dict[str, "UnresolvedAssetJobDefinition"]:
     """Return the jobs of which all groups exist, by name."""
     groups = {group for asset in assets for group in asset.group_names_by_key.values()}
     return {
@@ -132,7 +139,9 @@ def jobs_of(assets: list[dg.AssetsDefinition], settings: Settings) -> dict[str, 
     }
 
 
-def sensors_of(jobs: Mapping[str, Any], settings: Settings) -> list[dg.SensorDefinition]:
+def sensors_of(
+    jobs: Mapping[str, "UnresolvedAssetJobDefinition"], settings: Settings
+) -> list[dg.SensorDefinition]:
     """Return the sensor of new problem files, if an annotated dataset reads files."""
     reads_files = any(
         paths_of(dataset) and dataset.is_annotated for dataset in settings.datasets.values()
@@ -153,7 +162,7 @@ def checks_of(
     ]
 
 
-def resources_of(deployment: Deployment) -> dict[str, Any]:
+def resources_of(deployment: Deployment) -> dict[str, object]:
     """Return the resources of the assets."""
     settings = deployment.settings
     labels = map(labels_table, settings.annotation.names)

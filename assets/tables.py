@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import dagster as dg
 import polars as pl
@@ -46,7 +46,7 @@ def table_asset(
 
     def decorate(body: Body) -> dg.AssetsDefinition:
         @wraps(body)
-        def compute(*args: Any, **inputs: Any) -> Iterator[dg.Output[Any]]:
+        def compute(*args: object, **inputs: object) -> Iterator[dg.Output[Rows]]:
             result = body(*args, **inputs)
             rows = cast("Mapping[str, Rows]", result if siblings else {table.name: result})
             for each in (*siblings, table):

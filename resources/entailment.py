@@ -4,9 +4,8 @@ DIVERSE (arXiv 2206.02336) and others use ``FacebookAI/roberta-large-mnli`` and
 ``facebook/bart-large-mnli``. ``python -m training.nli`` trains a small model for word problems.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 Pair = tuple[str, str]
 
@@ -69,7 +68,7 @@ class EntailmentModel:
         return probabilities
 
 
-def entailment_index(name: str, id2label: dict[int, Any]) -> int:
+def entailment_index(name: str, id2label: Mapping[int, object]) -> int:
     """Return the index of the label ``entailment``, in upper or lower case.
 
     Raises:

@@ -62,12 +62,18 @@ def first_error_accuracy(
 def compare_first_errors(predicted: pl.Series, truth: pl.Series) -> FirstErrorAccuracy:
     """Compare first errors of the same solutions, each the index of a step or NO_ERROR."""
     same, has_error = predicted == truth, truth != NO_ERROR
-    wrong: float | None = same.filter(has_error).mean()  # type: ignore[assignment]
-    right: float | None = same.filter(~has_error).mean()  # type: ignore[assignment]
+    wrong, right = _mean(same.filter(has_error)), _mean(same.filter(~has_error))
     num_wrong, f1 = int(has_error.sum()), None
     if wrong is not None and right is not None:
         f1 = 2 * wrong * right / (wrong + right) if wrong + right else 0.0
     return FirstErrorAccuracy(num_wrong, len(truth) - num_wrong, wrong, right, f1)
+
+
+def _mean(values: pl.Series) -> float | None:
+    """Return the mean of booleans or numbers; None if there are none."""
+    mean = values.mean()
+    assert mean is None or isinstance(mean, float)
+    return mean
 
 
 def first_below(step_scores: pl.Series, threshold: float) -> pl.Series:
@@ -117,7 +123,7 @@ def cross_entropy(labels: pl.DataFrame, truth: pl.DataFrame, steps: pl.DataFrame
         .drop_nulls("soft")
     )
     losses = both.select(-pl.when(pl.col("hard") == 1).then(soft).otherwise(1 - soft).log())
-    return losses.to_series().mean()  # type: ignore[return-value]
+    return _mean(losses.to_series())
 
 
 def label_quality(labels: pl.DataFrame, truth: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Prompts: the question in a model's own format, and the text that the model is to continue."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, Field
 
@@ -49,10 +50,31 @@ PromptTemplate = Annotated[
 """The type of a settings field that holds a template: an unknown name is an error."""
 
 
-def open_template(template: str, tokenizer: Any) -> str:
+class ChatTokenizer(Protocol):
+    """What a chat template is read from: the attributes of a tokenizer of transformers."""
+
+    name_or_path: str
+    chat_template: object
+    bos_token: str | None
+    bos_token_id: int | None
+
+    def __call__(self, text: str) -> Mapping[str, Sequence[int]]:
+        """Return the token ids of a text as ``input_ids``."""
+
+    def apply_chat_template(
+        self,
+        conversation: Sequence[Mapping[str, str]],
+        *,
+        tokenize: bool,
+        continue_final_message: bool,
+    ) -> object:
+        """Return the conversation in the model's own format."""
+
+
+def open_template(template: str, tokenizer: ChatTokenizer) -> str:
     """Return the template that ``build_prompt`` takes: for ``chat`` that of the tokenizer's model.
 
-    ``tokenizer`` is one of transformers'. The question is the user's turn and the solution the
+    The question is the user's turn and the solution the
     beginning of the assistant's, which stays open.
 
     Raises:

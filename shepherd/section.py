@@ -1,8 +1,9 @@
 """The base class of all settings. It stands below the annotators, which define their own."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.main import IncEx
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """Names that become folders: no separators, no leading dot."""
@@ -23,6 +24,9 @@ class Section(BaseModel):
         """The fields that results depend on, as JSON: all but the incidental ones, nested too."""
         return self.model_dump_json(exclude=self._incidental())
 
-    def _incidental(self) -> dict[str, Any]:
-        parts = {name: part._incidental() for name, part in self if isinstance(part, Section)}
-        return parts | dict.fromkeys(self.INCIDENTAL, True)
+    def _incidental(self) -> dict[str, IncEx | bool]:
+        excluded: dict[str, IncEx | bool] = {
+            name: part._incidental() for name, part in self if isinstance(part, Section)
+        }
+        excluded.update(dict.fromkeys(self.INCIDENTAL, True))
+        return excluded

@@ -5,9 +5,21 @@ import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from accelerate import Accelerator
+
+
+class Progress(TypedDict):
+    """What a run had done at a checkpoint, as in :class:`training.runs.TrainingReport`."""
+
+    first_step: int
+    losses: list[float]
+    evaluations: list[dict[str, float]]
+
+
+class _SavedProgress(Progress):
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -18,7 +30,7 @@ class Checkpoints:
     fingerprint: str
     """Hash of all that losses and weights depend on: data, base, settings and seed."""
 
-    def save(self, accelerator: Accelerator, progress: dict[str, Any]) -> None:
+    def save(self, accelerator: Accelerator, progress: Progress) -> None:
         """Replace the checkpoint by weights, optimizer and random states, and ``progress``.
 
         Every process must call this. A kill at any moment leaves a complete checkpoint, or none
@@ -43,7 +55,7 @@ class Checkpoints:
             shutil.rmtree(retired, ignore_errors=True)
         accelerator.wait_for_everyone()
 
-    def restore(self, accelerator: Accelerator) -> dict[str, Any] | None:
+    def restore(self, accelerator: Accelerator) -> Progress | None:
         """Load the checkpoint into the objects that ``accelerator`` has prepared.
 
         Returns:
@@ -53,14 +65,18 @@ class Checkpoints:
             path = folder / "progress.json"
             if not path.is_file():
                 continue
-            progress: dict[str, Any] = json.loads(path.read_text())
-            if progress.pop("fingerprint") != self.fingerprint:
+            saved: _SavedProgress = json.loads(path.read_text())
+            if saved["fingerprint"] != self.fingerprint:
                 accelerator.print(
                     f"{folder}: is of other data, settings or weights: training starts anew"
                 )
                 return None
             accelerator.load_state(str(folder))
-            return progress
+            return Progress(
+                first_step=saved["first_step"],
+                losses=saved["losses"],
+                evaluations=saved["evaluations"],
+            )
         return None
 
     def _beside(self, state: str) -> Path:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -16,6 +15,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from resources.engines.checkpoints import AutoClass
 from training.packing import PACKED
 
 
@@ -33,7 +33,9 @@ def join_processes() -> Accelerator:
 
 
 def load_model(
-    base: str | Path, auto_class: Any = AutoModelForCausalLM, **config: Any
+    base: str | Path,
+    auto_class: AutoClass[PreTrainedModel] = AutoModelForCausalLM,
+    **config: object,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a model for training in float32 on packed batches, and its tokenizer.
 

@@ -13,7 +13,6 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import torch
@@ -119,7 +118,7 @@ class PackedClassifier(nn.Module):
         self.classifier = classifier
 
     def forward(
-        self, logits_to_keep: torch.Tensor, **inputs: Any
+        self, logits_to_keep: torch.Tensor, **inputs: object
     ) -> SequenceClassifierOutputWithPast:
         """Return logits, (1, tags, 2)."""
         hidden = self.classifier.base_model(**inputs).last_hidden_state

@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -86,12 +86,16 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch with its tensors on a device."""
-        moved: dict[str, Any] = {
-            name: value.to(device)
-            for name, value in vars(self).items()
-            if isinstance(value, torch.Tensor)
-        }
-        return replace(self, **moved)
+        return replace(
+            self,
+            ids=self.ids.to(device),
+            positions=self.positions.to(device),
+            slots=self.slots.to(device),
+            places=self.places.to(device),
+            targets=self.targets.to(device),
+            tagged=self.tagged.to(device),
+            labels=self.labels.to(device),
+        )
 
 
 def next_tokens(ids: Sequence[int], is_target: Sequence[bool]) -> list[int]:
@@ -167,7 +171,7 @@ def packed_attention(
     sliding_window: int | None = None,
     dropout: float = 0.0,
     scaling: float | None = None,
-    **_: Any,
+    **_: object,
 ) -> tuple[torch.Tensor, None]:
     """Attend within each example of a packed row.
 

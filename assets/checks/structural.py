@@ -5,7 +5,7 @@ Schemas, nulls and keys are checked when a frame is written.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
@@ -16,6 +16,9 @@ from assets.verification.scoring import REWARD_MODELS
 from resources.storage.io_manager import Frames, Partition, each
 from shepherd import violations
 from shepherd.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.metadata import RawMetadataValue
 
 CheckBody = Callable[..., dg.AssetCheckResult]
 
@@ -48,7 +51,7 @@ def partition_check(
 def no_rows(failing: Frames) -> dg.AssetCheckResult:
     """Pass if no partition has a failing row; else show the first ones."""
     rows = pl.concat(failing.values())
-    metadata: dict[str, Any] = {"failing_rows": rows.height}
+    metadata: dict[str, RawMetadataValue] = {"failing_rows": rows.height}
     if rows.height:
         metadata["first_rows"] = dg.MetadataValue.md(preview(rows))
     return dg.AssetCheckResult(passed=rows.is_empty(), metadata=metadata)

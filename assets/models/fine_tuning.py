@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 import polars as pl
@@ -19,6 +19,8 @@ from shepherd.settings import ModelSettings, Settings, TrainingSettings
 from shepherd.training_sets import Part
 
 if TYPE_CHECKING:
+    from dagster._core.definitions.metadata import RawMetadataValue
+
     from training.runs import TrainingReport
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -38,9 +40,9 @@ def model_asset(
     ins: Mapping[str, dg.AssetIn],
     description: str | None = None,
     deps: Sequence[str] = (),
-) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+) -> Callable[[Callable[..., dg.MaterializeResult[None]]], dg.AssetsDefinition]:
     """Decorate a function that trains a model of the profile."""
-    decorate: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
+    decorate: Callable[[Callable[..., dg.MaterializeResult[None]]], dg.AssetsDefinition] = dg.asset(
         key=name,
         group_name=group,
         kinds={"torch"},
@@ -71,7 +73,7 @@ class ExamplePlans:
 
 def fine_tune(
     deployment: Deployment, name: str, trainer: Literal["sft", "orm", "prm"], plans: ExamplePlans
-) -> dg.MaterializeResult[Any]:
+) -> dg.MaterializeResult[None]:
     """Train a model and save it. A model without ``training`` is its base.
 
     A training that was killed resumes from its last checkpoint.
@@ -101,8 +103,8 @@ def fine_tune(
 
 
 def model_result(
-    deployment: Deployment, name: str, metadata: Mapping[str, Any]
-) -> dg.MaterializeResult[Any]:
+    deployment: Deployment, name: str, metadata: Mapping[str, "RawMetadataValue"]
+) -> dg.MaterializeResult[None]:
     """Return the result of a model asset: its metadata, and the hash of its weights as content."""
     checkpoint = deployment.checkpoint(name)
     content = weights_identity(checkpoint)
@@ -187,7 +189,7 @@ def train_in_processes(
     return TrainingReport(**report)
 
 
-def figures_of(report: "TrainingReport") -> dict[str, Any]:
+def figures_of(report: "TrainingReport") -> dict[str, "RawMetadataValue"]:
     """Return the figures of a training run as metadata: numbers to plot, and the loss curve."""
     tail = report.losses[-max(1, len(report.losses) // 10) :]
     last = report.evaluations[-1] if report.evaluations else {}

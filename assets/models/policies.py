@@ -1,7 +1,7 @@
 """Train policies: generators that learn from their own solutions."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
@@ -183,5 +183,5 @@ def train_by_ppo(
     )
 
 
-def _figures(row: "IterationMetrics") -> dict[str, Any]:
+def _figures(row: "IterationMetrics") -> dict[str, float]:
     return {"iteration": int(row["iteration"])} | {name: round(row[name], 4) for name in FIGURES}

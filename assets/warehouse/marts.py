@@ -1,7 +1,7 @@
 """Build the warehouse: each model of ``dbt_like_sql`` is an asset, each of its tests a check."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import duckdb
@@ -19,6 +19,9 @@ from resources.storage.warehouse import (
     sql_tests,
 )
 from shepherd.identity import content_id
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.metadata import RawMetadataValue
 
 QUALITY_TESTS = {
     "grading_reasons__few_answers_time_out",
@@ -51,7 +54,7 @@ def warehouse_of(tables: Collection[str]) -> dg.AssetsDefinition:
         with duckdb.connect(path, read_only=True) as connection:
             for model in ordered:
                 relation = connection.sql(f"from {model.name}")
-                metadata: dict[str, Any] = {
+                metadata: dict[str, RawMetadataValue] = {
                     "dagster/row_count": rows[model.name],
                     "dagster/column_schema": _columns(relation, meanings),
                     "path": dg.MetadataValue.path(path),

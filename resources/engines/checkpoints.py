@@ -1,17 +1,30 @@
 """Read what the local engines need of a checkpoint, with errors that a user can act on."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from resources.storage.model_store import HUB_NAME, check_hub
 from shepherd.prompts import CHAT, open_template
 from shepherd.requests import Completion, Request
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 ATTENDING_LAYERS = {"full_attention", "sliding_attention"}
 
 
-def load(part: Any, model: Path | str, **options: Any) -> Any:
-    """Return ``part.from_pretrained``, ``part`` being one of transformers' Auto classes.
+Part_co = TypeVar("Part_co", covariant=True)
+
+
+class AutoClass(Protocol[Part_co]):
+    """One of transformers' Auto classes: it loads a part of a checkpoint."""
+
+    def from_pretrained(self, checkpoint: Path | str, **options: object) -> Part_co:
+        """Load the part from a checkpoint folder or a hub name."""
+
+
+def load(part: AutoClass[Part_co], model: Path | str, **options: object) -> Part_co:
+    """Load a part of a checkpoint: its config, tokenizer or weights.
 
     Raises:
         ValueError: ``model`` is no checkpoint folder or hub name, lacks that part, or is a hub
@@ -65,7 +78,7 @@ def without_drawing(request: Request, num_prompt: int, window: int) -> Completio
     return None
 
 
-def check_attention(config: Any, model: Path | str) -> None:
+def check_attention(config: object, model: Path | str) -> None:
     """Check that every layer attends to all earlier tokens or to a sliding window, and no more.
 
     Raises:
@@ -82,7 +95,7 @@ def check_attention(config: Any, model: Path | str) -> None:
         )
 
 
-def stop_ids(model: Any, tokenizer: Any) -> list[int]:
+def stop_ids(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list[int]:
     """Return the ids of the tokens that end a completion.
 
     Raises:

@@ -1,12 +1,10 @@
 """Store keys and values of a batch whose rows have different lengths, and attend to them."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 SLOT_MULTIPLE = 32
@@ -24,7 +22,7 @@ class RowCache:
     and ``get_seq_length``. The engine calls ``feed`` before each forward pass.
     """
 
-    def __init__(self, model: Any, batch_size: int) -> None:
+    def __init__(self, model: PreTrainedModel, batch_size: int) -> None:
         config = model.config
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -98,7 +96,7 @@ def attend_rows(
     *,
     scaling: float,
     sliding_window: int | None = None,
-    **options: Any,
+    **options: object,
 ) -> tuple[torch.Tensor, None]:
     """Attend from one query per row to the slots of ``RowCache``.
 

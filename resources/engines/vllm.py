@@ -1,7 +1,6 @@
 """Draw completions with vLLM in this process, with its prefix cache and parallel workers."""
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from transformers import AutoConfig
@@ -102,8 +101,8 @@ class VllmEngine:
 
 def engine_arguments(
     model: Path | str, settings: VllmSettings, batch_size: int, dtype: str
-) -> dict[str, Any]:
-    """Return the arguments of vLLM's ``EngineArgs``."""
+) -> dict[str, object]:
+    """Return the arguments of vLLM's ``EngineArgs`` by name."""
     return {
         "model": str(model),
         "dtype": dtype,

@@ -14,12 +14,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 from pydantic_core import from_json
 
 from shepherd.schemas import REJECTED
+
+if TYPE_CHECKING:
+    import pyarrow
 
 MAX_LINE_BYTES = 16 * 2**20
 MAX_RECORD_CHARACTERS = 2**20
@@ -150,7 +153,7 @@ def _parquet_rows(path: Path) -> Iterator[Line]:
         raise ValueError(f"{path}: broken Parquet ({reason}): fetch the file again") from error
 
 
-def _fields_of(batch: Any) -> list[dict[str, object] | None]:
+def _fields_of(batch: "pyarrow.RecordBatch") -> list[dict[str, object] | None]:
     """Return the rows of a record batch; None for one whose text is not UTF-8."""
     try:
         rows: list[dict[str, object] | None] = batch.to_pylist()

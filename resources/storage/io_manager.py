@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 import polars as pl
@@ -12,6 +12,9 @@ from resources.storage.content import digest_of
 from resources.storage.lake import Lake
 from shepherd.identity import content_id
 from shepherd.schemas import Table
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.metadata import RawMetadataValue
 
 CONTENT_KEY = "content"
 """The metadata field of a materialization that identifies its content."""
@@ -82,7 +85,7 @@ class ParquetIOManager(dg.IOManager):
         self,
         lake: Lake,
         tables: Mapping[str, Table],
-        describe: Callable[[Table, pl.DataFrame], dict[str, Any]],
+        describe: Callable[[Table, pl.DataFrame], Mapping[str, "RawMetadataValue"]],
         origin: Callable[[str, Partition], Mapping[str, str]],
         after_write: Callable[[str, Partition], None],
     ) -> None:
@@ -144,7 +147,7 @@ class ParquetIOManager(dg.IOManager):
 
     def _metadata(
         self, table: Table, frame: pl.DataFrame, path: Path, content: str
-    ) -> dict[str, Any]:
+    ) -> dict[str, "RawMetadataValue"]:
         return {
             **self._describe(table, frame),
             "path": dg.MetadataValue.path(path),

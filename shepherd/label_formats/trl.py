@@ -56,6 +56,6 @@ def render_trl_float(solution: LabeledSolution) -> dict[str, object]:
 
 
 def _share(label: object) -> float:
-    if type(label) not in (int, float) or not 0 <= label <= 1:  # type: ignore[operator]
+    if isinstance(label, bool) or not isinstance(label, int | float) or not 0 <= label <= 1:
         raise ValueError(f"labels: {label!r} is neither true, false nor a share of 1")
-    return float(label)  # type: ignore[arg-type]
+    return float(label)

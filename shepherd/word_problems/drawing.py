@@ -2,10 +2,21 @@
 
 import random
 from collections.abc import Callable, Iterator
+from typing import TypedDict, Unpack
 
 from shepherd.identity import content_id
 from shepherd.word_problems.arithmetic import WordProblem, build_problem
 from shepherd.word_problems.sentences import ITEMS, MAX_VALUE, NAMES, PHRASES, Sentence
+
+
+class Fillers(TypedDict, total=False):
+    """What fills the phrase of a :class:`Sentence`."""
+
+    who: str
+    other: str
+    n: int
+    m: int
+    item: str
 
 
 def draw_problem(rng: random.Random, num_steps: int) -> WordProblem:
@@ -19,8 +30,8 @@ def draw_problem(rng: random.Random, num_steps: int) -> WordProblem:
 
 
 def _draw_sentences(rng: random.Random, num_steps: int) -> list[Sentence]:
-    def say(kind: str, **fields: object) -> Sentence:
-        return Sentence(kind, rng.randrange(len(PHRASES[kind])), **fields)  # type: ignore[arg-type]
+    def say(kind: str, **fillers: Unpack[Fillers]) -> Sentence:
+        return Sentence(kind, rng.randrange(len(PHRASES[kind])), **fillers)
 
     who, other, third = rng.sample(NAMES, 3)
     item = rng.choice(ITEMS)

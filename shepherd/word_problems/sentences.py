@@ -68,7 +68,8 @@ class Sentence:
 def read_sentence(text: str) -> Sentence:
     for kind, phrase, pattern in _PATTERNS:
         if match := pattern.fullmatch(text):
-            fields: dict[str, str] = match.groupdict()
-            numbers = {name: int(fields.pop(name)) for name in ("n", "m") if name in fields}
-            return Sentence(kind, phrase, **fields, **numbers)  # type: ignore[arg-type]
+            fields = match.groupdict()
+            who, other, item = (fields.get(name, "") for name in ("who", "other", "item"))
+            n, m = (int(fields.get(name, 0)) for name in ("n", "m"))
+            return Sentence(kind, phrase, who=who, other=other, n=n, m=m, item=item)
     raise ValueError(f"not a word problem of this project: sentence {text!r} is unknown")

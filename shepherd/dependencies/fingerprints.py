@@ -1,0 +1,56 @@
+"""Fingerprint what completions depend on beside the ids and prompts of their requests."""
+
+from collections.abc import Iterator, Mapping
+
+from shepherd.dependencies.paths import values_at
+from shepherd.identity import SEEDING
+from shepherd.settings import EngineSettings
+
+Fingerprint = Mapping[str, str | int | float]
+"""What a stage's completions depend on, by name, beside the ids and prompts of its requests."""
+
+
+def engine_fingerprint(engine: EngineSettings, weights: str) -> Fingerprint:
+    """Return what completions depend on beside their requests and prompts.
+
+    ``weights`` is the identity of a checkpoint (:mod:`resources.storage.weights`).
+    """
+    fingerprint: dict[str, str | int | float] = {"weights": weights}
+    for field in engine_fields(engine):
+        [value] = values_at(engine, field).values()
+        assert isinstance(value, str | int), field
+        fingerprint[_FINGERPRINT_KEYS[field]] = value
+    return fingerprint
+
+
+_FINGERPRINT_KEYS = {"kind": "engine", "dtype": "dtype", "vllm.max_model_len": "max_model_len"}
+
+
+def draw_fingerprint(
+    model: Fingerprint, *, template: str, run_seed: int, temperature: float, max_tokens: int
+) -> Fingerprint:
+    """Return what decides the completion of a request, beside the request's id and question.
+
+    ``model`` is of :func:`engine_fingerprint`, ``template`` the text of the prompt template.
+    Journals and the footers of Parquet files hold the fingerprint.
+    """
+    return {
+        **model,
+        "template": template,
+        "seed": run_seed,
+        "seeding": SEEDING,
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+    }
+
+
+def engine_fields(engine: EngineSettings) -> Iterator[str]:
+    """Yield the fields of an engine that change its completions by more than rounding.
+
+    The precision of servers is not known here. vLLM cuts completions at ``max_model_len``.
+    """
+    yield "kind"
+    if engine.kind != "openai":
+        yield "dtype"
+    if engine.kind == "vllm" and engine.vllm.max_model_len is not None:
+        yield "vllm.max_model_len"

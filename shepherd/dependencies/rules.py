@@ -1,0 +1,165 @@
+"""Name the settings that each asset depends on, as dotted paths."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from shepherd.annotators.annotator import AnnotatorSettings, RolloutSettings
+from shepherd.dependencies.fingerprints import engine_fields
+from shepherd.dependencies.models import REWARD_MODELS, SCORING_FIELDS, engine_paths, model_paths
+from shepherd.schemas import labels_table
+from shepherd.settings import Settings
+
+
+def _problems(settings: Settings) -> Iterator[str]:
+    yield from ("shards", "datasets.*.splitting.calculations")
+    yield from (f"datasets.*.{name}" for name in ("num_train", "num_test", *_FILES))
+    if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
+        yield "seed"
+
+
+_FILES = ("source", "columns", "split", "train", "test")
+"""The fields of a dataset that say how the rows of its files are read."""
+
+
+def _solutions(settings: Settings) -> Iterator[str]:
+    yield from ("datasets.*.splitting.calculations", "datasets.*.is_annotated")
+    if any(dataset.is_annotated for dataset in settings.datasets.values()):
+        yield from engine_paths(settings)
+        yield from ("seed", "sampling.samples_per_problem", "sampling.temperature")
+        yield "sampling.max_tokens"
+        yield from (f"generators.{name}.template" for name in settings.generators_of("train"))
+    for name, dataset in settings.datasets.items():
+        if dataset.solutions is not None:
+            # Its rows name problems by their place in the files of problems.
+            yield from (f"datasets.{name}.{field}" for field in ("solutions", "solutions_split"))
+            yield from (f"datasets.{name}.{field}" for field in _FILES)
+            yield from (f"datasets.{other}.test" for other in settings.datasets)
+
+
+def _rollouts(settings: Settings) -> Iterator[str]:
+    yield from engine_paths(settings)
+    yield from ("seed", "completer.template", "sampling.rollout_temperature")
+    yield from ("sampling.max_tokens", "annotation.consensus", "datasets.*.is_annotated")
+    yield "datasets.*.splitting.calculations"
+    for annotator in settings.annotation.annotators:
+        if isinstance(annotator, RolloutSettings):
+            yield from _annotator(annotator)
+
+
+def _critiques(settings: Settings) -> Iterator[str]:
+    judge = settings.annotation.judge
+    assert judge is not None, "critiques are an asset of profiles with a judge"
+    if judge.engine is None:
+        yield from engine_paths(settings)
+    else:
+        path = "annotation.annotators.judge.engine"
+        yield from (f"{path}.{name}" for name in engine_fields(judge.engine))
+    yield from ("seed", "datasets.*.is_annotated")
+    # A judge is no asset of its own, so that its base is read here.
+    fields = ("base", "template", "num_votes", "temperature", "max_tokens")
+    yield from (f"annotation.annotators.judge.{field}" for field in fields)
+
+
+def _labels(annotator: AnnotatorSettings) -> Iterator[str]:
+    """Yield what the labels of one annotator read; a judge's are counted from its critiques."""
+    yield "datasets.*.is_annotated"
+    if "critiques" not in annotator.READS:
+        yield from _annotator(annotator)
+
+
+def _annotator(annotator: AnnotatorSettings) -> Iterator[str]:
+    """Yield what an annotator reads: its own section, and the method if it cuts texts itself."""
+    yield f"annotation.annotators.{annotator.kind}"
+    if isinstance(annotator, RolloutSettings):
+        cuts_texts = annotator.annotator("sentence") != annotator.annotator("newline")
+    else:
+        cuts_texts = annotator.kind not in ("oracle", "rule")
+    if cuts_texts:
+        yield "datasets.*.splitting.method"
+
+
+def _labeled_solutions(settings: Settings) -> Iterator[str]:
+    for name, dataset in settings.datasets.items():
+        if dataset.labels is not None:
+            fields = ("labels", "labels_format", "labels_task", "annotator")
+            yield from (f"datasets.{name}.{field}" for field in fields)
+            yield f"datasets.{name}.splitting.calculations"
+
+
+def _candidates(settings: Settings) -> Iterator[str]:
+    yield from engine_paths(settings)
+    yield from ("seed", "sampling.num_candidates", "sampling.temperature", "sampling.max_tokens")
+    yield "datasets.*.splitting.calculations"
+    yield from _drawn_from(settings, settings.candidate_generators)
+
+
+def _drawn_from(settings: Settings, names: Iterable[str]) -> Iterator[str]:
+    """Yield what is read of generators and policies: the template, a policy's being its start's."""
+    for name in names:
+        policy = settings.policies.get(name)
+        yield from [f"policies.{name}.start"] if policy else ()
+        yield f"generators.{policy.start if policy else name}.template"
+
+
+def _greedy_solutions(settings: Settings) -> Iterator[str]:
+    # At temperature 0 no seed is used.
+    yield from engine_paths(settings)
+    yield from ("sampling.max_tokens", "datasets.*.splitting")
+    yield from _drawn_from(settings, [*settings.generators, *settings.policies])
+
+
+_RULES: dict[str, Callable[[Settings], Iterator[str]]] = {
+    "problems": _problems,
+    "solutions": _solutions,
+    "rollouts": _rollouts,
+    "critiques": _critiques,
+    "labeled_solutions": _labeled_solutions,
+    "candidates": _candidates,
+    "greedy_solutions": _greedy_solutions,
+}
+"""The paths of assets whose dependencies vary with the settings."""
+
+_PATHS: dict[str, tuple[str, ...]] = {
+    "steps": ("datasets.*.splitting.method",),
+    "oracle_labels": ("datasets.*.source", "datasets.*.is_annotated"),
+    "step_labels": ("annotation.names", "annotation.consensus"),
+    "candidate_scores": (
+        "datasets.*.splitting.method",
+        *(f"{name}.{field}" for name in REWARD_MODELS for field in SCORING_FIELDS),
+    ),
+    "evaluations": ("seed", "verification", "sampling.num_candidates"),
+    "policy_evaluations": (
+        "seed",
+        "verification.bootstrap",
+        "policies.*.start",
+        "policies.*.method",
+    ),
+    # The dataset card says how the labels were made.
+    "exports": (
+        "exports",
+        "published_annotators",
+        "seed",
+        "generators.*.base",
+        "completer.base",
+        "sampling.samples_per_problem",
+        "annotation.max_rollouts",
+        "sampling.temperature",
+        "sampling.rollout_temperature",
+        "sampling.max_tokens",
+    ),
+    "report": ("datasets.*.splitting.method",),
+}
+"""The paths of the other assets."""
+
+
+def paths_of(settings: Settings, asset: str) -> Iterable[str]:
+    """Return the paths that an asset depends on."""
+    if asset in _PATHS:
+        return _PATHS[asset]
+    if asset in _RULES:
+        return _RULES[asset](settings)
+    model = model_paths(settings, asset)
+    if model is not None:
+        return model
+    kinds = {labels_table(one.kind).name: one for one in settings.annotation.annotators}
+    assert asset in kinds, f"no asset is called {asset}"
+    return _labels(kinds[asset])

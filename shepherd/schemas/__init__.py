@@ -1,0 +1,95 @@
+"""Define the tables of the lake: their columns, types, meanings and keys.
+
+Every frame is checked against its table when it is written and read, so stages and SQL queries
+can rely on its columns.
+"""
+
+from shepherd.schemas.annotation import (
+    ASKED_ROLLOUTS,
+    CRITIQUES,
+    PROBLEMS,
+    ROLLOUTS,
+    SEARCH_TREES,
+    SOLUTIONS,
+    STEPS,
+)
+from shepherd.schemas.costs import (
+    CANDIDATE_COSTS,
+    CRITIQUE_COSTS,
+    ROLLOUT_COSTS,
+    SOLUTION_COSTS,
+)
+from shepherd.schemas.labels import LABELED_SOLUTIONS, ORACLE_LABELS, STEP_LABELS, labels_table
+from shepherd.schemas.rejected import (
+    REJECTED,
+    REJECTED_LABELS,
+    REJECTED_PROBLEMS,
+    REJECTED_SOLUTIONS,
+)
+from shepherd.schemas.table import Column, Table, enforce
+from shepherd.schemas.verification import (
+    CANDIDATE_SCORES,
+    CANDIDATES,
+    EVALUATIONS,
+    GREEDY_SOLUTIONS,
+    POLICY_EVALUATIONS,
+)
+
+__all__ = [
+    "ASKED_ROLLOUTS",
+    "CANDIDATES",
+    "CANDIDATE_COSTS",
+    "CANDIDATE_SCORES",
+    "CRITIQUES",
+    "CRITIQUE_COSTS",
+    "EVALUATIONS",
+    "GREEDY_SOLUTIONS",
+    "LABELED_SOLUTIONS",
+    "ORACLE_LABELS",
+    "POLICY_EVALUATIONS",
+    "PROBLEMS",
+    "REJECTED",
+    "REJECTED_LABELS",
+    "REJECTED_PROBLEMS",
+    "REJECTED_SOLUTIONS",
+    "ROLLOUTS",
+    "ROLLOUT_COSTS",
+    "SEARCH_TREES",
+    "SOLUTIONS",
+    "SOLUTION_COSTS",
+    "STEPS",
+    "STEP_LABELS",
+    "TABLES",
+    "Column",
+    "Table",
+    "enforce",
+    "labels_table",
+]
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        PROBLEMS,
+        SOLUTIONS,
+        STEPS,
+        ROLLOUTS,
+        ASKED_ROLLOUTS,
+        SEARCH_TREES,
+        CRITIQUES,
+        STEP_LABELS,
+        ORACLE_LABELS,
+        LABELED_SOLUTIONS,
+        CANDIDATES,
+        CANDIDATE_SCORES,
+        EVALUATIONS,
+        GREEDY_SOLUTIONS,
+        POLICY_EVALUATIONS,
+        SOLUTION_COSTS,
+        ROLLOUT_COSTS,
+        CANDIDATE_COSTS,
+        CRITIQUE_COSTS,
+        REJECTED_PROBLEMS,
+        REJECTED_SOLUTIONS,
+        REJECTED_LABELS,
+    )
+}

@@ -1,0 +1,111 @@
+"""Define the tables of verification: candidates, their scores, and accuracies."""
+
+import polars as pl
+
+from shepherd.schemas.columns import (
+    ANSWER,
+    DATASET,
+    FINISH,
+    FLOAT,
+    GRADE_REASON,
+    INT,
+    IS_CORRECT,
+    NUM_TOKENS,
+    PROBLEM_ID,
+    SEED,
+    TEXT,
+)
+from shepherd.schemas.table import Column, Table
+
+CANDIDATES = Table(
+    "candidates",
+    "one row per draw of a solution for a test problem (duplicates kept: they are votes)",
+    (
+        Column("candidate_id", TEXT, "content hash of problem, generator and draw index"),
+        PROBLEM_ID,
+        Column("generator", TEXT, "name of the model that sampled it"),
+        Column("draw", INT, "index of the draw, from 0"),
+        Column("text", TEXT, "the whole solution"),
+        ANSWER,
+        IS_CORRECT,
+        GRADE_REASON,
+        FINISH,
+        NUM_TOKENS,
+        SEED,
+    ),
+    ("candidate_id",),
+)
+
+CANDIDATE_SCORES = Table(
+    "candidate_scores",
+    "one row per candidate and reward model",
+    (
+        Column("candidate_id", TEXT, "the scored candidate"),
+        PROBLEM_ID,
+        Column("reward_model", TEXT, "outcome_reward_model or process_reward_model"),
+        Column("step_scores", pl.List(pl.Float64()), "probability of + at each step (ORM: one)"),
+    ),
+    ("candidate_id", "reward_model"),
+)
+
+EVALUATIONS = Table(
+    "evaluations",
+    "one row per dataset, generator, method and number of candidates",
+    (
+        DATASET,
+        Column("generator", TEXT, "the model that drew the candidates"),
+        Column("method", TEXT, "pass@1, SC, ORM, PRM, SC+ORM, SC+PRM, or oracle (any right)"),
+        Column("num_candidates", INT, "candidates per problem (N of best-of-N)"),
+        Column(
+            "accuracy",
+            FLOAT,
+            "share of problems solved, mean over subsets of N: all, or groups if votes",
+        ),
+        Column("low", FLOAT, "2.5 % bootstrap quantile over problems"),
+        Column("high", FLOAT, "97.5 % bootstrap quantile over problems"),
+        Column("num_problems", INT, "test problems"),
+        Column("num_groups", INT, "groups of N averaged per problem: all subsets if no votes"),
+    ),
+    ("dataset", "generator", "method", "num_candidates"),
+)
+
+GREEDY_SOLUTIONS = Table(
+    "greedy_solutions",
+    "one row per test problem and model: its likeliest solution",
+    (
+        PROBLEM_ID,
+        Column("generator", TEXT, "name of the generator or policy that solved it"),
+        Column("text", TEXT, "the whole solution"),
+        ANSWER,
+        IS_CORRECT,
+        GRADE_REASON,
+        Column("num_steps", INT, "steps of the solution"),
+        Column("num_repeated_steps", INT, "of these, steps that repeat an earlier one"),
+        FINISH,
+        NUM_TOKENS,
+    ),
+    ("problem_id", "generator"),
+)
+
+POLICY_EVALUATIONS = Table(
+    "policy_evaluations",
+    "one row per dataset and policy, generators included: its greedy solutions of test problems",
+    (
+        DATASET,
+        Column("policy", TEXT, "name of the policy, or of a generator"),
+        Column("start", TEXT, "generator that the policy started from; itself for a generator"),
+        Column("method", TEXT, "SFT, RFT, ORM-PPO or step-PPO; base if it is not fine-tuned"),
+        Column("accuracy", FLOAT, "share of problems solved greedily"),
+        Column("low", FLOAT, "2.5 % bootstrap quantile over problems"),
+        Column("high", FLOAT, "97.5 % bootstrap quantile over problems"),
+        Column("gain", FLOAT, "accuracy less that of the start, on the same problems"),
+        Column("gain_low", FLOAT, "2.5 % bootstrap quantile of the gain over problems"),
+        Column("gain_high", FLOAT, "97.5 % bootstrap quantile of the gain over problems"),
+        Column("num_problems", INT, "test problems"),
+        Column("mean_tokens", FLOAT, "mean tokens of a solution"),
+        Column("mean_steps", FLOAT, "mean steps of a solution"),
+        Column("share_repeating", FLOAT, "share of solutions with a step that repeats another"),
+        Column("share_cut", FLOAT, "share of solutions that reached the token limit"),
+    ),
+    ("dataset", "policy"),
+)

@@ -49,8 +49,8 @@ COLORS = {
 def draw_rooms() -> str:
     """Return the packages as a stack: each may import the packages below it."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
-    [layers] = [each["layers"] for each in contracts["contracts"] if each["type"] == "layers"]
-    assert set(layers) == set(ROOMS), "each package has a line in ROOMS"
+    layers = next(each["layers"] for each in contracts["contracts"] if each["type"] == "layers")
+    assert set(layers) == set(ROOMS), "each package of the first layers contract has a line"
     texts = [[f"{name}/", ROOMS[name]] for name in layers]
     width = max(map(width_of, texts))
     boxes: list[Box] = []

@@ -1,4 +1,4 @@
-"""A real browser without a window: Chromium, if this machine has one."""
+"""Drive Chromium without a window."""
 
 import base64
 import json
@@ -33,14 +33,14 @@ def find_chromium() -> str | None:
 
 
 def dump_dom(chromium: str, page: str) -> str:
-    """Return the document of a page after its scripts have run; ``page`` may have a #fragment."""
+    """Return the DOM of a page after its scripts have run; ``page`` may have a #fragment."""
     return _run(chromium, "--dump-dom", "--virtual-time-budget=20000", page)
 
 
 def screenshot(
     chromium: str, page: str, out: Path, *, width: int, height: int, dark: bool = False
 ) -> None:
-    """Take a picture of the top ``height`` pixels of a page."""
+    """Write a PNG of the top ``height`` pixels of a page."""
     scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
     _run(
         chromium,
@@ -53,7 +53,7 @@ def screenshot(
 
 
 class Page:
-    """One tab, driven over Chromium's own pipe."""
+    """One tab, driven by Chromium's DevTools protocol over a pipe."""
 
     def __init__(self, commands: int, answers: int) -> None:
         self._commands = commands
@@ -83,19 +83,19 @@ class Page:
 
     def run(self, script: str) -> Any:
         """Return the value of an expression, awaited if it is a promise."""
-        found = self._send(
+        reply = self._send(
             "Runtime.evaluate",
             expression=script,
             returnByValue=True,
             awaitPromise=True,
             userGesture=True,
         )
-        if "exceptionDetails" in found:
-            raise AssertionError(f"{script}: {found['exceptionDetails']}")
-        return found["result"].get("value")
+        if "exceptionDetails" in reply:
+            raise AssertionError(f"{script}: {reply['exceptionDetails']}")
+        return reply["result"].get("value")
 
     def wait_for(self, condition: str, seconds: float = 60) -> Any:
-        """Return the value of an expression as soon as it is neither null nor false."""
+        """Wait until an expression is neither null nor false; return its value."""
         deadline = time.monotonic() + seconds
         while (value := self.run(condition)) in (None, False):
             if time.monotonic() > deadline:
@@ -104,11 +104,11 @@ class Page:
         return value
 
     def text(self) -> str:
-        """Return the text that a reader sees."""
+        """Return the visible text."""
         return str(self.run("document.body.innerText"))
 
     def click(self, words: str, selector: str = "button, a, label", nth: int = 0) -> None:
-        """Press the middle of a visible element that has exactly these words and can be used."""
+        """Click the middle of the visible, enabled element with exactly this text."""
         find = f"""
             (() => {{
               const hit = [...document.querySelectorAll({json.dumps(selector)})].filter(
@@ -120,16 +120,16 @@ class Page:
               return [box.left + box.width / 2, box.top + box.height / 2];
             }})()"""
         place = None
-        # A page that is still scrolling or growing moves what is to be pressed.
-        while (found := self.wait_for(find)) != place:
-            place = found
+        # The element moves while the page scrolls or grows: wait until it stays.
+        while (position := self.wait_for(find)) != place:
+            place = position
             time.sleep(0.2)
-        x, y = found
+        x, y = position
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             self._send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def picture(self, out: Path) -> None:
-        """Write what the viewport shows as PNG."""
+        """Write a PNG of the viewport."""
         out.write_bytes(base64.b64decode(self._send("Page.captureScreenshot")["data"]))
 
     def _send(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -165,7 +165,7 @@ os.dup2(commands, 3)
 os.dup2(answers, 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
-"""Becomes a browser, which reads commands from file descriptor 3 and answers to 4."""
+"""Replaces itself by a browser that reads commands from descriptor 3 and answers to 4."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A claim of the paper against measured outcomes: one system solves more problems than another."""
+"""Test a claim of the paper: one system solves more problems than another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ SIGNIFICANCE = 0.05
 
 @dataclass(frozen=True)
 class System:
-    """What solves problems: a generator, how one of its candidates is chosen, and from how many.
+    """A generator, the method that chooses among its candidates, and their number N.
 
-    ``reward_models`` names the pair that judges; it counts only for methods that ask one.
+    ``reward_models`` names the pair of reward models; methods without one ignore it.
     """
 
     generator: str
@@ -26,15 +26,15 @@ class System:
     reward_models: str = "large"
 
     def __str__(self) -> str:
-        judged = f" ({self.reward_models})" if "RM" in self.method else ""
-        return f"{self.generator}, {self.method}{judged}, N = {self.num_candidates}"
+        models = f" ({self.reward_models})" if "RM" in self.method else ""
+        return f"{self.generator}, {self.method}{models}, N = {self.num_candidates}"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """``better`` solves more problems than ``worse``; ``source`` is a table or figure.
+    """The system ``better`` solves more problems than ``worse``, by a table or figure ``source``.
 
-    ``expected`` is the least difference that we aim at, where we aim at one.
+    ``expected`` is our target: the smallest difference, as a share of problems (0 to 1), if any.
     """
 
     source: str
@@ -46,12 +46,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of a claim. ``difference`` and its 95 % interval are in shares of problems.
+    """The measured difference of a claim's two systems, as a share of problems (-1 to 1).
 
-    ``by_seed`` has the difference of each seed. ``chance`` is how often a difference as large, of
-    either sign, comes from these problems' differences under random signs: where few problems
-    differ, the bootstrap's interval is too narrow. The verdict: reproduced where the interval lies
-    above 0 and chance is at most 5 %, not reproduced where it lies below, else inconclusive.
+    ``low`` and ``high`` are its 95 % interval, ``by_seed`` the difference of each seed. ``chance``
+    is the share of random sign flips of the problems' differences that give a difference at least
+    as large, of either sign. It guards against intervals that are too narrow because few problems
+    differ.
     """
 
     claim: Claim
@@ -63,29 +63,33 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """One of reproduced, not reproduced, inconclusive."""
+        """Return reproduced, not reproduced or inconclusive.
+
+        Inconclusive: the interval contains 0, or ``chance`` is above 5 %. Otherwise the sign of
+        the interval decides.
+        """
         if self.low <= 0 <= self.high or self.chance > SIGNIFICANCE:
             return "inconclusive"
         return "reproduced" if self.low > 0 else "not reproduced"
 
     @property
     def as_expected(self) -> bool | None:
-        """Whether it is reproduced by as much as is expected; None where nothing is."""
+        """Return whether the claim is reproduced by at least ``expected``; None without it."""
         if self.claim.expected is None:
             return None
         return self.verdict == "reproduced" and self.difference >= self.claim.expected
 
 
 def weigh(claim: Claim, outcomes: pl.DataFrame) -> Finding:
-    """Hold a claim against outcomes: the paired difference over the problems of all seeds.
+    """Compute the paired difference of a claim's systems over the problems of all seeds.
 
-    The interval is the 95 % percentile bootstrap; problems are resampled within each seed, as
-    seeds have problems of their own. It holds for these seeds: how seeds differ, ``by_seed`` says.
+    The interval is the 95 % percentile bootstrap. Problems are resampled within each seed, because
+    every seed has other problems. So the interval does not cover how seeds differ.
 
     Args:
         claim: the two systems.
-        outcomes: seed, generator, reward_models (null where none is asked), method,
-            num_candidates, problem_id and solved (share of groups of candidates), a row each.
+        outcomes: seed, generator, reward_models (null for methods without one), method,
+            num_candidates, problem_id and solved (share of groups of candidates, 0 to 1).
 
     Raises:
         ValueError: a system was not measured, or the two not on the same problems.
@@ -119,8 +123,10 @@ def _solved_by(system: System, outcomes: pl.DataFrame) -> pl.DataFrame:
     chosen = outcomes.filter(
         generator=system.generator, method=system.method, num_candidates=system.num_candidates
     )
-    judged = pl.col("reward_models").is_null() | (pl.col("reward_models") == system.reward_models)
-    return chosen.filter(judged).select("seed", "problem_id", "solved")
+    same_models = pl.col("reward_models").is_null() | (
+        pl.col("reward_models") == system.reward_models
+    )
+    return chosen.filter(same_models).select("seed", "problem_id", "solved")
 
 
 def _resampled_sums(gains: Sequence[NDArray[np.float64]], name: str) -> NDArray[np.float64]:
@@ -136,7 +142,7 @@ def _resampled_sums(gains: Sequence[NDArray[np.float64]], name: str) -> NDArray[
 
 
 def _chance(gains: NDArray[np.float64], name: str) -> float:
-    """Return how often the sum is as far from 0 when each gain takes a sign at random."""
+    """Return the share of random sign flips whose sum is at least as far from 0."""
     differing = gains[gains != 0]
     rng = np.random.default_rng(derive_seed(0, "signs", name, 0))
     signs = rng.choice(np.array([-1.0, 1.0]), size=(NUM_RESAMPLES, len(differing)))

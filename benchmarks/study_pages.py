@@ -1,4 +1,4 @@
-"""What a study found, for people: a page of claims, the accuracies, and the paper's figures."""
+"""Write the pages of a study: a table of claims, all accuracies, and the paper's figures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from benchmarks.claims import Finding
 from benchmarks.figures import pyplot
 
 METHODS = ("SC", "ORM", "PRM")
-"""What the figures compare."""
+"""Methods that the figures compare."""
 CELL = ("generator", "method", "reward_models", "num_candidates")
 
 
@@ -43,10 +43,11 @@ def findings_page(findings: Sequence[Finding]) -> str:
     lines = [
         "# Findings",
         "",
-        "Differences are in points of accuracy, paired by problem. Interval (95 %, bootstrap) and "
-        "chance (how often random signs of the problems' differences go as far) are over problems, "
-        "for the models that these seeds trained: how training varies, the seeds show. Claims are "
-        f"weighed one by one: of {len(findings)}, one in twenty would pass by chance.",
+        "Differences are in points of accuracy, paired by problem. The interval is the 95 % "
+        "bootstrap over problems. Chance is the share of random sign flips of the problems' "
+        "differences that give a difference at least as large. Both hold for the models that these "
+        'seeds trained; the column "by seed" shows how training varies. Each claim is tested '
+        f"alone: of {len(findings)} claims, one in twenty would pass by chance.",
         "",
         "| source | claim | difference | interval | chance | by seed | verdict |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -67,7 +68,7 @@ def findings_page(findings: Sequence[Finding]) -> str:
 
 
 def draw_verification(cells: pl.DataFrame, path: Path) -> None:
-    """Draw accuracy against N in four panels (figure 3): generator and reward models by size."""
+    """Draw accuracy against N for both sizes of generator and reward models (figure 3)."""
     panels = [
         (generator, models)
         for generator in ("generator", "strong_generator")
@@ -107,8 +108,8 @@ def draw_data(cells: pl.DataFrame, path: Path) -> None:
     )
     figure, axis = pyplot().subplots(figsize=(5, 3.4), layout="constrained")
     for method in ("ORM", "PRM"):
-        found = largest.filter(pl.col("reward_models").is_in(list(shares)), method=method)
-        curve = found.with_columns(
+        of_method = largest.filter(pl.col("reward_models").is_in(list(shares)), method=method)
+        curve = of_method.with_columns(
             share=pl.col("reward_models").replace_strict(shares, return_dtype=pl.Float64)
         )
         draw_curve(axis, curve, "share", method)

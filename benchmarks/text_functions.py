@@ -1,15 +1,19 @@
-"""Text functions: time for a million characters of each of many shapes.
+"""Does any text of a million characters take a text function longer than 5 seconds?
 
-``python -m benchmarks.text_functions [--json]`` gives each function of model output (splitting,
-extraction, normal forms, votes) a text of every shape. Time has to be linear: a completion that
-repeats itself to its limit must not stop a run. ``run(length)`` takes another length.
+    python -m benchmarks.text_functions [--json]
+
+Gives each function of model output (splitting, extraction, normal forms, votes) a text of every
+shape. Time must be linear: a completion that repeats itself to its limit must not stop a run.
 """
 
+import argparse
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
 
-from benchmarks.report import Result, at_most, main
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result, at_most
 from shepherd.answers import boxed_answer, extract_answer
 from shepherd.equivalence import answer_key, compare
 from shepherd.plain_text import normalize
@@ -104,12 +108,12 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
 }
 
 
-def run(length: int = LENGTH) -> list[Result]:
-    """Measure the longest time of each function over all shapes, for texts of ``length``."""
+def run(options: argparse.Namespace) -> list[Result]:
+    """Measure the longest time of each function over all shapes."""
     results = []
     for name, function in FUNCTIONS.items():
         seconds = {
-            f"{shape} {unit!r}": _seconds(function, build(unit, length) + "x")
+            f"{shape} {unit!r}": _seconds(function, build(unit, options.length) + "x")
             for unit in UNITS
             for shape, build in SHAPES.items()
         }
@@ -125,5 +129,12 @@ def _seconds(function: Callable[[str], object], text: str) -> float:
     return time.process_time() - start
 
 
+BENCHMARK = Benchmark(
+    "text_functions",
+    __doc__,
+    run,
+    sizes=[Size("length", LENGTH, 1_000, "characters of each text")],
+)
+
 if __name__ == "__main__":
-    main("text_functions", run)
+    sys.exit(BENCHMARK.main())

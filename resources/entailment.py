@@ -1,7 +1,7 @@
-"""Entailment between texts, by any sequence-classification checkpoint that was trained for it.
+"""Compute the probability that one text entails another, by a sequence-classification model.
 
-``FacebookAI/roberta-large-mnli`` and ``facebook/bart-large-mnli`` are what DIVERSE's authors and
-others take; ``python -m training.nli`` trains a small one for word problems.
+DIVERSE (arXiv 2206.02336) and others use ``FacebookAI/roberta-large-mnli`` and
+``facebook/bart-large-mnli``. ``python -m training.nli`` trains a small model for word problems.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,15 +12,15 @@ Pair = tuple[str, str]
 
 
 class EntailmentModel:
-    """A checkpoint that says how probably the first text of a pair entails the second."""
+    """A checkpoint that gives the probability that the first text of a pair entails the second."""
 
     def __init__(self, base: str | Path, *, device: str = "auto", batch_tokens: int = 16_384):
-        """Load a checkpoint folder or hub name, from safetensors and without code of its own.
+        """Load a checkpoint folder or hub name from safetensors; no code of it is run.
 
-        ``batch_tokens`` bounds the padded tokens of a batch.
+        A batch has at most ``batch_tokens`` tokens, padding included.
 
         Raises:
-            ValueError: no label of its config is entailment, or several are.
+            ValueError: none of its labels, or more than one, is ``entailment``.
         """
         import torch
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
@@ -40,7 +40,7 @@ class EntailmentModel:
             .to(device)
         )
         self._batch_tokens = batch_tokens
-        # Positions run out where the tokenizer does not say so itself.
+        # Some tokenizers do not know how many positions the model has.
         self._max_length = min(self._tokenizer.model_max_length, config.max_position_embeddings)
 
     def __call__(self, pairs: Sequence[Pair]) -> list[float]:
@@ -57,39 +57,39 @@ class EntailmentModel:
             list(premises), list(hypotheses), truncation=True, max_length=self._max_length
         )
         lengths = [len(ids) for ids in encoded["input_ids"]]
-        shares = [0.0] * len(pairs)
+        probabilities = [0.0] * len(pairs)
         for indices in batches_by_length(lengths, self._batch_tokens):
             rows = {name: [values[i] for i in indices] for name, values in encoded.items()}
             batch = self._tokenizer.pad(rows, return_tensors="pt").to(self._model.device)
             with torch.inference_mode():
                 logits = self._model(**batch).logits.float()
-            found = logits.softmax(-1)[:, self.entailment].tolist()
-            for index, share in zip(indices, found, strict=True):
-                shares[index] = share
-        return shares
+            of_batch = logits.softmax(-1)[:, self.entailment].tolist()
+            for index, probability in zip(indices, of_batch, strict=True):
+                probabilities[index] = probability
+        return probabilities
 
 
 def entailment_index(name: str, id2label: dict[int, Any]) -> int:
-    """Return the class of the label entailment, in whatever case it is written.
+    """Return the index of the label ``entailment``, in upper or lower case.
 
     Raises:
-        ValueError: there is none, or more than one.
+        ValueError: no label is ``entailment``, or more than one.
     """
-    found = [index for index, label in id2label.items() if str(label).lower() == "entailment"]
-    if len(found) != 1:
+    indices = [index for index, label in id2label.items() if str(label).lower() == "entailment"]
+    if len(indices) != 1:
         labels = ", ".join(str(label) for label in id2label.values())
         raise ValueError(
-            f"{name}: {len(found)} of its labels ({labels}) are 'entailment': take a "
+            f"{name}: {len(indices)} of its labels ({labels}) are 'entailment': take a "
             "sequence-classification checkpoint that was trained on entailment, such as "
             "FacebookAI/roberta-large-mnli, and name its labels in id2label of its config.json"
         )
-    return int(found[0])
+    return int(indices[0])
 
 
 def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Yield indices in batches of similar length, at most ``batch_tokens`` padded tokens each.
 
-    A single text over the limit is a batch of its own.
+    A text that is longer than the limit is a batch of its own.
     """
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):

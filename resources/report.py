@@ -79,9 +79,7 @@ def build_report(
         ValueError: there is no warehouse, or a file of the study holds no results.
     """
     if not warehouse.is_file():
-        raise ValueError(
-            f"{warehouse}: no such file: build it with python -m resources.storage.warehouse build"
-        )
+        raise ValueError(f"{warehouse}: no such file: build it with shepherd warehouse build")
     with duckdb.connect(warehouse, read_only=True) as connection:
         content = {
             "profile": profile,

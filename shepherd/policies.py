@@ -1,6 +1,6 @@
-"""How good policies are: their greedy solutions of test problems, beside those of their start."""
+"""Evaluation of policies: greedy solutions of test problems, compared with their start."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from shepherd.settings import Settings
 
 
 class Descent(NamedTuple):
-    """The generator that a policy started from, and the paper's name of how it was trained."""
+    """The generator that a policy started from, and the paper's name of its training method."""
 
     start: str
     method: str
@@ -40,33 +40,27 @@ def evaluate_policies(
 ) -> pl.DataFrame:
     """Return ``policy_evaluations``: accuracy, gain over the start, length and repetition.
 
-    Intervals are 95 % percentile bootstraps over problems, resampled alike for all policies of a
-    dataset, so that those of gains are paired.
+    Intervals are 95 % percentile bootstraps over problems. All policies of a dataset share the
+    resamples, so that intervals of gains are paired.
 
     Args:
         greedy: table GREEDY_SOLUTIONS, of every policy and start in ``descents``.
         problems: table PROBLEMS, at least those of the solutions.
-        descents: by policy.
+        descents: the descent of each policy, by name.
         bootstrap: number of resamples.
         seed: the run's seed.
 
     Raises:
-        ValueError: models did not solve the same problems.
+        ValueError: the policies did not solve the same problems.
     """
     solved = greedy.join(problems.select("problem_id", "dataset"), on="problem_id")
     rows: list[dict[str, object]] = []
     for (dataset,), part in solved.sort("dataset", "problem_id").group_by(
         "dataset", maintain_order=True
     ):
-        of = {name: part.filter(generator=name) for name in descents}
+        of = _solutions_by_policy(part, descents, str(dataset))
         num_problems = part["problem_id"].n_unique()
-        for name, solutions in of.items():
-            if solutions.height != num_problems:
-                raise ValueError(
-                    f"greedy_solutions: {name} solved {solutions.height} of {num_problems} "
-                    f"problems of {dataset}: materialize greedy_solutions for all shards"
-                )
-        right = {name: found["is_correct"].to_numpy().astype(float) for name, found in of.items()}
+        right = {name: one["is_correct"].to_numpy().astype(float) for name, one in of.items()}
         rng = np.random.default_rng(derive_seed(seed, "bootstrap", str(dataset), 0))
         weights = rng.multinomial(num_problems, [1 / num_problems] * num_problems, size=bootstrap)
         for name, (start, method) in descents.items():
@@ -92,6 +86,25 @@ def evaluate_policies(
                 }
             )
     return pl.DataFrame(rows, schema=POLICY_EVALUATIONS.schema)
+
+
+def _solutions_by_policy(
+    part: pl.DataFrame, names: Iterable[str], dataset: str
+) -> dict[str, pl.DataFrame]:
+    """Return each policy's solutions of a dataset, in the same order of problems.
+
+    Raises:
+        ValueError: a policy did not solve all problems.
+    """
+    num_problems = part["problem_id"].n_unique()
+    of = {name: part.filter(generator=name) for name in names}
+    for name, solutions in of.items():
+        if solutions.height != num_problems:
+            raise ValueError(
+                f"greedy_solutions: {name} solved {solutions.height} of {num_problems} "
+                f"problems of {dataset}: materialize greedy_solutions for all shards"
+            )
+    return of
 
 
 _MEANS = {

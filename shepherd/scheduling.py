@@ -1,9 +1,9 @@
-"""Which rollouts to draw next: many problems in flight, each prefix as far as it is asked for.
+"""Order the rollouts of annotators that work in rounds, with many problems in flight.
 
-The scheduler knows no engine. It is asked for draws (``take``), told what came of them
-(``tell``), and keeps enough problems open that an engine's batch stays full while each problem
-waits for its rounds. Identical prefixes of a problem are one prefix, and what several annotators
-ask for is drawn once.
+The scheduler knows no engine. ``take`` returns the rollouts to draw next, and ``record`` accepts
+those that were drawn. A problem waits until all rollouts of its round are recorded; meanwhile other
+problems fill the engine's batch. Solutions that share a prefix share its rollouts, and so do
+annotators.
 """
 
 from collections import deque
@@ -11,72 +11,76 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from shepherd.annotators.problem import Annotator, Problem, Replay, Rollout
+from shepherd.annotators.problem import Annotator, Replay, Rollout, SolvedProblem
 
 
 class Draw(NamedTuple):
-    """The rollouts of these indices of a prefix, in a row."""
+    """Rollouts to draw from one prefix, with consecutive indices."""
 
-    problem: Problem
+    problem: SolvedProblem
     prefix: str
     prefix_id: str
     indices: range
 
 
 @dataclass
-class _Open:
-    """A problem in work: its annotators' views, what was drawn, and what is under way."""
+class _InFlight:
+    """A problem with rollouts still to draw."""
 
-    problem: Problem
+    problem: SolvedProblem
     replays: list[Replay]
-    drawn: dict[str, list[Rollout]] = field(default_factory=dict)
+    """One for each annotator."""
+
+    rollouts: dict[str, list[Rollout]] = field(default_factory=dict)
+    """By prefix id; ``AWAITED`` stands for those that are not recorded yet."""
+
     num_awaited: int = 0
 
     def next_draws(self) -> Iterator[Draw]:
-        """Show the annotators the finished round; yield what they ask for and was not drawn."""
+        """Pass the recorded rollouts to the annotators; yield the draws of their next round."""
         assert self.num_awaited == 0
-        wanted: dict[str, int] = {}
+        targets: dict[str, int] = {}
         for replay in self.replays:
-            for prefix, count in replay.advance(self.drawn).items():
-                wanted[prefix] = max(count, wanted.get(prefix, 0))
-        for prefix in sorted(wanted):
+            for prefix, count in replay.advance(self.rollouts).items():
+                targets[prefix] = max(count, targets.get(prefix, 0))
+        for prefix in sorted(targets):
             prefix_id = self.problem.prefix_id(prefix)
-            found = self.drawn.setdefault(prefix_id, [])
-            indices = range(len(found), wanted[prefix])
+            rollouts = self.rollouts.setdefault(prefix_id, [])
+            indices = range(len(rollouts), targets[prefix])
             if indices:
-                found += [AWAITED] * len(indices)
+                rollouts += [AWAITED] * len(indices)
                 self.num_awaited += len(indices)
                 yield Draw(self.problem, prefix, prefix_id, indices)
 
 
 AWAITED = Rollout(is_correct=False, text="", is_error=True)
-"""Stands in the place of a rollout until it is told; no annotator is shown it."""
+"""A placeholder until the rollout is recorded. Annotators never receive it."""
 
 
 class Scheduler:
-    """Hands out draws in the order of the problems; a problem in work goes before a new one."""
+    """Hand out draws by problem. The next rounds of problems in flight come before new problems."""
 
-    def __init__(self, problems: Iterable[Problem], annotators: Sequence[Annotator]) -> None:
+    def __init__(self, problems: Iterable[SolvedProblem], annotators: Sequence[Annotator]) -> None:
         self.num_done = 0
         self._annotators = annotators
-        self._waiting = iter(problems)
-        self._open: dict[str, _Open] = {}
+        self._new_problems = iter(problems)
+        self._in_flight: dict[str, _InFlight] = {}
         self._ready: deque[Draw] = deque()
         self._num_ready = 0
 
     def take(self, count: int) -> list[Draw]:
-        """Return draws to make now, of up to ``count`` rollouts in all.
+        """Return the next draws, of ``count`` rollouts in all; new problems fill the number.
 
-        Fewer where all problems wait for rollouts in the caller's hands; none and nothing in the
-        caller's hands means that all is done.
+        There are fewer only if no new problem is left and those in flight wait for rollouts. All
+        problems are done if no draw is returned and the caller has recorded every rollout.
         """
         while self._num_ready < count:
-            problem = next(self._waiting, None)
+            problem = next(self._new_problems, None)
             if problem is None:
                 break
             replays = [Replay(annotator, problem) for annotator in self._annotators]
-            self._go_on(_Open(problem, replays), first=False)
-        taken = []
+            self._start_round(_InFlight(problem, replays), is_urgent=False)
+        draws = []
         while count and self._ready:
             draw = self._ready.popleft()
             if len(draw.indices) > count:
@@ -84,27 +88,28 @@ class Scheduler:
                 draw = draw._replace(indices=draw.indices[:count])
             count -= len(draw.indices)
             self._num_ready -= len(draw.indices)
-            taken.append(draw)
-        return taken
+            draws.append(draw)
+        return draws
 
-    def tell(self, told: Iterable[tuple[Draw, int, Rollout]]) -> None:
-        """Take in rollouts, each with its draw and index."""
-        for draw, index, rollout in told:
-            problem = self._open[draw.problem.problem_id]
-            problem.drawn[draw.prefix_id][index] = rollout
-            problem.num_awaited -= 1
-            if problem.num_awaited == 0:
-                self._go_on(problem, first=True)
+    def record(self, rollouts: Iterable[tuple[Draw, int, Rollout]]) -> None:
+        """Store rollouts, each with its draw and index."""
+        for draw, index, rollout in rollouts:
+            state = self._in_flight[draw.problem.problem_id]
+            state.rollouts[draw.prefix_id][index] = rollout
+            state.num_awaited -= 1
+            if state.num_awaited == 0:
+                self._start_round(state, is_urgent=True)
 
-    def _go_on(self, problem: _Open, *, first: bool) -> None:
-        draws = list(problem.next_draws())
-        if first:
+    def _start_round(self, state: _InFlight, *, is_urgent: bool) -> None:
+        """Queue the draws of a problem's next round, in front if urgent; without any it is done."""
+        draws = list(state.next_draws())
+        if is_urgent:
             self._ready.extendleft(reversed(draws))
         else:
             self._ready.extend(draws)
-        self._num_ready += problem.num_awaited
+        self._num_ready += state.num_awaited
         if draws:
-            self._open[problem.problem.problem_id] = problem
+            self._in_flight[state.problem.problem_id] = state
         else:
-            self._open.pop(problem.problem.problem_id, None)
+            self._in_flight.pop(state.problem.problem_id, None)
             self.num_done += 1

@@ -1,10 +1,10 @@
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from cli import estimate
+from cli.app import main
+from cli.run_estimate import estimate_run
 from resources.storage.lake import Lake
 from shepherd.estimates import (
     CHARACTERS_PER_TOKEN,
@@ -22,11 +22,13 @@ PROBLEMS = pl.DataFrame(
         "gold_solution": ["aaaa\nbbb\ncc", None, "x" * 7],
     }
 )
-SAMPLING = SamplingSettings(samples_per_problem=3, num_rollouts=8, num_candidates=5)
+SAMPLING = SamplingSettings(samples_per_problem=3, num_candidates=5)
 
 
 def test_an_estimate_from_gold_and_typical_solutions() -> None:
-    solutions, rollouts, candidates = estimate_dataset("words", PROBLEMS, 2, 3, SAMPLING)
+    solutions, rollouts, candidates = estimate_dataset(
+        "words", PROBLEMS, 2, 3, SAMPLING, num_rollouts=8
+    )
     unit = CHARACTERS_PER_TOKEN
     assert (solutions.requests, candidates.requests) == (2 * 3 * 2, 1 * 5 * 3)
     assert solutions.prompt_tokens * unit == pytest.approx(30 * 6)
@@ -43,7 +45,7 @@ def test_an_estimate_from_gold_and_typical_solutions() -> None:
 
 
 def test_a_judge_reads_task_question_and_solution_for_each_vote() -> None:
-    solutions, *_ = estimate_dataset("words", PROBLEMS, 2, 1, SAMPLING)
+    solutions, *_ = estimate_dataset("words", PROBLEMS, 2, 1, SAMPLING, num_rollouts=8)
     votes = estimate_critiques("words", solutions, JudgeSettings(base="owner/judge", num_votes=4))
     assert (votes.stage, votes.requests) == ("critiques", 12 * 4)
     assert votes.completion_tokens == 4 * solutions.completion_tokens
@@ -90,7 +92,7 @@ def test_policies_and_problems_that_are_not_annotated_have_candidates(tmp_path: 
     )
     found = [
         (guess.dataset, guess.stage, guess.requests)
-        for guess in estimate.estimate_run(settings, Lake(tmp_path))
+        for guess in estimate_run(settings, Lake(tmp_path))
         if guess.stage == "candidates" or guess.dataset != "here"
     ]
     assert found == [("here", "candidates", 3 * 5 * 2), ("tested", "candidates", 3 * 5 * 2)]
@@ -100,15 +102,11 @@ def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SHEPHERD_HOME", str(tmp_path))
-    command = ["estimate", "--profile", "demo"]
-    monkeypatch.setattr(sys, "argv", command)
-    assert estimate.main() == 0
+    assert main(["estimate", "--profile", "demo"]) == 0
     out = capsys.readouterr().out
     assert "3,000" in out
     assert "give --tokens-per-second" in out
-    monkeypatch.setattr(sys, "argv", [*command, "--tokens-per-second", "1000"])
-    assert estimate.main() == 0
+    assert main(["estimate", "--profile", "demo", "--tokens-per-second", "1000"]) == 0
     assert "null" not in capsys.readouterr().out
-    monkeypatch.setattr(sys, "argv", ["estimate", "--profile", "dmo"])
-    assert estimate.main() == 2
+    assert main(["estimate", "--profile", "dmo"]) == 2
     assert "no profile 'dmo'" in capsys.readouterr().err

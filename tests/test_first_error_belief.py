@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shepherd.annotators.adaptive import WORTH, Adaptive
+from shepherd.annotators.adaptive import MIN_INFORMATION, Adaptive
 from shepherd.annotators.first_error_belief import SLIP_RATES, Tree, believe, entropy
-from shepherd.annotators.problem import Label, Problem, Rollout, Shown, Solution
+from shepherd.annotators.problem import DrawnRollouts, Label, Rollout, SolutionSteps, SolvedProblem
 
 MENDING = 0.05
 ADAPTIVE = Adaptive(
@@ -16,19 +16,21 @@ ADAPTIVE = Adaptive(
 )
 
 
-def problem_of(*solutions: tuple[str, bool]) -> Problem:
+def problem_of(*solutions: tuple[str, bool]) -> SolvedProblem:
     """Return a problem with solutions of one-letter steps."""
-    return Problem(
+    return SolvedProblem(
         "p",
         "How many?",
         tuple(
-            Solution(f"s{k}", is_correct, tuple(f"s{k}.{i}" for i in range(len(text))), tuple(text))
+            SolutionSteps(
+                f"s{k}", is_correct, tuple(f"s{k}.{i}" for i in range(len(text))), tuple(text)
+            )
             for k, (text, is_correct) in enumerate(solutions)
         ),
     )
 
 
-def shown_of(**found: str) -> Shown:
+def shown_of(**found: str) -> DrawnRollouts:
     """Return rollouts by prefix: ``"10e"`` stands for a success, a failure and an error."""
     return {
         prefix: [Rollout(mark == "1", "", is_error=mark == "e") for mark in marks]
@@ -36,12 +38,12 @@ def shown_of(**found: str) -> Shown:
     }
 
 
-def labels_of(problem: Problem, **found: str) -> list[list[Label]]:
+def labels_of(problem: SolvedProblem, **found: str) -> list[list[Label]]:
     """Return the labels but for those of last steps."""
     return [labels[:-1] for labels in ADAPTIVE.label(problem, shown_of(**found))]
 
 
-def soft_of(problem: Problem, **found: str) -> list[list[float]]:
+def soft_of(problem: SolvedProblem, **found: str) -> list[list[float]]:
     return [[label.soft or 0.0 for label in labels] for labels in labels_of(problem, **found)]
 
 
@@ -86,10 +88,10 @@ def test_beliefs_are_those_of_all_that_may_hold(
     likelihoods[0] = 1
     beliefs = believe(tree, likelihoods, MENDING)
     for belief, expected in zip(beliefs, by_enumeration(tree, likelihoods), strict=True):
-        assert belief.places == pytest.approx(expected)
+        assert belief.first_error == pytest.approx(expected)
         # A step can be wrong only from the first error on.
         assert np.triu(belief.wrong, 1) == pytest.approx(np.zeros_like(belief.wrong))
-        assert np.all(belief.wrong <= belief.places + 1e-12)
+        assert np.all(belief.wrong <= belief.first_error + 1e-12)
         assert np.all(np.diff(belief.right) <= 1e-12)
 
 
@@ -131,11 +133,11 @@ def test_a_prefix_is_as_right_in_each_of_its_solutions() -> None:
 
 def test_the_cut_of_a_solution_may_differ_from_that_of_others() -> None:
     steps = (("a", "b", "c"), ("ab", "c"))
-    problem = Problem(
+    problem = SolvedProblem(
         "p",
         "How many?",
         tuple(
-            Solution(f"s{len(texts)}", False, tuple(map(str, range(len(texts)))), texts)
+            SolutionSteps(f"s{len(texts)}", False, tuple(map(str, range(len(texts)))), texts)
             for texts in steps
         ),
     )
@@ -161,7 +163,7 @@ def test_a_rollout_that_could_not_be_drawn_says_nothing() -> None:
 
 
 def test_what_is_asked_for_next() -> None:
-    def asked(problem: Problem, **found: str) -> dict[str, int]:
+    def asked(problem: SolvedProblem, **found: str) -> dict[str, int]:
         return dict(next(ADAPTIVE.ask(problem, shown_of(**found)), {}))
 
     # The last prefix is cheapest to roll out and a success there decides all.
@@ -177,4 +179,4 @@ def test_what_is_asked_for_next() -> None:
 def test_entropy_is_in_bits_and_scales_with_the_weights() -> None:
     assert entropy(np.array([0.25, 0.25, 0.25, 0.25, 0.0])) == pytest.approx(2)
     assert entropy(np.array([[1.0, 1.0], [3.0, 0.0]])).tolist() == pytest.approx([2, 0])
-    assert entropy(np.array([0.5, 0.5])) > WORTH
+    assert entropy(np.array([0.5, 0.5])) > MIN_INFORMATION

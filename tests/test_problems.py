@@ -7,8 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from resources.files import problems as problems_module
-from resources.files.problems import load_problems, load_solutions, questions_tested_elsewhere
+from resources.files import problem_rows as problem_rows_module
+from resources.files.imported_solutions import load_solutions
+from resources.files.problems import load_problems, questions_tested_elsewhere
 from shepherd.identity import content_id
 from shepherd.schemas import PROBLEMS, REJECTED, SOLUTIONS, enforce
 from shepherd.settings import DatasetSettings
@@ -158,13 +159,13 @@ class Hub:
 def test_without_paths_the_hub_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     splits = {"train": [json.loads(row("a"))], "test": [json.loads(row("é"))]}
     monkeypatch.setitem(sys.modules, "datasets", Hub(splits))
-    monkeypatch.setattr(problems_module, "hub_refusal", lambda name, file, kind: None)
+    monkeypatch.setattr(problem_rows_module, "hub_refusal", lambda name, file, kind: None)
     problems, _ = load_problems("g", DatasetSettings(source="gsm8k"), seed=0)
     assert problems["question"].to_list() == ["a", "é"]
     monkeypatch.setitem(sys.modules, "datasets", Hub({}))
     with pytest.raises(ValueError, match=r"cannot be read from the hub: set datasets\.g\.train"):
         load_problems("g", DatasetSettings(source="gsm8k"), seed=0)
-    monkeypatch.setattr(problems_module, "hub_refusal", lambda name, file, kind: f"no {file}")
+    monkeypatch.setattr(problem_rows_module, "hub_refusal", lambda name, file, kind: f"no {file}")
     with pytest.raises(ValueError, match=r"openai/gsm8k: no README\.md, or set datasets\.g\."):
         load_problems("g", DatasetSettings(source="gsm8k"), seed=0)
 
@@ -518,7 +519,7 @@ def test_metamath_is_all_for_training(tmp_path: Path) -> None:
     [
         ({"source": "columns"}, "columns: name the column of the question"),
         ({"source": "columns", "columns": {"question": "q"}}, "and of answer or solution"),
-        ({"source": "gsm8k", "columns": {"question": "q"}}, "columns: leave it out, gsm8k"),
+        ({"source": "gsm8k", "columns": {"question": "q"}}, "columns: remove it, gsm8k"),
         ({"source": "gsm8k", "split": "lightman"}, "split lightman: it is a split of the source"),
     ],
 )

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import polars as pl
 import pytest
 
-from resources.sampling.searching import found_solutions, search_problems
+from resources.sampling.searching import best_solutions, search_problems
 from shepherd.requests import Completion, Request, completion_block, request_rows
-from shepherd.search import Method, ProblemSearch, Search
+from shepherd.search import ProblemSearch, Search, SearchMethod
 
 PROBLEMS = pl.DataFrame({"problem_id": ["a", "b"], "question": ["How many?", "How much?"]})
 LENGTH = 4
@@ -62,7 +62,7 @@ def rounds(engine: Digits) -> list[list[Request]]:
 
 def test_a_beam_continues_the_best_paths_of_the_round_before() -> None:
     engine = Digits()
-    found = found_solutions(run(Search("beam", num_paths=8, width=4), engine))
+    found = best_solutions(run(Search("beam", num_paths=8, width=4), engine))
     assert found["finish_reason"].to_list() == ["stop", "stop"]
     for before, after in zip(rounds(engine), rounds(engine)[1:], strict=False):
         paths = {r.prompt + f"{r.seed % 10}\n" for r in before}
@@ -92,11 +92,11 @@ def test_trees_are_searched_apart() -> None:
 
 
 @pytest.mark.parametrize("method", ["beam", "dvts"])
-def test_seeds_repeat_and_no_two_requests_share_one(method: Method) -> None:
+def test_seeds_repeat_and_no_two_requests_share_one(method: SearchMethod) -> None:
     runs = []
     for _ in range(2):
         engine = Digits()
-        runs.append(found_solutions(run(Search(method, num_paths=8), engine)).rows())
+        runs.append(best_solutions(run(Search(method, num_paths=8), engine)).rows())
         assert len({request.seed for request in engine.asked}) == len(engine.asked)
         assert len({request.id for request in engine.asked}) == len(engine.asked)
     assert runs[0] == runs[1]
@@ -129,7 +129,7 @@ def test_cut_and_failed_paths_are_given_up() -> None:
     one.select([fresh])
     assert one.is_done
     assert one.best is None
-    assert found_solutions([one]).row(0) == ("p", "", "length", 0.0, 4)
+    assert best_solutions([one]).row(0) == ("p", "", "length", 0.0, 4)
 
 
 def test_a_path_that_never_ends_is_given_up() -> None:

@@ -25,7 +25,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from resources.engines import open_engine, transformers
+from resources.engines import open_engine, prefill
 from resources.engines.row_cache import RowCache
 from resources.engines.token_draws import draw_tokens, uniform_numbers
 from resources.engines.transformers import TransformersEngine
@@ -171,7 +171,7 @@ def test_a_stop_string_ends_a_completion_that_holds_it(checkpoint: Path) -> None
 def test_prefilled_states_live_while_requests_wait_for_them(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transformers, "PREFILL_TOKENS", 100)
+    monkeypatch.setattr(prefill, "PREFILL_TOKENS", 100)
     loaded: list[weakref.ref[torch.Tensor]] = []
     load = RowCache.load
 

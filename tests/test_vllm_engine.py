@@ -91,27 +91,29 @@ def content(completions: dict[str, Completion]) -> dict[str, Completion]:
 
 
 @needs_vllm
-def test_a_long_prompt_is_computed_once(checkpoint: Path, environment: None) -> None:
-    """Comes first: the engine of the other tests then opens where this one has closed."""
-    prompt = " ".join(prompts(6))
-    with closing(open_engine(settings(max_model_len=None), checkpoint)) as engine:
+class TestLongWindow:
+    """Come first: the engine of the other tests opens after this one has closed."""
+
+    @pytest.fixture(scope="class")
+    def long_engine(self, checkpoint: Path, environment: None) -> Iterator[Engine]:
+        wide = settings(max_model_len=None).model_copy(update={"batch_size": 32})
+        with closing(open_engine(wide, checkpoint)) as opened:
+            yield opened
+
+    def test_a_long_prompt_is_computed_once(self, long_engine: Engine) -> None:
+        prompt = " ".join(prompts(6))
         for k in range(3):
-            [drawn] = draw(engine, [Request(f"{k}", prompt, k, 1.0, max_tokens=4)]).values()
+            request = Request(f"{k}", prompt, k, 1.0, max_tokens=4)
+            [drawn] = draw(long_engine, [request]).values()
             assert 128 < drawn.prompt_tokens < LONG
             assert (drawn.cached_tokens >= 128) == (k > 0)
 
-
-@needs_vllm
-def test_seeds_repeat_where_prompts_fill_more_than_a_step(
-    checkpoint: Path, environment: None
-) -> None:
-    wide = settings(max_model_len=None).model_copy(update={"batch_size": 32})
-    with closing(open_engine(wide, checkpoint)) as engine:
+    def test_seeds_repeat_where_prompts_fill_more_than_a_step(self, long_engine: Engine) -> None:
         requests = [
             Request(f"{n}", " apples" * (300 + n), n, temperature=1.0, max_tokens=4)
             for n in range(40)
         ]
-        assert content(draw(engine, requests)) == content(draw(engine, requests))
+        assert content(draw(long_engine, requests)) == content(draw(long_engine, requests))
 
 
 @needs_vllm

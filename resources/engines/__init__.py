@@ -1,4 +1,4 @@
-"""Engines that draw completions. Importing this package loads no model library."""
+"""Open the engine that a profile names. Importing this package loads no model library."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,9 +8,9 @@ from shepherd.settings import EngineSettings
 
 
 def open_engine(settings: EngineSettings, model: Path | str) -> Engine:
-    """Return the engine of ``settings.kind`` for a model.
+    """Open the engine of ``settings.kind`` for a model.
 
-    ``model`` is a checkpoint folder or a hub name; servers are asked for it by that name.
+    ``model`` is a checkpoint folder or a hub name; servers must serve it under that name.
 
     Raises:
         ValueError: there is no such checkpoint, the engine cannot run it or is not installed.

@@ -1,4 +1,4 @@
-"""What the local engines read of a checkpoint, with errors that a user can act on."""
+"""Read what the local engines need of a checkpoint, with errors that a user can act on."""
 
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,10 @@ def load_template(template: str, model: Path | str) -> str:
 
 
 def without_drawing(request: Request, num_prompt: int, window: int) -> Completion | None:
-    """Return the completion of a request that needs no model; null if it needs one.
+    """Return the completion of a request that needs no drawing; null if it needs the model.
 
-    The model takes at least one token of prompt and needs room for one more. ``window`` is the
-    most tokens of prompt and completion together.
+    The model needs a prompt of at least one token, and room for one more. ``window`` is the
+    maximum number of tokens of prompt and completion together.
     """
     if not 0 < num_prompt < window:
         reason = (
@@ -66,10 +66,10 @@ def without_drawing(request: Request, num_prompt: int, window: int) -> Completio
 
 
 def check_attention(config: Any, model: Path | str) -> None:
-    """Check that a model's layers only attend, to all tokens before or to a sliding window.
+    """Check that every layer attends to all earlier tokens or to a sliding window, and no more.
 
     Raises:
-        ValueError: some do something else.
+        ValueError: a layer computes something else.
     """
     layers = set(getattr(config, "layer_types", None) or ())
     other = sorted(layers - ATTENDING_LAYERS)
@@ -83,10 +83,10 @@ def check_attention(config: Any, model: Path | str) -> None:
 
 
 def stop_ids(model: Any, tokenizer: Any) -> list[int]:
-    """Return the tokens that end a completion.
+    """Return the ids of the tokens that end a completion.
 
     Raises:
-        ValueError: neither the checkpoint nor its tokenizer names one.
+        ValueError: neither the checkpoint nor its tokenizer names a stop token.
     """
     declared = model.generation_config.eos_token_id
     ids = set(declared if isinstance(declared, list) else [declared])

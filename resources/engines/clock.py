@@ -1,13 +1,13 @@
-"""Whose the engine's time is."""
+"""Split the engine's running time among the requests in flight."""
 
 import time
 
 
 class SharedClock:
-    """Adds up wall-clock ``seconds`` per running request.
+    """Adds up the wall-clock ``seconds`` of one running request's share.
 
-    Their growth while a request runs is its share, and the shares of all requests sum to the time
-    in which any ran.
+    The growth of ``seconds`` while a request runs is its share. The shares of all requests sum to
+    the time in which at least one ran.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What goes to an OpenAI-compatible ``/completions`` and what its answers mean."""
+"""Write requests to an OpenAI-compatible ``/completions`` and read its answers."""
 
 import time
 from dataclasses import dataclass
@@ -11,25 +11,31 @@ from pydantic import BaseModel, Field, ValidationError
 from shepherd.requests import Completion, Request
 
 REFUSED = {400, 413, 422}
-"""The request cannot be served, now or later."""
+"""Status codes of requests that cannot be served, now or later."""
+
 BUSY = {408, 409, 425, 429}
-"""The server lives, and may serve the request later."""
+"""Status codes of servers that may serve the request later."""
+
 LONGEST_RETRY_AFTER = 3600.0
+"""Seconds that a server's Retry-After header is followed at most."""
+
 LONGEST_REASON = 300
+"""Characters of a server's message at most."""
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why a request has no completion yet.
-
-    ``busy``: the server asks for time. ``down``: it failed. ``absent``: it lacks the model.
-    ``may_be_own``: the request itself may be what the server fails on.
-    """
+    """Says why a request has no completion yet."""
 
     kind: Literal["busy", "down", "absent"]
+    """``busy``: the server asks for time; ``down``: it failed; ``absent``: it lacks the model."""
+
     reason: str
     retry_after: float = 0.0
+    """Seconds for which the server asks to be left alone."""
+
     may_be_own: bool = False
+    """Whether the request itself may be what the server fails on."""
 
 
 class _Choice(BaseModel):
@@ -55,25 +61,25 @@ class _Answer(BaseModel):
 
 def body(model: str, request: Request) -> dict[str, str | int | float]:
     """Return the JSON object that asks for a request's completion."""
-    asked: dict[str, str | int | float] = {
+    fields: dict[str, str | int | float] = {
         "model": model,
         "prompt": request.prompt,
         "seed": request.seed,
         "temperature": request.temperature,
-        # Servers may have defaults of their own, such as those of the model's generation config.
+        # Servers may have other defaults, such as those of the model's generation config.
         "top_p": 1.0,
         "max_tokens": request.max_tokens,
     }
-    return {**asked, "stop": request.stop} if request.stop else asked
+    return {**fields, "stop": request.stop} if request.stop else fields
 
 
 def read(request: Request, response: httpx.Response, *, secret: str) -> Completion | Trouble:
-    """Return what an answer means for its request; ``seconds`` is left at 0.
+    """Return the completion of an answer, its ``seconds`` at 0, or why there is none yet.
 
-    ``secret`` is the key; no reason holds it.
+    ``secret`` is the API key, which is removed from messages.
 
     Raises:
-        ValueError: no such request will ever be served; the message names status and reason.
+        ValueError: no request will ever be served, as a wrong key; the message names the status.
     """
     status, message = response.status_code, _message(response, secret)
     reason = f"{status} {message}"
@@ -92,7 +98,7 @@ def read(request: Request, response: httpx.Response, *, secret: str) -> Completi
 
 
 def refusal(request: Request, reason: str) -> Completion:
-    """Return the completion that records why a request has none."""
+    """Return the completion that records a request's failure."""
     return Completion(request.id, "", "error", 0, 0, 0, 0.0, reason)
 
 
@@ -114,7 +120,7 @@ def _read_completion(
                 "the server does not say whether a stop string ended a completion (stop_reason): "
                 "use one that does, such as vLLM's"
             )
-        # Servers leave the string out of the text.
+        # Servers leave the stop string out of the text.
         text += request.stop if choice.stop_reason == request.stop else ""
     details = usage.prompt_tokens_details
     return Completion(
@@ -129,7 +135,7 @@ def _read_completion(
 
 
 def _message(response: httpx.Response, secret: str) -> str:
-    """Return the server's own words, in one short line."""
+    """Return the server's message in one short line."""
     text = " ".join(response.text.split())
     if secret:
         text = text.replace(secret, "***")

@@ -1,4 +1,4 @@
-"""The engine of OpenAI-compatible servers: one model, ``/completions`` of one or more replicas."""
+"""Draw completions of one model from OpenAI-compatible servers (``/completions``)."""
 
 import asyncio
 import os
@@ -18,22 +18,27 @@ from shepherd.settings import OpenAISettings
 
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0
+"""Seconds before the first and before any later retry of a request."""
+
 SECONDS_BETWEEN_LOOKS = 0.1
-"""How often a request that no server takes now looks again."""
+"""Seconds after which a request that no server has room for looks again."""
+
 CONNECT_TIMEOUT = 10.0
+"""Seconds in which a server must accept a connection."""
+
 MAX_ATTEMPTS = 10
-"""Failures of one request, while servers answer others, that are its own."""
+"""Failures of one request, while servers answer others, after which the failure is its own."""
 
 
 class OpenAIEngine:
     """Draws completions from servers that serve ``model`` under that name.
 
-    ``batch_size`` requests run on each server at once. What may succeed later is tried again
-    until it does; what cannot is the request's recorded error.
+    ``batch_size`` requests run on each server at once. A request is tried again while it may
+    succeed; a request that cannot succeed is recorded as an error.
 
     ``poll`` raises:
         ValueError: no server has answered for ``settings.patience`` seconds, none has the model,
-            or one refuses the key. Run again, an unfinished request is tried anew.
+            or one refuses the key. The next run tries unfinished requests again.
     """
 
     def __init__(self, model: str, settings: OpenAISettings, *, batch_size: int) -> None:
@@ -66,7 +71,7 @@ class OpenAIEngine:
                 break
             result = self._results.get()
             if isinstance(result, BaseException):
-                # What finished before is handed out first; the error stays for the next poll.
+                # Requests that finished before are returned first; the next poll raises the error.
                 self._results.put(result)
                 if not finished:
                     raise result
@@ -93,7 +98,7 @@ class OpenAIEngine:
             self._results.put(error)
 
     async def _run_workers(self) -> None:
-        """Keep as many requests going as the servers have room for, until one ends the run."""
+        """Run as many requests as the servers have room for, until one ends the run."""
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         timeout = httpx.Timeout(self._settings.request_timeout, connect=CONNECT_TIMEOUT)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
@@ -119,7 +124,7 @@ class OpenAIEngine:
             self._results.put(await self._complete(http, request))
 
     async def _complete(self, http: httpx.AsyncClient, request: Request) -> Completion:
-        """Try until the request is done or refused, or fails where others are answered."""
+        """Try until the request is completed or refused, or fails while others are answered."""
         seconds, delay, num_own, num_answered = 0.0, FIRST_DELAY, 0, 0
         while True:
             replica = await self._free_replica()
@@ -180,10 +185,10 @@ class OpenAIEngine:
 
 
 def read_key(variable: str) -> str:
-    """Return the key in an environment variable, without the white space around it; "" if unset.
+    """Return the key in an environment variable, without surrounding white space; "" if unset.
 
     Raises:
-        ValueError: it cannot stand in a header; the message does not hold it.
+        ValueError: the key holds characters that a header cannot; the message does not show it.
     """
     key = os.environ.get(variable, "").strip()
     if not (key.isascii() and key.isprintable()) or " " in key:

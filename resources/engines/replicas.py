@@ -1,7 +1,8 @@
-"""Which server takes the next request, and when to believe that none will.
+"""Choose the server of the next request, and notice when no server answers.
 
-A server that fails three times in a row gets nothing for a while (its circuit is open), then a
-single request as a probe (half-open); an answer closes the circuit, a failure doubles the pause.
+A circuit breaker: a server that fails three times in a row gets no request for a pause (its
+circuit is open), then a single one as a probe (half-open). An answer closes the circuit, a
+failure doubles the pause.
 """
 
 import logging
@@ -10,24 +11,29 @@ from dataclasses import dataclass
 FAILURES_TO_OPEN = 3
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
+"""Seconds of the first pause, and of any pause at most."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
 class Replica:
-    """A server. Times are seconds on the caller's clock.
-
-    It gets no request until ``open_until`` because it failed, nor until ``quiet_until`` because
-    it asked so. ``failing_since`` is its first failure after its last answer.
-    """
+    """A server. Times are seconds on the caller's clock."""
 
     url: str
     in_flight: int = 0
     failures: int = 0
+    """Failures in a row."""
+
     open_until: float = 0.0
+    """The server gets no request until then, because it failed."""
+
     quiet_until: float = 0.0
+    """The server gets no request until then, because it asked so (Retry-After)."""
+
     failing_since: float | None = None
+    """The first failure after the last answer; null if the last request was answered."""
+
     last_failure: str = ""
 
 
@@ -44,7 +50,7 @@ class Replicas:
         self._patience = patience
 
     def take(self, now: float) -> Replica | None:
-        """Return the least loaded server that may be asked now, and count the request there."""
+        """Return the available server with the fewest requests, and count one more there."""
         ready = [replica for replica in self._replicas if self._room(replica, now) > 0]
         if not ready:
             return None
@@ -53,18 +59,18 @@ class Replicas:
         return replica
 
     def release(self, replica: Replica) -> None:
-        """End the request that ``take`` counted."""
+        """Count one request fewer: that of ``take`` has ended."""
         replica.in_flight -= 1
 
     def answered(self, replica: Replica) -> None:
-        """Take in that a server did a request's work: its circuit closes."""
+        """Record that a server completed a request: its circuit closes."""
         if replica.failures >= FAILURES_TO_OPEN:
             _log.warning("%s: answers again", replica.url)
         self.num_answered += 1
         replica.failures, replica.open_until, replica.failing_since = 0, 0.0, None
 
     def quiet(self, replica: Replica, now: float, seconds: float, reason: str) -> None:
-        """Take in that a living server asks to be left alone for that long.
+        """Record that a server asks to get no request for ``seconds``.
 
         Raises:
             ValueError: all servers have failed for longer than the patience.
@@ -73,12 +79,12 @@ class Replicas:
         self._blame(replica, now, reason)
 
     def failed(self, replica: Replica, now: float, reason: str) -> None:
-        """Take in that a request failed for a reason that is the server's.
+        """Record that a request failed because of the server.
 
         Raises:
             ValueError: all servers have failed for longer than the patience.
         """
-        # What was in flight when the circuit opened fails as well, and says nothing new.
+        # Requests in flight when the circuit opened fail as well: they are no new evidence.
         if now >= replica.open_until:
             replica.failures += 1
             excess = replica.failures - FAILURES_TO_OPEN
@@ -89,10 +95,10 @@ class Replicas:
         self._blame(replica, now, reason)
 
     def remove(self, replica: Replica, reason: str) -> None:
-        """Leave out a server that does not have the model.
+        """Drop a server that does not have the model.
 
         Raises:
-            ValueError: it was the last one.
+            ValueError: no server is left.
         """
         self._replicas = [other for other in self._replicas if other is not replica]
         if not self._replicas:

@@ -1,4 +1,4 @@
-"""Tokens drawn from logits with numbers that depend on the request alone."""
+"""Draw tokens from logits with random numbers that depend on the request alone."""
 
 import numpy as np
 import torch

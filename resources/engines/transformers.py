@@ -1,8 +1,5 @@
-"""The embedded engine: continuous batching over any dense decoder-only transformers model."""
+"""Draw completions in this process: continuous batching over dense decoder-only models."""
 
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -10,61 +7,28 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from resources.engines.checkpoints import check_attention, load, stop_ids, without_drawing
 from resources.engines.clock import SharedClock
+from resources.engines.prefill import BatchRow, Group, Prompt, prefilled
 from resources.engines.row_cache import ATTENTION, RowCache
 from resources.engines.token_draws import draw_tokens, uniform_numbers
 from shepherd.requests import Completion, Request, completion_block, request_rows
 
-PREFILL_TOKENS = 8192
-"""Padded prompt tokens in one prefill; bounds its activations."""
-
 TAIL_TOKENS = 16
-"""Prompt tokens decoded before a continuation, so that its first token keeps its space."""
-
-
-@dataclass
-class _Prompt:
-    """A distinct prompt, its waiting requests and, while they wait, its keys and values.
-
-    ``states`` is (2, layers, heads, tokens - 1, head size): the last prompt token is fed with the
-    decode steps, which gives every rollout its own first logits.
-    """
-
-    text: str
-    waiting: deque[Request] = field(default_factory=deque)
-    ids: list[int] = field(default_factory=list)
-    tail: str = ""
-    states: torch.Tensor | None = None
-    is_charged: bool = False
-
-
-@dataclass
-class _Row:
-    """A request in the batch. ``started`` is the engine's clock at its admission."""
-
-    request: Request
-    prompt: _Prompt
-    cached_tokens: int
-    started: float
-    ids: list[int] = field(default_factory=list)
-
-
-_Group = tuple[_Prompt, list[Request]]
-"""A prompt and those of its requests that start now."""
+"""Prompt tokens that are decoded with a completion, so that its first token keeps its space."""
 
 
 class TransformersEngine:
     """Draws completions with a Hugging Face causal language model, on the CPU or one GPU.
 
-    Requests with one prompt share its prefill. A completion depends on its request alone, not
-    on what runs beside it, up to the rounding of ``dtype``.
+    Requests with one prompt share its prefill. Up to the rounding of ``dtype`` a completion
+    depends on its request alone, not on the requests that run beside it.
 
     Raises:
-        ValueError: there is no such checkpoint, it does other than plain attention, or neither it
-            nor its tokenizer names a stop token.
+        ValueError: there is no such checkpoint, it has layers other than plain attention, or
+            neither it nor its tokenizer names a stop token.
     """
 
     def __init__(
@@ -93,9 +57,9 @@ class TransformersEngine:
         self._model.to(self._device).eval()
         self._stop_ids = stop_ids(self._model, self._tokenizer)
         self._cache = RowCache(self._model, batch_size)
-        self._queue: dict[str, _Prompt] = {}
-        self._rows: list[_Row] = []
-        # Per row: the next token to feed and its position, and what sampling needs.
+        self._queue: dict[str, Prompt] = {}
+        self._rows: list[BatchRow] = []
+        # By row: the next token to feed, its position, and what sampling reads.
         self._token = np.zeros(batch_size, np.int64)
         self._position = np.zeros(batch_size, np.int64)
         self._num_prompt = np.zeros(batch_size, np.int64)
@@ -107,7 +71,7 @@ class TransformersEngine:
 
     def add(self, requests: pl.DataFrame) -> None:
         for request in request_rows(requests):
-            self._queue.setdefault(request.prompt, _Prompt(request.prompt)).waiting.append(request)
+            self._queue.setdefault(request.prompt, Prompt(request.prompt)).waiting.append(request)
 
     @torch.inference_mode()
     def poll(self) -> pl.DataFrame:
@@ -115,7 +79,7 @@ class TransformersEngine:
         finished: list[Completion] = []
         while not finished and (self._queue or self._rows):
             free = self.capacity - len(self._rows)
-            # Prefill is efficient in batches only, so a few free rows wait for more.
+            # Prefill is efficient only in batches, so that a few free rows wait for more.
             if self._queue and (not self._rows or free >= max(1, self.capacity // 8)):
                 finished += self._admit(free)
             if self._rows:
@@ -128,83 +92,49 @@ class TransformersEngine:
         del self._model, self._cache
 
     def _admit(self, free: int) -> list[Completion]:
-        """Move waiting requests into free rows; return those that need none."""
+        """Move waiting requests into free rows; return completions that need no row."""
         finished: list[Completion] = []
-        starting: list[_Group] = []
+        starting: list[Group] = []
         for prompt, requests in self._take(free):
             ended = [without_drawing(r, len(prompt.ids), self._window) for r in requests]
             finished += [completion for completion in ended if completion]
-            left = [r for r, completion in zip(requests, ended, strict=True) if not completion]
-            if left:
-                starting.append((prompt, left))
-        for group in self._prefilled(starting):
+            pending = [r for r, completion in zip(requests, ended, strict=True) if not completion]
+            if pending:
+                starting.append((prompt, pending))
+        for group in prefilled(self._model, starting):
             self._place(*group)
         return finished
 
-    def _take(self, count: int) -> list[_Group]:
-        """Take requests off the queue, in its order, with their prompts tokenized."""
-        taken: list[_Group] = []
+    def _take(self, count: int) -> list[Group]:
+        """Take up to ``count`` requests off the queue, in its order; tokenize their prompts."""
+        groups: list[Group] = []
         for prompt in self._queue.values():
             requests = list(islice(prompt.waiting, count))
-            taken.append((prompt, requests))
+            groups.append((prompt, requests))
             count -= len(requests)
             if not count:
                 break
-        fresh = [prompt for prompt, _ in taken if not prompt.ids]
+        fresh = [prompt for prompt, _ in groups if not prompt.ids]
         if fresh:
             encoded = self._tokenizer([prompt.text for prompt in fresh])["input_ids"]
             for prompt, ids in zip(fresh, encoded, strict=True):
                 prompt.ids = ids
                 prompt.tail = self._decode(ids[-TAIL_TOKENS:])
-        for prompt, requests in taken:
+        for prompt, requests in groups:
             for _ in requests:
                 prompt.waiting.popleft()
             if not prompt.waiting:
                 del self._queue[prompt.text]
-        return taken
+        return groups
 
-    def _prefilled(self, groups: list[_Group]) -> Iterator[_Group]:
-        """Yield the groups once their prompts have states, few of which are held at a time."""
-        missing = [group for group in groups if _needs_prefill(group[0])]
-        yield from (group for group in groups if not _needs_prefill(group[0]))
-        missing.sort(key=lambda group: len(group[0].ids), reverse=True)
-        while missing:
-            size = max(1, PREFILL_TOKENS // (len(missing[0][0].ids) - 1))
-            batch, missing = missing[:size], missing[size:]
-            states = self._states([prompt for prompt, _ in batch])
-            for i, (prompt, requests) in enumerate(batch):
-                prompt.states = states[:, :, i, :, : len(prompt.ids) - 1]
-                yield prompt, requests
-
-    def _states(self, prompts: list[_Prompt]) -> torch.Tensor:
-        """Return keys and values of all prompt tokens but the last, (2, layers, prompts, ...)."""
-        length = len(prompts[0].ids) - 1
-        # Padding stands on the right, where causal attention never looks.
-        padded = torch.zeros((len(prompts), length), dtype=torch.int64)
-        for row, prompt in zip(padded, prompts, strict=True):
-            row[: len(prompt.ids) - 1] = torch.tensor(prompt.ids[:-1])
-        cache = DynamicCache()
-        self._model(
-            input_ids=padded.to(self._device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        layers = cache.layers
-        shape = (2, len(layers), *layers[0].keys.shape)
-        states: torch.Tensor = layers[0].keys.new_empty(shape)
-        for i, layer in enumerate(layers):
-            states[0, i], states[1, i] = layer.keys, layer.values
-        return states
-
-    def _place(self, prompt: _Prompt, requests: list[Request]) -> None:
-        """Give requests rows that stand at the end of their prompt."""
+    def _place(self, prompt: Prompt, requests: list[Request]) -> None:
+        """Give rows to requests, at the end of their prompt."""
         num_prompt = len(prompt.ids)
         first, last = len(self._rows), len(self._rows) + len(requests)
         for i, request in enumerate(requests, start=first):
             cached = num_prompt - 1 if prompt.is_charged else 0
             prompt.is_charged = True
-            self._rows.append(_Row(request, prompt, cached, self._clock.seconds))
+            self._rows.append(BatchRow(request, prompt, cached, self._clock.seconds))
             self._seed[i] = request.seed
             self._temperature[i] = request.temperature
             self._limit[i] = min(request.max_tokens, self._window - num_prompt)
@@ -214,11 +144,11 @@ class TransformersEngine:
         self._cache.reserve(num_prompt + int(self._limit[first:last].max()))
         if prompt.states is not None:
             self._cache.load(first, last, prompt.states)
-            # A view of them would keep those of the whole prefill.
+            # A view would keep the states of the whole prefill in memory.
             prompt.states = prompt.states.clone() if prompt.waiting else None
 
     def _step(self) -> list[Completion]:
-        """Draw one token for every row; return the completions that end with it."""
+        """Draw one token for each row; return the completions that end with it."""
         n = len(self._rows)
         position = self._position[:n]
         positions = torch.from_numpy(position).to(self._device)
@@ -265,14 +195,14 @@ class TransformersEngine:
         return finished
 
     def _remove(self, ended: NDArray[np.int64]) -> None:
-        """Take rows out of the batch; the last rows move into the gaps."""
+        """Remove rows from the batch; the last rows move into the gaps."""
         n = len(self._rows)
-        kept = n - len(ended)
-        gaps = ended[ended < kept]
-        movers = np.setdiff1d(np.arange(kept, n), ended)
+        num_left = n - len(ended)
+        gaps = ended[ended < num_left]
+        movers = np.setdiff1d(np.arange(num_left, n), ended)
         for gap, mover in zip(gaps, movers, strict=True):
             self._rows[gap] = self._rows[mover]
-        del self._rows[kept:]
+        del self._rows[num_left:]
         for column in (
             self._token,
             self._position,
@@ -284,7 +214,7 @@ class TransformersEngine:
             column[gaps] = column[movers]
         self._cache.move(movers, gaps)
 
-    def _text(self, row: _Row, stopped: bool) -> str:
+    def _text(self, row: BatchRow, stopped: bool) -> str:
         continuation = row.ids[:-1] if stopped else row.ids
         joined = self._decode(row.prompt.ids[-TAIL_TOKENS:] + continuation)
         text, stop = joined[len(row.prompt.tail) :], row.request.stop
@@ -303,7 +233,3 @@ class TransformersEngine:
                 ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
         )
-
-
-def _needs_prefill(prompt: _Prompt) -> bool:
-    return prompt.states is None and len(prompt.ids) > 1

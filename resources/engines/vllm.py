@@ -1,4 +1,4 @@
-"""The engine of vLLM in this process: its own step loop, prefix cache and parallel workers."""
+"""Draw completions with vLLM in this process, with its prefix cache and parallel workers."""
 
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from shepherd.settings import VllmSettings
 class VllmEngine:
     """Draws completions with vLLM, ``batch_size`` at once.
 
-    A completion repeats with its seed as far as the arithmetic does: what runs beside a request
-    changes the shape of the products and so their rounding.
+    With equal seeds a completion is the same up to rounding: the requests that run beside it
+    change the shapes of the matrix products, and thus their last bits.
 
     Raises:
         ValueError: there is no such checkpoint, or vLLM cannot run it with these settings.
@@ -36,7 +36,7 @@ class VllmEngine:
         self.capacity = batch_size
         arguments = EngineArgs(**engine_arguments(model, settings, batch_size, dtype))
         try:
-            # The class of use sets how many tokens a step may hold: bulk work takes more.
+            # The usage context sets the number of tokens of a step: bulk work takes more.
             self._engine = LLMEngine.from_engine_args(arguments, UsageContext.LLM_CLASS)
         except ValueError as error:
             reason = " ".join(str(error).split())
@@ -77,11 +77,11 @@ class VllmEngine:
         self._running.clear()
         self._engine.engine_core.shutdown()
         del self._engine
-        # Without this a second engine in this process finds the groups of the first.
+        # Otherwise a second engine in this process finds the process groups of the first.
         cleanup_dist_env_and_memory()
 
     def _encode(self, prompt: str) -> list[int]:
-        """Return a prompt's tokens; the rollouts of a prefix come one after another."""
+        """Return a prompt's tokens; consecutive requests often have one prompt."""
         if prompt != self._encoded[0]:
             self._encoded = (prompt, self._tokenizer.encode(prompt))
         return self._encoded[1]
@@ -103,13 +103,13 @@ class VllmEngine:
 def engine_arguments(
     model: Path | str, settings: VllmSettings, batch_size: int, dtype: str
 ) -> dict[str, Any]:
-    """Return what vLLM is told, by the names of its ``EngineArgs``."""
+    """Return the arguments of vLLM's ``EngineArgs``."""
     return {
         "model": str(model),
         "dtype": dtype,
         "max_num_seqs": batch_size,
         "enable_prefix_caching": True,
-        # After a part of a prompt vLLM rewinds the seed's generator, which a CPU's cannot.
+        # After a chunk of a prompt vLLM rewinds the seeded generator; a CPU's generator cannot.
         "enable_chunked_prefill": False if current_platform.is_cpu() else None,
         "disable_log_stats": True,
         **settings.model_dump(),

@@ -1,16 +1,16 @@
-"""Whether the Hugging Face hub gives what is asked of it, told at once and in one line."""
+"""Ask the Hugging Face hub once whether it gives a file, with the answer in one line."""
 
 from typing import Literal
 
 HUB_SECONDS = 10.0
-"""How long the hub may take to answer before it counts as out of reach."""
+"""Seconds in which the hub must answer; after them it counts as out of reach."""
 
 
 def hub_refusal(name: str, file: str, kind: Literal["model", "dataset"]) -> str | None:
-    """Return why a file of a repository cannot be had here, and the way out; null if it can.
+    """Return why a file of a repository cannot be read, and the way out; null if it can.
 
-    What is cached can be had. The hub is asked once, as its own client would try for half a
-    minute before it says anything.
+    A cached file can be read. The hub is asked once: its own client would retry for half a minute
+    before it reports a failure.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import (

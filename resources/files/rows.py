@@ -1,6 +1,7 @@
-"""Rows of input files (JSONL, Parquet, CSV, folders of JSON); a bad row is set aside with a reason.
+"""Read the rows of input files: JSONL, Parquet, CSV and folders of JSON.
 
-A row is a line of JSON here, whatever file it comes from. A file is never held whole.
+A row is a line of JSON here, whatever file it comes from. A bad row is rejected with a reason. A
+file is never held in memory as a whole.
 """
 
 import codecs
@@ -24,7 +25,8 @@ MAX_LINE_BYTES = 16 * 2**20
 MAX_RECORD_CHARACTERS = 2**20
 _SHOWN_BYTES, _SHOWN_CHARACTERS = 4_000, 1_000
 _MARKED = "surrogateescape"
-"""Bytes that are no UTF-8 become half surrogates, which the readers of rows refuse as no text."""
+"""Error handler by which bytes that are not UTF-8 become lone surrogates. Parsers of rows refuse
+these as no text."""
 
 
 class Line(NamedTuple):
@@ -75,7 +77,7 @@ class Rejection:
 
     @classmethod
     def of(cls, line: Line, reason: str) -> "Rejection":
-        """Reject a line, keeping what is shown of it."""
+        """Reject a line, keeping the beginning of its content."""
         shown = line.raw[:_SHOWN_BYTES].decode("utf-8", "replace")[:_SHOWN_CHARACTERS]
         return cls(line.file, line.number, reason, shown)
 
@@ -83,7 +85,7 @@ class Rejection:
 def read_rows(path: Path, field: str) -> Iterator[Line]:
     """Yield the rows of a .jsonl, .jsonl.gz, .parquet or .csv file, or of a folder's .json files.
 
-    Blank lines are passed over. A folder is read with its subfolders, in the order of its paths,
+    Blank lines are skipped. A folder is read with its subfolders, in the order of its paths,
     one row a file.
 
     Raises:

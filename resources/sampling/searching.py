@@ -1,4 +1,4 @@
-"""Search at test time: rounds of steps through an engine, judged by a reward model."""
+"""Search at test time: an engine draws steps in rounds, and a reward model scores them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,41 +27,42 @@ def search_problems(
     aggregation: Aggregation,
     run_seed: int,
 ) -> list[ProblemSearch]:
-    """Search for a solution of each problem (problem_id, question), all in the same rounds.
+    """Search for a solution of each problem (problem_id, question).
 
-    So the engine's batches stay full, and the reward model scores a round at once.
+    All problems share their rounds, so that the engine's batches stay full and the reward model
+    scores a whole round at once.
     """
     searches = [
         ProblemSearch(problem_id, question, search)
         for problem_id, question in problems.select("problem_id", "question").iter_rows()
     ]
     with tqdm(total=len(searches), desc=search.method, unit="problem") as bar:
-        while going := [one for one in searches if not one.is_done]:
-            requests = [one.requests(template, run_seed) for one in going]
+        while running := [one for one in searches if not one.is_done]:
+            requests = [one.requests(template, run_seed) for one in running]
             completions = iter(draw_all(engine, list(chain.from_iterable(requests))))
             drawn = [
-                one.drawn(list(islice(completions, len(asked))))
-                for one, asked in zip(going, requests, strict=True)
+                one.drawn(list(islice(completions, len(of_problem))))
+                for one, of_problem in zip(running, requests, strict=True)
             ]
             questions = [
                 one.question
-                for one, trees in zip(going, drawn, strict=True)
+                for one, trees in zip(running, drawn, strict=True)
                 for paths in trees
                 for _ in paths
             ]
             values = iter(_scores(score, questions, drawn, aggregation))
-            for one, trees in zip(going, drawn, strict=True):
+            for one, trees in zip(running, drawn, strict=True):
                 one.select(
                     [[replace(path, score=next(values)) for path in paths] for paths in trees]
                 )
-            bar.update(sum(one.is_done for one in going))
+            bar.update(sum(one.is_done for one in running))
     return searches
 
 
-def found_solutions(searches: Sequence[ProblemSearch]) -> pl.DataFrame:
-    """Return (problem_id, text, finish_reason, score, num_tokens): the best found, to be graded.
+def best_solutions(searches: Sequence[ProblemSearch]) -> pl.DataFrame:
+    """Return the best solution of each search: problem_id, text, finish_reason, score, num_tokens.
 
-    Where no path finished the text is empty and the reason ``length``.
+    If no path of a search finished, its text is empty and its finish reason is ``length``.
     """
     rows = []
     for one in searches:

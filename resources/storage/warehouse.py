@@ -2,13 +2,10 @@
 
 The lake's tables are copied into the schema ``lake``, so nothing in the file names a path
 outside it. Staging models are views on them, all other models tables.
-
-    python -m resources.storage.warehouse build|test|lineage
 """
 
 import json
 import re
-import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,8 +17,6 @@ import duckdb
 import polars as pl
 import yaml
 
-from resources.storage.home import Home
-from resources.storage.lake import WRITTEN_BY
 from shepherd.schemas import TABLES, Table
 
 SQL_ROOT = Path(__file__).resolve().parents[2] / "dbt_like_sql"
@@ -187,9 +182,7 @@ def run_tests(warehouse: Path, sql_root: Path = SQL_ROOT) -> list[TestResult]:
         ValueError: there is no warehouse, or a test cannot run on it.
     """
     if not warehouse.is_file():
-        raise ValueError(
-            f"{warehouse}: no such file: build it with python -m resources.storage.warehouse build"
-        )
+        raise ValueError(f"{warehouse}: no such file: build it with shepherd warehouse build")
     results = []
     tests = sql_tests(sql_models(sql_root), sql_root)
     with duckdb.connect(warehouse, read_only=True, config=_CONFIG) as connection:
@@ -224,9 +217,8 @@ def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake_root: Path) 
             [literal],
         )
     except duckdb.Error as error:
-        asset = WRITTEN_BY.get(table.name, table.name)
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{folder}: {reason}: materialize the asset {asset} again") from error
+        raise ValueError(f"{folder}: {reason}: materialize the asset {table.name} again") from error
 
 
 def _create(
@@ -308,29 +300,3 @@ def _quoted(text: str) -> str:
 
 def _log_of(database: Path) -> Path:
     return database.with_name(f"{database.name}.wal")
-
-
-def _main(command: str, home: Home) -> int:
-    if command == "build":
-        for name, num_rows in build_warehouse(home.lake, home.warehouse).items():
-            print(f"{num_rows:>12,}  {name}")
-    elif command == "lineage":
-        for model in sql_models():
-            print(f"{model.name}: {', '.join(model.upstream)}")
-    elif command == "test":
-        results = run_tests(home.warehouse)
-        failed = [result for result in results if result.num_failures]
-        for result in failed:
-            print(f"{result.name}: {result.num_failures} rows, the first are\n{result.rows}")
-        print(f"{len(results) - len(failed)} of {len(results)} tests hold")
-        return int(bool(failed))
-    else:
-        raise ValueError("usage: python -m resources.storage.warehouse build|test|lineage")
-    return 0
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(_main(" ".join(sys.argv[1:]), Home.from_env()))
-    except ValueError as error:
-        sys.exit(str(error))

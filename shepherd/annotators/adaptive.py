@@ -1,44 +1,52 @@
-"""Rollouts where they tell most: our own annotator, by a posterior over the first errors' places.
+"""Roll out the prefixes that inform most about the first errors: this project's own annotator.
 
-docs/annotators.md says why it is sound, and where it is biased.
+docs/annotators.md explains the model and its biases.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from shepherd.annotators.annotator import RolloutSettings
 from shepherd.annotators.first_error_belief import Belief, Floats, Tree, believe, entropy
-from shepherd.annotators.monte_carlo import outcome
-from shepherd.annotators.problem import Label, Problem, Rounds, Shown, Wanted
+from shepherd.annotators.outcomes import outcome
+from shepherd.annotators.problem import DrawnRollouts, Label, RolloutTargets, Rounds, SolvedProblem
+from shepherd.splitting import Method
 
 Counts = NDArray[np.int64]
-"""By step of a tree: its rollouts that succeeded, that failed, and that could not be drawn, which
-say nothing of the step; none is drawn after these."""
+"""Rollouts by node of a tree, (nodes, 3): successes, failures and engine errors. An error says
+nothing about the step, and after one no more rollouts of the step are drawn."""
 
 RIGHT_CONCENTRATION, WRONG_CONCENTRATION = 3.0, 1.0
-"""Of the Beta distributions of success rates: the smaller, the more alike are the rollouts of one
-prefix. From a wrong one nearly all fail or nearly all succeed."""
+"""Concentrations of the Beta distributions of success rates. A smaller concentration makes the
+rollouts of one prefix more alike: from a wrong prefix nearly all fail or nearly all succeed."""
 
-WORTH = 0.01
-"""Bits that a rollout must be expected to tell for each step that it writes."""
+MIN_INFORMATION = 0.01
+"""Smallest expected information for which a rollout is drawn, in bits per step that it writes."""
 
 
 @dataclass(frozen=True)
 class Adaptive:
-    """Rolls out until every step is right or wrong with the probability ``confidence``.
+    """Roll out until every step is right or wrong with probability ``confidence``.
 
-    What it believes of the first errors is :func:`shepherd.annotators.first_error_belief.believe`.
-    Rollouts succeed at a Beta distributed rate: of mean ``success_rate`` from right and mended
-    prefixes, ``false_success_rate`` from wrong ones. Each undecided solution asks for the next
-    rollout of the prefix that is expected to lower the entropy of the first errors' places most,
-    over all undecided solutions through it, for each step that the completer has to write; at
-    most ``num_rollouts`` of a prefix, and none that tells less than ``WORTH``. The hard label is
-    the more probable one, the soft label the posterior probability that the step is right.
+    :func:`shepherd.annotators.first_error_belief.believe` computes the posterior. The success rate
+    of a prefix has a Beta distribution. Its mean is ``success_rate`` for right and mended prefixes
+    and ``false_success_rate`` for wrong ones.
+
+    The information of a rollout is the expected decrease of the entropy of first errors, summed
+    over the undecided solutions through its prefix, divided by the number of steps that the
+    completer must write. In each round every undecided solution requests one rollout, from its
+    prefix of the largest information, if that is above ``MIN_INFORMATION``. A prefix gets at most
+    ``num_rollouts``.
+
+    The hard label is the more probable one. The soft label is the posterior probability that the
+    step and all steps before it are right.
     """
 
     name: ClassVar[str] = "adaptive"
@@ -48,85 +56,128 @@ class Adaptive:
     false_success_rate: float
     mending_rate: float
 
-    def ask(self, problem: Problem, shown: Shown) -> Rounds:
-        """Ask for one rollout of the most telling prefix of each undecided solution."""
+    def ask(self, problem: SolvedProblem, drawn: DrawnRollouts) -> Rounds:
+        """Request one rollout of the most informative prefix of each undecided solution."""
         tree = Tree.of(problem)
-        while wanted := self._most_telling(tree, _counts(tree, shown)):
-            yield wanted
+        while targets := self._next_targets(tree, _counts(tree, drawn)):
+            yield targets
 
-    def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
+    def label(self, problem: SolvedProblem, drawn: DrawnRollouts) -> list[list[Label]]:
         """Return hard and soft labels."""
         tree = Tree.of(problem)
-        counts = _counts(tree, shown)
+        counts = _counts(tree, drawn)
         beliefs = self._believe(tree, counts)
         return [
             [*_labels(belief, counts[steps]), outcome(solution)]
             for solution, steps, belief in zip(
-                problem.solutions, tree.to_roll_out, beliefs, strict=True
+                problem.solutions, tree.steps_to_label, beliefs, strict=True
             )
         ]
 
-    def _most_telling(self, tree: Tree, counts: Counts) -> Wanted:
+    def _next_targets(self, tree: Tree, counts: Counts) -> RolloutTargets:
         undecided = [
             (steps, belief)
-            for steps, belief in zip(tree.to_roll_out, self._believe(tree, counts), strict=True)
+            for steps, belief in zip(tree.steps_to_label, self._believe(tree, counts), strict=True)
             if np.any(np.maximum(belief.right, 1 - belief.right) < self.confidence)
         ]
-        telling = np.zeros(len(counts))
+        information = np.zeros(len(counts))
         for steps, belief in undecided:
-            telling[steps] += self._telling(belief, counts[steps])
-        wanted = {}
+            information[steps] += self._information(belief, counts[steps])
+        targets = {}
         for steps, _ in undecided:
-            best = steps[telling[steps].argmax()]
-            if telling[best] > WORTH:
-                wanted[tree.prefixes[best]] = int(counts[best].sum()) + 1
-        return wanted
+            best = steps[information[steps].argmax()]
+            if information[best] > MIN_INFORMATION:
+                targets[tree.prefixes[best]] = int(counts[best].sum()) + 1
+        return targets
 
     def _believe(self, tree: Tree, counts: Counts) -> list[Belief]:
         likelihoods = np.ones((len(counts), 3))
-        for step, (good, bad, _) in enumerate(counts.tolist()):
-            right = _likelihood(self.success_rate, RIGHT_CONCENTRATION, good, bad)
-            wrong = _likelihood(self.false_success_rate, WRONG_CONCENTRATION, good, bad)
+        for step, (successes, failures, _) in enumerate(counts.tolist()):
+            right = _likelihood(self.success_rate, RIGHT_CONCENTRATION, successes, failures)
+            wrong = _likelihood(self.false_success_rate, WRONG_CONCENTRATION, successes, failures)
             likelihoods[step] = right, wrong, right
         return believe(tree, likelihoods, self.mending_rate)
 
-    def _telling(self, belief: Belief, counts: Counts) -> Floats:
-        """Return the bits that the next rollout of each prefix tells, for each step it writes."""
-        goes_on = (counts.sum(axis=1) < self.num_rollouts) & (counts[:, 2] == 0)
+    def _information(self, belief: Belief, counts: Counts) -> Floats:
+        """Return the expected information of the next rollout of each step of a solution.
+
+        It is in bits per written step, (K - 1,), and 0 if no more rollouts may be drawn.
+        """
+        is_open = (counts.sum(axis=1) < self.num_rollouts) & (counts[:, 2] == 0)
         right = _next_success(self.success_rate, RIGHT_CONCENTRATION, counts)
         wrong = _next_success(self.false_success_rate, WRONG_CONCENTRATION, counts)
-        reached = belief.places - belief.wrong
-        good = right[:, None] * reached + wrong[:, None] * belief.wrong
-        bits = entropy(belief.places) - entropy(good) - entropy(belief.places - good)
-        num_written = np.arange(len(counts), 0, -1)
-        return np.where(goes_on, bits / num_written, 0.0)
+        not_wrong = belief.first_error - belief.wrong
+        # Joint probabilities of the next outcome and each first error: (K - 1, K + 1).
+        success = right[:, None] * not_wrong + wrong[:, None] * belief.wrong
+        failure = belief.first_error - success
+        bits = entropy(belief.first_error) - entropy(success) - entropy(failure)
+        num_steps_written = np.arange(len(counts), 0, -1)
+        return np.where(is_open, bits / num_steps_written, 0.0)
 
 
-def _counts(tree: Tree, shown: Shown) -> Counts:
+class AdaptiveSettings(RolloutSettings):
+    """At most N rollouts per prefix, from the prefixes that inform most about the first errors.
+
+    The rates are assumptions about completer and generators. docs/annotators.md explains how to
+    measure them.
+    """
+
+    kind: Literal["adaptive"] = Field("adaptive", description="the annotator")
+    confidence: float = Field(
+        0.97, gt=0.5, lt=1, description="probability at which a step counts as decided"
+    )
+    success_rate: float = Field(
+        0.9, gt=0, lt=1, description="mean share of right rollouts from a right prefix"
+    )
+    false_success_rate: float = Field(
+        0.02, gt=0, lt=1, description="mean share of right rollouts from a wrong prefix"
+    )
+    mending_rate: float = Field(
+        0.02, gt=0, lt=1, description="probability that the step after a wrong one mends the error"
+    )
+
+    def annotator(self, method: Method = "auto") -> Adaptive:  # noqa: ARG002
+        """Return the annotator; it cuts no text."""
+        return Adaptive(
+            self.num_rollouts,
+            self.confidence,
+            self.success_rate,
+            self.false_success_rate,
+            self.mending_rate,
+        )
+
+
+def _counts(tree: Tree, drawn: DrawnRollouts) -> Counts:
+    """Count the rollouts of each node."""
     counts = np.zeros((len(tree.prefixes), 3), np.int64)
     for step, prefix in enumerate(tree.prefixes):
-        found = shown.get(prefix, ())
-        good = sum(rollout.is_correct for rollout in found)
-        errors = sum(rollout.is_error for rollout in found)
-        counts[step] = good, len(found) - good - errors, errors
+        rollouts = drawn.get(prefix, ())
+        successes = sum(rollout.is_correct for rollout in rollouts)
+        errors = sum(rollout.is_error for rollout in rollouts)
+        counts[step] = successes, len(rollouts) - successes - errors, errors
     return counts
 
 
 def _labels(belief: Belief, counts: Counts) -> Iterator[Label]:
-    for right, (good, bad, _) in zip(belief.right.tolist(), counts.tolist(), strict=True):
-        yield Label(int(right > 0.5), right, good + bad, good)
+    """Yield the labels of a solution's steps without the last one."""
+    for right, (successes, failures, _) in zip(belief.right.tolist(), counts.tolist(), strict=True):
+        yield Label(int(right > 0.5), right, successes + failures, successes)
 
 
 @cache
-def _likelihood(rate: float, concentration: float, good: int, bad: int) -> float:
-    """Return the probability of outcomes in their order, for a Beta distributed success rate."""
-    successes = prod(rate * concentration + i for i in range(good))
-    failures = prod((1 - rate) * concentration + i for i in range(bad))
-    return successes * failures / prod(concentration + i for i in range(good + bad))
+def _likelihood(rate: float, concentration: float, successes: int, failures: int) -> float:
+    """Return the probability of a sequence of outcomes, if the success rate is Beta distributed.
+
+    ``rate`` is the mean of the Beta distribution.
+    """
+    rising_successes = prod(rate * concentration + i for i in range(successes))
+    rising_failures = prod((1 - rate) * concentration + i for i in range(failures))
+    rising_total = prod(concentration + i for i in range(successes + failures))
+    return rising_successes * rising_failures / rising_total
 
 
 def _next_success(rate: float, concentration: float, counts: Counts) -> Floats:
-    """Return how probable it is that the next rollout succeeds, after such outcomes."""
-    good, bad = counts[:, 0], counts[:, 1]
-    expected: Floats = (rate * concentration + good) / (concentration + good + bad)
+    """Return the probability that the next rollout succeeds, given the outcomes so far."""
+    successes, failures = counts[:, 0], counts[:, 1]
+    expected: Floats = (rate * concentration + successes) / (concentration + successes + failures)
     return expected

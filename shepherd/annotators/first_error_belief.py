@@ -1,7 +1,8 @@
-"""What is known of the first errors in a problem's solutions: a posterior over all of them.
+"""Compute the posterior of the first errors in a problem's solutions.
 
-The steps of the solutions form a tree, as solutions begin alike. A step is right, wrong, or
-mended: wrong, but rollouts succeed from it as from a right one. docs/annotators.md says why.
+Solutions share their beginnings, so their steps form a tree. Each step is in one of three hidden
+states: right, wrong, or mended (an error came before, but rollouts succeed as from a right step).
+The states are a Markov chain along each path. docs/annotators.md explains the model.
 """
 
 from dataclasses import dataclass
@@ -9,57 +10,64 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shepherd.annotators.problem import Problem
+from shepherd.annotators.problem import SolvedProblem
 
 Floats = NDArray[np.float64]
 
 RIGHT, WRONG = 0, 1
-REACHED = np.array((1.0, 0.0, 1.0))
-"""Which steps may end in the right answer: right and mended ones, not wrong ones."""
+ANSWER_IS_RIGHT = np.array((1.0, 0.0, 1.0))
+"""Probability of the right answer after a last step in each state (right, wrong, mended)."""
 
 SLIP_RATES = np.array((0.02, 0.1, 0.3, 0.6, 0.9))
-"""How often the step after a right one is wrong. Each rate is as probable as the others, anew
-after each step: one generator wrote all that follows, so it slips there in all or in few."""
+"""Possible probabilities that a step after a right step is wrong, equally likely a priori.
+
+Each right step has one slip rate, and all steps that follow it directly share that rate: the same
+generator wrote them, so they tend to be wrong together."""
 
 BRANCHING = np.zeros((3, len(SLIP_RATES) + 2))
-"""By state of a step: how probable are the situations before the next one. After a right step
-there is one for each slip rate; after a wrong or a mended one there is one alone."""
+"""Probability of each branching situation, given the state of a step: (states, situations).
+
+A situation fixes how the next steps are distributed. After a right step it is one of the slip
+rates; a wrong step and a mended step have one situation each."""
 BRANCHING[RIGHT, :-2] = 1 / len(SLIP_RATES)
 BRANCHING[1:, -2:] = np.eye(2)
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The steps of a problem's solutions, each after the one that it follows; none is the root.
-
-    ``prefixes`` are the texts up to and with each step; ``paths`` lead from the root to the last
-    step of each solution, which no two share.
-    """
+    """The steps of a problem's solutions as a tree. Node 0, the root, is no step."""
 
     prefixes: tuple[str, ...]
+    """By node: the text of the solution up to the end of this step."""
+
     parents: tuple[int, ...]
+    """By node: the node of the step before; it has a lower number."""
+
     paths: tuple[tuple[int, ...], ...]
+    """By solution: the nodes from the root to its last step, which no other solution shares."""
+
     outcomes: tuple[bool, ...]
+    """By solution: whether its answer is right."""
 
     @property
-    def to_roll_out(self) -> list[list[int]]:
-        """The steps of each solution but for the last."""
+    def steps_to_label(self) -> list[list[int]]:
+        """By solution: the nodes of its steps without the last one."""
         return [list(path[1:-1]) for path in self.paths]
 
     @classmethod
-    def of(cls, problem: Problem) -> "Tree":
-        """Return the tree; parents stand before what follows them."""
+    def of(cls, problem: SolvedProblem) -> "Tree":
+        """Return the tree of a problem's solutions."""
         prefixes, parents, paths = [""], [0], []
-        known: dict[tuple[str, ...], int] = {}
+        nodes: dict[tuple[str, ...], int] = {}
         for solution in problem.solutions:
             path = [0]
             for count, prefix in enumerate(solution.prefixes, start=1):
                 steps = solution.texts[:count]
-                if steps not in known:
-                    known[steps] = len(prefixes)
+                if steps not in nodes:
+                    nodes[steps] = len(prefixes)
                     prefixes.append(prefix)
                     parents.append(path[-1])
-                path.append(known[steps])
+                path.append(nodes[steps])
             paths.append((*path, len(prefixes)))
             prefixes.append("".join(solution.texts))
             parents.append(path[-1])
@@ -69,93 +77,96 @@ class Tree:
 
 @dataclass(frozen=True)
 class Belief:
-    """Where the first error of a solution may be, given all rollouts and answers of its problem.
+    """The posterior of a solution of K steps, given all rollouts and answers of its problem."""
 
-    ``places`` is the probability of each place: of each step, then of none. Of the steps but for
-    the last, ``wrong`` holds the part of it with which that step is wrong and not mended.
-    """
+    first_error: Floats
+    """The probability that each step is the first error, then that there is none: (K + 1,)."""
 
-    places: Floats
     wrong: Floats
+    """The joint probability that step i is wrong (not mended) and the first error is j, without the
+    last step i: (K - 1, K + 1)."""
 
     @property
     def right(self) -> Floats:
-        """The probability of each step but the last that it is right, and all before it."""
-        return 1 - self.places.cumsum()[: len(self.wrong)]
+        """The probability that step i and all steps before it are right: (K - 1,)."""
+        return 1 - self.first_error.cumsum()[: len(self.wrong)]
 
 
 def believe(tree: Tree, likelihoods: Floats, mending_rate: float) -> list[Belief]:
-    """Return the belief about each solution.
+    """Return the belief about each solution, by sum-product on the tree.
 
-    ``likelihoods`` are, by step of the tree, the probabilities of its rollouts if it is right,
-    wrong or mended. A wrong step is mended by the next one with the probability
-    ``mending_rate``; a mended one goes wrong again as often.
+    ``likelihoods``, (nodes, 3), are the probabilities of each step's rollouts if the step is right,
+    wrong or mended. The step after a wrong one is mended with probability ``mending_rate``, and the
+    step after a mended one is wrong with the same probability.
 
-    What follows a step is taken in from the last steps to the first, as in any tree of states
-    that depend on the one before (sum-product). On each path remain a chain of steps, and beside
-    it what its side branches tell.
+    Messages pass from the last steps up to the root. Then the belief about a solution is computed
+    along its own path; the messages of the branches that leave the path join as evidence.
     """
     following = _following(mending_rate)
     evidence = likelihoods.copy()
     for path, is_correct in zip(tree.paths, tree.outcomes, strict=True):
-        evidence[path[-1]] = REACHED if is_correct else 1 - REACHED
-    # Logarithms, as many branches would underflow, and as those of a path are taken out again.
-    told = np.zeros((len(tree.parents), len(following)))
-    heard = np.zeros_like(told)
+        evidence[path[-1]] = ANSWER_IS_RIGHT if is_correct else 1 - ANSWER_IS_RIGHT
+    # Logarithms do not underflow, and subtraction removes the message of the path itself.
+    messages_up = np.zeros((len(tree.parents), len(following)))
+    incoming = np.zeros_like(messages_up)
     for step in range(len(tree.parents) - 1, 0, -1):
-        below = evidence[step] * (BRANCHING @ _scaled(heard[step]))
-        told[step] = np.log(following @ (below / below.max()))
-        heard[tree.parents[step]] += told[step]
-    beside = _scaled(heard[list(tree.parents)] - told)
-    links = evidence[list(tree.parents)][:, :, None] * ((BRANCHING * beside[:, None]) @ following)
+        below = evidence[step] * (BRANCHING @ _scaled(incoming[step]))
+        messages_up[step] = np.log(following @ (below / below.max()))
+        incoming[tree.parents[step]] += messages_up[step]
+    from_siblings = _scaled(incoming[list(tree.parents)] - messages_up)
+    links = evidence[list(tree.parents)][:, :, None] * (
+        (BRANCHING * from_siblings[:, None]) @ following
+    )
     links /= links.max(axis=(1, 2), keepdims=True)
     return [_along(links[list(path[1:])], evidence[path[-1]]) for path in tree.paths]
 
 
 def entropy(weights: Floats) -> Floats:
-    """Return the entropy in bits of weights once normalised, times their sum."""
-    found: Floats = _plogp(weights.sum(axis=-1)) - _plogp(weights).sum(axis=-1)
-    return found
+    """Return W times the entropy, in bits, of each row of weights divided by its sum W."""
+    bits: Floats = _plogp(weights.sum(axis=-1)) - _plogp(weights).sum(axis=-1)
+    return bits
 
 
 def _along(links: Floats, outcome: Floats) -> Belief:
-    """Return the belief about one solution.
+    """Return the belief about one solution, by forward and backward messages along its K steps.
 
-    ``links[k]`` is, from the state before step k to the state after it, how probable the change
-    is together with what is known of the former; ``outcome`` the same of the last state.
+    ``links``, (K, 3, 3), are the probabilities of each step's state given the state before it,
+    times the evidence about the state before it. ``outcome``, (3,), is the evidence about the last
+    state. ``forward``, (K + 1, 3), are the messages to the present step, by first error and state.
     """
     num_steps = len(links)
-    ahead = [outcome]
+    backward = [outcome]
     for link in links[:0:-1]:
-        ahead.append(link @ ahead[-1])
-    ahead.reverse()
+        backward.append(link @ backward[-1])
+    backward.reverse()
     right = 1.0
-    begun = np.zeros((num_steps + 1, 3))
+    forward = np.zeros((num_steps + 1, 3))
     wrong = np.zeros((num_steps, num_steps + 1))
     for step, link in enumerate(links):
-        begun = begun @ link
-        begun[step, WRONG] = right * link[RIGHT, WRONG]
+        forward = forward @ link
+        forward[step, WRONG] = right * link[RIGHT, WRONG]
         right *= link[RIGHT, RIGHT]
-        wrong[step] = begun[:, WRONG] * ahead[step][WRONG]
-    places = begun @ outcome
-    places[-1] += right * outcome[RIGHT]
-    total = places.sum()
-    return Belief(places / total, wrong[:-1] / total)
+        wrong[step] = forward[:, WRONG] * backward[step][WRONG]
+    first_error = forward @ outcome
+    first_error[-1] += right * outcome[RIGHT]
+    total = first_error.sum()
+    return Belief(first_error / total, wrong[:-1] / total)
 
 
 def _following(mending_rate: float) -> Floats:
-    """Return, by situation, how probable is each state of the next step."""
+    """Return the probability of each state of the next step, by situation: (situations, 3)."""
     slips = [(1 - rate, rate, 0.0) for rate in SLIP_RATES]
     stays, changes = 1 - mending_rate, mending_rate
     return np.array([*slips, (0.0, stays, changes), (0.0, changes, stays)])
 
 
 def _scaled(logarithms: Floats) -> Floats:
-    """Return what logarithms stand for, as shares of the largest of a row."""
-    shares: Floats = np.exp(logarithms - logarithms.max(axis=-1, keepdims=True))
-    return shares
+    """Return the exponentials of each row, divided by the largest of the row."""
+    scaled: Floats = np.exp(logarithms - logarithms.max(axis=-1, keepdims=True))
+    return scaled
 
 
 def _plogp(weights: Floats) -> Floats:
-    positive: Floats = weights * np.log2(np.where(weights > 0, weights, 1))
-    return positive
+    """Return w log2(w) of each weight; 0 for a weight of 0."""
+    products: Floats = weights * np.log2(np.where(weights > 0, weights, 1))
+    return products

@@ -1,21 +1,20 @@
 """Labels by entailment between the steps of wrong and of right solutions (DIVERSE).
 
-A baseline of the paper (arXiv 2206.02336): two steps say the same if each entails the other.
+A baseline of the paper (arXiv 2206.02336): two steps are equivalent if each entails the other.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import polars as pl
+from pydantic import Field
 
+from shepherd.annotators.annotator import AnnotatorSettings, LabelInputs
+from shepherd.annotators.entailment import Entails, Pair
 from shepherd.annotators.problem import Label
 from shepherd.annotators.reference import Compared, label_by_references
+from shepherd.engine_settings import Checkpoint
 from shepherd.splitting import Method
-
-Pair = tuple[str, str]
-"""Premise and hypothesis."""
-
-Entails = Callable[[Sequence[Pair]], Sequence[float]]
-"""The probability, for each pair, that the premise entails the hypothesis."""
 
 
 def nli_labels(
@@ -27,22 +26,22 @@ def nli_labels(
 ) -> pl.DataFrame:
     """Return ``step_labels`` of the annotator ``nli``.
 
-    A step of a wrong solution is as right as the steps so far are equivalent to those of the
-    same index of one reference: soft is the least probability of the entailments that takes,
-    for the reference that gives most, and hard is 1 where soft is above 1/2. Gold solutions are
-    cut by ``method``. What else holds, and where references come from:
+    A step of a wrong solution is right if it and all steps before it are equivalent to the steps of
+    the same index of one reference. Soft is the smallest probability of the entailments that this
+    takes, for the reference with the highest result. Hard is 1 where soft is above 1/2. Gold
+    solutions are cut by ``method``. References and other steps:
     :func:`shepherd.annotators.reference.label_by_references`.
 
-    All distinct pairs are asked in one call; equal texts entail each other unasked.
+    One call of ``entails`` gets all distinct pairs; equal texts need no call.
     """
 
-    def judge(wrong: Sequence[Compared]) -> Iterator[list[Label]]:
+    def label_wrong(wrong: Sequence[Compared]) -> Iterator[list[Label]]:
         pairs = sorted({pair for compared in wrong for pair in _pairs(compared)})
-        found = dict(zip(pairs, entails(pairs) if pairs else (), strict=True))
+        entailment = dict(zip(pairs, entails(pairs) if pairs else (), strict=True))
         for compared in wrong:
-            yield _label(compared, found)
+            yield _label(compared, entailment)
 
-    return label_by_references("nli", judge, steps, solutions, problems, method)
+    return label_by_references("nli", label_wrong, steps, solutions, problems, method)
 
 
 def _pairs(compared: Compared) -> Iterator[Pair]:
@@ -68,3 +67,17 @@ def _aligned(compared: Compared, reference: Sequence[str]) -> Iterator[Pair]:
     """Yield the solution's steps but for the last, each with the reference's of the same index."""
     for step, other in zip(compared.solution.texts[:-1], reference, strict=False):
         yield step.strip(), other.strip()
+
+
+class NliSettings(AnnotatorSettings):
+    """Entailment between the steps of wrong and of right solutions."""
+
+    kind: Literal["nli"] = Field("nli", description="the annotator")
+    model: Checkpoint = "FacebookAI/roberta-large-mnli"
+
+    def label_steps(self, inputs: LabelInputs) -> pl.DataFrame:
+        """Return ``step_labels``; ``inputs.entails`` is the opened ``model``."""
+        assert inputs.entails is not None, "the annotator nli needs an entailment model"
+        return nli_labels(
+            inputs.steps, inputs.solutions, inputs.problems, inputs.entails, inputs.method
+        )

@@ -7,9 +7,12 @@ the 8 of ``3 + 5 = 8 apples``, not the 3 of ``x = 3y`` nor that of ``x = 3 \cdot
 import re
 from fractions import Fraction
 from functools import lru_cache
+from typing import Literal
 
 import polars as pl
+from pydantic import Field
 
+from shepherd.annotators.annotator import AnnotatorSettings, LabelInputs
 from shepherd.annotators.problem import Label
 from shepherd.annotators.reference import Compared, label_by_references
 from shepherd.numbers import number
@@ -34,9 +37,9 @@ def rule_labels(
 ) -> pl.DataFrame:
     """Return ``step_labels`` of the annotator ``rule``: hard labels alone.
 
-    A step of a wrong solution is right if the numbers computed in the steps so far are all
-    computed in one and the same reference as well. What else holds, and where references come
-    from: :func:`shepherd.annotators.reference.label_by_references`.
+    A step of a wrong solution is right if one reference computes all numbers that the solution has
+    computed up to this step. References and other steps:
+    :func:`shepherd.annotators.reference.label_by_references`.
     """
     labels = label_by_references(
         "rule", lambda wrong: map(_label, wrong), steps, solutions, problems
@@ -58,8 +61,18 @@ def _label(compared: Compared) -> list[Label]:
 def computed_numbers(text: str) -> frozenset[Fraction]:
     r"""Return the numbers computed in a text, as exact fractions.
 
-    Thousands separators, currency and percent signs, units and trailing zeros carry no value:
+    Thousands separators, currency and percent signs, units and trailing zeros are ignored:
     ``= \$1,200.00`` computes 1200, ``= 25\%`` 25, ``= \frac{2}{4}`` and ``= 0.5`` both 1/2.
     """
     values = (number(normalize(match["value"])) for match in _COMPUTED.finditer(text))
     return frozenset(value for value in values if value is not None)
+
+
+class RuleSettings(AnnotatorSettings):
+    """DIVERSE's rule: compare the computed numbers with those of right solutions."""
+
+    kind: Literal["rule"] = Field("rule", description="the annotator")
+
+    def label_steps(self, inputs: LabelInputs) -> pl.DataFrame:
+        """Return ``step_labels``."""
+        return rule_labels(inputs.steps, inputs.solutions, inputs.problems)

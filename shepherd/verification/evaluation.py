@@ -1,0 +1,230 @@
+"""The accuracy of every method to choose among N candidates (Math-Shepherd, section 4).
+
+- ``pass@1``: expected accuracy of one candidate, over all candidates.
+- ``SC``: majority vote over answers. Equal answers (:func:`answer_key`) vote together, candidates
+  without an answer do not vote, and a tie goes to the answer drawn first.
+- ``ORM``, ``PRM``: the candidate with the highest score; a tie goes to the one drawn first.
+- ``SC+ORM``, ``SC+PRM``: the answer with the highest sum of scores (eq. 5).
+- ``oracle``: whether any candidate is right, the upper bound of all methods.
+
+Accuracy is the mean over subsets of N of each problem's T candidates, then over problems. Methods
+that take the best candidate are computed exactly over all subsets (:func:`best_of_subsets`). For
+votes, a problem's candidates are shuffled and cut into disjoint groups of N, until there are at
+least ``groups`` groups; N = T has one group. Every candidate counts equally often, so N = 1 is
+exactly ``pass@1``.
+
+T is the smallest number of candidates of a problem. An N above it is left out, and so is a method
+whose reward model scored none of a generator's candidates.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+import polars as pl
+
+from shepherd.equivalence import answer_key
+from shepherd.identity import derive_seed
+from shepherd.schemas import EVALUATIONS
+from shepherd.verification.aggregation import Aggregation, aggregate
+from shepherd.verification.choice import (
+    Bools,
+    Floats,
+    Ints,
+    best_of_subsets,
+    groups_of,
+    pick,
+    take,
+    votes_of,
+)
+
+VERIFIERS = {"ORM": "outcome_reward_model", "PRM": "process_reward_model"}
+"""Methods that rank candidates, and their reward models."""
+
+MAX_GROUPS = 2**63 - 1
+"""The largest number of a column. There are more subsets of 128 out of 256."""
+
+
+def evaluate(
+    candidates: pl.DataFrame,
+    scores: pl.DataFrame,
+    problems: pl.DataFrame,
+    *,
+    counts: Sequence[int],
+    groups: int,
+    aggregation: Aggregation,
+    bootstrap: int,
+    seed: int,
+) -> pl.DataFrame:
+    """Return the accuracy of every method for every N, per dataset and generator: ``evaluations``.
+
+    The methods and their averages are in the module's docstring. The interval is the 95 %
+    percentile bootstrap over problems; all methods of a generator share the resamples. The result
+    depends on ``seed`` and the data, not on the order of rows.
+
+    Args:
+        candidates: table CANDIDATES.
+        scores: table CANDIDATE_SCORES.
+        problems: table PROBLEMS, at least those of the candidates.
+        counts: the numbers of candidates N.
+        groups: groups of N that vote, at least (the paper: 3).
+        aggregation: how step scores become one score.
+        bootstrap: number of resamples.
+        seed: the run's seed.
+
+    Raises:
+        ValueError: a candidate's problem is unknown, or a reward model scored only some of a
+            generator's candidates.
+    """
+    rows: list[dict[str, object]] = []
+    for dataset, generator, pool in _pools(candidates, scores, problems, aggregation):
+        name = f"{dataset}/{generator}"
+        num_problems = len(pool.correct)
+        rng = np.random.default_rng(derive_seed(seed, "bootstrap", name, 0))
+        weights = rng.multinomial(num_problems, [1 / num_problems] * num_problems, size=bootstrap)
+        for method, num_candidates, num_groups, accuracy in _outcomes(
+            pool, counts, groups, name, seed
+        ):
+            low, high = np.quantile(weights @ accuracy / num_problems, [0.025, 0.975])
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "generator": generator,
+                    "method": method,
+                    "num_candidates": num_candidates,
+                    "accuracy": accuracy.mean(),
+                    "low": low,
+                    "high": high,
+                    "num_problems": num_problems,
+                    "num_groups": num_groups,
+                }
+            )
+    return pl.DataFrame(rows, schema=EVALUATIONS.schema)
+
+
+def solved_shares(
+    candidates: pl.DataFrame,
+    scores: pl.DataFrame,
+    problems: pl.DataFrame,
+    *,
+    counts: Sequence[int],
+    groups: int,
+    aggregation: Aggregation,
+    seed: int,
+) -> pl.DataFrame:
+    """Return the accuracies of single problems, to compare methods problem by problem.
+
+    One row per generator, method, N and problem: generator, method, num_candidates, problem_id
+    and solved, the share of subsets of N in which the method picks a right candidate.
+
+    Raises:
+        ValueError: as :func:`evaluate`.
+    """
+    return pl.concat(
+        pl.DataFrame({"problem_id": pool.problem_ids, "solved": solved}).select(
+            pl.lit(generator).alias("generator"),
+            pl.lit(method).alias("method"),
+            pl.lit(num_candidates).cast(pl.Int64).alias("num_candidates"),
+            "problem_id",
+            "solved",
+        )
+        for dataset, generator, pool in _pools(candidates, scores, problems, aggregation)
+        for method, num_candidates, _, solved in _outcomes(
+            pool, counts, groups, f"{dataset}/{generator}", seed
+        )
+    )
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """The candidates of one generator, (problems, T), in the order in which they were drawn.
+
+    ``answers`` numbers the distinct answers of a problem, -1 where there is none.
+    """
+
+    problem_ids: list[str]
+    correct: Bools
+    answers: Ints
+    scores: dict[str, Floats]
+
+
+def _with_scores(
+    candidates: pl.DataFrame,
+    scores: pl.DataFrame,
+    problems: pl.DataFrame,
+    aggregation: Aggregation,
+) -> pl.DataFrame:
+    """Return candidates sorted, with their dataset and one score column per verifier."""
+    drawn = candidates.join(problems.select("problem_id", "dataset"), on="problem_id", how="left")
+    unknown = drawn["dataset"].null_count()
+    if unknown:
+        raise ValueError(f"candidates: {unknown} are of problems that are not in problems")
+    scored = scores.with_columns(score=aggregate(scores["step_scores"], aggregation))
+    for method, reward_model in VERIFIERS.items():
+        of_model = scored.filter(reward_model=reward_model)
+        column = of_model.select("candidate_id", pl.col("score").alias(method))
+        drawn = drawn.join(column, on="candidate_id", how="left")
+    return drawn.sort("dataset", "generator", "problem_id", "draw", "candidate_id")
+
+
+def _pools(
+    candidates: pl.DataFrame,
+    scores: pl.DataFrame,
+    problems: pl.DataFrame,
+    aggregation: Aggregation,
+) -> Iterator[tuple[str, str, _Pool]]:
+    """Yield dataset, generator and its candidates."""
+    drawn = _with_scores(candidates, scores, problems, aggregation)
+    for (dataset, generator), part in drawn.group_by("dataset", "generator", maintain_order=True):
+        yield str(dataset), str(generator), _pool(part)
+
+
+def _pool(part: pl.DataFrame) -> _Pool:
+    generator = part["generator"][0]
+    per_problem = part.group_by("problem_id", maintain_order=True)
+    total = int(per_problem.len()["len"].to_numpy().min())
+    kept = per_problem.head(total)
+    shape = (-1, total)
+    keys = {answer: answer_key(answer) for answer in kept["answer"].unique().drop_nulls()}
+    ballot = pl.col("answer").replace_strict(keys, return_dtype=pl.String)
+    number = ballot.rank("dense").over("problem_id").cast(pl.Int64).fill_null(-1)
+    answers = kept.select(number).to_series()
+    scored: dict[str, Floats] = {}
+    for method, reward_model in VERIFIERS.items():
+        missing = kept[method].null_count()
+        if 0 < missing < kept.height:
+            raise ValueError(
+                f"candidate_scores: {reward_model} scored only some of the candidates of "
+                f"{generator}, {missing} are missing: materialize candidate_scores for all shards"
+            )
+        if not missing:
+            scored[method] = kept[method].to_numpy().reshape(shape)
+    return _Pool(
+        problem_ids=kept["problem_id"].gather_every(total).to_list(),
+        correct=kept["is_correct"].to_numpy().reshape(shape),
+        answers=answers.to_numpy().reshape(shape),
+        scores=scored,
+    )
+
+
+def _outcomes(
+    pool: _Pool, counts: Sequence[int], groups: int, name: str, seed: int
+) -> Iterator[tuple[str, int, int, Floats]]:
+    """Yield method, N, number of groups and the accuracy of each problem, (problems,)."""
+    num_problems, total = pool.correct.shape
+    yield "pass@1", 1, total, pool.correct.mean(axis=1)
+    for count in sorted({count for count in counts if count <= total}):
+        rng = np.random.default_rng(derive_seed(seed, "groups", name, count))
+        members = groups_of(rng, num_problems, total, count, groups)
+        correct, answers = take(pool.correct, members), take(pool.answers, members)
+        num_subsets = min(comb(total, count), MAX_GROUPS)
+        right = pool.correct.astype(np.float64)
+        yield "oracle", count, num_subsets, best_of_subsets(pool.correct, right, count)
+        num_groups = members.shape[1]
+        votes = votes_of(answers, np.ones(answers.shape))
+        yield "SC", count, num_groups, pick(correct, votes).mean(axis=1)
+        for method, scores in pool.scores.items():
+            yield method, count, num_subsets, best_of_subsets(pool.correct, scores, count)
+            votes = votes_of(answers, take(scores, members))
+            yield f"SC+{method}", count, num_groups, pick(correct, votes).mean(axis=1)

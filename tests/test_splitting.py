@@ -164,8 +164,8 @@ JOINED = [
         ("- Step 1:", "- Step 2:"), ("**Step 1 (setup):**", "**Step 2 (sum):**"),
         ("Step 1/2:", "Step 2/2:"),
         ("Step I:", "Step II:"), ("第一步：", "第二步："),
-        ("步骤1：", "步骤2："), ("Étape 1 :", "Étape 2 :"),
-        ("\\textbf{Step 1:}", "\\textbf{Step 2:}"))),
+        ("步骤1：", "步骤2："),
+        ("Étape 1 :", "Étape 2 :"), ("\\textbf{Step 1:}", "\\textbf{Step 2:}"))),
     ("Step 1\na\nStep 2\nb", ["Step 1\na\n", "Step 2\nb"]),
 ]  # fmt: skip
 

@@ -21,7 +21,8 @@ import duckdb
 from benchmarks.big_lake import write_big_lake
 from benchmarks.report import Result, at_most, main
 from resources.report import build_report
-from resources.storage.warehouse import build_warehouse, run_tests, sql_models
+from resources.storage.sql_files import sql_models
+from resources.storage.warehouse import build_warehouse, run_tests
 
 MAX_MART_S = 20.0
 MAX_ALL_MARTS_S = 180.0

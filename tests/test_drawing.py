@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +11,6 @@ from resources.sampling.drawing import (
     draw_candidates,
     draw_rollouts,
     draw_solutions,
-    weights_identity,
 )
 from resources.sampling.earlier import CALCULATIONS, KEY, origin_of
 from resources.storage.journal import fingerprints
@@ -228,16 +226,6 @@ def test_rollouts_that_could_not_be_drawn_are_asked_for_again(tmp_path: Path) ->
     again, added = materialize(tmp_path, [MonteCarlo(4)])
     assert [name.split(":")[1] for name in added] == ["1", "1"]
     assert again.frame.equals(drawn.frame)
-
-
-def test_weights_written_anew_have_another_identity(tmp_path: Path) -> None:
-    weights = tmp_path / "model.safetensors"
-    weights.write_bytes(b"abc")
-    first = weights_identity(tmp_path)
-    assert weights_identity(str(tmp_path)) == first
-    os.utime(weights, ns=(0, 1))
-    assert weights_identity(tmp_path) != first
-    assert weights_identity("meta-llama/Llama-2-7b-hf") == "meta-llama/Llama-2-7b-hf"
 
 
 def test_rollouts_known_beforehand_are_those_that_the_scheduler_asks_for(tmp_path: Path) -> None:

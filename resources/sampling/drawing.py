@@ -22,10 +22,11 @@ from resources.sampling.earlier import earlier_rollouts
 from resources.sampling.growing_frame import GrowingFrame
 from resources.storage.journal import SUFFIX, Fingerprint
 from resources.storage.lake import Lake
+from resources.storage.weights import weights_identity
 from shepherd.annotators.counting import known_rollouts
 from shepherd.annotators.judge import collect_critiques, judge_requests
 from shepherd.annotators.problem import Annotator, Problem, Rollout, read_problems
-from shepherd.identity import SEEDING, content_id
+from shepherd.identity import SEEDING
 from shepherd.requests import Engine
 from shepherd.rollouts import (
     collect_candidates,
@@ -118,18 +119,6 @@ def engine_identity(engine: EngineSettings, checkpoint: str | Path) -> Fingerpri
     if engine.kind != "openai":
         identity["dtype"] = engine.dtype
     return identity
-
-
-def weights_identity(checkpoint: str | Path) -> str:
-    """Return a hash that changes when a checkpoint is written anew; a hub name is its own.
-
-    It is of the files' names, sizes and times, as weights can be hundreds of gigabytes.
-    """
-    folder = Path(checkpoint)
-    if not folder.is_dir():
-        return str(checkpoint)
-    stats = [(file.name, file.stat()) for file in sorted(folder.iterdir()) if file.is_file()]
-    return content_id(*(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats))
 
 
 def draw_solutions(

@@ -1,17 +1,42 @@
-"""Folders that are written whole or not at all."""
+"""Write files and folders whole or not at all."""
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces ``path`` once the body has succeeded.
+
+    If the body fails, the old file stays. The new one is on the disk before it replaces the old.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder that takes the place of ``folder`` once the body has succeeded.
+    """Create a temporary folder that replaces ``folder`` once the body has succeeded.
 
-    If it fails, the folder of before stays.
+    If the body fails, the old folder stays.
     """
     written, retired = (
         folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.{state}") for state in ("new", "old")

@@ -1,0 +1,152 @@
+"""The reviewed table of settings and assets is what the code versions follow."""
+
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from shepherd.dependencies import code_version
+from shepherd.settings import Section, Settings
+
+TABLE = Path(__file__).parent / "snapshots" / "settings.txt"
+
+WORDS = {"source": "word_problems", "num_train": 3, "num_test": 2, "train": "a", "test": "b"}
+PPO = {"kind": "ppo", "start": "generator"}
+TRAINED: dict[str, Any] = {"base": "base-small", "num_problems": 5, "training": {}}
+SERVERS = {"base_urls": ["http://here:1/v1"]}
+VLLM = {"kind": "vllm", "vllm": {"max_model_len": 64}, "openai": SERVERS}
+TRANSFORMERS = {"kind": "transformers", "openai": SERVERS}
+ENGINES: tuple[tuple[dict[str, Any], dict[str, Any] | None], ...] = (
+    (TRANSFORMERS, VLLM),
+    (VLLM, TRANSFORMERS),
+    (VLLM, None),
+)
+"""The engine of the profile and the judge's own."""
+
+
+def rich(engine: dict[str, Any], judge_engine: dict[str, Any] | None) -> Settings:
+    """Return settings with every section."""
+    published = {"source": "math", "train": "c", "test": "d"}
+    return Settings.model_validate(
+        {
+            "datasets": {
+                "words": WORDS,
+                "solved": published | {"solutions": "s.jsonl", "solutions_split": "train"},
+                "labelled": published | {"labels": "l.jsonl", "annotator": "them"},
+            },
+            "generators": {"generator": TRAINED, "untrained": {"base": "base-small"}},
+            "completer": TRAINED,
+            "outcome_reward_model": TRAINED,
+            "process_reward_model": TRAINED,
+            "gpus": {"name": "H200", "count": 1, "memory_gib": 140},
+            "policies": {
+                "rft": {"kind": "rft", "start": "generator"},
+                "ppo": PPO | {"reward_model": "process_reward_model"},
+                "orm_ppo": PPO | {"reward_model": "outcome_reward_model"},
+            },
+            "engine": engine,
+            "annotation": {
+                "annotators": ["monte_carlo", "tree_search", "adaptive", "nli", "judge"],
+                "judge": {"base": "judge", "engine": judge_engine},
+            },
+            "exports": {"ours": {"annotator": "monte_carlo"}},
+        }
+    )
+
+
+def assets_of(settings: Settings) -> list[str]:
+    tables = "problems solutions steps rollouts critiques oracle_labels step_labels"
+    others = "labeled_solutions candidates candidate_scores evaluations greedy_solutions"
+    models = "completer outcome_reward_model process_reward_model"
+    labels = [f"{name}_labels" for name in settings.annotation.annotators]
+    named = [*settings.generators, *settings.policies, *labels]
+    return [*f"{tables} {others} {models} policy_evaluations exports report".split(), *named]
+
+
+def sections_of(annotation: object) -> Iterator[tuple[str, type[Section]]]:
+    """Yield the sections that a field's type names, and what stands for their keys."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield "", annotation
+    elif get_origin(annotation) is Annotated:
+        yield from sections_of(get_args(annotation)[0])
+    elif get_origin(annotation) in (typing.Union, types.UnionType):
+        for part in get_args(annotation):
+            yield from sections_of(part)
+    elif get_origin(annotation) in (dict, tuple):
+        for part in get_args(annotation):
+            for key, section in sections_of(part):
+                kind = section.model_fields.get("kind")
+                unions = kind is not None and kind.is_required()
+                word = get_args(kind.annotation)[0] if kind and unions else ""
+                yield f".*{key}" + (f"[{word}]" if word else ""), section
+
+
+def fields_of(section: type[Section], path: str = "") -> Iterator[str]:
+    """Yield the path of every field of the schema."""
+    for name, field in section.model_fields.items():
+        inner = list(sections_of(field.annotation))
+        for key, part in inner:
+            yield from fields_of(part, f"{path}{name}{key}.")
+        if not inner:
+            yield path + name
+
+
+def others_of(value: object, annotation: object) -> list[object]:
+    """Return other values of a field's type."""
+    if get_origin(annotation) is Literal:
+        return [word for word in get_args(annotation) if word != value] or [f"{value}x"]
+    match value:
+        case bool():
+            return [not value]
+        case int() | float():
+            return [value + 1]
+        case str():
+            return [f"{value}x"]
+        case tuple():
+            return [value[1:], value[:-1], (*value, "x")]
+        case dict():
+            return [{**value, "question": "x"}]
+    kinds = [part for part in get_args(annotation) if part is not type(None)]
+    samples = {int: 1, float: 0.5, str: "x"}
+    return [samples.get(kinds[0], ("x", "y"))]
+
+
+def changed(section: Section, parts: list[str]) -> Iterator[Any]:
+    """Yield the section with another value of a field, in each place that the path names."""
+    name, *others = parts
+    name, _, kind = name.partition("[")
+    value = getattr(section, name)
+    if not others:
+        annotation = type(section).model_fields[name].annotation
+        new_values = ["untrained"] if name == "start" else others_of(value, annotation)
+        yield from (section.model_copy(update={name: new}) for new in new_values)
+    elif isinstance(value, dict):
+        kind = others[0].partition("[")[2].rstrip("]")
+        for key, part in value.items():
+            if not kind or part.kind == kind:
+                for new in changed(part, others[1:]):
+                    yield section.model_copy(update={name: {**value, key: new}})
+    elif isinstance(value, Section):
+        for new in changed(value, others):
+            yield section.model_copy(update={name: new})
+
+
+def changed_assets(settings: Settings, field: str) -> set[str]:
+    """Return the assets whose code version follows a field."""
+    before = {asset: code_version(settings, asset) for asset in assets_of(settings)}
+    return {
+        asset
+        for new in changed(settings, field.split("."))
+        for asset in before.keys() & assets_of(new)
+        if code_version(new, asset) != before[asset]
+    }
+
+
+def test_every_field_of_the_settings_has_a_reviewed_line() -> None:
+    settings = [rich(*engines) for engines in ENGINES]
+    lines = []
+    for field in fields_of(Settings):
+        assets = set[str]().union(*(changed_assets(each, field) for each in settings))
+        lines.append(f"{field}: {' '.join(sorted(assets)) or '-'}\n")
+    assert "".join(lines) == TABLE.read_text(), "review the table, then write it anew"

@@ -10,6 +10,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from resources.report.problems import report_queries
 from resources.storage.sql_files import (
     column_meanings,
     declared_constraints,
@@ -304,7 +305,7 @@ def test_only_staging_reads_the_lake() -> None:
 
 
 def test_no_file_is_a_template_or_carries_a_path() -> None:
-    for model in [*MODELS, *TESTS.values()]:
+    for model in [*MODELS, *TESTS.values(), *report_queries()]:
         assert not any(mark in model.sql for mark in ("{", "}", "read_parquet", ".parquet", "/'"))
 
 
@@ -312,6 +313,8 @@ def test_files_run_as_they_stand(connection: duckdb.DuckDBPyConnection) -> None:
     for model in [*MODELS, *TESTS.values()]:
         assert model.name in GENERATED or model.sql == model.path.read_text()
         connection.execute(model.sql)
+    for query in report_queries():
+        connection.execute(f"create temp table {query.name} as {query.sql}")
 
 
 def mart(connection: duckdb.DuckDBPyConnection, name: str) -> pl.DataFrame:

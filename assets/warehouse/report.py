@@ -7,14 +7,14 @@ import dagster as dg
 from assets.deployment import SETTINGS, DeploymentResource, version_of
 from assets.describe import OWNERS
 from resources.profiles import profile_from_env
-from resources.report import MARTS, build_report
+from resources.report import build_report, report_relations
 
 METHODS = {name: dataset.splitting.method for name, dataset in SETTINGS.datasets.items()}
 """How steps are cut, by dataset."""
 
 
 @dg.asset(
-    deps=list(MARTS),
+    deps=report_relations(),
     group_name="warehouse",
     kinds={"html"},
     owners=OWNERS,

@@ -1,4 +1,4 @@
-"""What starts runs by itself, once it is switched on in the UI: a sensor and a schedule."""
+"""Start runs automatically: a sensor and a schedule that are switched on in the UI."""
 
 import json
 from collections.abc import Iterator
@@ -7,9 +7,10 @@ from typing import Any
 
 import dagster as dg
 
+from assets.annotation.sharding import by_shard
 from assets.deployment import Deployment, DeploymentResource
 from resources.storage.io_manager import Partition
-from shepherd.identity import content_id, shard_keys, shard_of
+from shepherd.identity import content_id
 from shepherd.schemas import PROBLEMS
 from shepherd.settings import DatasetSettings, Settings
 
@@ -17,13 +18,13 @@ EVERY_MORNING = "0 6 * * *"
 
 
 def label_new_problems(annotate: Any) -> dg.SensorDefinition:
-    """Return the sensor that asks for labels of problems whose files came or changed."""
+    """Return the sensor that labels problems whose files are new or have changed."""
 
     @dg.sensor(job=annotate, minimum_interval_seconds=60)
     def new_problem_files(
         context: dg.SensorEvaluationContext, deployment: DeploymentResource
     ) -> dg.SensorResult | dg.SkipReason:
-        """Labels the problems of files that are dropped where a dataset of the profile reads."""
+        """Labels new and changed problems of the files that a dataset of the profile reads."""
         settings = deployment.settings
         seen: dict[str, str] = json.loads(context.cursor or "{}")
         stamps = {
@@ -41,33 +42,33 @@ def label_new_problems(annotate: Any) -> dg.SensorDefinition:
 
 
 def refresh_every_morning(refresh_warehouse: Any) -> dg.ScheduleDefinition:
-    """Return the schedule that builds the marts and the report from what the lake then holds."""
+    """Return the schedule that builds the warehouse and the report every morning."""
     return dg.ScheduleDefinition(
         name="refresh_every_morning",
         job=refresh_warehouse,
         cron_schedule=EVERY_MORNING,
-        description="Builds the marts and the report from what the lake holds.",
+        description="Builds the warehouse and the report from the lake.",
     )
 
 
 def run_tags(settings: Settings) -> dict[str, str]:
-    """Return the tags by which the UI finds a profile's runs again: its models and annotators."""
+    """Return the tags of a profile's runs: its models and annotators. The UI filters by them."""
     tags = {
         "generators": ", ".join(settings.generators),
         "completer": settings.completer.base if settings.completer else "",
-        "annotators": ", ".join(settings.annotation.annotators),
+        "annotators": ", ".join(settings.annotation.names),
     }
     return {f"shepherd/{name}": value for name, value in tags.items() if value}
 
 
 def paths_of(dataset: DatasetSettings) -> list[Path]:
-    """Return the local files and folders that a dataset's problems are read from."""
+    """Return the local files and folders from which a dataset's problems are read."""
     train = (dataset.train,) if isinstance(dataset.train, str) else dataset.train or ()
     return [Path(path).expanduser() for path in (*train, dataset.test) if path]
 
 
 def file_stamp(dataset: DatasetSettings) -> str:
-    """Return a text that changes when a file of a dataset comes, goes or is written."""
+    """Return a hash that changes when a file of a dataset is added, removed or written."""
     files = [
         file
         for path in paths_of(dataset)
@@ -80,25 +81,21 @@ def file_stamp(dataset: DatasetSettings) -> str:
 
 
 def runs_for(deployment: Deployment, dataset: str) -> Iterator[dg.RunRequest]:
-    """Yield a run for each shard whose problems are not those that the lake has of it.
+    """Yield a run for each shard whose problems in the files differ from those in the lake.
 
     Raises:
-        ValueError: the dataset's files cannot be read; the message says how to put it right.
+        ValueError: the dataset's files cannot be read; the message says what to correct.
     """
     from resources.files.problems import load_problems_of
 
     settings, lake = deployment.settings, deployment.lake
     loaded, _ = load_problems_of(settings, dataset)
-    found: dict[str, list[str]] = {shard: [] for shard in shard_keys(settings.shards)}
-    for problem_id in loaded["problem_id"]:
-        found[shard_of(problem_id, settings.shards)].append(problem_id)
+    shards = by_shard(loaded, loaded["problem_id"], settings.shards)
     written = set(lake.partitions(PROBLEMS))
-    for shard, ids in found.items():
-        kept = (
-            lake.read(PROBLEMS, dataset, shard)["problem_id"].to_list()
-            if (dataset, shard) in written
-            else []
-        )
-        if sorted(kept) != sorted(ids):
+    for shard, problems in shards.items():
+        ids, old_ids = sorted(problems["problem_id"]), []
+        if (dataset, shard) in written:
+            old_ids = sorted(lake.read(PROBLEMS, dataset, shard)["problem_id"])
+        if ids != old_ids:
             key = Partition(dataset, shard).key
-            yield dg.RunRequest(run_key=f"{key} {content_id(*sorted(ids))}", partition_key=key)
+            yield dg.RunRequest(run_key=f"{key} {content_id(*ids)}", partition_key=key)

@@ -1,154 +1,189 @@
-"""The code location: what of the pipeline exists under the profile, its jobs and its resources."""
+"""Define the code location: the assets, checks, jobs and resources of a profile."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from assets.annotation.critiques import critiques_by
-from assets.annotation.exports import exports
+from assets.annotation.critiques import critiques_of
+from assets.annotation.exports import exports_of
 from assets.annotation.labeled_solutions import labeled_solutions_of
-from assets.annotation.oracle_labels import oracle_labels
-from assets.annotation.problems import problems
-from assets.annotation.rollouts import rollouts
-from assets.annotation.solutions import solutions
-from assets.annotation.step_labels import labels_of
-from assets.annotation.steps import steps
+from assets.annotation.oracle_labels import oracle_labels_of
+from assets.annotation.problems import problems_of
+from assets.annotation.rollouts import rollouts_of
+from assets.annotation.solutions import solutions_of
+from assets.annotation.step_labels import annotators_of
+from assets.annotation.steps import steps_of
 from assets.automation import label_new_problems, paths_of, refresh_every_morning, run_tags
-from assets.checks.quality import QUALITY_CHECKS
-from assets.checks.structural import STRUCTURAL_CHECKS
-from assets.deployment import SETTINGS, Deployment
-from assets.describe import describe
-from assets.models.generators import samplers_of
+from assets.checks.quality import quality_checks_of
+from assets.checks.structural import structural_checks_of
+from assets.deployment import Deployment
+from assets.describe import describe, provenance
+from assets.models.generators import solvers_of
 from assets.models.policies import policies_of
-from assets.models.reward_models import outcome_reward_model, process_reward_model
-from assets.verification.candidate_scores import candidate_scores
-from assets.verification.candidates import candidates
-from assets.verification.evaluations import evaluations
-from assets.verification.greedy_solutions import greedy_solutions
-from assets.verification.policy_evaluations import policy_evaluations
+from assets.models.reward_models import outcome_reward_model_of, process_reward_model_of
+from assets.verification.candidate_scores import candidate_scores_of
+from assets.verification.candidates import candidates_of
+from assets.verification.evaluations import evaluations_of
+from assets.verification.greedy_solutions import greedy_solutions_of
+from assets.verification.policy_evaluations import policy_evaluations_of
 from assets.warehouse.marts import warehouse_of
-from assets.warehouse.report import report
+from assets.warehouse.report import report_of
+from resources.profiles import profile_from_env, settings_from_env
 from resources.storage.home import Home
 from resources.storage.io_manager import ParquetIOManager
 from shepherd.schemas import TABLES, labels_table
 from shepherd.settings import Settings
 
 
-def assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
-    """Return the assets that a profile has.
+def definitions_of(settings: Settings, home: Home, profile: str = "") -> dg.Definitions:
+    """Return all definitions of a profile, over a home folder.
 
-    Where every dataset imports solutions of its test problems, nothing is sampled, labelled or
-    trained. Where every dataset imports labels, nothing is sampled.
+    ``profile`` is the name of the profile, for the title of the report.
 
     Raises:
         ValueError: a generator or policy has the name of another asset.
     """
-    chosen = [problems, solutions, steps]
+    assets = assets_of(settings)
+    jobs = jobs_of(assets, settings)
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=checks_of(assets, settings),
+        jobs=list(jobs.values()),
+        sensors=sensors_of(jobs, settings),
+        schedules=[refresh_every_morning(jobs["refresh_warehouse"])],
+        resources=resources_of(Deployment(settings, home, profile)),
+        executor=dg.in_process_executor,
+    )
+
+
+def assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Return the assets of a profile.
+
+    If all datasets import solutions of their test problems, nothing is sampled, labelled or
+    trained. If all datasets import labels, nothing is sampled.
+
+    Raises:
+        ValueError: a generator or policy has the name of another asset.
+    """
+    assets = [problems_of(settings), solutions_of(settings), steps_of(settings)]
     datasets = settings.datasets.values()
     if any(dataset.is_annotated for dataset in datasets):
-        chosen += sampled_assets_of(settings)
+        assets += sampled_assets_of(settings)
     elif any(dataset.labels for dataset in datasets):
-        chosen += [labeled_solutions_of(settings), *reward_models_of(settings)]
+        assets += [labeled_solutions_of(settings), *reward_models_of(settings)]
     if settings.exports:
-        chosen += [exports]
-    names = [key.to_user_string() for asset in chosen for key in asset.keys]
-    warehouse = warehouse_of(names)
-    chosen += [warehouse, report]
-    names = [key.to_user_string() for asset in chosen for key in asset.keys]
+        assets += [exports_of(settings)]
+    assets += [warehouse_of(names_of(assets)), report_of(settings)]
+    names = names_of(assets)
     for section in ("generators", "policies"):
         for name in getattr(settings, section):
             if names.count(name) > 1:
                 raise ValueError(f"{section}.{name}: an asset has this name: choose another")
-    return chosen
+    return assets
+
+
+def names_of(assets: list[dg.AssetsDefinition]) -> list[str]:
+    """Return the name of each output of assets; a name may repeat."""
+    return [key.to_user_string() for asset in assets for key in asset.keys]
 
 
 def sampled_assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
-    """Return what follows from sampling: models, rollouts, labels, verification."""
+    """Return the assets that follow from sampling: models, rollouts, labels, verification."""
     annotation = settings.annotation
-    chosen = [*samplers_of(settings), rollouts]
-    if "judge" in annotation.annotators and annotation.judge is not None:
-        chosen += [critiques_by(annotation.judge)]
-    chosen += [*labels_of(settings), labeled_solutions_of(settings)]
+    assets = [*solvers_of(settings), rollouts_of(settings)]
+    if annotation.judge is not None:
+        assets += [critiques_of(settings, annotation.judge)]
+    assets += [*annotators_of(settings), labeled_solutions_of(settings)]
     if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
-        chosen += [oracle_labels]
-    chosen += reward_models_of(settings)
+        assets += [oracle_labels_of(settings)]
+    assets += reward_models_of(settings)
     if settings.policies:
-        chosen += [*policies_of(settings), greedy_solutions, policy_evaluations]
-    return [*chosen, candidates, candidate_scores, evaluations]
+        assets += [*policies_of(settings), greedy_solutions_of(settings)]
+        assets += [policy_evaluations_of(settings)]
+    return [
+        *assets,
+        candidates_of(settings),
+        candidate_scores_of(settings),
+        evaluations_of(settings),
+    ]
 
 
 def reward_models_of(settings: Settings) -> list[dg.AssetsDefinition]:
-    """Return the reward models that a profile names."""
-    chosen = []
+    """Return the assets of the reward models that a profile has."""
+    assets = []
     if settings.outcome_reward_model:
-        chosen += [outcome_reward_model]
+        assets += [outcome_reward_model_of(settings)]
     if settings.process_reward_model:
-        chosen += [process_reward_model]
-    return chosen
+        assets += [process_reward_model_of(settings)]
+    return assets
+
+
+JOB_GROUPS = {
+    "annotate": ("problems", "annotation"),
+    "train": ("models", "reward_models"),
+    "reinforce": ("policies",),
+    "verify": ("verification",),
+    "refresh_warehouse": ("warehouse",),
+}
+"""The groups of assets that each job materializes."""
 
 
 def jobs_of(assets: list[dg.AssetsDefinition], settings: Settings) -> dict[str, Any]:
-    """Return the jobs whose groups exist, by name."""
+    """Return the jobs of which all groups exist, by name."""
     groups = {group for asset in assets for group in asset.group_names_by_key.values()}
-    wanted = {
-        "annotate": ("problems", "annotation"),
-        "train": ("models", "reward_models"),
-        "reinforce": ("policies",),
-        "verify": ("verification",),
-        "refresh_warehouse": ("warehouse",),
-    }
     return {
         name: dg.define_asset_job(
             name, selection=dg.AssetSelection.groups(*parts), tags=run_tags(settings)
         )
-        for name, parts in wanted.items()
+        for name, parts in JOB_GROUPS.items()
         if groups.issuperset(parts)
     }
 
 
-def sensors_of(jobs: dict[str, Any], settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the sensor of new problem files, where a dataset that is annotated reads files."""
+def sensors_of(jobs: Mapping[str, Any], settings: Settings) -> list[dg.SensorDefinition]:
+    """Return the sensor of new problem files, if an annotated dataset reads files."""
     reads_files = any(
         paths_of(dataset) and dataset.is_annotated for dataset in settings.datasets.values()
     )
     return [label_new_problems(jobs["annotate"])] if reads_files and "annotate" in jobs else []
 
 
-def checks_of(assets: list[dg.AssetsDefinition]) -> list[dg.AssetChecksDefinition]:
+def checks_of(
+    assets: list[dg.AssetsDefinition], settings: Settings
+) -> list[dg.AssetChecksDefinition]:
     """Return the checks of which every asset exists."""
     keys = {key for asset in assets for key in asset.keys}
     return [
         check
-        for check in (*STRUCTURAL_CHECKS, *QUALITY_CHECKS)
+        for check in (*structural_checks_of(settings), *quality_checks_of(settings))
         if keys.issuperset(check.keys_by_input_name.values())
         and keys.issuperset(key.asset_key for key in check.check_keys)
     ]
 
 
 def resources_of(deployment: Deployment) -> dict[str, Any]:
-    """Return the resources that the assets ask for."""
-    labels = map(labels_table, deployment.settings.annotation.annotators)
+    """Return the resources of the assets."""
+    settings = deployment.settings
+    labels = map(labels_table, settings.annotation.names)
     return {
         "deployment": deployment,
         "io_manager": ParquetIOManager(
             deployment.lake,
             TABLES | {table.name: table for table in labels},
-            describe,
+            lambda table, rows: {**describe(table, rows), **provenance(settings, table.name)},
             origin=deployment.origin,
             after_write=deployment.discard_journals,
         ),
     }
 
 
-ASSETS = assets_of(SETTINGS)
-JOBS = jobs_of(ASSETS, SETTINGS)
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Return the definitions of the profile and home that the environment names.
 
-defs = dg.Definitions(
-    assets=ASSETS,
-    asset_checks=checks_of(ASSETS),
-    jobs=list(JOBS.values()),
-    sensors=sensors_of(JOBS, SETTINGS),
-    schedules=[refresh_every_morning(JOBS["refresh_warehouse"])],
-    resources=resources_of(Deployment(SETTINGS, Home.from_env())),
-    executor=dg.in_process_executor,
-)
+    Dagster calls this function when it loads the code location. No other part of ``assets``
+    reads the environment.
+    """
+    return definitions_of(settings_from_env(), Home.from_env(), Path(profile_from_env()).stem)

@@ -1,55 +1,24 @@
-"""What the UI shows of a dataset: its grain and columns, and at each materialization its numbers.
+"""Describe tables for the UI: their columns, and the numbers of each materialization.
 
-Numbers are plain, so that the UI plots them over time.
+Numbers are plain floats and integers, so that the UI plots them over time.
 """
 
-import inspect
-from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from assets.deployment import PARTITIONS
+from shepherd.dependencies import dependencies_of
 from shepherd.schemas import STEP_LABELS, Table
+from shepherd.settings import Settings
 
 OWNERS = ["team:math-shepherd"]
-
-
-def table_asset(
-    table: Table,
-    *,
-    group: str,
-    kinds: set[str],
-    partitioned: bool = True,
-    backfill_policy: dg.BackfillPolicy | None = None,
-    **options: Any,
-) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Decorate a function that returns the frames of a lake table.
-
-    The description states the table's grain, then the function's docstring.
-    """
-
-    def decorate(body: Callable[..., Any]) -> dg.AssetsDefinition:
-        decorated: dg.AssetsDefinition = dg.asset(
-            name=table.name,
-            description=f"{table.grain[0].upper()}{table.grain[1:]}.\n\n{inspect.getdoc(body)}",
-            group_name=group,
-            kinds={"parquet", *kinds},
-            owners=OWNERS,
-            tags={"stage": group},
-            metadata={"dagster/column_schema": column_schema(table)},
-            partitions_def=PARTITIONS if partitioned else None,
-            backfill_policy=backfill_policy,
-            **options,
-        )(body)
-        return decorated
-
-    return decorate
+SETTINGS_KEY = "settings"
+"""The metadata field that holds the settings of a materialization, by dotted field."""
 
 
 def column_schema(table: Table) -> dg.TableSchema:
-    """Return the table's columns with their meaning, as the UI's Columns tab shows them."""
+    """Return the columns of a table and their meanings, for the Columns tab of the UI."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -66,16 +35,25 @@ def column_schema(table: Table) -> dg.TableSchema:
 
 
 def describe(table: Table, frame: pl.DataFrame) -> dict[str, Any]:
-    """Return the metadata of one materialization: row count, the numbers to watch, a preview."""
+    """Return the metadata of a materialization: row count, numbers to plot and a preview."""
     numbers: dict[str, float | int | None] = {}
-    watched = _LABELS if table.key == STEP_LABELS.key else _NUMBERS.get(table.name)
-    if frame.height and watched:
-        numbers = frame.select(**watched).row(0, named=True)
+    expressions = _LABELS if table.key == STEP_LABELS.key else _NUMBERS.get(table.name)
+    if frame.height and expressions:
+        numbers = frame.select(**expressions).row(0, named=True)
     return {
         "dagster/row_count": frame.height,
         **{name: round(value, 4) for name, value in numbers.items() if value is not None},
         "preview": dg.MetadataValue.md(preview(frame)),
     }
+
+
+def provenance(settings: Settings, asset: str) -> dict[str, Any]:
+    """Return the settings that an asset depends on, as metadata.
+
+    The definition of an asset holds them, and so does each of its materializations: a later run
+    compares the two to say which fields have changed.
+    """
+    return {SETTINGS_KEY: dg.MetadataValue.json(dependencies_of(settings, asset))}
 
 
 _SAMPLED = {
@@ -125,11 +103,14 @@ _NUMBERS: dict[str, dict[str, pl.Expr]] = {
     },
     "evaluations": {"best_accuracy": pl.col("accuracy").max()},
 }
-"""The numbers to watch, by table."""
+"""The numbers to plot, by table."""
 
 
 def preview(frame: pl.DataFrame, rows: int = 5, width: int = 80) -> str:
-    """Return the first rows as a markdown table; cells are cut and hold no markup."""
+    """Return the first rows as a Markdown table.
+
+    Cells are cut to ``width`` characters, and characters of Markdown and HTML are escaped.
+    """
     lines = [
         "| " + " | ".join(frame.columns) + " |",
         "|" + " --- |" * frame.width,
@@ -144,5 +125,5 @@ _MARKUP = str.maketrans({character: f"&#{ord(character)};" for character in "&<>
 
 def _cell(value: object, width: int) -> str:
     text = " ".join(str(value).split())
-    cut = text if len(text) <= width else text[: width - 1] + "…"
-    return cut.translate(_MARKUP)
+    shortened = text if len(text) <= width else text[: width - 1] + "…"
+    return shortened.translate(_MARKUP)

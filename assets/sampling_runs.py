@@ -1,4 +1,4 @@
-"""What every sampling asset does around its draws: open samplers, keep costs, tell numbers."""
+"""Open samplers for sampling assets, and return their draws with the costs."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -11,19 +11,19 @@ from resources.storage.io_manager import Partition
 from shepherd.schemas import Table
 
 if TYPE_CHECKING:
-    from resources.sampling.drawing import Drawn, Sampler, Shard
+    from resources.sampling.stage import CompletionModel, Shard, StageOutput
 
 
-def open_samplers(deployment: Deployment, names: Iterable[str]) -> "list[Sampler]":
-    """Return the named models of the profile, ready to draw from.
+def open_samplers(deployment: Deployment, names: Iterable[str]) -> "list[CompletionModel]":
+    """Return models to draw from, by name. Weights are loaded when an engine is opened.
 
     Raises:
-        ValueError: one was not trained yet; the message names the asset to materialize.
+        ValueError: a model is not trained yet; the message names the asset to materialize.
     """
-    from resources.sampling.drawing import sampler_of
+    from resources.sampling.stage import completion_model_of
 
     return [
-        sampler_of(
+        completion_model_of(
             name, deployment.model(name), deployment.checkpoint(name), deployment.settings.engine
         )
         for name in names
@@ -31,8 +31,8 @@ def open_samplers(deployment: Deployment, names: Iterable[str]) -> "list[Sampler
 
 
 def shard_of_run(context: dg.AssetExecutionContext, deployment: Deployment) -> "Shard":
-    """Return the partition that the run samples."""
-    from resources.sampling.drawing import Shard
+    """Return the shard that the run samples."""
+    from resources.sampling.stage import Shard
 
     partition = Partition.of(context.partition_key)
     settings = deployment.settings
@@ -44,25 +44,27 @@ def shard_of_run(context: dg.AssetExecutionContext, deployment: Deployment) -> "
     )
 
 
-def keep(
+def draws_and_costs(
     context: dg.AssetExecutionContext,
-    deployment: Deployment,
+    table: Table,
     costs_table: Table,
-    drawn: "Sequence[Drawn]",
-) -> pl.DataFrame:
-    """Write the costs of all models' draws beside the asset; return the draws as one frame."""
-    costs = pl.concat(one.cost for one in drawn)
-    deployment.lake.write(costs_table, costs, *Partition.of(context.partition_key))
+    draws: "Sequence[StageOutput]",
+) -> dict[str, pl.DataFrame]:
+    """Return the draws of all models and their costs by table name.
+
+    The engine's speed is added to the metadata of ``table``.
+    """
+    costs = pl.concat(each.cost for each in draws)
     seconds, tokens = total(costs, "seconds"), total(costs, "completion_tokens")
     if seconds:
-        add_numbers(context, engine_seconds=seconds, tokens_per_second=tokens / seconds)
-    return pl.concat(one.frame for one in drawn)
+        add_numbers(context, table, engine_seconds=seconds, tokens_per_second=tokens / seconds)
+    return {table.name: pl.concat(each.frame for each in draws), costs_table.name: costs}
 
 
-def add_numbers(context: dg.AssetExecutionContext, **numbers: float) -> None:
+def add_numbers(context: dg.AssetExecutionContext, table: Table, **numbers: float) -> None:
     """Add numbers to the metadata of the partition that the run materializes."""
     rounded = {name: round(number, 2) for name, number in numbers.items()}
-    context.add_asset_metadata(rounded, partition_key=context.partition_key)
+    context.add_asset_metadata(rounded, asset_key=table.name, partition_key=context.partition_key)
 
 
 def total(frame: pl.DataFrame, column: str) -> float:

@@ -18,7 +18,6 @@ from benchmarks.label_quality import NUM_PROBLEMS, SETTINGS, N, replayed
 from benchmarks.report import Result, at_least, at_most, main
 from benchmarks.seeds import single_threaded
 from shepherd.agreement import label_quality
-from shepherd.annotators.known import build_annotators
 from shepherd.annotators.monte_carlo import MonteCarlo
 
 
@@ -27,7 +26,7 @@ def measure(seed: int, folder: Path) -> dict[str, tuple[float, int]]:
     work = demo_solutions(folder / f"seed-{seed}", seed=seed, num_problems=NUM_PROBLEMS)
     rolled = roll_out(work, "completer", [MonteCarlo(N)])
     found = {}
-    for annotator in build_annotators(SETTINGS, N):
+    for annotator in SETTINGS.annotators_that_roll_out():
         if annotator.name in ("monte_carlo", "adaptive"):
             way = replayed(annotator.name, annotator, work, rolled)
             quality = label_quality(way.labels, work.truth, work.steps)

@@ -8,12 +8,14 @@ import polars as pl
 
 from resources.files.problems import load_problems
 from resources.profiles import load_settings
-from resources.sampling.drawing import Sampler, Shard, draw_rollouts, draw_solutions, sampler_of
+from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
+from resources.sampling.solutions import draw_solutions
+from resources.sampling.stage import CompletionModel, Shard, completion_model_of
 from resources.storage.atomic import replacing_folder
 from resources.storage.model_store import BASE_MODELS
+from shepherd.annotators.oracle import oracle_labels
 from shepherd.annotators.problem import Annotator, Problem, Replay, read_problems
 from shepherd.identity import content_id
-from shepherd.oracle import oracle_labels
 from shepherd.rollouts import split_solutions
 from shepherd.settings import ModelSettings, SamplingSettings, Settings
 from training.sft import train_sft
@@ -28,7 +30,7 @@ class Annotated:
     steps: pl.DataFrame
     truth: pl.DataFrame
     by_problem: list[Problem]
-    samplers: dict[str, Sampler]
+    samplers: dict[str, CompletionModel]
     sampling: SamplingSettings
     shard: Shard
 
@@ -53,7 +55,9 @@ def demo_solutions(folder: Path, *, seed: int, num_problems: int) -> Annotated:
     assert settings.completer is not None, "the demo names its completer"
     models = {"generator": settings.generators["generator"], "completer": settings.completer}
     samplers = {
-        name: sampler_of(name, model, _fine_tune(folder / name, model, gold, seed), settings.engine)
+        name: completion_model_of(
+            name, model, _fine_tune(folder / name, model, gold, seed), settings.engine
+        )
         for name, model in models.items()
     }
     shard = Shard("word_problems", "00", folder, seed)
@@ -74,13 +78,9 @@ def demo_solutions(folder: Path, *, seed: int, num_problems: int) -> Annotated:
 def roll_out(work: Annotated, completer: str, annotators: Sequence[Annotator]) -> Rolled:
     """Draw what the annotators ask for, by the named model."""
     drawn = draw_rollouts(
-        work.steps,
-        work.solutions,
-        work.problems,
+        rollout_stage(work.samplers[completer], work.sampling, work.shard),
+        WrittenSolutions(work.problems, work.solutions, work.steps),
         annotators,
-        work.samplers[completer],
-        work.sampling,
-        work.shard,
     )
     cost = drawn.cost.row(0, named=True)
     return Rolled(drawn.frame, cost["seconds"] / max(1, cost["completion_tokens"]))

@@ -37,14 +37,16 @@ from typing import Any
 import polars as pl
 
 from benchmarks.report import Result, at_least, at_most, main
-from resources.sampling.drawing import Sampler, Shard, draw_rollouts
+from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
+from resources.sampling.stage import CompletionModel, Shard
 from resources.storage.lake import Lake
-from shepherd.annotators.known import Work, build_annotators, step_labels
+from shepherd.annotators.annotator import LabelInputs
+from shepherd.annotators.monte_carlo import MonteCarloSettings
 from shepherd.labels import labeled_solutions
 from shepherd.requests import REQUESTS
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import LABELED_SOLUTIONS, PROBLEMS, ROLLOUTS, SOLUTIONS, STEP_LABELS
-from shepherd.settings import AnnotationSettings, EngineSettings, SamplingSettings
+from shepherd.settings import EngineSettings, SamplingSettings
 
 NUM_STEPS = 4
 """Steps before the last, which need rollouts."""
@@ -154,22 +156,16 @@ def label_shard(
     open_engine: Callable[[], StubEngine],
 ) -> None:
     """Do what the assets from steps to labelled solutions do in one partition."""
-    sampler = Sampler("completer", "plain", {"weights": "stub"}, open_engine)
-    settings, sampling = AnnotationSettings(), SamplingSettings(num_rollouts=N)
+    completer = CompletionModel("completer", "plain", {"weights": "stub"}, open_engine)
+    settings, sampling = MonteCarloSettings(num_rollouts=N), SamplingSettings()
     lake, shard = Lake(folder / "lake"), Shard("stub", key, folder / "journals", 0)
     steps = split_solutions(solutions)
-    drawn = draw_rollouts(
-        steps,
-        solutions,
-        problems,
-        build_annotators(settings, N),
-        sampler,
-        sampling,
-        shard,
-    )
+    stage = rollout_stage(completer, sampling, shard)
+    written = WrittenSolutions(problems, solutions, steps)
+    drawn = draw_rollouts(stage, written, [settings.annotator()])
     lake.write(ROLLOUTS, drawn.frame, "stub", key)
-    shard.journal(ROLLOUTS.name, sampler.name).unlink()
-    labels = step_labels(settings, N, Work(steps, solutions, problems, drawn.frame))
+    stage.journal.unlink()
+    labels = settings.label_steps(LabelInputs(steps, solutions, problems, drawn.frame))
     lake.write(STEP_LABELS, labels, "stub", key)
     labeled = labeled_solutions(solutions, steps, labels, problems)
     lake.write(LABELED_SOLUTIONS, labeled, "stub", key)

@@ -22,7 +22,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.report import Result, at_least, main
 from resources.engines import open_engine
-from resources.sampling.completions import Fixed, sample
+from resources.sampling.journalled_draws import draw_completions
+from resources.sampling.request_source import RequestList
 from resources.storage.journal import SUFFIX
 from shepherd.requests import Engine, Request, request_block
 from shepherd.settings import EngineSettings, VllmSettings
@@ -83,9 +84,9 @@ def through_pipeline(engine: Engine, journals: Path) -> Draw:
     """Return the function that draws as the sampling assets do."""
 
     def draw(requests: list[Request]) -> int:
-        cost = sample(
+        cost = draw_completions(
             lambda: KeptEngine(engine),
-            Fixed(request_block(requests)),
+            RequestList(request_block(requests)),
             journals / f"{time.monotonic_ns()}{SUFFIX}",
             fingerprint={},
             description="sample",

@@ -19,7 +19,9 @@ import polars as pl
 
 from benchmarks.report import Result, at_least, at_most, main
 from resources.files.problems import load_problems
-from resources.sampling.drawing import Sampler, Shard, draw_critiques, draw_rollouts, sampler_of
+from resources.sampling.critiques import draw_critiques
+from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
+from resources.sampling.stage import CompletionModel, Shard, completion_model_of
 from resources.storage.journal import SUFFIX, read_journal
 from resources.storage.lake import Lake
 from shepherd.annotators.monte_carlo import MonteCarlo
@@ -36,7 +38,7 @@ from shepherd.settings import (
 )
 
 DATASET = DatasetSettings(source="word_problems", num_train=100, num_test=1)
-SAMPLING = SamplingSettings(num_rollouts=8, max_tokens=48, rollout_temperature=1.0)
+SAMPLING = SamplingSettings(max_tokens=48, rollout_temperature=1.0)
 JUDGE = JudgeSettings(base="random", template="plain", num_votes=6, max_tokens=48)
 ENGINE = EngineSettings(batch_size=16, dtype="float32", device="cpu")
 KILLS = 60
@@ -76,13 +78,13 @@ class LoggedEngine:
 
 
 @dataclass(frozen=True)
-class Stage:
+class KillableStage:
     """A sampling stage over the gold solutions, which are taken for wrong: annotators search them.
 
     It rolls out what ``annotator`` asks for, or else asks a judge.
     """
 
-    make_sampler: Callable[[], Sampler]
+    make_sampler: Callable[[], CompletionModel]
     annotator: Annotator | None
 
     @property
@@ -107,7 +109,11 @@ class Stage:
         )
         shard = Shard("words", "00", folder, run_seed=0)
         drawn = (
-            draw_rollouts(steps, solutions, train, [self.annotator], logged, SAMPLING, shard)
+            draw_rollouts(
+                rollout_stage(logged, SAMPLING, shard),
+                WrittenSolutions(train, solutions, steps),
+                [self.annotator],
+            )
             if self.annotator
             else draw_critiques(steps, train, logged, JUDGE, shard)
         )
@@ -115,7 +121,7 @@ class Stage:
 
 
 def run_with_kills(
-    stage: Stage,
+    stage: KillableStage,
     folder: Path,
     *,
     seed: int,
@@ -163,15 +169,15 @@ def _added(folder: Path) -> list[str]:
     return log.read_text().splitlines() if log.exists() else []
 
 
-def _recorded(stage: Stage, folder: Path) -> list[str]:
+def _recorded(stage: KillableStage, folder: Path) -> list[str]:
     """Return the ids of the requests in the whole records of the journal."""
     journals = folder.glob(f"{stage.table.name}/words/00/*{SUFFIX}")
     return [name for journal in journals for name in read_journal(journal)["request_id"]]
 
 
-def random_sampler(checkpoint: Path) -> Sampler:
+def random_sampler(checkpoint: Path) -> CompletionModel:
     """Return the sampler of the checkpoint that :func:`write_random_model` wrote."""
-    return sampler_of("random", ModelSettings(base="random"), checkpoint, ENGINE)
+    return completion_model_of("random", ModelSettings(base="random"), checkpoint, ENGINE)
 
 
 def write_random_model(folder: Path) -> None:
@@ -205,7 +211,7 @@ def run() -> list[Result]:
         write_random_model(folder / "model")
         undisturbed, killed = (
             run_with_kills(
-                Stage(partial(random_sampler, folder / "model"), MonteCarlo(SAMPLING.num_rollouts)),
+                KillableStage(partial(random_sampler, folder / "model"), MonteCarlo(8)),
                 folder / f"{kills} kills",
                 seed=0,
                 max_kills=kills,

@@ -25,25 +25,36 @@ from benchmarks.figures import pyplot
 from benchmarks.report import Result, at_least, at_most, main
 from benchmarks.seeds import single_threaded
 from resources.entailment import EntailmentModel
-from resources.sampling.drawing import Sampler, draw_critiques, sampler_of
+from resources.sampling.critiques import draw_critiques
+from resources.sampling.stage import CompletionModel, completion_model_of
 from resources.storage.model_store import BASE_MODELS
 from shepherd.agreement import label_quality
+from shepherd.annotators.annotator import RolloutSettings
 from shepherd.annotators.judge import judge_labels
-from shepherd.annotators.known import ROLLING, build_annotators
+from shepherd.annotators.kinds import annotator_kinds
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.nli import nli_labels
+from shepherd.annotators.oracle import oracle_labels
 from shepherd.annotators.problem import Annotator, label_steps, replay_problems
 from shepherd.annotators.rule import rule_labels
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.labels import label_accuracy
-from shepherd.oracle import oracle_labels
 from shepherd.settings import AnnotationSettings, EngineSettings, JudgeSettings, ModelSettings
 from training import judge, nli
 
 NUM_PROBLEMS = 100
 MAX_ROLLOUTS = 16
 N = 8
-SETTINGS = AnnotationSettings.model_validate({"annotators": list(ROLLING)})
+NUM_SEARCHES = 100
+SETTINGS = AnnotationSettings.model_validate(
+    {
+        "annotators": [
+            {"kind": kind, "num_rollouts": N}
+            for kind, settings in annotator_kinds().items()
+            if issubclass(settings, RolloutSettings)
+        ]
+    }
+)
 MEASURES = ("agreement", "wrong_precision", "wrong_recall", "f1", "cross_entropy")
 BASELINES = ("rule", "nli")
 JUDGE = JudgeSettings(
@@ -67,11 +78,11 @@ def measure(seed: int, folder: Path) -> pl.DataFrame:
     ``folder`` holds the stand-ins of all seeds.
     """
     model = ModelSettings(base=JUDGE.base, template=JUDGE.template)
-    critic = sampler_of("judge", model, folder / "judge", EngineSettings(dtype="float32"))
+    critic = completion_model_of("judge", model, folder / "judge", EngineSettings(dtype="float32"))
     entails = EntailmentModel(folder / "nli")
     work, strong, weak = drawn(seed, folder)
     ways = [
-        *(replayed(a.name, a, work, strong) for a in build_annotators(SETTINGS, N)),
+        *(replayed(a.name, a, work, strong) for a in SETTINGS.annotators_that_roll_out()),
         computed("rule", work, lambda: rule_labels(work.steps, work.solutions, work.problems)),
         computed(
             "nli", work, lambda: nli_labels(work.steps, work.solutions, work.problems, entails)
@@ -107,7 +118,7 @@ def drawn(seed: int, folder: Path) -> tuple[Annotated, Rolled, Rolled]:
     They are drawn once: journals under ``folder`` keep them.
     """
     work = demo_solutions(folder / f"seed-{seed}", seed=seed, num_problems=NUM_PROBLEMS)
-    searching: list[Annotator] = [MonteCarlo(MAX_ROLLOUTS), TreeSearch(N, SETTINGS.num_searches)]
+    searching: list[Annotator] = [MonteCarlo(MAX_ROLLOUTS), TreeSearch(N, NUM_SEARCHES)]
     strong = roll_out(work, "completer", searching)
     weak = roll_out(work, "generator", [MonteCarlo(MAX_ROLLOUTS)])
     return work, strong, weak
@@ -136,7 +147,7 @@ def computed(name: str, work: Annotated, label: Callable[[], pl.DataFrame]) -> W
     return Way(name, labels, 0, time.perf_counter() - started)
 
 
-def judged(work: Annotated, critic: Sampler) -> Way:
+def judged(work: Annotated, critic: CompletionModel) -> Way:
     """Ask the judge, one vote a solution."""
     drawn = draw_critiques(work.steps, work.problems, critic, JUDGE, work.shard)
     [cost] = drawn.cost.to_dicts()

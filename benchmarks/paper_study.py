@@ -29,7 +29,8 @@ from benchmarks.report import Result, main
 from benchmarks.seeds import run_profile, single_threaded
 from benchmarks.study_pages import write_pages
 from resources.profiles import load_settings
-from resources.sampling.drawing import Shard, draw_greedily, sampler_of
+from resources.sampling.solutions import draw_greedily
+from resources.sampling.stage import Shard, completion_model_of
 from resources.storage.atomic import replacing_folder
 from resources.storage.home import Home
 from resources.storage.lake import Lake
@@ -260,7 +261,7 @@ def longer_sft(home: Path, profile: Path) -> pl.DataFrame:
             template=generator.template,
             seed=settings.seed,
         )
-        sampler = sampler_of(LONGER_SFT, generator, written, settings.engine)
+        sampler = completion_model_of(LONGER_SFT, generator, written, settings.engine)
         shard = Shard("word_problems", "all", written, settings.seed)
         test = problems.filter(split="test")
         return draw_greedily(test, sampler, settings.sampling, shard).frame

@@ -23,7 +23,7 @@ import polars as pl
 
 from benchmarks.report import Result, main
 from benchmarks.trained import trained
-from resources.sampling.drawing import draw_candidates
+from resources.sampling.solutions import draw_candidates
 from resources.storage.model_store import BASE_MODELS
 from shepherd.agreement import NO_ERROR, best_threshold, compare_first_errors, first_below
 from shepherd.identity import content_id

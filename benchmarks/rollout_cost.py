@@ -13,18 +13,20 @@ import polars as pl
 
 from benchmarks.annotated import Annotated, demo_solutions, roll_out, shown_tokens
 from benchmarks.report import Result, at_most, main
-from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo
+from shepherd.annotators.first_success import FirstSuccess
+from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.problem import Annotator, Replay, label_steps, replay_problems
 from shepherd.rollouts import distinct_prefixes
 
 NUM_PROBLEMS = 100
+N = 8
 MAX_SHARE = 0.4
 
 
 def measure(folder: Path) -> list[Result]:
     """Roll out exhaustively and replay each way; return completer tokens per hard label."""
     work = demo_solutions(folder, seed=0, num_problems=NUM_PROBLEMS)
-    exact, stopping = (way(work.sampling.num_rollouts) for way in (MonteCarlo, FirstSuccess))
+    exact, stopping = (way(N) for way in (MonteCarlo, FirstSuccess))
     rolled = roll_out(work, "completer", [exact])
     merged, stopped = (
         replay_problems(annotator, work.by_problem, rolled.rollouts)

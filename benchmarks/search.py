@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from benchmarks.report import Result, main
 from benchmarks.trained import trained
-from resources.sampling.completions import grade_completions
-from resources.sampling.drawing import draw_candidates
+from resources.sampling.completion_grading import grade_completions
 from resources.sampling.searching import found_solutions, search_problems
+from resources.sampling.solutions import draw_candidates
 from shepherd.search import Method, Search
 from shepherd.splitting import scored_steps
 from shepherd.verification import aggregate, best_of_subsets

@@ -21,8 +21,9 @@ from benchmarks.report import Result, main
 from benchmarks.trained import trained
 from resources.engines import open_engine
 from resources.profiles import load_settings
-from resources.sampling.completions import Grader
-from resources.sampling.drawing import Shard, draw_greedily, sampler_of
+from resources.sampling.completion_grading import CompletionGrader
+from resources.sampling.solutions import draw_greedily
+from resources.sampling.stage import Shard, completion_model_of
 from resources.storage.atomic import replacing_folder
 from shepherd.identity import content_id
 from shepherd.settings import PpoSettings, StepReward
@@ -66,7 +67,7 @@ def study(folder: Path, seed: int) -> list[Result]:
                             settings.sampling.max_tokens,
                             seed,
                         ),
-                        grade=Grader().are_correct,
+                        grade=CompletionGrader().are_correct,
                         work=folder / f".{out.name}.training",
                         tell=lambda row: print(row, file=sys.stderr),
                     )
@@ -79,7 +80,7 @@ def measure(
 ) -> list[Result]:
     """Return accuracy, length and repetition of greedy solutions."""
     settings = load_settings("study")
-    sampler = sampler_of(
+    sampler = completion_model_of(
         checkpoint.name, settings.generators["generator"], checkpoint, settings.engine
     )
     shard = Shard("word_problems", "00", folder, seed)

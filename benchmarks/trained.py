@@ -15,7 +15,7 @@ from benchmarks.annotated import Annotated, demo_solutions, problems_of, roll_ou
 from resources.profiles import load_settings
 from resources.storage.atomic import replacing_folder
 from resources.storage.model_store import BASE_MODELS
-from shepherd.annotators.monte_carlo import FirstSuccess
+from shepherd.annotators.first_success import FirstSuccess
 from shepherd.annotators.problem import label_steps, replay_problems
 from shepherd.labels import labeled_solutions
 from training.prm import train_prm
@@ -43,7 +43,7 @@ def trained(folder: Path, *, seed: int, num_validation: int) -> Trained:
     assert model is not None, "the demo trains one"
     assert model.training is not None, "the demo trains one"
     if not checkpoint.exists():
-        annotator = FirstSuccess(settings.sampling.num_rollouts)
+        annotator = FirstSuccess(settings.annotation.max_rollouts)
         rolled = roll_out(work, "completer", [annotator])
         replays = replay_problems(annotator, work.by_problem, rolled.rollouts)
         labels = label_steps(annotator, work.steps, replays)

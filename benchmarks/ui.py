@@ -39,7 +39,7 @@ import dagster as dg
 from assets.definitions import defs
 
 with dg.DagsterInstance.get() as instance:
-    for node in defs.resolve_asset_graph().asset_nodes:
+    for node in defs().resolve_asset_graph().asset_nodes:
         for key in node.partitions_def.get_partition_keys() if node.partitions_def else [None]:
             metadata = {"dagster/row_count": 1000, "share_correct": 0.5}
             instance.report_runless_asset_event(

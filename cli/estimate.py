@@ -20,7 +20,6 @@ from resources.profiles import load_settings, settings_from_env
 from resources.storage.home import Home
 from resources.storage.lake import Lake
 from resources.storage.model_store import ModelStore
-from shepherd.annotators.known import build_annotators
 from shepherd.estimates import Estimate, estimate_critiques, estimate_dataset, extrapolate
 from shepherd.schemas import CANDIDATE_COSTS, CRITIQUE_COSTS, ROLLOUT_COSTS, SOLUTION_COSTS
 from shepherd.settings import GpuSettings, Settings
@@ -65,7 +64,7 @@ def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
     """
     if not any(dataset.is_annotated for dataset in settings.datasets.values()):
         return
-    rolls_out = bool(build_annotators(settings.annotation, settings.sampling.num_rollouts))
+    rolls_out = settings.annotation.max_rollouts > 0
     for name, dataset in settings.datasets.items():
         if not dataset.is_annotated and (dataset.num_test == 0 or dataset.source == "metamath"):
             continue
@@ -76,12 +75,13 @@ def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
             len(settings.generators_of("train")),
             len(settings.candidate_generators),
             settings.sampling,
+            settings.annotation.max_rollouts,
             dataset.splitting.method,
         )
         judge = settings.annotation.judge
         if not dataset.is_annotated:
             guesses = [guess for guess in guesses[-1:] if guess.requests]
-        elif judge is not None and "judge" in settings.annotation.annotators:
+        elif judge is not None:
             guesses.insert(2, estimate_critiques(name, guesses[0], judge))
         for guess in guesses:
             if guess.stage == "rollouts" and not rolls_out:

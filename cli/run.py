@@ -14,6 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from resources.profiles import profile_from_env, settings_from_env
 from resources.storage.home import Home
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "resources" / "dagster_home" / "dagster.yaml"
@@ -42,10 +43,15 @@ def main() -> int:
     if arguments.prepare:
         return 0
     try:
-        # The code location reads the profile when it is imported.
         from cli.pipeline import run_pipeline
 
-        return run_pipeline(home, arguments.assets, arguments.partitions)
+        return run_pipeline(
+            settings_from_env(),
+            home,
+            arguments.assets,
+            arguments.partitions,
+            profile=Path(profile_from_env()).stem,
+        )
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from assets.deployment import SETTINGS, Deployment
+from assets.deployment import Deployment
 from assets.verification.scoring import reward_model_aucs
 from cli.console import plain_tables
 from shepherd.labels import label_accuracies
@@ -46,7 +46,7 @@ def print_summary(deployment: Deployment, seconds: float) -> None:
             aucs = reward_model_aucs(
                 lake.read(CANDIDATES),
                 lake.read(CANDIDATE_SCORES),
-                SETTINGS.verification.aggregation,
+                deployment.settings.verification.aggregation,
             )
             _show("AUC among the candidates of one problem", pl.DataFrame([aucs]))
         if EVALUATIONS in written:

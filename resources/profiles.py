@@ -12,8 +12,12 @@ from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from shepherd.nearest import did_you_mean
 from shepherd.settings import NAME_PATTERN, Settings
+from shepherd.settings.fields import locate
+from shepherd.settings.moved import moved
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
@@ -89,16 +93,36 @@ def _expand(value: object, environ: Mapping[str, str], unset: set[str]) -> objec
 
 
 def _describe(error: ValidationError) -> str:
-    problems = []
-    for detail in error.errors():
-        field = ".".join(str(part) for part in detail["loc"])
-        message = detail["msg"].removeprefix("Value error, ")
-        if detail["type"] == "extra_forbidden":
-            message = "unknown field: correct its name or remove it (fields: shepherd/settings.py)"
-        elif detail["type"] != "value_error" and detail["type"] != "missing":
-            message += f", got {detail['input']!r}"
-        problems.append(f"{field}: {message}" if field else message)
-    return _one_line("; ".join(problems))
+    """Return each wrong field with its way out, in one line."""
+    return _one_line("; ".join(map(_problem, error.errors())))
+
+
+def _problem(detail: ErrorDetails) -> str:
+    path, section = locate(detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        name = str(detail["loc"][-1])
+        near = did_you_mean(name, section.model_fields) if section else ""
+        message = moved(path, detail["input"]) or (
+            f"unknown field{near}: correct its name or remove it (fields: docs/profiles.md)"
+        )
+    elif detail["type"] == "literal_error":
+        near = did_you_mean(str(detail["input"]), _quoted(detail["ctx"]["expected"]))
+        message += f", got {detail['input']!r}{near}"
+    elif detail["type"] == "union_tag_invalid":
+        path += ".kind"
+        expected, word = detail["ctx"]["expected_tags"], detail["ctx"]["tag"]
+        near = did_you_mean(word, _quoted(expected))
+        message = f"must be one of {expected}, got {word!r}{near}"
+    elif detail["type"] == "union_tag_not_found":
+        path, message = f"{path}.kind", "Field required"
+    elif detail["type"] not in {"value_error", "missing"}:
+        message += f", got {detail['input']!r}"
+    return f"{path}: {message}" if path else message
+
+
+def _quoted(text: str) -> list[str]:
+    return re.findall(r"'([^']*)'", text)
 
 
 def _one_line(text: str) -> str:

@@ -14,8 +14,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+from shepherd.annotators.annotator import AnnotatorSettings, RolloutSettings
 from shepherd.identity import SEEDING, content_id
 from shepherd.policies import descents_of
+from shepherd.schemas import labels_table
 from shepherd.settings import EngineSettings, ModelSettings, PpoSettings, Section, Settings
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -67,26 +69,32 @@ def code_version(settings: Settings, asset: str) -> str:
     return content_id(json.dumps(values, sort_keys=True), revision)[:8]
 
 
-def fingerprint_of(
-    engine: EngineSettings,
-    *,
-    weights: str,
-    template: str,
-    run_seed: int,
-    temperature: float,
-    max_tokens: int,
-) -> Fingerprint:
-    """Return what decides the completion of a request, beside the request's id and prompt.
+def engine_fingerprint(engine: EngineSettings, weights: str) -> Fingerprint:
+    """Return what completions depend on beside their requests and prompts.
 
-    ``weights`` is the identity of a checkpoint (:mod:`resources.storage.weights`), ``template``
-    the text of the prompt template. Journals and the footers of Parquet files hold it.
+    ``weights`` is the identity of a checkpoint (:mod:`resources.storage.weights`).
     """
-    names = {"kind": "engine", "dtype": "dtype", "vllm.max_model_len": "max_model_len"}
-    read = {name: _values(engine, name.split("."), "") for name in _engine_fields(engine)}
-    drawn_by = {names[name]: value for name, values in read.items() for value in values.values()}
+    fingerprint: dict[str, str | int | float] = {"weights": weights}
+    for field in _engine_fields(engine):
+        [value] = _values(engine, field.split("."), "").values()
+        assert isinstance(value, str | int), field
+        fingerprint[_FINGERPRINT_KEYS[field]] = value
+    return fingerprint
+
+
+_FINGERPRINT_KEYS = {"kind": "engine", "dtype": "dtype", "vllm.max_model_len": "max_model_len"}
+
+
+def draw_fingerprint(
+    model: Fingerprint, *, template: str, run_seed: int, temperature: float, max_tokens: int
+) -> Fingerprint:
+    """Return what decides the completion of a request, beside the request's id and question.
+
+    ``model`` is of :func:`engine_fingerprint`, ``template`` the text of the prompt template.
+    Journals and the footers of Parquet files hold the fingerprint.
+    """
     return {
-        "weights": weights,
-        **{name: value for name, value in drawn_by.items() if isinstance(value, str | int)},
+        **model,
         "template": template,
         "seed": run_seed,
         "seeding": SEEDING,
@@ -107,12 +115,9 @@ def _engine_fields(engine: EngineSettings) -> Iterator[str]:
         yield "vllm.max_model_len"
 
 
-def _draws(settings: Settings, engine: str = "engine") -> Iterator[str]:
-    """Yield the fields of an engine, under its path; a null engine is the profile's."""
-    judge = settings.annotation.judge
-    own = judge.engine if engine != "engine" and judge else None
-    path = engine if own else "engine"
-    yield from (f"{path}.{name}" for name in _engine_fields(own or settings.engine))
+def _draws(settings: Settings) -> Iterator[str]:
+    """Yield the fields of the profile's engine that change completions."""
+    yield from (f"engine.{name}" for name in _engine_fields(settings.engine))
 
 
 REWARD_MODELS = ("outcome_reward_model", "process_reward_model")
@@ -147,39 +152,33 @@ def _solutions(settings: Settings) -> Iterator[str]:
 def _rollouts(settings: Settings) -> Iterator[str]:
     yield from _draws(settings)
     yield from ("seed", "completer.template", "sampling.rollout_temperature")
-    yield from ("sampling.max_tokens", "annotation.consensus", "annotation.annotators")
-    yield from ("datasets.*.is_annotated", "datasets.*.splitting.calculations")
-    for name in settings.annotation.annotators:
-        yield from _annotator(name) if name in _ROLLING else ()
-
-
-_ROLLING: dict[str, tuple[str, ...]] = {
-    "monte_carlo": (),
-    "first_success": (),
-    "outcome_closure": (),
-    "binary_search": (),
-    "tree_search": ("annotation.num_searches", "datasets.*.splitting.method"),
-    "adaptive": tuple(
-        f"annotation.{name}"
-        for name in ("confidence", "success_rate", "false_success_rate", "mending_rate")
-    ),
-}
-"""What each annotator that rolls out reads beside N."""
-
-
-def _annotator(name: str) -> Iterator[str]:
-    if name in _ROLLING:
-        yield from ("sampling.num_rollouts", *_ROLLING[name])
-    if name == "nli":
-        yield from ("annotation.nli_model", "datasets.*.splitting.method")
+    yield from ("sampling.max_tokens", "annotation.consensus", "datasets.*.is_annotated")
+    # Annotators search texts that are cut into steps by the method.
+    yield "datasets.*.splitting"
+    for annotator in settings.annotation.annotators:
+        if isinstance(annotator, RolloutSettings):
+            yield f"annotation.annotators.{annotator.kind}"
 
 
 def _critiques(settings: Settings) -> Iterator[str]:
-    yield from _draws(settings, "annotation.judge.engine")
+    judge = settings.annotation.judge
+    assert judge is not None, "critiques are an asset of profiles with a judge"
+    if judge.engine is None:
+        yield from _draws(settings)
+    else:
+        path = "annotation.annotators.judge.engine"
+        yield from (f"{path}.{name}" for name in _engine_fields(judge.engine))
     yield from ("seed", "datasets.*.is_annotated")
     # A judge is no asset of its own, so that its base is read here.
     fields = ("base", "template", "num_votes", "temperature", "max_tokens")
-    yield from (f"annotation.judge.{field}" for field in fields)
+    yield from (f"annotation.annotators.judge.{field}" for field in fields)
+
+
+def _labels(annotator: AnnotatorSettings) -> Iterator[str]:
+    """Yield what the labels of one annotator read; a judge's are counted from its critiques."""
+    yield "datasets.*.is_annotated"
+    if "critiques" not in annotator.READS:
+        yield from (f"annotation.annotators.{annotator.kind}", "datasets.*.splitting.method")
 
 
 def _labeled_solutions(settings: Settings) -> Iterator[str]:
@@ -229,7 +228,7 @@ _SCORE = ("template", "training.max_length")
 _PATHS: dict[str, tuple[str, ...]] = {
     "steps": ("datasets.*.splitting.method",),
     "oracle_labels": ("datasets.*.source", "datasets.*.is_annotated"),
-    "step_labels": ("annotation.annotators", "annotation.consensus"),
+    "step_labels": ("annotation.names", "annotation.consensus"),
     "candidate_scores": (
         "datasets.*.splitting.method",
         *(f"{name}.{field}" for name in REWARD_MODELS for field in _SCORE),
@@ -249,7 +248,7 @@ _PATHS: dict[str, tuple[str, ...]] = {
         "generators.*.base",
         "completer.base",
         "sampling.samples_per_problem",
-        "sampling.num_rollouts",
+        "annotation.max_rollouts",
         "sampling.temperature",
         "sampling.rollout_temperature",
         "sampling.max_tokens",
@@ -268,9 +267,9 @@ def _paths_of(settings: Settings, asset: str) -> Iterable[str]:
     model = _model_paths(settings, asset)
     if model is not None:
         return model
-    annotator = asset.removesuffix("_labels")
-    assert annotator in settings.annotation.annotators, f"no asset is called {asset}"
-    return ("datasets.*.is_annotated", *_annotator(annotator))
+    kinds = {labels_table(one.kind).name: one for one in settings.annotation.annotators}
+    assert asset in kinds, f"no asset is called {asset}"
+    return _labels(kinds[asset])
 
 
 def _model_paths(settings: Settings, name: str) -> Iterator[str] | None:

@@ -39,6 +39,7 @@ def estimate_dataset(
     num_train_generators: int,
     num_test_generators: int,
     sampling: SamplingSettings,
+    num_rollouts: int,
     method: Method = "auto",
 ) -> list[Estimate]:
     """Estimate the solutions, rollouts and candidates of a dataset's problems.
@@ -52,7 +53,7 @@ def estimate_dataset(
     num_solutions = sampling.samples_per_problem * num_train_generators
     num_candidates = sampling.num_candidates * num_test_generators
     solutions = _sampled("solutions", dataset, train, num_solutions)
-    rollouts = _rolled(dataset, train, num_solutions, sampling, method)
+    rollouts = _rolled(dataset, train, num_solutions * num_rollouts, method)
     candidates = _sampled("candidates", dataset, test, num_candidates)
     return [solutions, rollouts, candidates]
 
@@ -93,8 +94,7 @@ def _sampled(stage: str, dataset: str, problems: pl.DataFrame, num_draws: int) -
 def _rolled(
     dataset: str,
     problems: pl.DataFrame,
-    num_draws: int,
-    sampling: SamplingSettings,
+    times: int,
     method: Method,
 ) -> Estimate:
     requests = prompt = completion = 0.0
@@ -103,7 +103,6 @@ def _rolled(
             requests += 1
             prompt += question + sum(steps[:index])
             completion += sum(steps[index:])
-    times = num_draws * sampling.num_rollouts
     return Estimate(
         dataset,
         "rollouts",

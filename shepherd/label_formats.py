@@ -28,7 +28,12 @@ from shepherd.datasets import require_fields, require_text
 from shepherd.identity import content_id
 from shepherd.schemas import LABELED_SOLUTIONS
 
-Format = Literal["math_shepherd", "prm800k", "trl", "trl_float", "processbench"]
+PublishedFormat = Literal["math_shepherd", "prm800k", "trl", "processbench"]
+"""Formats that labels are read from."""
+
+ExportFormat = Literal["math_shepherd", "trl", "trl_float", "processbench"]
+"""Formats that labels are written in."""
+
 STEP_TAG = "ки"
 
 _STEP_ONE = ("Step 1:", "step 1:")

@@ -1,6 +1,8 @@
 """Prompts: the question in a model's own format, and the text that the model is to continue."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
 
 CHAT = "chat"
 TEMPLATES = {
@@ -29,6 +31,22 @@ def check_template(template: str) -> None:
             f"template {template!r} is unknown: set a model's template to {known}, or to a text "
             "that holds {question}"
         )
+
+
+def _known_template(template: str) -> str:
+    check_template(template)
+    return template
+
+
+PromptTemplate = Annotated[
+    str,
+    AfterValidator(_known_template),
+    Field(
+        description="prompt: `plain`, `metamath`, `chat` (the model's own chat template), or a "
+        "text that holds `{question}`"
+    ),
+]
+"""The type of a settings field that holds a template: an unknown name is an error."""
 
 
 def open_template(template: str, tokenizer: Any) -> str:

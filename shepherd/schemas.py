@@ -348,7 +348,7 @@ CRITIQUE_COSTS = Table(
 
 REJECTED = Table(
     "rejected",
-    "one row per input row that could not be used, set aside and counted",
+    "one row per input row that could not be used",
     (
         _DATASET,
         Column("file", TEXT, "name of the input file"),
@@ -357,6 +357,23 @@ REJECTED = Table(
         Column("content", TEXT, "the first 1,000 characters of the row"),
     ),
     ("dataset", "file", "line"),
+)
+"""The columns of the three tables of rejected rows."""
+
+REJECTED_PROBLEMS = replace(
+    REJECTED,
+    name="rejected_problems",
+    grain="one row per row of a file of problems that could not be used",
+)
+REJECTED_SOLUTIONS = replace(
+    REJECTED,
+    name="rejected_solutions",
+    grain="one row per row of a file of solutions that could not be used",
+)
+REJECTED_LABELS = replace(
+    REJECTED,
+    name="rejected_labels",
+    grain="one row per row of a file of labels that could not be used",
 )
 
 TABLES: dict[str, Table] = {
@@ -381,7 +398,9 @@ TABLES: dict[str, Table] = {
         ROLLOUT_COSTS,
         CANDIDATE_COSTS,
         CRITIQUE_COSTS,
-        REJECTED,
+        REJECTED_PROBLEMS,
+        REJECTED_SOLUTIONS,
+        REJECTED_LABELS,
     )
 }
 

@@ -1,4 +1,4 @@
-"""Every test works on the tiny profile in a home of its own, never on the data of a checkout."""
+"""Give the tests a home of their own, so that none works on the data of a checkout."""
 
 import atexit
 import os
@@ -12,7 +12,7 @@ from resources.storage.home import Home
 
 _HOME = tempfile.TemporaryDirectory(prefix="shepherd-tests-")
 
-# Before any import of assets: the code location reads these when it is imported.
+# For the processes that tests start. In this process nothing reads them at import.
 os.environ.update(
     SHEPHERD_HOME=_HOME.name,
     SHEPHERD_PROFILE="tiny",

@@ -13,15 +13,15 @@ from pathlib import Path
 import polars as pl
 
 from resources.storage.lake import Lake
+from shepherd.annotators.annotator import LabelInputs
 from shepherd.annotators.asked import asked_rollouts
-from shepherd.annotators.known import Work, step_labels
-from shepherd.annotators.monte_carlo import MonteCarlo
+from shepherd.annotators.monte_carlo import MonteCarlo, MonteCarloSettings
+from shepherd.annotators.oracle import oracle_labels
 from shepherd.annotators.problem import read_problems
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.answers import extract_answer
 from shepherd.identity import content_id, shard_of
 from shepherd.labels import labeled_solutions
-from shepherd.oracle import oracle_labels
 from shepherd.policies import Descent, evaluate_policies
 from shepherd.repeats import num_repeated_steps
 from shepherd.rollouts import distinct_prefixes, split_solutions
@@ -33,14 +33,15 @@ from shepherd.schemas import (
     CRITIQUES,
     GREEDY_SOLUTIONS,
     PROBLEMS,
-    REJECTED,
+    REJECTED_LABELS,
+    REJECTED_PROBLEMS,
+    REJECTED_SOLUTIONS,
     ROLLOUT_COSTS,
     ROLLOUTS,
     SOLUTION_COSTS,
     SOLUTIONS,
     Table,
 )
-from shepherd.settings import AnnotationSettings
 from shepherd.splitting import split_steps
 from shepherd.verification import evaluate
 from shepherd.word_problems import WordProblem, draw_problems, judge_steps, write_solution
@@ -68,8 +69,8 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
     solutions = frame(SOLUTIONS, [row for p in drawn["train"] for row in _solutions(p, rng)])
     steps = split_solutions(solutions)
     rollouts = _rollouts(steps, problems, {_id(p): p for p in drawn["train"]}, rng)
-    labels = step_labels(
-        AnnotationSettings(), NUM_ROLLOUTS, Work(steps, solutions, problems, rollouts)
+    labels = MonteCarloSettings(num_rollouts=NUM_ROLLOUTS).label_steps(
+        LabelInputs(steps, solutions, problems, rollouts)
     )
     gathered = read_problems(steps, solutions, problems)
     asked, _ = asked_rollouts([MonteCarlo(NUM_ROLLOUTS)], gathered, rollouts, None)
@@ -117,18 +118,9 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         "rollout_costs": _cost(ROLLOUT_COSTS, "rollouts", rollouts.height, wanted),
         "candidate_costs": _cost(CANDIDATE_COSTS, "candidates", candidates.height, 0),
         "critique_costs": _cost(CRITIQUE_COSTS, "critiques", 2 * solutions.height, 0),
-        "rejected": frame(
-            REJECTED,
-            [
-                {
-                    "dataset": DATASET,
-                    "file": "train.jsonl",
-                    "line": 3,
-                    "reason": "answer: has no final answer after ####",
-                    "content": "{}",
-                }
-            ],
-        ),
+        "rejected_problems": _rejected(REJECTED_PROBLEMS, "train.jsonl"),
+        "rejected_solutions": _rejected(REJECTED_SOLUTIONS, "solutions.jsonl"),
+        "rejected_labels": _rejected(REJECTED_LABELS, "labels.jsonl"),
     }
 
 
@@ -330,6 +322,21 @@ def _cost(table: Table, stage: str, num_requests: int, wanted: int) -> pl.DataFr
                 "cached_tokens": 45 * num_requests,
                 "completion_tokens": 25 * num_requests,
                 "seconds": 0.004 * num_requests,
+            }
+        ],
+    )
+
+
+def _rejected(table: Table, file: str) -> pl.DataFrame:
+    return frame(
+        table,
+        [
+            {
+                "dataset": DATASET,
+                "file": file,
+                "line": 3,
+                "reason": "answer: has no final answer after ####",
+                "content": "{}",
             }
         ],
     )

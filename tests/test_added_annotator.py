@@ -1,42 +1,62 @@
-"""The annotator that docs/annotators.md adds, added as it says: one file and one line."""
+"""The annotator that docs/annotators.md adds, added as the page says: one file."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 
+import shepherd.annotators
 from assets.definitions import assets_of
-from assets.deployment import SETTINGS
-from shepherd.annotators import known
+from shepherd.annotators.annotator import LabelInputs
 from shepherd.schemas import STEP_LABELS, enforce
 from shepherd.settings import AnnotationSettings
+from tests.profiles import TINY
 from tests.small_lake import NUM_ROLLOUTS, small_lake
 
 DOCS = Path(__file__).parent.parent / "docs" / "annotators.md"
+ANNOTATORS = {
+    "annotators": [
+        {"kind": "monte_carlo", "num_rollouts": NUM_ROLLOUTS},
+        {"kind": "majority", "num_rollouts": NUM_ROLLOUTS},
+    ],
+    "train_on": "majority",
+}
 
 
-def test_one_file_and_one_line_make_a_word_an_asset_and_labels(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    file, line = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    module: dict[str, Any] = {"__name__": "majority"}
-    exec(compile(file, "majority.py", "exec"), module)
-    [(word, build)] = eval("{" + line + "}", module).items()
+@pytest.fixture
+def one_file_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Lay the file of the page beside the annotators, and take it away again."""
+    [code] = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    (tmp_path / "majority.py").write_text(code)
+    path = shepherd.annotators.__path__
+    with monkeypatch.context() as patched:
+        patched.setattr(shepherd.annotators, "__path__", [*path, str(tmp_path)])
+        AnnotationSettings.model_rebuild(force=True)
+        yield
+    AnnotationSettings.model_rebuild(force=True)
+
+
+def test_without_the_file_the_word_is_unknown() -> None:
     with pytest.raises(ValueError, match="'majority' is unknown"):
-        AnnotationSettings(annotators=(word,))
-    monkeypatch.setitem(known.ROLLING, word, build)
+        AnnotationSettings.model_validate(ANNOTATORS)
 
-    annotation = AnnotationSettings(annotators=("monte_carlo", word), train_on=word)
-    settings = SETTINGS.model_copy(update={"annotation": annotation})
+
+@pytest.mark.usefixtures("one_file_more")
+def test_one_file_makes_a_word_an_asset_and_labels() -> None:
+    annotation = AnnotationSettings.model_validate(ANNOTATORS)
+    settings = TINY.model_copy(update={"annotation": annotation})
     keys = {key.to_user_string() for asset in assets_of(settings) for key in asset.keys}
     assert {"monte_carlo_labels", "majority_labels", "step_labels"} <= keys
 
     lake = small_lake()
-    work = known.Work(*(lake[name] for name in ("steps", "solutions", "problems", "rollouts")))
-    labels = enforce(STEP_LABELS, known.step_labels(annotation, NUM_ROLLOUTS, work))
-    both = labels.filter(annotator=word).join(labels.filter(annotator="monte_carlo"), on="step_id")
+    inputs = LabelInputs(*(lake[name] for name in ("steps", "solutions", "problems", "rollouts")))
+    exact, majority = (
+        enforce(STEP_LABELS, annotator.label_steps(inputs)) for annotator in annotation.annotators
+    )
+    assert majority["annotator"].unique().to_list() == ["majority"]
+    both = majority.join(exact, on="step_id")
     assert both.height == lake["steps"].height
     assert both.select((pl.col("hard") == (pl.col("soft") > 0.5)).all()).item()
     assert 0 < (both["hard"] < both["hard_right"]).sum() < both.height

@@ -6,39 +6,47 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets.annotation.critiques import critiques_by
-from assets.annotation.oracle_labels import oracle_labels
-from assets.annotation.problems import problems
-from assets.annotation.rollouts import rollouts
-from assets.annotation.solutions import solutions
-from assets.annotation.step_labels import labels_of
-from assets.annotation.steps import steps, steps_to_label
+from assets.annotation.critiques import critiques_of
+from assets.annotation.oracle_labels import oracle_labels_of
+from assets.annotation.problems import problems_of
+from assets.annotation.rollouts import rollouts_of
+from assets.annotation.solutions import solutions_of
+from assets.annotation.step_labels import annotators_of
+from assets.annotation.steps import steps_of, steps_to_label
 from assets.definitions import assets_of, resources_of
-from assets.deployment import SETTINGS, Deployment
+from assets.deployment import Deployment
 from resources.storage.home import Home
 from shepherd.annotators.asked import asked_rollouts
-from shepherd.annotators.first_error import BinarySearch
-from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo
+from shepherd.annotators.binary_search import BinarySearch
+from shepherd.annotators.first_success import FirstSuccess
+from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.problem import read_problems
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.schemas import ASKED_ROLLOUTS, SEARCH_TREES, STEP_LABELS, TABLES, enforce
-from shepherd.settings import AnnotationSettings, DatasetSettings, JudgeSettings
+from shepherd.settings import AnnotationSettings, DatasetSettings
+from tests.profiles import TINY
 from tests.small_lake import DATASET, NUM_ROLLOUTS, small_lake
 
 FRAMES = small_lake()
 PROBLEMS = read_problems(FRAMES["steps"], FRAMES["solutions"], FRAMES["problems"])
-ANNOTATION = AnnotationSettings(
-    annotators=("monte_carlo", "tree_search", "rule", "judge", "oracle"),
-    consensus=("monte_carlo", "judge"),
-    judge=JudgeSettings(base="owner/judge"),
+ANNOTATION = AnnotationSettings.model_validate(
+    {
+        "annotators": [
+            {"kind": "monte_carlo", "num_rollouts": NUM_ROLLOUTS},
+            {"kind": "tree_search", "num_rollouts": NUM_ROLLOUTS},
+            "rule",
+            {"kind": "judge", "base": "owner/judge"},
+            "oracle",
+        ],
+        "consensus": ["monte_carlo", "judge"],
+    }
 )
 
 
 @pytest.fixture
 def deployed(tmp_path: Path) -> Deployment:
     """A home whose lake holds all that annotators read, in one shard."""
-    sampling = SETTINGS.sampling.model_copy(update={"num_rollouts": NUM_ROLLOUTS})
-    settings = SETTINGS.model_copy(update={"annotation": ANNOTATION, "sampling": sampling})
+    settings = TINY.model_copy(update={"annotation": ANNOTATION})
     deployed = Deployment(settings, Home(tmp_path))
     for name in ("problems", "solutions", "steps", "rollouts", "critiques"):
         deployed.lake.write(TABLES[name], FRAMES[name], DATASET, "00")
@@ -62,10 +70,12 @@ def test_solutions_are_labelled_where_their_dataset_is_annotated(
 
 
 def test_each_annotator_is_one_asset_and_step_labels_joins_them(deployed: Deployment) -> None:
-    made = [oracle_labels, *labels_of(deployed.settings)]
+    settings = deployed.settings
+    made = [oracle_labels_of(settings), *annotators_of(settings)]
     judge = deployed.settings.annotation.judge
     assert judge is not None
-    read = [problems, solutions, steps, rollouts, critiques_by(judge)]
+    makers = (problems_of, solutions_of, steps_of, rollouts_of)
+    read = [*(make(settings) for make in makers), critiques_of(settings, judge)]
 
     def materialize(*names: str) -> dg.ExecuteInProcessResult:
         with dg.DagsterInstance.ephemeral() as instance:
@@ -83,7 +93,7 @@ def test_each_annotator_is_one_asset_and_step_labels_joins_them(deployed: Deploy
     others = [f"{name}_labels" for name in ("monte_carlo", "tree_search", "judge", "oracle")]
     done = materialize(*others, "step_labels")
     labels = deployed.lake.read(STEP_LABELS, DATASET, "00")
-    assert set(labels["annotator"]) == {*ANNOTATION.annotators, "consensus"}
+    assert set(labels["annotator"]) == {*ANNOTATION.names, "consensus"}
     rule = deployed.lake.read(TABLES["step_labels"], DATASET, "00").filter(annotator="rule")
     assert rule.height == FRAMES["steps"].height
     [event] = done.asset_materializations_for_node("step_labels")
@@ -93,7 +103,7 @@ def test_each_annotator_is_one_asset_and_step_labels_joins_them(deployed: Deploy
 
 def test_only_a_profile_with_a_judge_has_critiques() -> None:
     def names(annotation: AnnotationSettings) -> set[str]:
-        settings = SETTINGS.model_copy(update={"annotation": annotation})
+        settings = TINY.model_copy(update={"annotation": annotation})
         return {key.to_user_string() for asset in assets_of(settings) for key in asset.keys}
 
     assert "critiques" in names(ANNOTATION)

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shepherd.annotators.adaptive import Adaptive
-from shepherd.annotators.counting import monte_carlo_labels
-from shepherd.annotators.first_error import BinarySearch
-from shepherd.annotators.known import ROLLING, Work, step_labels
-from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo, OutcomeClosure
+from shepherd.annotators.annotator import LabelInputs, RolloutSettings
+from shepherd.annotators.binary_search import BinarySearch
+from shepherd.annotators.first_success import FirstSuccess
+from shepherd.annotators.kinds import annotator_kinds
+from shepherd.annotators.monte_carlo import MonteCarlo, monte_carlo_labels
+from shepherd.annotators.outcome_closure import OutcomeClosure
 from shepherd.annotators.problem import (
     Annotator,
     Problem,
@@ -226,13 +228,17 @@ PREFIXES = {
 
 def label(names: list[str], steps: pl.DataFrame, rollouts: pl.DataFrame) -> pl.DataFrame:
     settings = AnnotationSettings.model_validate({"annotators": names, "train_on": names[0]})
-    return step_labels(settings, N, Work(steps, SOLUTIONS, QUESTIONS, rollouts))
+    inputs = LabelInputs(steps, SOLUTIONS, QUESTIONS, rollouts)
+    return pl.concat(annotator.label_steps(inputs) for annotator in settings.annotators)
+
+
+ROLLING = [kind for kind, one in annotator_kinds().items() if issubclass(one, RolloutSettings)]
 
 
 def test_labels_of_frames() -> None:
-    labels = label(list(ROLLING), STEPS.reverse(), rollouts_of(PREFIXES).reverse())
+    labels = label(ROLLING, STEPS.reverse(), rollouts_of(PREFIXES).reverse())
     assert enforce(STEP_LABELS, labels).equals(labels)
-    assert labels["annotator"].unique(maintain_order=True).to_list() == list(ROLLING)
+    assert labels["annotator"].unique(maintain_order=True).to_list() == ROLLING
     exact = labels.filter(annotator="monte_carlo").reverse()
     assert exact["step_id"].equals(STEPS["step_id"])
     assert exact.select("num_rollouts", "num_correct", "hard", "soft").rows() == [

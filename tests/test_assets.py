@@ -7,16 +7,17 @@ import polars as pl
 import pytest
 
 from assets.annotation.rollouts import label_costs
-from assets.deployment import SETTINGS
 from assets.describe import describe, preview
-from assets.models.fine_tuning import Plans
+from assets.models.fine_tuning import ExamplePlans
 from assets.models.generators import first_problems, gold_of
 from assets.models.reward_models import of_train_problems
 from assets.verification.scoring import reward_model_aucs
+from resources.storage.content import digest_of
 from resources.storage.io_manager import Frames, ParquetIOManager, Partition, each
 from resources.storage.lake import Lake
 from shepherd import schemas, violations
 from shepherd.settings import ModelSettings, TrainingSet
+from tests.profiles import TINY
 
 HERE, THERE = Partition("words", "00"), Partition("words", "01")
 
@@ -116,7 +117,7 @@ def test_rft_learns_from_the_gold_solutions_that_its_start_learned_from() -> Non
     ]
     problems = pl.DataFrame(rows).with_columns(question=pl.col("problem_id")).lazy()
     held_out = {"training_set": TrainingSet(validation_share=0.5)}
-    settings = SETTINGS.model_copy(update=held_out)
+    settings = TINY.model_copy(update=held_out)
     model = ModelSettings(base="base-small", datasets=("b",))
     plans = gold_of(problems, model, settings)
     train, others = (part.collect()["problem_id"] for part in (plans.train, plans.held_out))
@@ -127,7 +128,9 @@ def test_rft_learns_from_the_gold_solutions_that_its_start_learned_from() -> Non
 
 
 def test_the_first_problems_are_those_of_the_smallest_ids() -> None:
-    plans = Plans.of(lambda part: pl.LazyFrame({"problem_id": ["r", "p", "q"], "part": part}))
+    plans = ExamplePlans.of(
+        lambda part: pl.LazyFrame({"problem_id": ["r", "p", "q"], "part": part})
+    )
     assert first_problems(plans, None) is plans
     limited = first_problems(plans, 2)
     assert limited.train.collect()["problem_id"].to_list() == ["p", "q"]
@@ -206,6 +209,14 @@ def test_frames_are_made_when_they_are_asked_for() -> None:
     assert made == [THERE, THERE]
 
 
+def test_equal_rows_have_equal_content() -> None:
+    rows = pl.DataFrame({"a": [0.1 + 0.2, None], "b": [[0.1], []], "c": ["x", "y"]})
+    exact = rows.with_columns(a=pl.Series([0.3, None]))
+    assert digest_of(rows) == digest_of(exact) == digest_of(pl.concat([rows[:1], rows[1:]]))
+    others = (rows.reverse(), rows[:1], rows.with_columns(c=pl.lit("x")), rows.rename({"a": "d"}))
+    assert len({digest_of(frame) for frame in (rows, *others)}) == 5
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path)
@@ -236,11 +247,13 @@ def steps(context: dg.AssetExecutionContext) -> Frames:
     return Frames(keys, lambda at: STEPS.filter(pl.col("step_id").is_in(ids[at])))
 
 
-@dg.asset(name="rejected", ins={"steps": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())})
+@dg.asset(
+    name="rejected_labels", ins={"steps": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())}
+)
 def fan_in(steps: pl.DataFrame) -> pl.DataFrame:
     rows = [{"dataset": "words", "file": "f", "line": n, "reason": "r", "content": step}
             for n, step in enumerate(steps["step_id"])]  # fmt: skip
-    return frame(schemas.REJECTED, *rows)
+    return frame(schemas.REJECTED_LABELS, *rows)
 
 
 def test_a_range_is_written_shard_by_shard_and_read_as_one(lake: Lake) -> None:
@@ -260,12 +273,18 @@ def test_a_range_is_written_shard_by_shard_and_read_as_one(lake: Lake) -> None:
     assert written == [("steps", HERE), ("steps", THERE)]
     assert lake.read(schemas.STEPS, *THERE)["step_id"].to_list() == ["s3"]
     assert lake.metadata(schemas.STEPS, *THERE)["made"] == THERE.key
-    assert lake.read(schemas.REJECTED)["content"].to_list() == ["s1", "s2", "s3"]
-    rows = {
-        str(event.partition): event.materialization.metadata["rows"].value
+    assert lake.read(schemas.REJECTED_LABELS)["content"].to_list() == ["s1", "s2", "s3"]
+    metadata = {
+        str(event.partition): event.materialization.metadata
         for event in ranged.get_asset_materialization_events()
     }
-    assert rows == {HERE.key: 2, THERE.key: 1}
+    assert {key: each["rows"].value for key, each in metadata.items()} == {
+        HERE.key: 2,
+        THERE.key: 1,
+    }
+    assert {key: each["content"].value for key, each in metadata.items()} == {
+        at.key: digest_of(lake.read(schemas.STEPS, *at)) for at in (HERE, THERE)
+    }
 
 
 def test_a_fan_in_misses_no_partition(lake: Lake) -> None:
@@ -285,4 +304,4 @@ def test_a_fan_in_misses_no_partition(lake: Lake) -> None:
     assert error.cause is not None
     assert "steps, dataset words, shard 01" in error.cause.message
     assert "materialize the asset steps" in error.cause.message
-    assert not lake.path("rejected").exists()
+    assert not lake.path("rejected_labels").exists()

@@ -8,14 +8,18 @@ import dagster as dg
 import pytest
 
 from assets.automation import label_new_problems, run_tags
-from assets.definitions import ASSETS, JOBS, defs, jobs_of, sensors_of
-from assets.deployment import SETTINGS, Deployment
+from assets.definitions import assets_of, definitions_of, jobs_of, sensors_of
+from assets.deployment import Deployment
 from resources.files.problems import load_problems
 from resources.storage.home import Home
 from resources.storage.lake import Lake
 from shepherd.identity import shard_keys, shard_of
 from shepherd.schemas import PROBLEMS
 from shepherd.settings import Settings
+from tests.profiles import TINY
+
+ASSETS = assets_of(TINY)
+DEFINITIONS = definitions_of(TINY, Home(Path("unused")))
 
 
 def add_problems(folder: Path, name: str, count: int, split: str = "train") -> None:
@@ -33,7 +37,7 @@ def deployment(tmp_path: Path) -> Deployment:
     add_problems(tmp_path / "test", "test", 3)
     files = {"train": str(tmp_path / "train"), "test": str(tmp_path / "test")}
     datasets = {"dropped": {"source": "columns", "columns": columns, **files}}
-    settings = Settings.model_validate({**SETTINGS.model_dump(), "datasets": datasets, "shards": 3})
+    settings = Settings.model_validate({**TINY.model_dump(), "datasets": datasets, "shards": 3})
     return Deployment(settings, Home(tmp_path / "home"))
 
 
@@ -48,7 +52,7 @@ def write_problems(deployment: Deployment) -> None:
 
 def tick(deployment: Deployment, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
     context = dg.build_sensor_context(cursor=cursor, resources={"deployment": deployment})
-    result = label_new_problems(JOBS["annotate"])(context)
+    result = label_new_problems(jobs_of(ASSETS, TINY)["annotate"])(context)
     assert isinstance(result, dg.SensorResult | dg.SkipReason)
     return result
 
@@ -102,21 +106,21 @@ def test_a_file_written_again_alike_asks_for_nothing(
 
 
 def test_a_profile_that_reads_no_files_has_no_sensor(deployment: Deployment) -> None:
-    assert sensors_of(JOBS, SETTINGS) == []
+    assert sensors_of(jobs_of(ASSETS, TINY), TINY) == []
     [sensor] = sensors_of(jobs_of(ASSETS, deployment.settings), deployment.settings)
     assert sensor.name == "new_problem_files"
 
 
 def test_runs_of_jobs_say_whose_work_they_are() -> None:
-    tags = run_tags(SETTINGS)
+    tags = run_tags(TINY)
     assert tags == {
         "shepherd/generators": "generator",
         "shepherd/completer": "base-large",
         "shepherd/annotators": "monte_carlo",
     }
-    assert tags.items() <= defs.resolve_job_def("annotate").tags.items()
+    assert tags.items() <= DEFINITIONS.resolve_job_def("annotate").tags.items()
 
 
 def test_the_marts_are_built_anew_every_morning() -> None:
-    schedule = defs.resolve_schedule_def("refresh_every_morning")
+    schedule = DEFINITIONS.resolve_schedule_def("refresh_every_morning")
     assert (schedule.job_name, schedule.cron_schedule) == ("refresh_warehouse", "0 6 * * *")

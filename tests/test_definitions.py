@@ -7,15 +7,19 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.definitions import ASSETS, assets_of, defs
-from assets.deployment import SETTINGS
+from assets.definitions import assets_of, definitions_of
+from resources.profiles import load_settings
+from resources.storage.home import Home
+from shepherd.dependencies import code_version
 from shepherd.settings import Settings
+from tests.profiles import TINY
 
 ROOT = Path(__file__).parent.parent
+DEFINITIONS = definitions_of(TINY, Home(Path("unused")))
 SNAPSHOT = Path(__file__).parent / "snapshots" / "assets.txt"
 
 
-def told(definitions: dg.Definitions) -> str:
+def described(definitions: dg.Definitions) -> str:
     """Every asset with all that the UI shows of it, one block an asset, in lineage order."""
     graph = definitions.resolve_asset_graph()
     specs = {spec.key: spec for spec in definitions.resolve_all_asset_specs()}
@@ -64,21 +68,21 @@ def _backfill(policy: dg.BackfillPolicy | None) -> str:
 def test_every_asset_is_as_reviewed() -> None:
     """After a wanted change: UPDATE_SNAPSHOTS=1 pytest tests/test_definitions.py, then review."""
     if os.environ.get("UPDATE_SNAPSHOTS"):
-        SNAPSHOT.write_text(told(defs))
-    assert told(defs) == SNAPSHOT.read_text()
+        SNAPSHOT.write_text(described(DEFINITIONS))
+    assert described(DEFINITIONS) == SNAPSHOT.read_text()
 
 
-def test_the_location_loads_in_seconds_and_without_torch() -> None:
+def test_the_location_loads_without_torch() -> None:
+    """How many seconds that takes is measured by benchmarks.ui."""
     script = (
-        "import sys, time; started = time.process_time(); import assets.definitions as d;"
-        "d.defs.resolve_asset_graph(); seconds = time.process_time() - started;"
+        "import sys; import assets.definitions as d; d.defs().resolve_asset_graph();"
         "heavy = {'torch', 'transformers', 'sympy', 'math_verify'} & sys.modules.keys();"
-        "print(sorted(heavy), seconds < 3)"
+        "print(sorted(heavy))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["[]", "True"]
+    assert done.stdout == "[]\n"
 
 
 def test_no_connection_is_open_when_a_process_ends() -> None:
@@ -105,6 +109,45 @@ def test_the_workspace_validates() -> None:
     assert "Validation successful for code location math_shepherd" in done.stderr + done.stdout
 
 
+def test_two_profiles_are_built_in_one_process_without_an_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable in ("SHEPHERD_PROFILE", "SHEPHERD_HOME", "DAGSTER_HOME"):
+        monkeypatch.delenv(variable)
+    profiles = {name: load_settings(name) for name in ("tiny", "study")}
+    graphs = {
+        name: definitions_of(settings, Home(Path("unused"))).resolve_asset_graph()
+        for name, settings in profiles.items()
+    }
+    for name, graph in graphs.items():
+        versions = {
+            key.to_user_string(): graph.get(key).code_version
+            for key in graph.get_all_asset_keys()
+            if graph.get(key).group_name != "warehouse"
+        }
+        assert versions == {asset: code_version(profiles[name], asset) for asset in versions}
+        partitions = graph.get(dg.AssetKey("problems")).partitions_def
+        assert partitions is not None
+        num_partitions = len(profiles[name].datasets) * profiles[name].shards
+        assert len(partitions.get_partition_keys()) == num_partitions
+    changed = ("problems", "rollouts", "step_labels", "process_reward_model", "evaluations")
+    for asset in map(dg.AssetKey, changed):
+        first, second = (graph.get(asset).code_version for graph in graphs.values())
+        assert first != second, asset
+
+
+def test_importing_the_code_location_reads_no_environment() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import assets.definitions; print('imported')"],
+        cwd=ROOT,
+        env={**os.environ, "SHEPHERD_PROFILE": "no such profile"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "imported\n"
+
+
 def names(assets: list[dg.AssetsDefinition]) -> set[str]:
     return {key.to_user_string() for asset in assets for key in asset.keys}
 
@@ -118,16 +161,14 @@ def test_a_profile_that_imports_all_solutions_samples_nothing() -> None:
 
 
 def test_a_profile_without_reward_models_trains_none() -> None:
-    settings = SETTINGS.model_copy(
-        update={"outcome_reward_model": None, "process_reward_model": None}
-    )
-    left_out = names(ASSETS) - names(assets_of(settings))
+    settings = TINY.model_copy(update={"outcome_reward_model": None, "process_reward_model": None})
+    left_out = names(assets_of(TINY)) - names(assets_of(settings))
     assert left_out == {"outcome_reward_model", "process_reward_model"}
 
 
 def test_a_generator_may_not_take_the_name_of_an_asset() -> None:
-    settings = SETTINGS.model_copy(
-        update={"generators": {"completer": next(iter(SETTINGS.generators.values()))}}
+    settings = TINY.model_copy(
+        update={"generators": {"completer": TINY.generators["generator"]}, "policies": {}}
     )
     with pytest.raises(ValueError, match=r"generators\.completer: .* choose another"):
         assets_of(settings)

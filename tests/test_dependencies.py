@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from shepherd.annotators.annotator import AnnotatorSettings
+from shepherd.annotators.kinds import annotator_kinds
 from shepherd.dependencies import code_version
 from shepherd.settings import Section, Settings
 
@@ -28,7 +30,7 @@ ENGINES: tuple[tuple[dict[str, Any], dict[str, Any] | None], ...] = (
 def rich(engine: dict[str, Any], judge_engine: dict[str, Any] | None) -> Settings:
     """Return settings with every section."""
     published = {"source": "math", "train": "c", "test": "d"}
-    return Settings.model_validate(
+    settings = Settings.model_validate(
         {
             "datasets": {
                 "words": WORDS,
@@ -47,26 +49,36 @@ def rich(engine: dict[str, Any], judge_engine: dict[str, Any] | None) -> Setting
             },
             "engine": engine,
             "annotation": {
-                "annotators": ["monte_carlo", "tree_search", "adaptive", "nli", "judge"],
-                "judge": {"base": "judge", "engine": judge_engine},
+                "annotators": [
+                    {"kind": "judge", "base": "judge", "engine": judge_engine},
+                    *(kind for kind in annotator_kinds() if kind not in ("oracle", "judge")),
+                ],
             },
             "exports": {"ours": {"annotator": "monte_carlo"}},
         }
     )
+    # It refuses datasets other than word problems.
+    oracle = annotator_kinds()["oracle"]()
+    annotators = (*settings.annotation.annotators, oracle)
+    annotation = settings.annotation.model_copy(update={"annotators": annotators})
+    return settings.model_copy(update={"annotation": annotation})
 
 
 def assets_of(settings: Settings) -> list[str]:
-    tables = "problems solutions steps rollouts critiques oracle_labels step_labels"
+    tables = "problems solutions steps rollouts step_labels"
     others = "labeled_solutions candidates candidate_scores evaluations greedy_solutions"
     models = "completer outcome_reward_model process_reward_model"
-    labels = [f"{name}_labels" for name in settings.annotation.annotators]
+    labels = [f"{name}_labels" for name in settings.annotation.names]
+    labels += ["critiques"] if settings.annotation.judge else []
     named = [*settings.generators, *settings.policies, *labels]
     return [*f"{tables} {others} {models} policy_evaluations exports report".split(), *named]
 
 
 def sections_of(annotation: object) -> Iterator[tuple[str, type[Section]]]:
     """Yield the sections that a field's type names, and what stands for their keys."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
+    if annotation is AnnotatorSettings:
+        yield from ((f"[{kind}]", section) for kind, section in annotator_kinds().items())
+    elif isinstance(annotation, type) and issubclass(annotation, Section):
         yield "", annotation
     elif get_origin(annotation) is Annotated:
         yield from sections_of(get_args(annotation)[0])
@@ -115,18 +127,22 @@ def others_of(value: object, annotation: object) -> list[object]:
 def changed(section: Section, parts: list[str]) -> Iterator[Any]:
     """Yield the section with another value of a field, in each place that the path names."""
     name, *others = parts
-    name, _, kind = name.partition("[")
     value = getattr(section, name)
     if not others:
         annotation = type(section).model_fields[name].annotation
         new_values = ["untrained"] if name == "start" else others_of(value, annotation)
         yield from (section.model_copy(update={name: new}) for new in new_values)
-    elif isinstance(value, dict):
+    elif isinstance(value, dict | tuple):
         kind = others[0].partition("[")[2].rstrip("]")
-        for key, part in value.items():
-            if not kind or part.kind == kind:
-                for new in changed(part, others[1:]):
-                    yield section.model_copy(update={name: {**value, key: new}})
+        keys = value if isinstance(value, dict) else range(len(value))
+        for key in keys:
+            if isinstance(value, tuple) and value[key].kind == kind and others[1:] == ["kind"]:
+                yield section.model_copy(update={name: value[:key] + value[key + 1 :]})
+            elif not kind or value[key].kind == kind:
+                for new in changed(value[key], others[1:]):
+                    copies = dict(value) if isinstance(value, dict) else list(value)
+                    copies[key] = new
+                    yield section.model_copy(update={name: type(value)(copies)})
     elif isinstance(value, Section):
         for new in changed(value, others):
             yield section.model_copy(update={name: new})

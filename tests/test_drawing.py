@@ -4,18 +4,15 @@ import polars as pl
 import pytest
 from fake_engine import FakeEngine
 
-from resources.sampling.drawing import (
-    Drawn,
-    Sampler,
-    Shard,
-    draw_candidates,
-    draw_rollouts,
-    draw_solutions,
-)
-from resources.sampling.earlier import CALCULATIONS, KEY, origin_of
+from resources.sampling.earlier import CALCULATIONS, FINGERPRINTS, origin_of
+from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
+from resources.sampling.solutions import draw_candidates, draw_solutions
+from resources.sampling.stage import CompletionModel, Shard, StageOutput
 from resources.storage.journal import fingerprints
 from resources.storage.lake import Lake
-from shepherd.annotators.monte_carlo import FirstSuccess, MonteCarlo, OutcomeClosure
+from shepherd.annotators.first_success import FirstSuccess
+from shepherd.annotators.monte_carlo import MonteCarlo
+from shepherd.annotators.outcome_closure import OutcomeClosure
 from shepherd.annotators.problem import Annotator
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import (
@@ -43,11 +40,11 @@ WRITTEN = pl.DataFrame(
     }
 )
 STEPS = split_solutions(WRITTEN)
-SAMPLING = SamplingSettings(samples_per_problem=12, num_candidates=20, num_rollouts=3)
+SAMPLING = SamplingSettings(samples_per_problem=12, num_candidates=20)
 
 
-def sampler(weights: str = "abc") -> Sampler:
-    return Sampler("weak", "plain", {"weights": weights}, FakeEngine)
+def sampler(weights: str = "abc") -> CompletionModel:
+    return CompletionModel("weak", "plain", {"weights": weights}, FakeEngine)
 
 
 def draw(
@@ -55,11 +52,14 @@ def draw(
     folder: Path,
     sampling: SamplingSettings = SAMPLING,
     *annotators: Annotator,
-) -> Drawn:
+) -> StageOutput:
     shard = Shard("words", "00", folder, run_seed=7)
     if table is ROLLOUTS:
-        asking = annotators or [MonteCarlo(sampling.num_rollouts)]
-        return draw_rollouts(STEPS, WRITTEN, PROBLEMS, asking, sampler(), sampling, shard)
+        return draw_rollouts(
+            rollout_stage(sampler(), sampling, shard),
+            WrittenSolutions(PROBLEMS, WRITTEN, STEPS),
+            annotators or [MonteCarlo(3)],
+        )
     stage = draw_solutions if table is SOLUTIONS else draw_candidates
     return stage(PROBLEMS, sampler(), sampling, shard)
 
@@ -107,8 +107,8 @@ def test_a_shared_prefix_is_rolled_out_once(tmp_path: Path) -> None:
 
 
 def test_annotators_share_their_rollouts_and_stop_early(tmp_path: Path) -> None:
-    sampling = SamplingSettings(num_rollouts=8)
-    exactly = draw(ROLLOUTS, tmp_path / "exactly", sampling)
+    sampling = SamplingSettings()
+    exactly = draw(ROLLOUTS, tmp_path / "exactly", sampling, MonteCarlo(8))
     stopping = draw(ROLLOUTS, tmp_path / "stopping", sampling, FirstSuccess(8))
     both = draw(ROLLOUTS, tmp_path / "both", sampling, FirstSuccess(8), MonteCarlo(8))
     assert both.frame.equals(exactly.frame)
@@ -121,7 +121,7 @@ def test_annotators_share_their_rollouts_and_stop_early(tmp_path: Path) -> None:
 
 def test_more_rollouts_go_on_from_fewer_and_other_temperatures_anew(tmp_path: Path) -> None:
     first = draw(ROLLOUTS, tmp_path).frame
-    more = draw(ROLLOUTS, tmp_path, SAMPLING.model_copy(update={"num_rollouts": 5})).frame
+    more = draw(ROLLOUTS, tmp_path, SAMPLING, MonteCarlo(5)).frame
     assert more.filter(pl.col("rollout_index") < 3).equals(first)
     assert not list(tmp_path.rglob("*.aside"))
     draw(ROLLOUTS, tmp_path, SAMPLING.model_copy(update={"rollout_temperature": 0.1}))
@@ -147,23 +147,19 @@ def materialize(
     home: Path,
     annotators: list[Annotator],
     weights: str = "abc",
-    num_rollouts: int = 8,
     splitting: SplittingSettings = DEFAULT_SPLITTING,
-) -> tuple[Drawn, list[str]]:
+) -> tuple[StageOutput, list[str]]:
     """Draw rollouts and write them as the asset does; return them and what was drawn anew."""
     engines, lake = LoggedEngines(), Lake(home / "lake")
     shard = Shard("words", "00", home / "journals", run_seed=7, splitting=splitting)
-    drawn = draw_rollouts(
-        STEPS,
-        WRITTEN,
-        PROBLEMS,
-        annotators,
-        Sampler("weak", "plain", {"weights": weights}, engines),
-        SamplingSettings(num_rollouts=num_rollouts),
+    stage = rollout_stage(
+        CompletionModel("weak", "plain", {"weights": weights}, engines),
+        SamplingSettings(),
         shard,
-        lake,
     )
-    journal = shard.journal(ROLLOUTS.name, "weak")
+    written = WrittenSolutions(PROBLEMS, WRITTEN, STEPS)
+    drawn = draw_rollouts(stage, written, annotators, lake)
+    journal = stage.journal
     lake.write(ROLLOUT_COSTS, drawn.cost, "words", "00")
     origin = origin_of(fingerprints(journal.parent), splitting.calculations)
     lake.write(ROLLOUTS, drawn.frame, "words", "00", metadata=origin)
@@ -221,7 +217,7 @@ def test_rollouts_that_could_not_be_drawn_are_asked_for_again(tmp_path: Path) ->
         .otherwise("finish_reason")
     )
     kept = lake.metadata(ROLLOUTS, "words", "00")
-    origin = {name: kept[name] for name in (KEY, CALCULATIONS)}
+    origin = {name: kept[name] for name in (FINGERPRINTS, CALCULATIONS)}
     lake.write(ROLLOUTS, failed, "words", "00", metadata=origin)
     again, added = materialize(tmp_path, [MonteCarlo(4)])
     assert [name.split(":")[1] for name in added] == ["1", "1"]
@@ -248,13 +244,13 @@ def test_rollouts_known_beforehand_are_those_that_the_scheduler_asks_for(tmp_pat
     # Of wrong solutions, outcome closure asks for all rollouts as well.
     known, scheduled = (
         draw_rollouts(
-            split_solutions(written),
-            written,
-            problems,
+            rollout_stage(
+                sampler(),
+                SAMPLING,
+                Shard("words", "00", tmp_path / annotator.name, run_seed=7),
+            ),
+            WrittenSolutions(problems, written, split_solutions(written)),
             [annotator(3)],
-            sampler(),
-            SAMPLING,
-            Shard("words", "00", tmp_path / annotator.name, run_seed=7),
         )
         for annotator in (MonteCarlo, OutcomeClosure)
     )

@@ -22,11 +22,13 @@ PROBLEMS = pl.DataFrame(
         "gold_solution": ["aaaa\nbbb\ncc", None, "x" * 7],
     }
 )
-SAMPLING = SamplingSettings(samples_per_problem=3, num_rollouts=8, num_candidates=5)
+SAMPLING = SamplingSettings(samples_per_problem=3, num_candidates=5)
 
 
 def test_an_estimate_from_gold_and_typical_solutions() -> None:
-    solutions, rollouts, candidates = estimate_dataset("words", PROBLEMS, 2, 3, SAMPLING)
+    solutions, rollouts, candidates = estimate_dataset(
+        "words", PROBLEMS, 2, 3, SAMPLING, num_rollouts=8
+    )
     unit = CHARACTERS_PER_TOKEN
     assert (solutions.requests, candidates.requests) == (2 * 3 * 2, 1 * 5 * 3)
     assert solutions.prompt_tokens * unit == pytest.approx(30 * 6)
@@ -43,7 +45,7 @@ def test_an_estimate_from_gold_and_typical_solutions() -> None:
 
 
 def test_a_judge_reads_task_question_and_solution_for_each_vote() -> None:
-    solutions, *_ = estimate_dataset("words", PROBLEMS, 2, 1, SAMPLING)
+    solutions, *_ = estimate_dataset("words", PROBLEMS, 2, 1, SAMPLING, num_rollouts=8)
     votes = estimate_critiques("words", solutions, JudgeSettings(base="owner/judge", num_votes=4))
     assert (votes.stage, votes.requests) == ("critiques", 12 * 4)
     assert votes.completion_tokens == 4 * solutions.completion_tokens

@@ -40,7 +40,7 @@ def test_rates_and_epochs_are_the_papers(name: str) -> None:
         assert (model.training.learning_rate, model.training.epochs) == expected, role
     assert settings.generators_of("train") == ["llama2-13b-pool", "llama2-7b-pool"]
     sampling = settings.sampling
-    assert (sampling.samples_per_problem, sampling.num_rollouts) == (15, 8)
+    assert (sampling.samples_per_problem, settings.annotation.max_rollouts) == (15, 8)
     assert sampling.num_candidates == 256
 
 

@@ -28,7 +28,7 @@ def write(path: Path, *names: str) -> None:
 
 def finished(path: Path) -> dict[str, Completion]:
     with open_journal(path, FINGERPRINT) as journal:
-        return {found.request_id: found for found in completion_rows(journal.found)}
+        return {one.request_id: one for one in completion_rows(journal.completions)}
 
 
 def test_what_was_recorded_is_resumed(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_other_settings_are_set_aside(tmp_path: Path, caplog: pytest.LogCaptureF
         caplog.at_level(logging.WARNING),
         open_journal(path, {**FINGERPRINT, "temperature": 1.0}) as journal,
     ):
-        assert journal.found.is_empty()
+        assert journal.completions.is_empty()
         journal.record(completion_block([completion("b")]))
     assert path.read_bytes().count(MARK) == 2
     (aside,) = tmp_path.glob("*.aside")
@@ -192,7 +192,7 @@ def test_what_follows_a_damaged_record_is_kept_aside(
     damaged = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
     path.write_bytes(damaged)
     with open_journal(path, FINGERPRINT) as journal:
-        assert journal.found["request_id"].to_list() == ["r0", "r1"]
+        assert journal.completions["request_id"].to_list() == ["r0", "r1"]
     [aside] = tmp_path.glob("*.aside")
     assert aside.read_bytes() == damaged
     assert "those after it (2) will be drawn again" in caplog.text

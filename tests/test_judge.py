@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_openai_engine import Server
 
-from assets.deployment import SETTINGS, Deployment
-from resources.sampling.drawing import Shard, draw_critiques, sampler_of
+from assets.deployment import Deployment
+from resources.sampling.critiques import draw_critiques
+from resources.sampling.stage import Shard, completion_model_of
 from resources.storage.home import Home
 from shepherd.annotators.judge import (
     collect_critiques,
@@ -21,6 +22,7 @@ from shepherd.annotators.judge import (
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import CRITIQUE_COSTS, CRITIQUES, STEP_LABELS, enforce
 from shepherd.settings import EngineSettings, JudgeSettings, ModelSettings
+from tests.profiles import TINY
 from training import judge as stand_in
 
 SOLUTIONS = pl.DataFrame(
@@ -185,7 +187,7 @@ def test_a_judge_on_a_server_of_its_own(tmp_path: Path) -> None:
         {"kind": "openai", "openai": {"base_urls": [server.url]}}
     )
     model = ModelSettings(base=JUDGE.base, template=JUDGE.template)
-    judge = sampler_of("judge", model, JUDGE.base, engine)
+    judge = completion_model_of("judge", model, JUDGE.base, engine)
     shard = Shard("words", "00", tmp_path, run_seed=7)
     drawn = draw_critiques(STEPS, PROBLEMS, judge, JUDGE, shard)
     again = draw_critiques(STEPS, PROBLEMS, judge, JUDGE, shard)
@@ -202,7 +204,7 @@ def test_a_judge_on_a_server_of_its_own(tmp_path: Path) -> None:
 def test_a_judge_may_have_any_name_that_its_own_server_gives_it(tmp_path: Path) -> None:
     served = {"kind": "openai", "openai": {"base_urls": ["http://host:8000/v1"]}}
     judge = JudgeSettings.model_validate({"base": "our-judge", "engine": served})
-    deployment = Deployment(SETTINGS, Home(tmp_path))
+    deployment = Deployment(TINY, Home(tmp_path))
     assert deployment.judge_base(judge) == "our-judge"
     with pytest.raises(ValueError, match="base 'our-judge': neither a shipped model"):
         deployment.judge_base(judge.model_copy(update={"engine": None}))
@@ -213,9 +215,11 @@ def test_the_chat_of_a_judge_that_only_its_server_knows_must_be_written_out() ->
         {"kind": "openai", "openai": {"base_urls": ["http://host:8000/v1"]}}
     )
     with pytest.raises(ValueError, match=r"^template chat: 'our-judge' .*set `template`.*$"):
-        sampler_of("judge", ModelSettings(base="our-judge", template="chat"), "our-judge", engine)
+        completion_model_of(
+            "judge", ModelSettings(base="our-judge", template="chat"), "our-judge", engine
+        )
     written = ModelSettings(base="our-judge", template="<|user|>{question}<|assistant|>")
-    assert sampler_of("judge", written, "our-judge", engine).template == written.template
+    assert completion_model_of("judge", written, "our-judge", engine).template == written.template
 
 
 def test_the_stand_in_reads_the_task_word_by_word_and_speaks_the_format(
@@ -242,7 +246,7 @@ def test_the_embedded_engine_runs_a_judge(base: Path, tmp_path: Path) -> None:
     stand_in.widen(base, tmp_path / "judge")
     model = ModelSettings(base="judge", template=stand_in.TEMPLATE)
     engine = EngineSettings(batch_size=4, dtype="float32", device="cpu")
-    judge = sampler_of("judge", model, tmp_path / "judge", engine)
+    judge = completion_model_of("judge", model, tmp_path / "judge", engine)
     drawn = draw_critiques(STEPS, PROBLEMS, judge, JUDGE, Shard("words", "00", tmp_path, 7))
     found = enforce(CRITIQUES, drawn.frame)
     assert found["vote"].to_list() == [0, 1, 2, 0, 1, 2]

@@ -3,19 +3,18 @@ from pathlib import Path
 import pytest
 from fake_engine import FakeEngine
 
-from benchmarks.kill_resume import Stage, run_with_kills
-from resources.sampling.drawing import Sampler
-from shepherd.annotators.known import ROLLING
+from benchmarks.kill_resume import KillableStage, run_with_kills
+from resources.sampling.stage import CompletionModel
+from shepherd.annotators.adaptive import AdaptiveSettings
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.problem import Annotator
 from shepherd.annotators.tree_search import TreeSearch
-from shepherd.settings import AnnotationSettings
 
 CAPACITY = 16
 
 
-def slow_sampler() -> Sampler:
-    return Sampler(
+def slow_sampler() -> CompletionModel:
+    return CompletionModel(
         "slow", "plain", {"weights": "none"}, lambda: FakeEngine(capacity=CAPACITY, seconds=0.002)
     )
 
@@ -25,7 +24,7 @@ def slow_sampler() -> Sampler:
     [
         MonteCarlo(8),
         TreeSearch(8, num_searches=100),
-        ROLLING["adaptive"](AnnotationSettings(), 8, "auto"),
+        AdaptiveSettings().annotator(),
         None,
     ],
     ids=["monte_carlo", "tree_search", "adaptive", "judge"],
@@ -35,7 +34,7 @@ def test_a_killed_stage_repeats_nothing_finished_and_ends_in_the_same_bytes(
 ) -> None:
     undisturbed, killed = (
         run_with_kills(
-            Stage(slow_sampler, annotator), folder, seed=3, max_kills=kills, most_records=50
+            KillableStage(slow_sampler, annotator), folder, seed=3, max_kills=kills, most_records=50
         )
         for folder, kills in ((tmp_path / "undisturbed", 0), (tmp_path / "killed", 6))
     )

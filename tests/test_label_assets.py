@@ -7,13 +7,13 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets.annotation.exports import exports
+from assets.annotation.exports import exports_of
 from assets.annotation.labeled_solutions import labeled_solutions_of
-from assets.annotation.problems import problems
+from assets.annotation.problems import problems_of
 from assets.definitions import assets_of, resources_of
 from assets.deployment import Deployment
 from resources.storage.home import Home
-from shepherd.schemas import LABELED_SOLUTIONS, REJECTED
+from shepherd.schemas import LABELED_SOLUTIONS, REJECTED_LABELS
 from shepherd.settings import Settings
 
 DATASET = "word_problems"
@@ -57,9 +57,9 @@ def deployment(folder: Path, labels: list[str], **fields: object) -> Deployment:
 
 
 def materialize(deployed: Deployment, asset: dg.AssetsDefinition) -> dg.ExecuteInProcessResult:
-    upstream = [] if asset is problems else [problems]
-    chosen = [asset, *upstream]
-    keys = asset.keys
+    made = [problems_of(deployed.settings), labeled_solutions_of(deployed.settings)]
+    upstream = [other for other in made if not other.keys & asset.keys]
+    chosen, keys = [asset, *upstream], asset.keys
     with dg.DagsterInstance.ephemeral() as instance:
         first, last = KEYS
         tags = {"dagster/asset_partition_range_start": first,
@@ -86,22 +86,26 @@ def test_published_labels_of_train_problems_go_into_the_lake_and_out(tmp_path: P
         good[2],
     ]
     deployed = deployment(tmp_path, lines, max_rejected_share=0.5)
-    materialize(deployed, problems)
+    materialize(deployed, problems_of(deployed.settings))
     done = materialize(deployed, labeled_solutions_of(deployed.settings))
     labels = deployed.lake.read(LABELED_SOLUTIONS, DATASET)
     assert set(labels["annotator"]) == {"published"}
     assert dict(labels.select("question", "is_correct").iter_rows()) == {
         "a": False, "b": True, "c": False
     }  # fmt: skip
-    for event in done.asset_materializations_for_node("labeled_solutions"):
-        assert event.metadata["rejected_rows"].value == 3
-    rejected = deployed.lake.read(REJECTED, DATASET, LABELED_SOLUTIONS.name)
+    events = [
+        event
+        for event in done.asset_materializations_for_node("labeled_solutions")
+        if event.asset_key == dg.AssetKey("labeled_solutions")
+    ]
+    assert [event.metadata["rejected_rows"].value for event in events] == [3, 3]
+    rejected = deployed.lake.read(REJECTED_LABELS, DATASET).sort("line")
     assert rejected.select("line", "reason").rows() == [
         (2, "question: is that of no train problem of word_problems"),
         (4, "row: is not JSON (column 2: Expecting property name enclosed in double quotes)"),
         (5, "question: is that of no train problem of word_problems"),
     ]
-    materialize(deployed, exports)
+    materialize(deployed, exports_of(deployed.settings))
     out = deployed.home.exports
     written = (out / "tagged" / "train.jsonl").read_text(encoding="utf-8").splitlines()
     assert sorted(written) == sorted(line.replace("MINE", DATASET) for line in good)
@@ -111,7 +115,7 @@ def test_published_labels_of_train_problems_go_into_the_lake_and_out(tmp_path: P
 
 def test_labels_with_too_many_bad_rows_replace_nothing(tmp_path: Path) -> None:
     deployed = deployment(tmp_path, [row("a", "+-"), row("z", "+-")])
-    materialize(deployed, problems)
+    materialize(deployed, problems_of(deployed.settings))
     with pytest.raises(ValueError, match=r"labels\.jsonl line 2: question.*word_problems\.max_rej"):
         materialize(deployed, labeled_solutions_of(deployed.settings))
     assert not deployed.lake.partitions(LABELED_SOLUTIONS)

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from resources.storage.lake import Lake
-from shepherd.schemas import EVALUATIONS, PROBLEMS, REJECTED, ROLLOUT_COSTS, STEPS
+from shepherd.schemas import EVALUATIONS, PROBLEMS, ROLLOUT_COSTS, STEPS
 from shepherd.settings import Settings
 
 
@@ -53,12 +53,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_tables_and_datasets_without_shards(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     assert lake.write(EVALUATIONS, EVALUATIONS.empty()) == tmp_path / "evaluations" / "all.parquet"
-    lake.write(REJECTED, REJECTED.empty(), "words")
-    assert lake.path("rejected", "words") == tmp_path / "rejected" / "words" / "all.parquet"
+    lake.write(STEPS, STEPS.empty(), "words")
+    assert lake.path("steps", "words") == tmp_path / "steps" / "words" / "all.parquet"
     assert lake.read(EVALUATIONS).schema == EVALUATIONS.schema
-    assert lake.read(REJECTED, "words").is_empty()
-    assert lake.read(REJECTED).is_empty()
-    assert lake.partitions(EVALUATIONS) == lake.partitions(REJECTED) == []
+    assert lake.read(STEPS, "words").is_empty()
+    assert lake.read(STEPS).is_empty()
+    assert lake.partitions(EVALUATIONS) == lake.partitions(STEPS) == []
 
 
 def test_equal_frames_give_equal_bytes(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_what_is_missing_names_the_asset(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     with pytest.raises(ValueError, match=r"steps, dataset words, shard 03.*the asset steps"):
         lake.read(STEPS, "words", "03")
-    with pytest.raises(ValueError, match=r"rollout_costs: .*the asset rollouts"):
+    with pytest.raises(ValueError, match=r"rollout_costs: .*the asset rollout_costs"):
         lake.read(ROLLOUT_COSTS)
     lake.write(PROBLEMS, problems("a"), "words", "00")
     with pytest.raises(ValueError, match="dataset others"):

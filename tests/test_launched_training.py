@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from assets.deployment import Deployment
-from assets.models.fine_tuning import Plans, figures_of, fine_tune
+from assets.models.fine_tuning import ExamplePlans, figures_of, fine_tune
 from resources.storage.home import Home
 from shepherd.settings import DatasetSettings, ModelSettings, Settings, TrainingSettings
 from tests.written import flawed_solutions
@@ -32,7 +32,7 @@ def test_a_model_is_trained_and_tells_its_figures(
 
     @dg.asset
     def process_reward_model() -> dg.MaterializeResult[None]:
-        plans = Plans(examples, examples.head(8))
+        plans = ExamplePlans(examples, examples.head(8))
         return fine_tune(target, "process_reward_model", "prm", plans)
 
     done = dg.materialize([process_reward_model])

@@ -12,14 +12,28 @@ import polars as pl
 import pytest
 
 from assets.annotation.labeled_solutions import labeled_solutions_of
-from assets.annotation.problems import problems
-from assets.annotation.solutions import solutions
+from assets.annotation.problems import problems_of
+from assets.annotation.solutions import solutions_of
 from assets.definitions import resources_of
 from assets.deployment import Deployment
 from resources.storage.home import Home
-from shepherd.schemas import LABELED_SOLUTIONS, PROBLEMS, REJECTED, SOLUTIONS, Table
+from shepherd.schemas import (
+    LABELED_SOLUTIONS,
+    PROBLEMS,
+    REJECTED_LABELS,
+    REJECTED_PROBLEMS,
+    REJECTED_SOLUTIONS,
+    SOLUTIONS,
+    Table,
+)
 from shepherd.settings import Settings
 
+REJECTED_ROWS = {
+    PROBLEMS.name: REJECTED_PROBLEMS,
+    SOLUTIONS.name: REJECTED_SOLUTIONS,
+    LABELED_SOLUTIONS.name: REJECTED_LABELS,
+}
+"""The table of rejected rows, by the table that a file is read into."""
 DATASET = "word_problems"
 """The one of the profile that tests run on: partitions are of this name."""
 KEYS = (f"{DATASET}|00", f"{DATASET}|01")
@@ -97,6 +111,7 @@ def deployment(folder: Path, field: str, lines: list[bytes], share: float) -> De
 def materialize(deployed: Deployment, field: str) -> list[dg.AssetMaterialization]:
     """Make the asset that reads the file, after the problems that it needs."""
     found: list[dg.AssetMaterialization] = []
+    problems, solutions = problems_of(deployed.settings), solutions_of(deployed.settings)
     labels = labeled_solutions_of(deployed.settings)
     chosen = {"train": [problems], "solutions": [problems, solutions], "labels": [problems, labels]}
     with dg.DagsterInstance.ephemeral() as instance:
@@ -116,9 +131,9 @@ def materialize(deployed: Deployment, field: str) -> list[dg.AssetMaterializatio
                     if first != last
                     else None,
                 )
-                node = asset.key.to_user_string()
-                found += done.asset_materializations_for_node(node)
-    return [one for one in found if one.asset_key == chosen[field][-1].key]
+                found += done.asset_materializations_for_node(asset.op.name)
+    table = chosen[field][-1].op.name
+    return [one for one in found if one.asset_key == dg.AssetKey(table)]
 
 
 @pytest.mark.parametrize("field", INPUTS)
@@ -132,7 +147,7 @@ def test_bad_rows_are_set_aside_told_and_counted(tmp_path: Path, field: str) -> 
     if field == "labels":
         counts = made[0].metadata["passed_over_rows"], made[0].metadata["repeated_solutions"]
         assert [count.value for count in counts] == [0, 0]
-    rejected = deployed.lake.read(REJECTED, DATASET, table.name)
+    rejected = deployed.lake.read(REJECTED_ROWS[table.name], DATASET).sort("line")
     assert set(rejected["file"]) == {str(tmp_path / f"{field}.jsonl")}
     assert rejected["line"].to_list() == list(range(2, len(bad) + 2))
     for found, expected in zip(rejected["reason"], bad.values(), strict=True):
@@ -156,7 +171,7 @@ def test_rows_of_what_another_dataset_tests_on_are_told_apart(tmp_path: Path, fi
     counts = ("rejected_rows", "rows_tested_elsewhere")
     for made in materialize(deployed, field):
         assert [made.metadata[count].value for count in counts] == [0, 1]
-    rejected = deployed.lake.read(REJECTED, DATASET, table.name)
+    rejected = deployed.lake.read(REJECTED_ROWS[table.name], DATASET).sort("line")
     assert rejected["reason"].str.starts_with("question: another dataset tests on it: ").all()
 
 
@@ -179,6 +194,6 @@ def test_too_many_bad_rows_and_an_empty_file_replace_nothing(tmp_path: Path, fie
 def test_rejections_are_a_table_of_their_own(tmp_path: Path) -> None:
     deployed = deployment(tmp_path, "train", [*GOOD_PROBLEMS, b"{"], 0.5)
     materialize(deployed, "train")
-    found = deployed.lake.read(REJECTED, DATASET, PROBLEMS.name)
+    found = deployed.lake.read(REJECTED_PROBLEMS, DATASET)
     assert found.select("dataset", "line", "content").rows() == [(DATASET, 7, "{")]
-    assert found.schema == pl.Schema(REJECTED.schema)
+    assert found.schema == pl.Schema(REJECTED_PROBLEMS.schema)

@@ -16,7 +16,7 @@ from blocks import add, drain, poll
 from resources.engines import open_engine, openai, replicas
 from resources.engines.openai import OpenAIEngine, read_key
 from resources.engines.replicas import Replicas
-from resources.sampling.drawing import engine_identity
+from shepherd.dependencies import engine_fingerprint
 from shepherd.requests import Completion, Request
 from shepherd.settings import EngineSettings, OpenAISettings
 
@@ -409,7 +409,7 @@ def test_the_openai_engine_needs_servers() -> None:
 
 def test_draws_are_known_by_their_model_and_not_by_where_it_is_served() -> None:
     def identity(kind: str, **fields: Any) -> object:
-        return engine_identity(EngineSettings(kind=kind, **fields), "owner/model")
+        return engine_fingerprint(EngineSettings(kind=kind, **fields), "owner/model")
 
     here, there = (OpenAISettings(base_urls=(f"http://{host}/v1",)) for host in ("a", "b"))
     served = identity("openai", openai=here)

@@ -2,12 +2,11 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,21 +15,33 @@ import polars as pl
 import pytest
 import yaml
 
-from assets.definitions import defs
-from assets.deployment import PARTITIONS, SETTINGS
-from cli.pipeline import run_pipeline
+from assets.definitions import definitions_of
+from assets.deployment import partitions_of
+from cli import pipeline
+from cli.progress import Progress
 from resources.engines import open_engine
-from resources.sampling.drawing import Drawn, Sampler, Shard, draw_solutions
+from resources.sampling.solutions import draw_solutions
+from resources.sampling.stage import CompletionModel, Shard, StageOutput
 from resources.storage.home import Home
 from resources.storage.io_manager import Partition
 from resources.storage.lake import Lake
 from shepherd import schemas
 from shepherd.requests import Engine
-from shepherd.settings import EngineSettings
+from shepherd.settings import EngineSettings, Settings
+from tests.profiles import TINY
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
-PARTITION_KEYS = sorted(PARTITIONS.get_partition_keys())
+PARTITION_KEYS = sorted(partitions_of(TINY).get_partition_keys())
+
+
+def run_pipeline(
+    home: Home,
+    assets: Sequence[str] = (),
+    partitions: Sequence[str] = (),
+    settings: Settings = TINY,
+) -> int:
+    return pipeline.run_pipeline(settings, home, assets, partitions)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +70,7 @@ def run(*arguments: str | Path, **environment: str) -> "subprocess.CompletedProc
 
 
 def test_every_stage_wrote_what_the_profile_asks_for(lake: Lake) -> None:
-    [dataset], sampling = SETTINGS.datasets.values(), SETTINGS.sampling
+    [dataset], sampling = TINY.datasets.values(), TINY.sampling
     assert dataset.num_train
     assert dataset.num_test
     draws = dataset.num_train * sampling.samples_per_problem
@@ -67,11 +78,11 @@ def test_every_stage_wrote_what_the_profile_asks_for(lake: Lake) -> None:
     prefixes = steps.filter(~pl.col("is_last"))["prefix_id"].n_unique()
     assert lake.read(schemas.PROBLEMS).height == dataset.num_train + dataset.num_test
     assert lake.read(schemas.SOLUTIONS)["num_samples"].sum() == draws
-    assert lake.read(schemas.ROLLOUTS).height == prefixes * sampling.num_rollouts
+    assert lake.read(schemas.ROLLOUTS).height == prefixes * TINY.annotation.max_rollouts
     assert lake.read(schemas.STEP_LABELS).height == steps.height
     assert lake.read(schemas.ORACLE_LABELS).height == steps.height
     candidates = lake.read(schemas.CANDIDATES)
-    solvers = SETTINGS.candidate_generators
+    solvers = TINY.candidate_generators
     assert solvers == ["generator", "step_ppo"]
     assert candidates.height == len(solvers) * dataset.num_test * sampling.num_candidates
     assert lake.read(schemas.CANDIDATE_SCORES).height == 2 * candidates.height
@@ -134,7 +145,7 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 from assets.definitions import defs
 
-graph = defs.resolve_asset_graph()
+graph = defs().resolve_asset_graph()
 with dg.DagsterInstance.get() as instance:
     statuses = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
     print(json.dumps(sorted({
@@ -148,14 +159,21 @@ with dg.DagsterInstance.get() as instance:
 """Prints what the UI marks as stale, or missing, under the profile of the environment."""
 
 
+ROLLOUTS = ["asked_rollouts", "rollout_costs", "rollouts", "search_trees"]
+
+
 @pytest.mark.parametrize(
     ("field", "value", "stale"),
     [
         ("seed", 0, []),
-        ("sampling.num_rollouts", 3, ["monte_carlo_labels", "rollouts"]),
-        ("completer.training.epochs", 2, ["completer", "rollouts"]),
-        ("completer.template", "metamath", ["completer", "rollouts"]),
-        ("sampling.num_candidates", 4, ["candidates"]),
+        (
+            "annotation.annotators",
+            [{"kind": "monte_carlo", "num_rollouts": 3}],
+            ["monte_carlo_labels", *ROLLOUTS],
+        ),
+        ("completer.training.epochs", 2, ["completer"]),
+        ("completer.template", "metamath", ["completer", *ROLLOUTS]),
+        ("sampling.num_candidates", 4, ["candidate_costs", "candidates", "evaluations"]),
     ],
 )
 def test_a_changed_profile_marks_what_it_affects_as_stale(
@@ -171,7 +189,7 @@ def test_a_changed_profile_marks_what_it_affects_as_stale(
     edited.write_text(yaml.safe_dump(profile))
     found = run(sys.executable, "-c", STALE, SHEPHERD_PROFILE=str(edited))
     assert found.returncode == 0, found.stderr
-    assert json.loads(found.stdout) == stale
+    assert json.loads(found.stdout) == sorted(stale)
 
 
 def test_a_failed_shard_stops_no_other_and_is_told(
@@ -183,12 +201,14 @@ def test_a_failed_shard_stops_no_other_and_is_told(
     for path in paths.values():
         path.unlink()
 
-    def fail(problems: pl.DataFrame, sampler: Sampler, sampling: object, shard: Shard) -> Drawn:
+    def fail(
+        problems: pl.DataFrame, sampler: CompletionModel, sampling: object, shard: Shard
+    ) -> StageOutput:
         if shard.key == failing.shard:
             raise ValueError("the model is gone: bring it back")
-        return draw_solutions(problems, sampler, SETTINGS.sampling, shard)
+        return draw_solutions(problems, sampler, TINY.sampling, shard)
 
-    monkeypatch.setattr("resources.sampling.drawing.draw_solutions", fail)
+    monkeypatch.setattr("resources.sampling.solutions.draw_solutions", fail)
     assert run_pipeline(home) == 2
     told = capsys.readouterr()
     assert [line for line in told.err.splitlines() if "error" in line] == [
@@ -210,23 +230,61 @@ def test_rollouts_that_are_there_are_not_drawn_again(
     at = Partition.of(PARTITION_KEYS[0])
     before = lake.path("rollouts", *at).read_bytes()
     [cost] = lake.read(schemas.ROLLOUT_COSTS, *at).to_dicts()
-    job = defs.resolve_implicit_global_asset_job_def()
-    with dg.DagsterInstance.get() as instance:
-        job.execute_in_process(
-            instance=instance, asset_selection=[dg.AssetKey("steps")], partition_key=at.key
-        )
 
     def refuse(engine: EngineSettings, checkpoint: Path) -> Engine:
         if checkpoint.name == "completer":
             raise AssertionError("an engine was opened although all rollouts are there")
         return open_engine(engine, checkpoint)
 
-    monkeypatch.setattr("resources.sampling.drawing.open_engine", refuse)
-    assert run_pipeline(home) == 0
-    assert re.search(rf"^-- {re.escape(at.key)}: .*\brollouts\b", capsys.readouterr().out, re.M)
+    monkeypatch.setattr("resources.sampling.stage.open_engine", refuse)
+    assert run_pipeline(home, ["rollouts"], [at.key]) == 0
+    assert f"-- {at.key}: rollouts\n" in capsys.readouterr().out
     assert lake.path("rollouts", *at).read_bytes() == before
     [again] = lake.read(schemas.ROLLOUT_COSTS, *at).to_dicts()
     assert again == cost | {"seconds": pytest.approx(cost["seconds"])}
+
+
+def pending(home: Home, settings: Settings = TINY) -> dict[str, str]:
+    """Why each asset is to be made, in any partition."""
+    definitions = definitions_of(settings, home)
+    graph = definitions.resolve_asset_graph()
+    with dg.DagsterInstance.get() as instance:
+        progress = Progress(instance, definitions)
+        return {
+            each.key.to_user_string(): each.reason
+            for key in graph.toposorted_asset_keys
+            for partition in (PARTITION_KEYS if graph.get(key).partitions_def else [None])
+            for each in progress.pending([key], partition)
+        }
+
+
+def test_what_is_made_again_with_equal_content_makes_nothing_stale(home: Home) -> None:
+    assert run_pipeline(home, ["step_labels", "steps"], PARTITION_KEYS[:1]) == 0
+    assert pending(home) == {}
+
+
+def test_a_changed_label_makes_what_reads_it_stale(home: Home, lake: Lake) -> None:
+    at = Partition.of(PARTITION_KEYS[0])
+    labels = lake.read(schemas.labels_table("monte_carlo"), *at)
+    changed = labels.with_columns(hard=1 - pl.col("hard"))
+    lake.write(schemas.labels_table("monte_carlo"), changed, *at)
+    assert run_pipeline(home, ["step_labels", "labeled_solutions"], [at.key]) == 0
+    reasons = pending(home)
+    for model in ("outcome_reward_model", "process_reward_model"):
+        assert reasons[model] == "reads labeled_solutions, which has changed"
+    assert "rollouts" not in reasons
+    assert reasons.keys() & {"candidate_scores", "monte_carlo_labels"} == set()
+    # Made from equal content once more, nothing is stale.
+    assert run_pipeline(home, ["monte_carlo_labels", "step_labels", "labeled_solutions"]) == 0
+    assert pending(home) == {}
+
+
+def test_a_reason_names_the_fields_and_their_values(home: Home) -> None:
+    profile = TINY.model_dump()
+    profile["annotation"]["annotators"][0]["num_rollouts"] = 3
+    reasons = pending(home, Settings.model_validate(profile))
+    assert reasons["rollouts"] == "annotation.annotators.monte_carlo.num_rollouts was 2, is 3"
+    assert "solutions" not in reasons
 
 
 def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from resources.engines import open_engine
-from resources.sampling.completions import Grader
+from resources.sampling.completion_grading import CompletionGrader
 from resources.storage.model_store import BASE_MODELS
 from shepherd.identity import content_id
 from shepherd.requests import Engine
@@ -91,7 +91,7 @@ def train(
         template="plain",
         scorer=Scorer(judge or base, kind=kind, template="plain", max_length=192),
         sampler=Sampler(opened, max_tokens=max_tokens, seed=5),
-        grade=Grader().are_correct,
+        grade=CompletionGrader().are_correct,
         work=folder / "work",
         tell=tell,
     )
@@ -186,7 +186,7 @@ def test_a_run_goes_on_with_other_batches_held_at_a_time(base: Path, tmp_path: P
 
 def test_an_iteration_without_a_response_is_told() -> None:
     with pytest.raises(ValueError, match=r"no prompt of the held-out .* raise num_validation"):
-        describe([], Grader().are_correct)
+        describe([], CompletionGrader().are_correct)
 
 
 def test_at_least_one_problem_is_trained_on(base: Path, tmp_path: Path) -> None:

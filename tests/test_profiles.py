@@ -39,7 +39,7 @@ def test_a_profile_states_what_differs_from_the_defaults(tmp_path: Path) -> None
     )
     assert settings.seed == 7
     assert settings.datasets["words"].num_train == 10
-    assert settings.sampling.num_rollouts == 8
+    assert settings.annotation.max_rollouts == 8
     assert settings.process_reward_model is not None
     assert settings.process_reward_model.training is not None
     assert settings.process_reward_model.training.learning_rate == 1e-4
@@ -48,15 +48,50 @@ def test_a_profile_states_what_differs_from_the_defaults(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("sampling: {num_rollouts: none}", ["sampling.num_rollouts", "integer", "'none'"]),
-        ("sampling: {num_rollouts: 0}", ["sampling.num_rollouts", "greater than or equal to 1"]),
-        ("sampling: {rollouts: 8}", ["sampling.rollouts", "unknown field"]),
+        (
+            "annotation: {annotators: [{kind: adaptive, num_rollouts: none}]}",
+            ["annotation.annotators[0].num_rollouts", "integer", "'none'"],
+        ),
+        (
+            "sampling: {num_candidates: 0}",
+            ["sampling.num_candidates", "greater than or equal to 1"],
+        ),
+        (
+            "sampling: {num_rollouts: 4}",
+            [
+                "sampling.num_rollouts: is now annotation.annotators[].num_rollouts: write",
+                "{kind: monte_carlo, num_rollouts: 4}",
+            ],
+        ),
+        (
+            "annotation: {judge: {base: b, num_votes: 2}, nli_model: m, confidence: 0.9}",
+            [
+                "annotation.judge: is now annotation.annotators[]: write {kind: judge, base: ...}",
+                "is now annotation.annotators[].model: write {kind: nli, model: m}",
+                "write {kind: adaptive, confidence: 0.9}",
+            ],
+        ),
+        (
+            "sampling: {max_token: 8}",
+            ["sampling.max_token: unknown field (did you mean `max_tokens`?)", "docs/profiles.md"],
+        ),
+        (
+            "annotation: {annotators: [{kind: adaptive, confidense: 0.9}]}",
+            ["annotation.annotators[0].confidense", "`confidence`"],
+        ),
+        ("annotation: {annotators: [monte_carl]}", ["'monte_carl'", "did you mean `monte_carlo`?"]),
+        (
+            "policies: {x: {kind: ppoo, start: weak}}",
+            ["policies.x.kind: must be one of 'rft', 'ppo', got 'ppoo'", "did you mean `ppo`?"],
+        ),
+        ("policies: {x: {start: weak}}", ["policies.x.kind: Field required"]),
+        ("engine: {kind: transformer}", ["engine.kind", "did you mean `transformers`?"]),
         ("annotation: {train_on: rule}", ["annotation.train_on", "rule labels nothing"]),
         ("annotation: {consensus: [monte_carlo, rule]}", ["rule is not in annotators"]),
         ("annotation: {annotators: [rule, rule]}", ["annotators: name each once"]),
-        ("annotation: {annotators: [guess]}", ["'guess' is unknown", "monte_carlo, first_"]),
+        ("annotation: {annotators: [guess]}", ["'guess' is unknown", "judge, monte_carlo, nli"]),
         ("annotation: {annotators: [human]}", ["datasets.<name>.labels", "annotator: human"]),
-        ("annotation: {annotators: [judge]}", ["annotation.judge.base"]),
+        ("annotation: {annotators: [judge]}", ["annotation.annotators[0].base", "required"]),
         (
             "datasets: {g: {source: gsm8k}}\nannotation: {annotators: [monte_carlo, oracle]}",
             ["oracle knows word problems alone, not g"],

@@ -11,16 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.grading import Verdict, grade_pairs
-from resources.sampling.completions import (
-    Cost,
-    Fixed,
-    Grader,
-    grade_completions,
-    sample,
-    with_completions,
-)
-from resources.sampling.growing_frame import GrowingFrame
-from resources.storage.journal import Fingerprint, read_journal
+from resources.sampling.completion_grading import CompletionGrader, grade_completions
+from resources.sampling.cost import Cost
+from resources.sampling.journalled_draws import draw_completions
+from resources.sampling.request_source import RequestList, with_completions
+from resources.storage.growing_frame import GrowingFrame
+from resources.storage.journal import read_journal
+from shepherd.dependencies import Fingerprint
 from shepherd.requests import COMPLETIONS, Engine, Request, request_block
 
 FINGERPRINT: Fingerprint = {"seed": 1}
@@ -34,15 +31,15 @@ Sampled = tuple[list[tuple[object, ...]], Cost]
 
 
 def draw(open_engine: Callable[[], Engine], requests: list[Request], folder: Path) -> Sampled:
-    source = Fixed(request_block(requests))
-    cost = sample(
+    source = RequestList(request_block(requests))
+    cost = draw_completions(
         open_engine,
         source,
         folder / "words.journal",
         fingerprint=FINGERPRINT,
         description="solutions words 00 weak",
     )
-    return source.drawn().rows(), cost
+    return source.results().rows(), cost
 
 
 def never() -> Engine:
@@ -106,9 +103,9 @@ def test_interrupted_runs_add_up_to_an_undisturbed_one(
 
 
 def test_what_finished_is_kept_before_its_source_is_told(tmp_path: Path) -> None:
-    source = Fixed(request_block(ask(100)))
+    source = RequestList(request_block(ask(100)))
     with pytest.raises(KeyboardInterrupt):
-        sample(
+        draw_completions(
             lambda: Stopped(polls=2, capacity=64),
             source,
             tmp_path / "words.journal",
@@ -176,8 +173,8 @@ def test_a_pair_of_answers_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> No
         judged.extend(pairs)
         return grade_pairs(pairs)
 
-    monkeypatch.setattr("resources.sampling.completions.grade_pairs", judge)
-    grader = Grader()
+    monkeypatch.setattr("resources.sampling.completion_grading.grade_pairs", judge)
+    grader = CompletionGrader()
     for text in ("The answer is: 14", "So 14.\nThe answer is: 14", "The answer is: 3"):
         assert grader.are_correct(["14"], [text], ["stop"]) == [text.endswith("14")]
     assert judged == [("14", "14"), ("14", "3")]
@@ -211,7 +208,7 @@ def test_completions_find_their_requests_in_any_order(order: list[int], num_hash
 
 def test_request_ids_that_repeat_are_refused() -> None:
     with pytest.raises(AssertionError, match="repeat"):
-        Fixed(request_block([*ask(2), *ask(1)]))
+        RequestList(request_block([*ask(2), *ask(1)]))
 
 
 def test_cost_of_nothing() -> None:

@@ -1,40 +1,33 @@
 """How a profile cuts texts into steps, and what it keeps of them, from every source alike."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
-import yaml
 
-from assets.annotation.steps import steps
-from assets.definitions import resources_of
-from assets.deployment import SETTINGS, Deployment
+from assets.annotation.steps import steps_of
+from assets.definitions import assets_of, resources_of
+from assets.deployment import Deployment
 from resources.files.label_files import Rules, import_labels, main, scan_labels
 from resources.files.problems import load_problems, load_solutions
-from resources.sampling.drawing import (
-    Sampler,
-    Shard,
-    draw_candidates,
-    draw_rollouts,
-    draw_solutions,
-)
+from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
+from resources.sampling.solutions import draw_candidates, draw_solutions
+from resources.sampling.stage import CompletionModel, Shard
 from resources.storage.home import Home
 from resources.storage.journal import read_journal
-from shepherd.annotators.monte_carlo import MonteCarlo, OutcomeClosure
+from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.nli import nli_labels
+from shepherd.annotators.outcome_closure import OutcomeClosure
 from shepherd.annotators.problem import Rollout
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import SOLUTIONS, STEPS
 from shepherd.settings import DatasetSettings, SamplingSettings, Settings, SplittingSettings
 from tests.fake_engine import FakeEngine
+from tests.profiles import TINY
 from tests.written import problems_with, solutions_and_steps
 
-ROOT = Path(__file__).parent.parent
 STRIP = SplittingSettings(calculations="strip")
 GOLD = "He sold 48/2 = <<48/2=24>>24.\n#### 24"
 
@@ -87,13 +80,13 @@ def test_calculations_are_stripped_from_what_is_drawn_and_stay_in_the_journal(
     tmp_path: Path,
 ) -> None:
     problems = pl.DataFrame({"problem_id": ["p"], "question": ["How many?"], "gold_answer": ["2"]})
-    sampler = Sampler("weak", "plain", {}, Annotating)
+    sampler = CompletionModel("weak", "plain", {}, Annotating)
     sampling = SamplingSettings(samples_per_problem=4, num_candidates=4)
     shard = Shard("words", "00", tmp_path, run_seed=7, splitting=STRIP)
     for stage in (draw_solutions, draw_candidates):
         texts = stage(problems, sampler, sampling, shard).frame["text"]
         assert texts.str.starts_with("Step 1:").all()
-    journal = read_journal(shard.journal("solutions", "weak"))
+    journal = read_journal(tmp_path / "solutions" / "words" / "00" / "weak.journal")
     assert journal["text"].str.starts_with("<<1+1=2>>Step 1:").sum() == 4
 
 
@@ -102,12 +95,14 @@ def test_rollouts_are_kept_as_solutions_are(tmp_path: Path) -> None:
         {"solution_id": ["s"], "problem_id": ["p"], "text": ["a\nb"], "is_correct": [False]}
     )
     problems = pl.DataFrame({"problem_id": ["p"], "question": ["How many?"], "gold_answer": ["2"]})
-    sampler = Sampler("strong", "plain", {}, Annotating)
-    sampling = SamplingSettings(num_rollouts=3)
+    sampler = CompletionModel("strong", "plain", {}, Annotating)
+    sampling = SamplingSettings()
     steps = split_solutions(solutions)
     for annotator in (MonteCarlo(3), OutcomeClosure(3)):
         shard = Shard("words", "00", tmp_path / annotator.name, run_seed=7, splitting=STRIP)
-        drawn = draw_rollouts(steps, solutions, problems, [annotator], sampler, sampling, shard)
+        stage = rollout_stage(sampler, sampling, shard)
+        written = WrittenSolutions(problems, solutions, steps)
+        drawn = draw_rollouts(stage, written, [annotator])
         assert drawn.frame["text"].str.starts_with("Step 1:").sum() == 3
 
 
@@ -140,9 +135,9 @@ def test_calculations_are_stripped_from_published_labels(tmp_path: Path) -> None
 
 
 def test_each_dataset_is_cut_as_its_own_settings_say(tmp_path: Path) -> None:
-    name, dataset = next(iter(SETTINGS.datasets.items()))
+    name, dataset = next(iter(TINY.datasets.items()))
     cut = dataset.model_copy(update={"splitting": SplittingSettings(method="sentence")})
-    settings = SETTINGS.model_copy(update={"datasets": {name: cut}})
+    settings = TINY.model_copy(update={"datasets": {name: cut}})
     deployed = Deployment(settings, Home(tmp_path))
     text = "Step 1: One. Two.\nStep 2: Three."
     row = {
@@ -153,6 +148,7 @@ def test_each_dataset_is_cut_as_its_own_settings_say(tmp_path: Path) -> None:
     for shard in ("00", "01"):
         frame = pl.DataFrame([row] if shard == "00" else [], schema=SOLUTIONS.schema)
         deployed.lake.write(SOLUTIONS, frame, name, shard)
+    steps = steps_of(settings)
     with dg.DagsterInstance.ephemeral() as instance:
         dg.materialize(
             [steps, dg.AssetSpec("solutions", partitions_def=steps.partitions_def)],
@@ -184,23 +180,12 @@ def test_gold_solutions_and_continuations_are_cut_as_solutions_are() -> None:
     assert not TreeSearch(2, 1)._state("p", "", rollouts).wrong
 
 
-def versions(profile: dict[str, object], folder: Path) -> dict[str, str]:
-    path = folder / "profile.yaml"
-    path.write_text(yaml.safe_dump(profile))
-    script = (
-        "import json, assets.definitions as d; print(json.dumps({k.to_user_string(): v"
-        " for a in d.ASSETS for k, v in a.code_versions_by_key.items()}))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env={**os.environ, "SHEPHERD_PROFILE": str(path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, str] = yaml.safe_load(done.stdout)
-    return found
+def versions(settings: Settings) -> dict[str, str | None]:
+    return {
+        key.to_user_string(): version
+        for asset in assets_of(settings)
+        for key, version in asset.code_versions_by_key.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -212,7 +197,6 @@ def versions(profile: dict[str, object], folder: Path) -> dict[str, str]:
                 "steps",
                 "candidate_scores",
                 "greedy_solutions",
-                "labeled_solutions",
                 "orm_ppo",
                 "step_ppo",
                 "report",
@@ -221,24 +205,23 @@ def versions(profile: dict[str, object], folder: Path) -> dict[str, str]:
         (
             {"calculations": "strip"},
             {
-                "problems",
-                "solutions",
-                "rollouts",
-                "candidates",
+                *("problems", "rejected_problems"),
+                *("solutions", "solution_costs", "rejected_solutions"),
+                *("rollouts", "asked_rollouts", "search_trees", "rollout_costs"),
+                *("candidates", "candidate_costs"),
                 "rft",
                 "greedy_solutions",
-                "labeled_solutions",
             },
         ),
     ],
 )
 def test_what_depends_on_the_choice_is_stale_when_it_changes(
-    tmp_path: Path, splitting: dict[str, str], stale: set[str]
+    splitting: dict[str, str], stale: set[str]
 ) -> None:
-    profile = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text())
-    before = versions(profile, tmp_path)
+    before = versions(TINY)
+    profile = TINY.model_dump()
     profile["datasets"]["word_problems"]["splitting"] = splitting
-    after = versions(profile, tmp_path)
+    after = versions(Settings.model_validate(profile))
     assert {name for name in before if before[name] != after[name]} == stale
 
 

@@ -108,10 +108,10 @@ PLANTED = {
     ),
     "sampling_costs__every_draw_is_paid_for": "delete from sampling_costs",
     "sampling_costs__stage_is_known": "update sampling_costs set stage = 'labels'",
-    "search_trees__a_search_sets_out_from_hope": (
-        "update search_trees set num_visits = 1, num_correct = 0"
+    "tree_search_states__a_search_sets_out_from_hope": (
+        "update tree_search_states set num_visits = 1, num_correct = 0"
     ),
-    "search_trees__no_state_is_lost": "delete from search_trees",
+    "tree_search_states__no_state_is_lost": "delete from tree_search_states",
     "solved_problems__outcome_follows_from_the_counts": (
         "update solved_problems set solved_by = 'all'"
     ),
@@ -161,7 +161,7 @@ PLANTED = {
         "insert into lake.problems select * replace ('other' as split) from lake.problems"
     ),
     "stg_problems__texts_are_not_blank": "update lake.problems set gold_answer = ' '",
-    "stg_rejected__reason_is_given": "update lake.rejected set reason = ''",
+    "stg_rejected__reason_is_given": "update lake.rejected_problems set reason = ''",
     "stg_rollouts__correct_has_answer": "update lake.rollouts set answer = null",
     "stg_rollouts__draws_are_numbered_from_zero": (
         "delete from lake.rollouts where rollout_index = 1"
@@ -487,8 +487,10 @@ def test_annotation_cost_divides_by_the_labelled_steps(
 def test_dataset_counts_count_the_lake(connection: duckdb.DuckDBPyConnection) -> None:
     [counts] = mart(connection, "dataset_counts").to_dicts()
     assert counts["num_draws"] == FRAMES["problems"].filter(split="train").height * NUM_SAMPLES
-    for table in ("problems", "solutions", "steps", "rollouts", "candidates", "rejected"):
+    for table in ("problems", "solutions", "steps", "rollouts", "candidates"):
         assert counts[f"num_{table}"] == FRAMES[table].height
+    rejected = [frame.height for name, frame in FRAMES.items() if name.startswith("rejected_")]
+    assert counts["num_rejected"] == sum(rejected) > 0
     assert counts["num_paper_solutions"] is None
 
 

@@ -20,11 +20,14 @@ ROOT = Path(__file__).parent.parent
 ONLY_MISSING = "Backfill only failed and missing partitions within selection"
 
 PREPARE = """
+from functools import partial
 from cli.pipeline import run_pipeline
+from resources.profiles import settings_from_env
 from resources.storage.home import Home
 from resources.storage.lake import Lake
 
 home = Home.from_env()
+run_pipeline = partial(run_pipeline, settings_from_env())
 assert run_pipeline(home, ["stg_problems"]) == 0
 assert run_pipeline(home, ["steps"], ["word_problems|00"]) == 0
 solutions = Lake(home.lake).path("solutions", "word_problems", "01")

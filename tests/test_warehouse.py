@@ -188,7 +188,7 @@ def test_hidden_files_of_a_write_in_progress_are_not_read(tmp_path: Path) -> Non
 def test_a_file_that_is_not_of_its_table_names_the_asset(tmp_path: Path) -> None:
     frames = {**FRAMES, "rollout_costs": FRAMES["rollout_costs"].drop("seconds")}
     lake = write_lake(frames, tmp_path / "lake")
-    with pytest.raises(ValueError, match=r"rollout_costs.*seconds.*asset rollouts again"):
+    with pytest.raises(ValueError, match=r"rollout_costs.*seconds.*asset rollout_costs again"):
         build_warehouse(lake, tmp_path / "warehouse.duckdb")
 
 

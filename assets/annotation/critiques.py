@@ -1,64 +1,61 @@
-"""What the judge writes about each solution, for its labels to be read from."""
+"""Ask a judge for critiques of solutions, from which its step labels are read."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
 
 from assets.annotation.steps import steps_to_label
-from assets.deployment import (
-    ONE_RUN_PER_SHARD,
-    Deployment,
-    DeploymentResource,
-    version_of,
-)
-from assets.describe import table_asset
+from assets.deployment import ONE_RUN_PER_SHARD, Deployment, DeploymentResource
 from assets.models.fine_tuning import GPU_POOL
-from assets.sampling_runs import keep, shard_of_run
+from assets.sampling_runs import draws_and_costs, shard_of_run
+from assets.tables import table_asset
 from shepherd.schemas import CRITIQUE_COSTS, CRITIQUES
-from shepherd.settings import JudgeSettings, ModelSettings
+from shepherd.settings import JudgeSettings, ModelSettings, Settings
 
 if TYPE_CHECKING:
-    from resources.sampling.drawing import Sampler
+    from resources.sampling.stage import CompletionModel
 
 
-def critiques_by(judge: JudgeSettings) -> dg.AssetsDefinition:
-    """Return the asset of a judge's critiques."""
+def critiques_of(settings: Settings, judge: JudgeSettings) -> dg.AssetsDefinition:
+    """Return the asset of a judge's critiques and their costs."""
 
     @table_asset(
+        settings,
         CRITIQUES,
+        siblings=[CRITIQUE_COSTS],
         group="annotation",
         kinds={"torch"},
         backfill_policy=ONE_RUN_PER_SHARD,
         pool=GPU_POOL,
-        code_version=version_of(
-            judge.base, judge.template, judge.num_votes, judge.temperature, judge.max_tokens
-        ),
     )
     def critiques(
         context: dg.AssetExecutionContext,
         problems: pl.DataFrame,
         steps: pl.DataFrame,
         deployment: DeploymentResource,
-    ) -> pl.DataFrame:
-        """Votes of the profile's judge on the first wrong step of each solution."""
-        from resources.sampling.drawing import draw_critiques
+    ) -> Mapping[str, pl.DataFrame]:
+        """Votes of a judge, a language model, on the first wrong step of each solution."""
+        from resources.sampling.critiques import draw_critiques
 
         shard = shard_of_run(context, deployment)
-        steps = steps_to_label(steps, deployment.settings.datasets[shard.dataset])
-        drawn = draw_critiques(steps, problems, open_judge(deployment, judge), judge, shard)
-        return keep(context, deployment, CRITIQUE_COSTS, [drawn])
+        labelled = steps_to_label(steps, settings.datasets[shard.dataset])
+        draws = draw_critiques(labelled, problems, open_judge(deployment, judge), judge, shard)
+        return draws_and_costs(context, CRITIQUES, CRITIQUE_COSTS, [draws])
 
     return critiques
 
 
-def open_judge(deployment: Deployment, judge: JudgeSettings) -> "Sampler":
-    """Return the judge, ready to be asked on its own engine or else the profile's.
+def open_judge(deployment: Deployment, judge: JudgeSettings) -> "CompletionModel":
+    """Return a judge, on its own engine or the engine of the profile.
 
     Raises:
-        ValueError: its base is no model, or its template is a chat that the model lacks.
+        ValueError: the base is no model, or the template is a chat template that it lacks.
     """
-    from resources.sampling.drawing import sampler_of
+    from resources.sampling.stage import completion_model_of
 
     model = ModelSettings(base=judge.base, template=judge.template)
-    return sampler_of("judge", model, deployment.judge_base(judge), deployment.judge_engine(judge))
+    return completion_model_of(
+        "judge", model, deployment.judge_base(judge), deployment.judge_engine(judge)
+    )

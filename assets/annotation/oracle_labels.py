@@ -1,24 +1,33 @@
+"""Label steps of word problems exactly."""
+
+import dagster as dg
 import polars as pl
 
 from assets.annotation.steps import steps_to_label
-from assets.deployment import ONE_RUN, DeploymentResource
-from assets.describe import table_asset
+from assets.deployment import ONE_RUN
+from assets.tables import table_asset
 from resources.storage.io_manager import Frames, Partition
-from shepherd import oracle
+from shepherd.annotators import oracle
 from shepherd.schemas import ORACLE_LABELS
+from shepherd.settings import Settings
 
 
-@table_asset(
-    ORACLE_LABELS, group="annotation", kinds={"python"}, backfill_policy=ONE_RUN, code_version="1"
-)
-def oracle_labels(steps: Frames, problems: Frames, deployment: DeploymentResource) -> Frames:
-    """Exact labels, to measure annotators against; none where no oracle knows the dataset."""
+def oracle_labels_of(settings: Settings) -> dg.AssetsDefinition:
+    """Return the asset of exact labels."""
 
-    def judge(partition: Partition) -> pl.DataFrame:
-        dataset = deployment.settings.datasets[partition.dataset]
-        if dataset.source != "word_problems":
-            return ORACLE_LABELS.empty()
-        labelled = steps_to_label(steps[partition], dataset)
-        return oracle.oracle_labels(labelled, problems[partition])
+    @table_asset(
+        settings, ORACLE_LABELS, group="annotation", kinds={"python"}, backfill_policy=ONE_RUN
+    )
+    def oracle_labels(steps: Frames, problems: Frames) -> Frames:
+        """Exact labels that annotators are measured against. Only word problems have them."""
 
-    return Frames(steps.partitions, judge)
+        def label(partition: Partition) -> pl.DataFrame:
+            dataset = settings.datasets[partition.dataset]
+            if dataset.source != "word_problems":
+                return ORACLE_LABELS.empty()
+            labelled = steps_to_label(steps[partition], dataset)
+            return oracle.oracle_labels(labelled, problems[partition])
+
+        return Frames(steps.partitions, label)
+
+    return oracle_labels

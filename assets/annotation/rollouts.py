@@ -1,80 +1,90 @@
+"""Draw rollouts: completions of step prefixes, from which annotators count labels."""
+
+from collections.abc import Mapping
+
 import dagster as dg
 import polars as pl
 
 from assets.annotation.steps import steps_to_label
-from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, version_of
-from assets.describe import table_asset
+from assets.deployment import ONE_RUN_PER_SHARD, Deployment, DeploymentResource
 from assets.models.fine_tuning import GPU_POOL
-from assets.sampling_runs import add_numbers, keep, open_samplers, shard_of_run, total
+from assets.sampling_runs import add_numbers, draws_and_costs, open_samplers, shard_of_run, total
+from assets.tables import table_asset
 from resources.storage.io_manager import Partition
 from shepherd.annotators.asked import asked_rollouts
-from shepherd.annotators.known import build_annotators
 from shepherd.annotators.problem import read_problems
 from shepherd.schemas import ASKED_ROLLOUTS, ROLLOUT_COSTS, ROLLOUTS, SEARCH_TREES
+from shepherd.settings import Settings
 
 
-@table_asset(
-    ROLLOUTS,
-    group="annotation",
-    kinds={"torch"},
-    backfill_policy=ONE_RUN_PER_SHARD,
-    pool=GPU_POOL,
-    deps=["completer"],
-    code_version=version_of(
-        SETTINGS.completer,
-        # What annotators ask for is all that draws depend on, but for the steps that are read.
-        *map(str, build_annotators(SETTINGS.annotation, SETTINGS.sampling.num_rollouts)),
-        SETTINGS.sampling.num_rollouts,
-        SETTINGS.sampling.rollout_temperature,
-        SETTINGS.sampling.max_tokens,
-        *(SETTINGS.annotation.consensus or ()),
-        *(dataset.splitting.calculations for dataset in SETTINGS.datasets.values()),
-    ),
-)
-def rollouts(
+def rollouts_of(settings: Settings) -> dg.AssetsDefinition:
+    """Return the asset of all rollouts, with the tables that say which annotator needs which."""
+
+    @table_asset(
+        settings,
+        ROLLOUTS,
+        siblings=[ASKED_ROLLOUTS, SEARCH_TREES, ROLLOUT_COSTS],
+        group="annotation",
+        kinds={"torch"},
+        backfill_policy=ONE_RUN_PER_SHARD,
+        pool=GPU_POOL,
+        deps=["completer"],
+    )
+    def rollouts(
+        context: dg.AssetExecutionContext,
+        problems: pl.DataFrame,
+        solutions: pl.DataFrame,
+        steps: pl.DataFrame,
+        deployment: DeploymentResource,
+    ) -> Mapping[str, pl.DataFrame]:
+        """Completions of step prefixes that annotators request, by the completer.
+
+        Rollouts of the lake that were drawn under the same settings are not drawn again. This is
+        the one place where an asset reads its own earlier output. `asked_rollouts` holds the
+        requests of each annotator, and `search_trees` the states of tree search.
+        """
+        dataset = settings.datasets[Partition.of(context.partition_key).dataset]
+        labelled = steps_to_label(steps, dataset)
+        return draw_for_annotators(context, deployment, labelled, solutions, problems)
+
+    return rollouts
+
+
+def draw_for_annotators(
     context: dg.AssetExecutionContext,
-    problems: pl.DataFrame,
-    solutions: pl.DataFrame,
+    deployment: Deployment,
     steps: pl.DataFrame,
-    deployment: DeploymentResource,
-) -> pl.DataFrame:
-    """What the annotators ask for: completions of step prefixes, by the completer.
-
-    Those that are there already, drawn under the same settings, are kept. Beside them lie
-    `asked_rollouts`, who asked for what, and the `search_trees`.
-    """
-    from resources.sampling.drawing import draw_rollouts
+    solutions: pl.DataFrame,
+    problems: pl.DataFrame,
+) -> Mapping[str, pl.DataFrame]:
+    """Draw the rollouts of a shard; return the tables of rollouts, requests, trees and costs."""
+    from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
 
     [completer] = open_samplers(deployment, ["completer"])
     shard, settings = shard_of_run(context, deployment), deployment.settings
-    steps = steps_to_label(steps, settings.datasets[shard.dataset])
-    annotators = build_annotators(
-        settings.annotation, settings.sampling.num_rollouts, shard.splitting.method
-    )
-    drawn = draw_rollouts(
-        steps,
-        solutions,
-        problems,
+    annotators = settings.annotation.annotators_that_roll_out(shard.splitting.method)
+    draws = draw_rollouts(
+        rollout_stage(completer, settings.sampling, shard),
+        WrittenSolutions(problems, solutions, steps),
         annotators,
-        completer,
-        settings.sampling,
-        shard,
         deployment.lake,
     )
-    add_numbers(context, **label_costs(steps, drawn.cost))
-    asked, trees = asked_rollouts(
+    requested, trees = asked_rollouts(
         annotators,
         read_problems(steps, solutions, problems),
-        drawn.frame,
+        draws.frame,
         settings.annotation.consensus,
     )
-    for table, frame in ((ASKED_ROLLOUTS, asked), (SEARCH_TREES, trees)):
-        deployment.lake.write(table, frame, *Partition.of(context.partition_key))
-    return keep(context, deployment, ROLLOUT_COSTS, [drawn])
+    add_numbers(context, ROLLOUTS, **label_costs(steps, draws.cost))
+    return {
+        **draws_and_costs(context, ROLLOUTS, ROLLOUT_COSTS, [draws]),
+        ASKED_ROLLOUTS.name: requested,
+        SEARCH_TREES.name: trees,
+    }
 
 
 def label_costs(steps: pl.DataFrame, costs: pl.DataFrame) -> dict[str, float]:
-    """Return what the labels of all steps but the last ones took."""
+    """Return the costs of the labels of all steps that are not the last of their solution."""
     labels = steps.filter(~pl.col("is_last")).height
     seconds, tokens = total(costs, "seconds"), total(costs, "completion_tokens")
     return {

@@ -1,56 +1,82 @@
+"""Sample solutions of train problems, or import them where the profile names a file."""
+
+from collections.abc import Mapping
+
 import dagster as dg
 import polars as pl
 
-from assets.annotation.problems import tell_rejected
-from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, version_of
-from assets.describe import table_asset
+from assets.annotation.sharding import count_rejected, rejected_by_shard
+from assets.deployment import ONE_RUN_PER_SHARD, Deployment, DeploymentResource
 from assets.models.fine_tuning import GPU_POOL
-from assets.sampling_runs import keep, open_samplers, shard_of_run
+from assets.sampling_runs import draws_and_costs, open_samplers, shard_of_run
+from assets.tables import table_asset
 from resources.storage.io_manager import Partition
-from shepherd.schemas import REJECTED, SOLUTION_COSTS, SOLUTIONS
+from shepherd.schemas import REJECTED_SOLUTIONS, SOLUTION_COSTS, SOLUTIONS
+from shepherd.settings import Settings
 
 
-@table_asset(
-    SOLUTIONS,
-    group="annotation",
-    kinds={"torch"},
-    backfill_policy=ONE_RUN_PER_SHARD,
-    pool=GPU_POOL,
-    deps=SETTINGS.generators_of("train"),
-    code_version=version_of(
-        *SETTINGS.generators.values(),
-        SETTINGS.sampling.samples_per_problem,
-        SETTINGS.sampling.temperature,
-        SETTINGS.sampling.max_tokens,
-        *(dataset.splitting.calculations for dataset in SETTINGS.datasets.values()),
-        *(dataset.is_annotated for dataset in SETTINGS.datasets.values()),
-    ),
-)
-def solutions(
-    context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
-) -> pl.DataFrame:
-    """Train problems solved by generators; or imported, where the profile names a file.
+def solutions_of(settings: Settings) -> dg.AssetsDefinition:
+    """Return the asset of all solutions, with their costs and the rejected input rows."""
+    generators = settings.generators_of("train")
 
-    None, where it names a file of labels, or problems that are there for fine-tuning.
+    @table_asset(
+        settings,
+        SOLUTIONS,
+        siblings=[SOLUTION_COSTS, REJECTED_SOLUTIONS],
+        group="annotation",
+        kinds={"torch"},
+        backfill_policy=ONE_RUN_PER_SHARD,
+        pool=GPU_POOL,
+        deps=generators,
+    )
+    def solutions(
+        context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
+    ) -> Mapping[str, pl.DataFrame]:
+        """Solutions of train problems by generators; or imported, where the profile names a file.
+
+        A dataset that is not annotated has none, unless they are imported. Input rows that cannot
+        be used are in `rejected_solutions`.
+        """
+        partition = Partition.of(context.partition_key)
+        dataset = settings.datasets[partition.dataset]
+        if dataset.solutions is not None:
+            return imported_solutions(context, settings, partition, problems)
+        if not dataset.is_annotated:
+            return {}
+        return sampled_solutions(context, deployment, problems)
+
+    return solutions
+
+
+def imported_solutions(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    partition: Partition,
+    problems: pl.DataFrame,
+) -> Mapping[str, pl.DataFrame]:
+    """Read a dataset's file of solutions; return those of a shard's problems.
+
+    Raises:
+        ValueError: the file cannot be read or too many of its rows are bad; nothing is written.
     """
-    partition = Partition.of(context.partition_key)
-    datasets = deployment.settings.datasets
-    dataset = datasets[partition.dataset]
-    if dataset.solutions is not None:
-        from resources.files.problems import load_solutions, questions_tested_elsewhere
+    from resources.files.problems import load_solutions, questions_tested_elsewhere
 
-        elsewhere = questions_tested_elsewhere(datasets, partition.dataset)
-        imported, rejected = load_solutions(partition.dataset, dataset, problems, elsewhere)
-        deployment.lake.write(REJECTED, rejected, partition.dataset, SOLUTIONS.name)
-        tell_rejected(context, partition.dataset, rejected)
-        return imported
-    if not dataset.is_annotated:
-        return SOLUTIONS.empty()
+    name, datasets = partition.dataset, settings.datasets
+    elsewhere = questions_tested_elsewhere(datasets, name)
+    imported, rejected = load_solutions(name, datasets[name], problems, elsewhere)
+    count_rejected(context, SOLUTIONS, name, rejected)
+    shards = rejected_by_shard(rejected, settings.shards)
+    return {SOLUTIONS.name: imported, REJECTED_SOLUTIONS.name: shards[partition.shard]}
 
-    from resources.sampling.drawing import draw_solutions
 
-    shard, sampling = shard_of_run(context, deployment), deployment.settings.sampling
-    samplers = open_samplers(deployment, deployment.settings.generators_of("train"))
-    train = problems.filter(split="train")
-    drawn = [draw_solutions(train, sampler, sampling, shard) for sampler in samplers]
-    return keep(context, deployment, SOLUTION_COSTS, drawn)
+def sampled_solutions(
+    context: dg.AssetExecutionContext, deployment: Deployment, problems: pl.DataFrame
+) -> Mapping[str, pl.DataFrame]:
+    """Draw solutions of the train problems of a shard with each generator."""
+    from resources.sampling.solutions import draw_solutions
+
+    settings = deployment.settings
+    shard, train = shard_of_run(context, deployment), problems.filter(split="train")
+    samplers = open_samplers(deployment, settings.generators_of("train"))
+    draws = [draw_solutions(train, sampler, settings.sampling, shard) for sampler in samplers]
+    return draws_and_costs(context, SOLUTIONS, SOLUTION_COSTS, draws)

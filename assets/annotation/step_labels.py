@@ -1,4 +1,4 @@
-"""Labels: an asset for each annotator of the profile, and the table of them all."""
+"""Label steps: one asset for each annotator of the profile, and the table of all labels."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -7,57 +7,53 @@ import dagster as dg
 import polars as pl
 
 from assets.annotation.steps import steps_to_label
-from assets.deployment import ONE_RUN, version_of
-from assets.describe import table_asset
+from assets.deployment import ONE_RUN
 from assets.models.fine_tuning import GPU_POOL
+from assets.tables import table_asset
 from resources.storage.io_manager import Frames, Partition
-from shepherd.annotators import known
+from shepherd.annotators.annotator import AnnotatorSettings, LabelInputs
+from shepherd.annotators.consensus import join_labels
+from shepherd.annotators.nli import NliSettings
 from shepherd.labels import label_accuracies
 from shepherd.schemas import ORACLE_LABELS, STEP_LABELS, labels_table
 from shepherd.settings import Settings
 
 if TYPE_CHECKING:
-    from shepherd.annotators.nli import Entails
+    from shepherd.annotators.entailment import Entails
 
 
-def labels_of(settings: Settings) -> list[dg.AssetsDefinition]:
-    """Return ``<annotator>_labels`` of each of the profile's annotators, and ``step_labels``.
+def annotators_of(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Return ``<annotator>_labels`` of each annotator but the oracle, and ``step_labels``.
 
-    The oracle's are an asset wherever there is an oracle, also for a profile that names others.
+    The oracle's labels are an asset wherever there are word problems, whatever the annotators.
     """
-    names = [name for name in settings.annotation.annotators if name != "oracle"]
-    return [*(labels_by(name, settings) for name in names), step_labels_of(settings)]
+    annotators = [each for each in settings.annotation.annotators if each.kind != "oracle"]
+    return [*(annotator_labels_of(settings, each) for each in annotators), step_labels_of(settings)]
 
 
-def labels_by(name: str, settings: Settings) -> dg.AssetsDefinition:
+def annotator_labels_of(settings: Settings, annotator: AnnotatorSettings) -> dg.AssetsDefinition:
     """Return the asset of one annotator's labels."""
-    annotation, num_rollouts = settings.annotation, settings.sampling.num_rollouts
-    tables, settled = ["steps", "solutions", "problems"], name
-    if name in known.ROLLING:
-        tables.append("rollouts")
-        settled = str(known.ROLLING[name](annotation, num_rollouts, "auto"))
-    elif name == "judge":
-        tables.append("critiques")
+    model = annotator.model if isinstance(annotator, NliSettings) else None
 
     @table_asset(
-        labels_table(name),
+        settings,
+        labels_table(annotator.kind),
         group="annotation",
         kinds={"polars"},
         backfill_policy=ONE_RUN,
-        ins=inputs(tables),
-        pool=GPU_POOL if name == "nli" else None,
-        code_version=version_of(settled, annotation.nli_model if name == "nli" else None),
+        ins=inputs(annotator.READS),
+        pool=GPU_POOL if model else None,
     )
     def labels(**frames: Frames) -> Frames:
-        """Hard and soft labels by this annotator alone; `step_labels` joins those of all."""
-        entails = open_entailment(annotation.nli_model) if name == "nli" else None
+        """Hard and soft labels by this annotator alone. `step_labels` joins those of all."""
+        entails = open_entailment(model) if model else None
 
         def label(partition: Partition) -> pl.DataFrame:
-            read = {table: frames[table][partition] for table in tables}
+            read = {table: frames[table][partition] for table in annotator.READS}
             dataset = settings.datasets[partition.dataset]
             read["steps"] = steps_to_label(read["steps"], dataset)
-            work = known.Work(**read, entails=entails, method=dataset.splitting.method)
-            return known.labels_by(name, annotation, num_rollouts, work)
+            method = dataset.splitting.method
+            return annotator.label_steps(LabelInputs(**read, entails=entails, method=method))
 
         return Frames(frames["steps"].partitions, label)
 
@@ -65,32 +61,29 @@ def labels_by(name: str, settings: Settings) -> dg.AssetsDefinition:
 
 
 def step_labels_of(settings: Settings) -> dg.AssetsDefinition:
-    """Return the asset of all labels; where there is an oracle, it tells how accurate they are."""
+    """Return the asset of all labels. With an oracle, its metadata say how accurate they are."""
     annotation = settings.annotation
-    tables = [labels_table(name).name for name in annotation.annotators]
+    tables = {name: labels_table(name).name for name in annotation.names}
     has_oracle = any(d.source == "word_problems" for d in settings.datasets.values())
-    measured = [ORACLE_LABELS.name] if has_oracle else []
+    oracle = [ORACLE_LABELS.name] if has_oracle else []
 
     @table_asset(
+        settings,
         STEP_LABELS,
         group="annotation",
         kinds={"polars"},
         backfill_policy=ONE_RUN,
-        ins=inputs(dict.fromkeys(["steps", *tables, *measured])),
-        code_version=version_of(*annotation.annotators, *(annotation.consensus or ())),
+        ins=inputs(dict.fromkeys(["steps", *tables.values(), *oracle])),
     )
     def step_labels(context: dg.AssetExecutionContext, **frames: Frames) -> Frames:
-        """Hard and soft labels by each of the profile's annotators, and by two's consensus."""
+        """Hard and soft labels by all annotators of the profile, and by their consensus."""
 
         def join(partition: Partition) -> pl.DataFrame:
             steps = frames["steps"][partition]
-            found = {
-                name: frames[table][partition]
-                for name, table in zip(annotation.annotators, tables, strict=True)
-            }
-            labels = known.all_labels(found, annotation.consensus, steps)
-            for table in measured:
-                tell_accuracies(context, partition, labels, frames[table][partition], steps)
+            labels_by_name = {name: frames[table][partition] for name, table in tables.items()}
+            labels = join_labels(labels_by_name, annotation.consensus, steps)
+            for table in oracle:
+                add_accuracies(context, partition, labels, frames[table][partition], steps)
             return labels
 
         return Frames(frames["steps"].partitions, join)
@@ -99,25 +92,25 @@ def step_labels_of(settings: Settings) -> dg.AssetsDefinition:
 
 
 def inputs(tables: Iterable[str]) -> dict[str, dg.AssetIn]:
-    """Return assets as inputs that come partition by partition."""
+    """Return inputs that are loaded partition by partition."""
     return {table: dg.AssetIn(dagster_type=Frames) for table in tables}
 
 
-def tell_accuracies(
+def add_accuracies(
     context: dg.AssetExecutionContext,
     partition: Partition,
     labels: pl.DataFrame,
     truth: pl.DataFrame,
     steps: pl.DataFrame,
 ) -> None:
-    """Add how each annotator's hard labels compare with the truth to the metadata."""
+    """Add the accuracy of each annotator's hard labels to the metadata of a partition."""
     numbers = {
         f"{annotator}_{name}": round(number, 4)
-        for annotator, found in label_accuracies(labels, truth, steps).items()
-        for name, number in vars(found).items()
+        for annotator, accuracy in label_accuracies(labels, truth, steps).items()
+        for name, number in vars(accuracy).items()
         if number is not None
     }
-    context.add_asset_metadata(numbers, partition_key=partition.key)
+    context.add_asset_metadata(numbers, asset_key=STEP_LABELS.name, partition_key=partition.key)
 
 
 def open_entailment(model: str) -> "Entails":

@@ -1,6 +1,6 @@
-"""Structural checks: what must hold for the next stage to mean anything. A failure blocks it.
+"""Check the structure of tables. A failed check blocks the assets that read the table.
 
-Schemas, nulls and keys are not here: a frame that breaks them is refused when it is written.
+Schemas, nulls and keys are checked when a frame is written.
 """
 
 from collections.abc import Callable
@@ -10,22 +10,38 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from assets.deployment import PARTITIONS, SETTINGS, models_of
+from assets.deployment import models_of, partitions_of
 from assets.describe import preview
 from assets.verification.scoring import REWARD_MODELS
 from resources.storage.io_manager import Frames, Partition, each
 from shepherd import violations
+from shepherd.settings import Settings
+
+CheckBody = Callable[..., dg.AssetCheckResult]
+
+
+def structural_checks_of(settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """Return the structural checks of all assets that any profile may have."""
+    makers = (
+        solutions_check,
+        steps_check,
+        rollouts_check,
+        labels_check,
+        candidates_check,
+        scores_check,
+    )
+    return [make(settings) for make in makers]
 
 
 def partition_check(
-    asset: str, *others: str, blocking: bool
-) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
-    """Decorate a check of each partition of an asset that also reads other assets."""
+    settings: Settings, asset: str, *others: str, blocking: bool
+) -> Callable[[CheckBody], dg.AssetChecksDefinition]:
+    """Decorate a check of each partition of an asset. ``others`` are further assets it reads."""
     return dg.asset_check(
         asset=asset,
         blocking=blocking,
         additional_ins={name: dg.AssetIn(name) for name in others},
-        partitions_def=PARTITIONS,
+        partitions_def=partitions_of(settings),
     )
 
 
@@ -38,88 +54,105 @@ def no_rows(failing: Frames) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=rows.is_empty(), metadata=metadata)
 
 
-@partition_check("solutions", "problems", blocking=True)
-def every_train_problem_was_sampled(solutions: Frames, problems: Frames) -> dg.AssetCheckResult:
-    """Each generator drew as often as the profile says. Imported solutions name a known problem."""
+def solutions_check(settings: Settings) -> dg.AssetChecksDefinition:
+    """Return the check that solutions were sampled as often as the settings say."""
 
-    def failing(partition: Partition) -> pl.DataFrame:
-        drawn, asked = solutions[partition], problems[partition]
-        unknown = violations.of_unknown_problems(drawn, asked).select("problem_id", "generator")
-        dataset = SETTINGS.datasets[partition.dataset]
-        if dataset.solutions or not dataset.is_annotated:
-            return unknown
-        return (
-            unknown
-            if unknown.height
-            else violations.not_drawn(
-                asked.filter(split="train"),
-                drawn,
-                SETTINGS.generators_of("train"),
-                SETTINGS.sampling.samples_per_problem,
+    @partition_check(settings, "solutions", "problems", blocking=True)
+    def every_train_problem_was_sampled(solutions: Frames, problems: Frames) -> dg.AssetCheckResult:
+        """Each train problem was drawn as often as the profile says; no problem is unknown."""
+
+        def failing(at: Partition) -> pl.DataFrame:
+            draws, known = solutions[at], problems[at]
+            unknown = violations.of_unknown_problems(draws, known)
+            dataset = settings.datasets[at.dataset]
+            if unknown.height or dataset.solutions or not dataset.is_annotated:
+                return unknown.select("problem_id", "generator")
+            return violations.not_drawn(
+                known.filter(split="train"),
+                draws,
+                settings.generators_of("train"),
+                settings.sampling.samples_per_problem,
             ).select("problem_id", "generator")
+
+        return no_rows(Frames(solutions.partitions, failing))
+
+    return every_train_problem_was_sampled
+
+
+def steps_check(settings: Settings) -> dg.AssetChecksDefinition:
+    """Return the check that steps join to their solutions."""
+
+    @partition_check(settings, "steps", "solutions", blocking=True)
+    def steps_rebuild_their_solutions(steps: Frames, solutions: Frames) -> dg.AssetCheckResult:
+        """The steps of each solution are numbered from 1, and joined they are its text."""
+        return no_rows(each(violations.not_rebuilt, steps, solutions))
+
+    return steps_rebuild_their_solutions
+
+
+def rollouts_check(settings: Settings) -> dg.AssetChecksDefinition:
+    """Return the check that rollouts have no gaps."""
+    count = settings.annotation.max_rollouts
+    not_counted = partial(violations.not_counted_through, num_rollouts=count)
+
+    @partition_check(settings, "rollouts", blocking=True)
+    def rollouts_are_counted_through(rollouts: Frames) -> dg.AssetCheckResult:
+        """The rollouts of each prefix are numbered from 0 without a gap, and are at most N."""
+        return no_rows(each(not_counted, rollouts))
+
+    return rollouts_are_counted_through
+
+
+def labels_check(settings: Settings) -> dg.AssetChecksDefinition:
+    """Return the check that no solution is labelled in part."""
+    annotators = [*settings.annotation.names, "consensus"]
+    not_labelled = partial(violations.not_labelled, annotators=annotators)
+
+    @partition_check(settings, "step_labels", "steps", blocking=True)
+    def solutions_are_labelled_whole(step_labels: Frames, steps: Frames) -> dg.AssetCheckResult:
+        """Each annotator labels all steps of a solution or none, and every label has its step."""
+        return no_rows(each(not_labelled, step_labels, steps))
+
+    return solutions_are_labelled_whole
+
+
+def candidates_check(settings: Settings) -> dg.AssetChecksDefinition:
+    """Return the check that candidates were sampled as often as the settings say."""
+
+    def not_drawn(candidates: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
+        return violations.not_drawn(
+            problems.filter(split="test"),
+            candidates.with_columns(num_samples=1),
+            settings.candidate_generators,
+            settings.sampling.num_candidates,
         )
 
-    return no_rows(Frames(solutions.partitions, failing))
+    @partition_check(settings, "candidates", "problems", blocking=True)
+    def every_test_problem_was_sampled(candidates: Frames, problems: Frames) -> dg.AssetCheckResult:
+        """Each generator drew as many candidates of each test problem as the profile says."""
+        return no_rows(each(not_drawn, candidates, problems))
+
+    return every_test_problem_was_sampled
 
 
-@partition_check("steps", "solutions", blocking=True)
-def steps_rebuild_their_solutions(steps: Frames, solutions: Frames) -> dg.AssetCheckResult:
-    """Numbered from 1 and joined, the steps of each solution are its text."""
-    return no_rows(each(violations.not_rebuilt, steps, solutions))
-
-
-@partition_check("rollouts", blocking=True)
-def rollouts_are_counted_through(rollouts: Frames) -> dg.AssetCheckResult:
-    """The rollouts of each prefix are numbered from 0 without a gap, and are at most N."""
-    count = SETTINGS.sampling.num_rollouts
-    return no_rows(each(partial(violations.not_counted_through, num_rollouts=count), rollouts))
-
-
-@partition_check("step_labels", "steps", blocking=True)
-def solutions_are_labelled_whole(step_labels: Frames, steps: Frames) -> dg.AssetCheckResult:
-    """An annotator of the profile labels all steps of a solution or none; no label lacks a step."""
-    names = [*SETTINGS.annotation.annotators, "consensus"]
-    return no_rows(each(partial(violations.not_labelled, annotators=names), step_labels, steps))
-
-
-@partition_check("candidates", "problems", blocking=True)
-def every_test_problem_was_sampled(candidates: Frames, problems: Frames) -> dg.AssetCheckResult:
-    """Each generator drew as many candidates of each test problem as the profile says."""
-    return no_rows(
-        each(
-            lambda drawn, asked: violations.not_drawn(
-                asked.filter(split="test"),
-                drawn.with_columns(num_samples=1),
-                SETTINGS.candidate_generators,
-                SETTINGS.sampling.num_candidates,
-            ),
-            candidates,
-            problems,
-        )
-    )
-
-
-@partition_check("candidate_scores", "candidates", blocking=True)
-def every_candidate_was_scored(candidate_scores: Frames, candidates: Frames) -> dg.AssetCheckResult:
-    """Process reward models score each step of each candidate, outcome reward models the whole."""
+def scores_check(settings: Settings) -> dg.AssetChecksDefinition:
+    """Return the check that every candidate has its scores."""
     num_scores = {
         name: 1 if REWARD_MODELS[name] == "outcome" else None
-        for name in models_of(SETTINGS)
+        for name in models_of(settings)
         if name in REWARD_MODELS
     }
 
-    def failing(at: Partition) -> pl.DataFrame:
-        method = SETTINGS.datasets[at.dataset].splitting.method
-        return violations.not_scored(candidate_scores[at], candidates[at], num_scores, method)
+    @partition_check(settings, "candidate_scores", "candidates", blocking=True)
+    def every_candidate_was_scored(
+        candidate_scores: Frames, candidates: Frames
+    ) -> dg.AssetCheckResult:
+        """Each candidate has one score a step by the PRM, and one in all by the ORM."""
 
-    return no_rows(Frames(candidates.partitions, failing))
+        def failing(at: Partition) -> pl.DataFrame:
+            method = settings.datasets[at.dataset].splitting.method
+            return violations.not_scored(candidate_scores[at], candidates[at], num_scores, method)
 
+        return no_rows(Frames(candidates.partitions, failing))
 
-STRUCTURAL_CHECKS = [
-    every_train_problem_was_sampled,
-    steps_rebuild_their_solutions,
-    rollouts_are_counted_through,
-    solutions_are_labelled_whole,
-    every_test_problem_was_sampled,
-    every_candidate_was_scored,
-]
+    return every_candidate_was_scored

@@ -1,7 +1,7 @@
-"""How a model of the profile comes about: from its base, by one trainer, into the model store."""
+"""Fine-tune a model of the profile from its base, and save it in the model store."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,9 +10,12 @@ import dagster as dg
 import polars as pl
 
 from assets.deployment import Deployment
-from assets.describe import OWNERS
+from assets.describe import OWNERS, provenance
+from resources.storage.io_manager import CONTENT_KEY
 from resources.storage.model_store import check_hub
-from shepherd.settings import ModelSettings, TrainingSettings
+from resources.storage.weights import weights_identity
+from shepherd.dependencies import code_version
+from shepherd.settings import ModelSettings, Settings, TrainingSettings
 from shepherd.training_sets import Part
 
 if TYPE_CHECKING:
@@ -21,14 +24,20 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 SHARDED = ["--use_fsdp", "--fsdp_version=2", "--fsdp_auto_wrap_policy=TRANSFORMER_BASED_WRAP"]
-"""Layer by layer: without a policy the whole model is gathered at once."""
+"""Gather the weights layer by layer. Without a policy, the whole model is gathered at once."""
 
 GPU_POOL = "gpu"
-"""Assets that hold a model take turns: dagster.yaml says how many fit at a time."""
+"""Assets that hold a model take turns. dagster.yaml says how many may run at a time."""
 
 
 def model_asset(
-    name: str, *, group: str, **options: Any
+    settings: Settings,
+    name: str,
+    *,
+    group: str,
+    ins: Mapping[str, dg.AssetIn],
+    description: str | None = None,
+    deps: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Decorate a function that trains a model of the profile."""
     decorate: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
@@ -38,45 +47,49 @@ def model_asset(
         owners=OWNERS,
         tags={"stage": group},
         pool=GPU_POOL,
-        **options,
+        ins=ins,
+        deps=deps,
+        description=description,
+        code_version=code_version(settings, name),
+        metadata=provenance(settings, name),
     )
     return decorate
 
 
 @dataclass(frozen=True)
-class Plans:
-    """The examples to train on, and those of held-out problems to evaluate on."""
+class ExamplePlans:
+    """Lazy frames of examples: those to train on, and those of held-out problems."""
 
     train: pl.LazyFrame
     held_out: pl.LazyFrame
 
     @classmethod
-    def of(cls, part: Callable[[Part], pl.LazyFrame]) -> "Plans":
+    def of(cls, part: Callable[[Part], pl.LazyFrame]) -> "ExamplePlans":
         """Make both with one function."""
         return cls(part("train"), part("validation"))
 
 
 def fine_tune(
-    deployment: Deployment, name: str, trainer: Literal["sft", "orm", "prm"], plans: Plans
+    deployment: Deployment, name: str, trainer: Literal["sft", "orm", "prm"], plans: ExamplePlans
 ) -> dg.MaterializeResult[Any]:
-    """Train a model on the examples and keep it; a model without ``training`` is its base.
+    """Train a model and save it. A model without ``training`` is its base.
 
-    A run that was killed goes on from its last checkpoint.
+    A training that was killed resumes from its last checkpoint.
 
     Raises:
-        ValueError: the base does not exist or cannot be had, or there is nothing to train on.
+        ValueError: the base does not exist or cannot be downloaded, or there are no examples.
     """
     settings = deployment.model(name)
     base, training = deployment.base(name), settings.training
-    # A model that servers give need not be here.
+    # A model that is served elsewhere need not be here.
     if training is not None or deployment.settings.engine.kind != "openai":
         check_hub(base)
     if training is None:
-        return dg.MaterializeResult(metadata={"base": str(base)})
+        return model_result(deployment, name, {"base": str(base)})
     if plans.train.head(1).collect().is_empty():
         raise ValueError(
-            f"{name}: no examples to train on: no train problem has what it learns from "
-            "(a gold solution, or labels by annotation.train_on)"
+            f"{name}: there are no examples to train on: it needs train problems with gold "
+            "solutions (reward models: with labels by annotation.train_on)"
         )
     train = train_here if training.num_processes == 1 else train_in_processes
     work, seed = deployment.models.work(name), deployment.settings.seed
@@ -84,19 +97,31 @@ def fine_tune(
         name,
         lambda out: train(trainer, base, plans, out, settings, training, seed=seed, work=work),
     )
+    return model_result(deployment, name, {"base": settings.base, **figures_of(report)})
+
+
+def model_result(
+    deployment: Deployment, name: str, metadata: Mapping[str, Any]
+) -> dg.MaterializeResult[Any]:
+    """Return the result of a model asset: its metadata, and the hash of its weights as content."""
+    checkpoint = deployment.checkpoint(name)
+    content = weights_identity(checkpoint)
+    is_saved = isinstance(checkpoint, Path) and checkpoint.is_relative_to(deployment.home.models)
     return dg.MaterializeResult(
         metadata={
-            "base": settings.base,
-            "path": dg.MetadataValue.path(deployment.models.path(name)),
-            **figures_of(report),
-        }
+            **({"path": dg.MetadataValue.path(checkpoint)} if is_saved else {}),
+            **metadata,
+            **provenance(deployment.settings, name),
+            CONTENT_KEY: content,
+        },
+        data_version=dg.DataVersion(content),
     )
 
 
 def train_here(
     trainer: str,
     base: str | Path,
-    plans: Plans,
+    plans: ExamplePlans,
     out: Path,
     settings: ModelSettings,
     training: TrainingSettings,
@@ -122,7 +147,7 @@ def train_here(
 def train_in_processes(
     trainer: str,
     base: str | Path,
-    plans: Plans,
+    plans: ExamplePlans,
     out: Path,
     settings: ModelSettings,
     training: TrainingSettings,
@@ -130,15 +155,15 @@ def train_in_processes(
     seed: int,
     work: Path,
 ) -> "TrainingReport":
-    """Train under ``accelerate launch``, one process a GPU, whose report comes through Pipes.
+    """Train under ``accelerate launch``, with one process a GPU.
 
-    The examples go there as files, in ``work``.
+    The processes read the examples from files in ``work`` and report through Dagster Pipes.
     """
     from training.command_line import flags_of
     from training.loop import TrainingReport
 
     work.mkdir(parents=True, exist_ok=True)
-    place = base.resolve() if isinstance(base, Path) else base
+    base_path = base.resolve() if isinstance(base, Path) else base
     data, held_out = work / "examples.parquet", work / "held_out.parquet"
     plans.train.sink_parquet(data)
     plans.held_out.sink_parquet(held_out)
@@ -149,7 +174,7 @@ def train_in_processes(
             *(sys.executable, "-m", "accelerate.commands.launch", *sharding),
             *("--num_processes", str(training.num_processes), "--num_machines", "1"),
             *("--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"),
-            *("-m", "assets.models.training_process", trainer, f"--base={place}"),
+            *("-m", "assets.models.training_process", trainer, f"--base={base_path}"),
             *("--data", str(data), "--held-out", str(held_out), f"--out={out.resolve()}"),
             *(f"--work={work.resolve()}", f"--template={settings.template}", f"--seed={seed}"),
             *flags_of(training),
@@ -160,7 +185,7 @@ def train_in_processes(
 
 
 def figures_of(report: "TrainingReport") -> dict[str, Any]:
-    """Return what a run did as metadata: plain numbers to plot, and the curve as a table."""
+    """Return the figures of a training run as metadata: numbers to plot, and the loss curve."""
     tail = report.losses[-max(1, len(report.losses) // 10) :]
     last = report.evaluations[-1] if report.evaluations else {}
     return {
@@ -177,7 +202,10 @@ def figures_of(report: "TrainingReport") -> dict[str, Any]:
 
 
 def loss_curve(report: "TrainingReport", num_points: int = 20) -> dg.TableMetadataValue:
-    """Return the mean loss of each part of the run, and what evaluations in that part found."""
+    """Return the loss curve in at most ``num_points`` parts.
+
+    Each part has its mean training loss and the figures of its last evaluation.
+    """
     length = -(-report.num_steps // num_points)
     records = []
     for first in range(0, report.num_steps, length):

@@ -1,14 +1,13 @@
-"""The policies of the profile: generators that learn from their own solutions."""
+"""Train policies: generators that learn from their own solutions."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
 
-from assets.deployment import ALL_PARTITIONS, SETTINGS, Deployment, DeploymentResource, version_of
-from assets.models.fine_tuning import figures_of, model_asset
+from assets.deployment import WHOLE_TABLE, Deployment, DeploymentResource
+from assets.models.fine_tuning import figures_of, model_asset, model_result
 from assets.models.generators import gold_of
 from assets.sampling_runs import open_samplers
 from assets.verification.scoring import REWARD_MODELS
@@ -18,7 +17,7 @@ from shepherd.training_sets import train_problems
 if TYPE_CHECKING:
     from training.ppo_state import Row
 
-WATCHED = (
+FIGURES = (
     "reward",
     "kl",
     "entropy",
@@ -28,63 +27,50 @@ WATCHED = (
     "accuracy",
     "held_out_accuracy",
 )
-"""What is told of each iteration of PPO while it runs."""
+"""The figures of each iteration of PPO that Dagster logs."""
 
 
 def policies_of(settings: Settings) -> list[dg.AssetsDefinition]:
-    """Return the assets of the policies of a profile."""
-    return [policy_asset(name, policy) for name, policy in settings.policies.items()]
+    """Return the assets of all policies of a profile."""
+    return [policy_of(settings, name, policy) for name, policy in settings.policies.items()]
 
 
-def policy_asset(name: str, policy: PolicySettings) -> dg.AssetsDefinition:
+def policy_of(settings: Settings, name: str, policy: PolicySettings) -> dg.AssetsDefinition:
     """Return the asset of one policy."""
-    train: Callable[..., dg.MaterializeResult[None]] = (
-        train_by_rft if isinstance(policy, RftSettings) else train_by_ppo
-    )
-    judges = [] if isinstance(policy, RftSettings) else [policy.reward_model]
+    reward_models = [] if isinstance(policy, RftSettings) else [policy.reward_model]
 
     @model_asset(
+        settings,
         name,
         group="policies",
         description=f"{policy.method} of {policy.start} on train problems.",
-        ins={"problems": ALL_PARTITIONS},
-        deps=[policy.start, *judges],
-        code_version=version_of(
-            SETTINGS.seed,
-            SETTINGS.sampling.max_tokens,
-            policy,
-            SETTINGS.training_set,
-            # RFT learns from texts as they are kept, PPO is rewarded at the ends of steps.
-            *(
-                one.splitting.calculations
-                if isinstance(policy, RftSettings)
-                else one.splitting.method
-                for one in SETTINGS.datasets.values()
-            ),
-        ),
+        ins={"problems": WHOLE_TABLE},
+        deps=[policy.start, *reward_models],
     )
-    def model(
+    def trained(
         context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
     ) -> dg.MaterializeResult[None]:
-        settings = deployment.settings
-        asked = train_problems(problems, settings.training_set, "train", settings.seed)
-        return train(context, deployment, name, policy, asked)
+        chosen = train_problems(problems, settings.training_set, "train", settings.seed)
+        if isinstance(policy, RftSettings):
+            return train_by_rft(deployment, name, policy, chosen)
+        return train_by_ppo(context, deployment, name, policy, chosen)
 
-    return model
+    return trained
 
 
 def train_by_rft(
-    _: dg.AssetExecutionContext,
     deployment: Deployment,
     name: str,
     policy: RftSettings,
     problems: pl.DataFrame,
 ) -> dg.MaterializeResult[None]:
-    """Draw from the start, keep what is right and distinct, and fine-tune its base anew.
+    """Fine-tune the base of ``policy.start`` on gold solutions and on its own right solutions.
 
-    The gold solutions are those that the start learned from. What the draws cost is not kept.
+    The gold solutions are those that the start was trained on. Of its draws, the right and
+    distinct ones are kept. The costs of the draws are not recorded.
     """
-    from resources.sampling.drawing import Shard, draw_candidates
+    from resources.sampling.solutions import draw_candidates
+    from resources.sampling.stage import Shard
     from shepherd.repeats import distinct_solutions
     from training.rft import train_rft
 
@@ -119,14 +105,15 @@ def train_by_rft(
             work=work,
         ),
     )
-    return dg.MaterializeResult(
-        metadata={
-            "path": dg.MetadataValue.path(deployment.models.path(name)),
+    return model_result(
+        deployment,
+        name,
+        {
             "draws": draws.height,
             "right_draws": draws.filter("is_correct").height,
             "kept_draws": distinct_solutions(draws).height,
             **figures_of(report),
-        }
+        },
     )
 
 
@@ -137,20 +124,20 @@ def train_by_ppo(
     policy: PpoSettings,
     problems: pl.DataFrame,
 ) -> dg.MaterializeResult[None]:
-    """Train by PPO; each iteration is told as an observation while the run goes on."""
+    """Train by PPO. Each iteration is logged as an observation while the run goes on."""
     from resources.engines import open_engine
-    from resources.sampling.completions import Grader
+    from resources.sampling.completion_grading import CompletionGrader
     from training.draws import Sampler
     from training.ppo import train_ppo
     from training.scoring import Scorer
 
-    settings, judge = deployment.settings, deployment.model(policy.reward_model)
+    settings, scorer_settings = deployment.settings, deployment.model(policy.reward_model)
     start, reward_model = (
         deployment.checkpoint(part) for part in (policy.start, policy.reward_model)
     )
     methods = {dataset: one.splitting.method for dataset, one in settings.datasets.items()}
     problems = problems.with_columns(splitting=pl.col("dataset").replace_strict(methods))
-    grader = Grader()
+    grader = CompletionGrader()
     rows = deployment.models.save(
         name,
         lambda out: train_ppo(
@@ -162,8 +149,8 @@ def train_by_ppo(
             scorer=Scorer(
                 reward_model,
                 kind=REWARD_MODELS[policy.reward_model],
-                template=judge.template,
-                max_length=(judge.training or TrainingSettings()).max_length,
+                template=scorer_settings.template,
+                max_length=(scorer_settings.training or TrainingSettings()).max_length,
             ),
             sampler=Sampler(
                 partial(open_engine, settings.engine), settings.sampling.max_tokens, settings.seed
@@ -171,22 +158,23 @@ def train_by_ppo(
             grade=grader.are_correct,
             work=deployment.models.work(name),
             tell=lambda row: context.log_event(
-                dg.AssetObservation(asset_key=name, metadata=_shown(row))
+                dg.AssetObservation(asset_key=name, metadata=_figures(row))
             ),
         ),
     )
     first, last = rows[0], rows[-1]
-    return dg.MaterializeResult(
-        metadata={
-            "path": dg.MetadataValue.path(deployment.models.path(name)),
+    return model_result(
+        deployment,
+        name,
+        {
             "iterations": policy.iterations,
             "seconds": round(sum(row["seconds"] for row in rows), 1),
-            **{f"first_{watched}": round(first[watched], 4) for watched in WATCHED},
-            **{watched: round(last[watched], 4) for watched in WATCHED},
-            "curve": dg.MetadataValue.table([dg.TableRecord(_shown(row)) for row in rows]),
-        }
+            **{f"first_{figure}": round(first[figure], 4) for figure in FIGURES},
+            **{figure: round(last[figure], 4) for figure in FIGURES},
+            "curve": dg.MetadataValue.table([dg.TableRecord(_figures(row)) for row in rows]),
+        },
     )
 
 
-def _shown(row: "Row") -> dict[str, Any]:
-    return {"iteration": int(row["iteration"])} | {name: round(row[name], 4) for name in WATCHED}
+def _figures(row: "Row") -> dict[str, Any]:
+    return {"iteration": int(row["iteration"])} | {name: round(row[name], 4) for name in FIGURES}

@@ -1,40 +1,43 @@
+"""Draw candidates: many solutions of each test problem."""
+
+from collections.abc import Mapping
+
 import dagster as dg
 import polars as pl
 
-from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, version_of
-from assets.describe import table_asset
+from assets.deployment import ONE_RUN_PER_SHARD, DeploymentResource
 from assets.models.fine_tuning import GPU_POOL
-from assets.sampling_runs import keep, open_samplers, shard_of_run
+from assets.sampling_runs import draws_and_costs, open_samplers, shard_of_run
+from assets.tables import table_asset
 from shepherd.schemas import CANDIDATE_COSTS, CANDIDATES
+from shepherd.settings import Settings
 
 
-@table_asset(
-    CANDIDATES,
-    group="verification",
-    kinds={"torch"},
-    backfill_policy=ONE_RUN_PER_SHARD,
-    pool=GPU_POOL,
-    deps=SETTINGS.candidate_generators,
-    code_version=version_of(
-        *SETTINGS.generators.values(),
-        *SETTINGS.candidate_generators,
-        SETTINGS.sampling.num_candidates,
-        SETTINGS.sampling.temperature,
-        SETTINGS.sampling.max_tokens,
-        *(dataset.splitting.calculations for dataset in SETTINGS.datasets.values()),
-    ),
-)
-def candidates(
-    context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
-) -> pl.DataFrame:
-    """Test problems solved many times over by generators, for the reward models to choose.
+def candidates_of(settings: Settings) -> dg.AssetsDefinition:
+    """Return the asset of all candidates and their costs."""
 
-    By policies too, where the profile says so.
-    """
-    from resources.sampling.drawing import draw_candidates
+    @table_asset(
+        settings,
+        CANDIDATES,
+        siblings=[CANDIDATE_COSTS],
+        group="verification",
+        kinds={"torch"},
+        backfill_policy=ONE_RUN_PER_SHARD,
+        pool=GPU_POOL,
+        deps=settings.candidate_generators,
+    )
+    def candidates(
+        context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
+    ) -> Mapping[str, pl.DataFrame]:
+        """Many solutions of each test problem by generators, among which reward models choose.
 
-    shard, sampling = shard_of_run(context, deployment), deployment.settings.sampling
-    samplers = open_samplers(deployment, deployment.settings.candidate_generators)
-    test = problems.filter(split="test")
-    drawn = [draw_candidates(test, sampler, sampling, shard) for sampler in samplers]
-    return keep(context, deployment, CANDIDATE_COSTS, drawn)
+        Policies with `candidates: true` draw them too.
+        """
+        from resources.sampling.solutions import draw_candidates
+
+        shard, test = shard_of_run(context, deployment), problems.filter(split="test")
+        samplers = open_samplers(deployment, settings.candidate_generators)
+        draws = [draw_candidates(test, sampler, settings.sampling, shard) for sampler in samplers]
+        return draws_and_costs(context, CANDIDATES, CANDIDATE_COSTS, draws)
+
+    return candidates

@@ -1,37 +1,39 @@
+"""Solve test problems greedily with each generator and policy."""
+
 import dagster as dg
 import polars as pl
 
-from assets.deployment import ONE_RUN_PER_SHARD, SETTINGS, DeploymentResource, version_of
-from assets.describe import table_asset
+from assets.deployment import ONE_RUN_PER_SHARD, DeploymentResource
 from assets.models.fine_tuning import GPU_POOL
 from assets.sampling_runs import open_samplers, shard_of_run
+from assets.tables import table_asset
 from shepherd.schemas import GREEDY_SOLUTIONS
+from shepherd.settings import Settings
 
 
-@table_asset(
-    GREEDY_SOLUTIONS,
-    group="verification",
-    kinds={"torch"},
-    backfill_policy=ONE_RUN_PER_SHARD,
-    pool=GPU_POOL,
-    deps=[*SETTINGS.generators, *SETTINGS.policies],
-    code_version=version_of(
-        SETTINGS.sampling.max_tokens,
-        *SETTINGS.generators,
-        *SETTINGS.policies,
-        # Texts lose their calculations before they are kept, and are cut to count their steps.
-        *(dataset.splitting for dataset in SETTINGS.datasets.values()),
-    ),
-)
-def greedy_solutions(
-    context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
-) -> pl.DataFrame:
-    """Test problems solved once by every generator and every policy, at temperature 0."""
-    from resources.sampling.drawing import draw_greedily
+def greedy_solutions_of(settings: Settings) -> dg.AssetsDefinition:
+    """Return the asset of all greedy solutions."""
+    models = [*settings.generators, *settings.policies]
 
-    settings = deployment.settings
-    shard, test = shard_of_run(context, deployment), problems.filter(split="test")
-    samplers = open_samplers(deployment, [*settings.generators, *settings.policies])
-    return pl.concat(
-        draw_greedily(test, sampler, settings.sampling, shard).frame for sampler in samplers
+    @table_asset(
+        settings,
+        GREEDY_SOLUTIONS,
+        group="verification",
+        kinds={"torch"},
+        backfill_policy=ONE_RUN_PER_SHARD,
+        pool=GPU_POOL,
+        deps=models,
     )
+    def greedy_solutions(
+        context: dg.AssetExecutionContext, problems: pl.DataFrame, deployment: DeploymentResource
+    ) -> pl.DataFrame:
+        """Test problems solved once by every generator and policy, at temperature 0."""
+        from resources.sampling.solutions import draw_greedily
+
+        shard, test = shard_of_run(context, deployment), problems.filter(split="test")
+        return pl.concat(
+            draw_greedily(test, sampler, settings.sampling, shard).frame
+            for sampler in open_samplers(deployment, models)
+        )
+
+    return greedy_solutions

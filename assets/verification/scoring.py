@@ -1,4 +1,4 @@
-"""How candidates are scored by the reward models that the profile names."""
+"""Score candidates with the reward models of a profile, and measure how well they rank."""
 
 import math
 from typing import Literal
@@ -20,10 +20,10 @@ REWARD_MODELS: dict[str, Literal["outcome", "process"]] = {
 def score_candidates(
     deployment: Deployment, candidates: pl.DataFrame, problems: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return ``candidate_scores``: each candidate judged by each reward model of the profile."""
+    """Return ``candidate_scores``: the scores of each candidate by each reward model."""
     from training.scoring import score_solutions
 
-    asked = candidates.join(
+    scorable = candidates.join(
         problems.select("problem_id", "question", "dataset"),
         on="problem_id",
         maintain_order="left",
@@ -31,22 +31,22 @@ def score_candidates(
     datasets = deployment.settings.datasets
     steps = [
         scored_steps(text, datasets[dataset].splitting.method)
-        for text, dataset in asked.select("text", "dataset").iter_rows()
+        for text, dataset in scorable.select("text", "dataset").iter_rows()
     ]
-    asked = asked.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String)))
+    scorable = scorable.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String)))
     scored = [CANDIDATE_SCORES.empty()]
     for name, model in models_of(deployment.settings).items():
         if name not in REWARD_MODELS or candidates.is_empty():
             continue
         scores = score_solutions(
             deployment.checkpoint(name),
-            asked,
+            scorable,
             kind=REWARD_MODELS[name],
             template=model.template,
             max_length=(model.training or TrainingSettings()).max_length,
         )
         scored.append(
-            scores.join(asked.select("candidate_id", "problem_id"), on="candidate_id")
+            scores.join(scorable.select("candidate_id", "problem_id"), on="candidate_id")
             .with_columns(reward_model=pl.lit(name))
             .select(CANDIDATE_SCORES.schema.keys())
         )
@@ -56,9 +56,10 @@ def score_candidates(
 def reward_model_aucs(
     candidates: pl.DataFrame, candidate_scores: pl.DataFrame, aggregation: Aggregation
 ) -> dict[str, float]:
-    """Return each reward model's AUC among the candidates of one problem, mean over problems.
+    """Return the AUC of each reward model among the candidates of one problem.
 
-    A reward model is left out if no problem has both right and wrong candidates.
+    It is the mean over problems, in [0, 1]. A reward model is left out if no problem has both
+    right and wrong candidates.
     """
     scored = candidate_scores.with_columns(
         score=aggregate(candidate_scores["step_scores"], aggregation)

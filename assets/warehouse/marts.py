@@ -1,4 +1,4 @@
-"""Every file of ``dbt_like_sql`` as an asset, every test of it as a check, built in one go."""
+"""Build the warehouse: each model of ``dbt_like_sql`` is an asset, each of its tests a check."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -6,27 +6,27 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from assets.deployment import DeploymentResource, version_of
+from assets.deployment import DeploymentResource
 from assets.describe import OWNERS, preview
 from resources.report import MARTS
-from resources.storage.lake import WRITTEN_BY
 from resources.storage.sql_files import SqlModel, column_meanings, sql_models, sql_tests
 from resources.storage.warehouse import MAX_FAILING_ROWS, build_warehouse, run_tests
+from shepherd.identity import content_id
 
 QUALITY_TESTS = {
     "grading_reasons__few_answers_time_out",
     "doubtful_grades__no_answer_has_both_verdicts",
 }
-"""Tests of how good results are: they warn. All others are of what must hold."""
+"""Tests of how good results are. They warn; all other tests report errors."""
 
 
-def warehouse_of(datasets: Collection[str]) -> dg.AssetsDefinition:
-    """Return the warehouse over these assets; tables of assets that a profile lacks are empty."""
+def warehouse_of(tables: Collection[str]) -> dg.AssetsDefinition:
+    """Return the warehouse over the lake tables of a profile. All other tables are empty."""
     ordered = sql_models()
 
     @dg.multi_asset(
         name="warehouse",
-        specs=[_spec(model, datasets) for model in ordered],
+        specs=[_spec(model, tables) for model in ordered],
         check_specs=[
             dg.AssetCheckSpec(
                 _rule(test.name),
@@ -72,10 +72,9 @@ def warehouse_of(datasets: Collection[str]) -> dg.AssetsDefinition:
     return warehouse
 
 
-def _spec(model: SqlModel, datasets: Collection[str]) -> dg.AssetSpec:
-    tables = (name.removeprefix("lake.") for name in model.upstream)
-    reads = {WRITTEN_BY.get(table, table) for table in tables}
-    known = {asset for asset in reads if asset in datasets or asset in model.upstream}
+def _spec(model: SqlModel, tables: Collection[str]) -> dg.AssetSpec:
+    reads = {name.removeprefix("lake.") for name in model.upstream}
+    known = {name for name in reads if name in tables or name in model.upstream}
     return dg.AssetSpec(
         model.name,
         deps=sorted(known),
@@ -84,12 +83,12 @@ def _spec(model: SqlModel, datasets: Collection[str]) -> dg.AssetSpec:
         kinds={"duckdb", "sql"},
         owners=OWNERS,
         tags={"stage": "warehouse", "layer": model.layer},
-        code_version=version_of(model.sql),
+        code_version=content_id(model.sql)[:8],
     )
 
 
 def _columns(relation: duckdb.DuckDBPyRelation, meanings: Mapping[str, str]) -> dg.TableSchema:
-    """Return a relation's columns with their meaning, as the UI's Columns tab shows them."""
+    """Return the columns of a relation and their meanings, for the Columns tab of the UI."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(name, type=str(dtype), description=meanings.get(name))

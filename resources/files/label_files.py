@@ -170,7 +170,7 @@ def _kept(solutions: list[LabeledSolution], rules: Rules) -> list[LabeledSolutio
     if rules.splitting.calculations == "keep":
         return solutions
     kept = [
-        solution._replace(steps=tuple(map(rules.splitting.kept, solution.steps)))
+        solution._replace(steps=tuple(map(rules.splitting.clean, solution.steps)))
         for solution in solutions
     ]
     if not all(step.strip() for solution in kept for step in solution.steps):

@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 import polars as pl
 
 from resources.files.hub import hub_refusal
 from resources.files.rows import Line, Rejection, read_rows, refuse_many, rejected_frame
-from resources.sampling.completions import grade_completions
+from resources.sampling.completion_grading import grade_completions
 from shepherd.datasets import (
     ImportedSolution,
     Problem,
@@ -28,12 +27,11 @@ from shepherd.datasets import (
 )
 from shepherd.identity import content_id
 from shepherd.schemas import PROBLEMS, SOLUTIONS
-from shepherd.settings import DatasetSettings, Settings
+from shepherd.settings import DatasetSettings, Settings, Split
 from shepherd.word_problems import draw_problems
 
 _log = logging.getLogger(__name__)
 
-Split = Literal["train", "test"]
 TESTED_ELSEWHERE = "question: another dataset tests on it: "
 """Begins the reason of a rejected row in which nothing is wrong, so that no file is refused."""
 
@@ -162,7 +160,7 @@ def load_solutions(
     by_id = {problem.problem_id: problem for problem in by_row.values()}
     by_question = {question_key(problem.question): problem for problem in by_row.values()}
     drawn: Counter[ImportedSolution] = Counter()
-    kept = settings.splitting.kept
+    kept = settings.splitting.clean
     rejections: list[Rejection] = []
     num_rows = 0
     path = Path(settings.solutions).expanduser()
@@ -261,7 +259,7 @@ def _problem(row: object, dataset: str, split: str, settings: DatasetSettings) -
     problem = _parsed(row, dataset, split, settings)
     if problem.gold_solution is None:
         return problem
-    return replace(problem, gold_solution=settings.splitting.kept(problem.gold_solution))
+    return replace(problem, gold_solution=settings.splitting.clean(problem.gold_solution))
 
 
 def _parsed(row: object, dataset: str, split: str, settings: DatasetSettings) -> Problem:

@@ -1,4 +1,4 @@
-"""The one folder that everything a run writes lies under."""
+"""Name the paths under the home folder, which holds everything that a run writes."""
 
 import os
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Home:
-    """Paths under the home folder. Nothing is created here: each writer makes its own folder."""
+    """Paths under the home folder. Nothing is created here: each writer creates its own folder."""
 
     root: Path
 
@@ -18,32 +18,32 @@ class Home:
 
     @property
     def lake(self) -> Path:
-        """Parquet files, one per table, dataset and shard."""
+        """Parquet files: one for each table, dataset and shard."""
         return self.root / "lake"
 
     @property
     def models(self) -> Path:
-        """Checkpoints of the models that the profile trains."""
+        """Checkpoints of the models that are trained here."""
         return self.root / "models"
 
     @property
     def journals(self) -> Path:
-        """Finished requests of sampling stages, from which a killed stage resumes."""
+        """Finished requests of sampling stages: a stage that was killed resumes from them."""
         return self.root / "journals"
 
     @property
     def imports(self) -> Path:
-        """Published labels as they were read, one folder a dataset."""
+        """Published labels in our schema, before the lake has them: one folder a dataset."""
         return self.root / "imports"
 
     @property
     def exports(self) -> Path:
-        """Labels in published formats, one folder an export of the profile."""
+        """Labels in published formats: one folder for each export of the profile."""
         return self.root / "exports"
 
     @property
     def study(self) -> Path:
-        """Results of benchmarks (``--json``) that the report shows, one file each."""
+        """Results of benchmarks (``--json``) that the report shows: one file each."""
         return self.root / "study"
 
     @property
@@ -58,5 +58,5 @@ class Home:
 
     @property
     def dagster(self) -> Path:
-        """``DAGSTER_HOME``: runs, events and dagster.yaml."""
+        """The default of ``DAGSTER_HOME``: runs, events and dagster.yaml."""
         return self.root / "dagster"

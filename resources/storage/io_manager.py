@@ -1,18 +1,24 @@
-"""Assets in, assets out: polars frames that lie in the lake, one Parquet file per partition."""
+"""Load and store the polars frames of Dagster assets: one Parquet file for each partition."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import dagster as dg
 import polars as pl
 
+from resources.storage.content import digest_of
 from resources.storage.lake import Lake
+from shepherd.identity import content_id
 from shepherd.schemas import Table
+
+CONTENT_KEY = "content"
+"""The metadata field of a materialization that identifies its content."""
 
 
 class Partition(NamedTuple):
-    """A cell of the partition grid."""
+    """A partition: one shard of one dataset."""
 
     dataset: str
     shard: str
@@ -24,15 +30,15 @@ class Partition(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The Dagster key: dimensions in the order of their names."""
+        """The Dagster key, ``dataset|shard``."""
         return f"{self.dataset}|{self.shard}"
 
 
 @dataclass(frozen=True)
 class Frames(Mapping[Partition, pl.DataFrame]):
-    """One frame per partition of a run, made when it is asked for and not kept.
+    """The frames of a run's partitions. Each is made at every access and not cached.
 
-    A run over a range of partitions so holds one partition in memory at a time.
+    So a run over many partitions holds one of them in memory at a time.
     """
 
     partitions: tuple[Partition, ...]
@@ -57,16 +63,19 @@ def each(function: Callable[..., pl.DataFrame], *inputs: Frames) -> Frames:
 
 
 class ParquetIOManager(dg.IOManager):
-    """Keeps each asset in the lake table of its name.
+    """Store each asset in the lake table of its name.
 
-    An output is a :class:`Frames` of the run's partitions, or a frame where there is one
-    partition or none. An input annotated ``Frames`` comes partition by partition; one annotated
-    ``pl.DataFrame`` comes as one frame of all its partitions, and one annotated ``pl.LazyFrame``
-    as a plan that reads them. None of them may be missing.
+    An output is a :class:`Frames` of the run's partitions, or one frame if there is one partition
+    or none. An input annotated with ``Frames`` is loaded partition by partition, one annotated
+    with ``pl.DataFrame`` as one frame of all its partitions, and one annotated with
+    ``pl.LazyFrame`` as a lazy frame. No partition of an input may be missing.
 
-    ``describe`` says what a materialization's metadata shall be, given the written frame;
-    ``origin`` what the file of a partition shall keep of how it came to be; ``after_write`` is
-    called with table and partition once the file is safe on disk.
+    Args:
+        lake: where tables are read and written.
+        tables: the tables by asset name.
+        describe: returns the metadata of a materialization, given its table and frame.
+        origin: returns the footer's metadata, given a table's name and a partition.
+        after_write: is called with a table's name and a partition once the file is on disk.
     """
 
     def __init__(
@@ -84,34 +93,41 @@ class ParquetIOManager(dg.IOManager):
         self._after_write = after_write
 
     def handle_output(self, context: dg.OutputContext, obj: Frames | pl.DataFrame) -> None:
-        """Write each partition and attach its own metadata to its materialization."""
+        """Write each partition, and add its metadata and content to its materialization.
+
+        The content is a digest of the rows (:func:`resources.storage.content.digest_of`). It
+        becomes Dagster's data version, of which a step has one: in a run of several partitions,
+        the hash of their contents.
+        """
         table = self._tables[context.asset_key.path[-1]]
+        step = dg.AssetExecutionContext.get()
         if not context.has_asset_partitions:
             assert isinstance(obj, pl.DataFrame)
-            path = self._lake.write(table, obj)
-            context.add_output_metadata(
-                {**self._describe(table, obj), "path": dg.MetadataValue.path(path)}
-            )
+            path, content = self._lake.write(table, obj), digest_of(obj)
+            context.add_output_metadata(self._metadata(table, obj, path, content))
+            step.set_data_version(context.asset_key, dg.DataVersion(content))
             return
-        keys = sorted(context.asset_partition_keys)
-        partitions = tuple(Partition.of(key) for key in keys)
+        partitions = _partitions(context)
         if isinstance(obj, pl.DataFrame):
             assert len(partitions) == 1, f"one frame for {len(partitions)} partitions"
-            frame = obj
-            obj = Frames(partitions, lambda _: frame)
+            obj = Frames(partitions, lambda _, frame=obj: frame)  # type: ignore[misc]
+        contents = []
         for partition in partitions:
             frame = obj[partition]
             origin = self._origin(table.name, partition)
             path = self._lake.write(table, frame, *partition, metadata=origin)
             self._after_write(table.name, partition)
-            dg.AssetExecutionContext.get().add_asset_metadata(
-                {**self._describe(table, frame), "path": dg.MetadataValue.path(path)},
+            contents.append(digest_of(frame))
+            step.add_asset_metadata(
+                self._metadata(table, frame, path, contents[-1]),
                 asset_key=context.asset_key,
                 partition_key=partition.key,
             )
+        version = contents[0] if len(contents) == 1 else content_id(*contents)
+        step.set_data_version(context.asset_key, dg.DataVersion(version))
 
     def load_input(self, context: dg.InputContext) -> Frames | pl.DataFrame | pl.LazyFrame:
-        """Read the partitions that the run's partition maps to.
+        """Read the partitions that the partitions of the run map to.
 
         Raises:
             ValueError: a partition was never written; the message names the asset.
@@ -119,11 +135,24 @@ class ParquetIOManager(dg.IOManager):
         table = self._tables[context.asset_key.path[-1]]
         if not context.has_asset_partitions:
             return self._lake.read(table)
-        # Dagster gives a range's keys in no order.
-        partitions = tuple(Partition.of(key) for key in sorted(context.asset_partition_keys))
+        partitions = _partitions(context)
         if context.dagster_type.typing_type is pl.LazyFrame:
             return self._lake.scan(table, partitions)
         frames = Frames(partitions, lambda partition: self._lake.read(table, *partition))
         if context.dagster_type.typing_type is Frames:
             return frames
         return pl.concat(frames.values())
+
+    def _metadata(
+        self, table: Table, frame: pl.DataFrame, path: Path, content: str
+    ) -> dict[str, Any]:
+        return {
+            **self._describe(table, frame),
+            "path": dg.MetadataValue.path(path),
+            CONTENT_KEY: content,
+        }
+
+
+def _partitions(context: dg.InputContext | dg.OutputContext) -> tuple[Partition, ...]:
+    """Return the partitions in order: Dagster gives the keys of a range in no order."""
+    return tuple(Partition.of(key) for key in sorted(context.asset_partition_keys))

@@ -1,9 +1,9 @@
-"""The journal of a sampling stage: each finished completion, on disk before the next is awaited.
+"""Keep the finished completions of a sampling stage, so that a killed run resumes from them.
 
-A file of records, each a mark, its length, its checksum and what it holds: the first the settings
-that the completions depend on, as JSON, the others the completions that finished together, as a
-compressed Arrow stream. A process that is killed leaves at worst a partial last record, which
-the next run cuts off.
+A journal is a file of records. A record is a mark, a length, a checksum and its content. The
+content of the first is JSON: the fingerprint of the stage's draws. The content of the others is a
+compressed Arrow stream: completions that finished together. A killed process leaves at worst a
+partial last record, which the next run cuts off.
 """
 
 import fcntl
@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from struct import Struct
@@ -22,7 +22,8 @@ from typing import BinaryIO
 
 import polars as pl
 
-from resources.sampling.growing_frame import GrowingFrame
+from resources.storage.growing_frame import GrowingFrame
+from shepherd.dependencies import Fingerprint
 from shepherd.identity import content_id
 from shepherd.requests import COMPLETIONS
 
@@ -32,10 +33,8 @@ SECONDS_BETWEEN_SYNCS = 1.0
 SUFFIX = ".journal"
 
 MARK = b"\xffRECORD\n"
-"""Begins a record. No text holds its first byte, so that records behind a damaged one count."""
-
-Fingerprint = Mapping[str, str | int | float]
-"""The settings that the completions depend on, by name."""
+"""Begins a record. No text holds its first byte, so that the records after a damaged one can be
+counted."""
 
 _HEAD = Struct("<8sQI")
 """Mark, length and checksum."""
@@ -44,17 +43,17 @@ _log = logging.getLogger(__name__)
 
 
 class Journal:
-    """An open journal. ``found`` are the ``COMPLETIONS`` that it held when it was opened."""
+    """An open journal. ``completions`` are the ``COMPLETIONS`` of earlier runs."""
 
-    def __init__(self, file: BinaryIO, found: pl.DataFrame) -> None:
-        self.found = found
+    def __init__(self, file: BinaryIO, completions: pl.DataFrame) -> None:
+        self.completions = completions
         self._file = file
         self._block = io.BytesIO()
         self._synced = time.monotonic()
 
     def record(self, completions: pl.DataFrame) -> None:
-        """Append ``COMPLETIONS``; they survive this process from here on."""
-        # One buffer for all records: to take its memory anew costs more than to fill it.
+        """Append ``COMPLETIONS``; from here on they survive the end of this process."""
+        # One buffer for all records: allocating memory takes longer than filling it.
         self._block.seek(0)
         completions.write_ipc_stream(self._block, compression="lz4")
         with self._block.getbuffer() as block:
@@ -64,7 +63,7 @@ class Journal:
             self.sync()
 
     def sync(self) -> None:
-        """Wait until what was recorded would survive a power cut."""
+        """Wait until all records would survive a power cut."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._synced = time.monotonic()
@@ -72,33 +71,33 @@ class Journal:
 
 @contextmanager
 def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
-    """Open the journal at ``path``, resuming what it holds; nobody else can meanwhile.
+    """Open the journal at ``path`` and lock it, keeping the completions that it holds.
 
-    A journal of another fingerprint is copied aside and a new one begun.
+    A journal of another fingerprint is copied aside and begun anew.
 
     Raises:
-        ValueError: another run has it open.
+        ValueError: another run has the journal open: wait until that run ends, or end it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
         _lock(file, path)
         header = {"columns": COMPLETIONS.names(), "fingerprint": dict(fingerprint)}
         file.seek(0)
-        found, completions, size = _read(file, header)
-        if found not in (None, header):
-            aside = _set_aside(path, found)
+        old_header, completions, size = _read(file, header)
+        if old_header not in (None, header):
+            aside = _set_aside(path, old_header)
             _log.warning(
                 "%s: made with other settings (%s, now %s): set aside as %s; sampling begins anew",
                 path,
-                json.dumps(found),
+                json.dumps(old_header),
                 json.dumps(header),
                 aside.name,
             )
-            found, completions, size = None, completions.clear(), 0
+            old_header, completions, size = None, completions.clear(), 0
         elif size < path.stat().st_size:
-            _tell_of_the_rest(path, file, size)
+            _warn_of_the_rest(path, file, size)
         file.truncate(size)
-        if found is None:
+        if old_header is None:
             _append(file, json.dumps(header).encode())
             file.flush()
         journal = Journal(file, completions)
@@ -109,20 +108,20 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
 
 
 def read_journal(path: Path) -> pl.DataFrame:
-    """Return the completions that a journal holds, also while a run writes it."""
+    """Return the completions of a journal, also while a run writes it."""
     with path.open("rb") as file:
         return _read(file, None)[1]
 
 
 def fingerprints(folder: Path) -> dict[str, Fingerprint]:
     """Return the fingerprint of each journal in a folder, by its name without the suffix."""
-    found = {}
+    by_name = {}
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         with path.open("rb") as file:
-            for first in _records(file):
-                found[path.stem] = json.loads(first)["fingerprint"]
-                break
-    return found
+            first = next(_records(file), None)
+        if first is not None:
+            by_name[path.stem] = json.loads(first)["fingerprint"]
+    return by_name
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
@@ -141,7 +140,7 @@ def _append(file: BinaryIO, record: bytes | memoryview) -> None:
 
 
 def _records(file: BinaryIO) -> Iterator[bytes]:
-    """Yield what the records of a file hold, up to the first that is not whole."""
+    """Yield the content of the records of a file, up to the first that is not whole."""
     size = os.fstat(file.fileno()).st_size
     while len(head := file.read(_HEAD.size)) == _HEAD.size:
         mark, length, checksum = _HEAD.unpack(head)
@@ -154,10 +153,10 @@ def _records(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _read(file: BinaryIO, expected: object) -> tuple[object, pl.DataFrame, int]:
-    """Return header, completions up to the first record that is not whole, and their bytes.
+    """Return the header, the completions, and the bytes of both.
 
-    The header is null if there is no whole record. Behind another header than the ``expected``
-    one nothing is read; null expects any.
+    They are read up to the first record that is not whole. The header is null if there is no
+    whole record. After a header other than ``expected`` nothing is read; null expects any.
     """
     header, size = None, 0
     completions = GrowingFrame(COMPLETIONS)
@@ -172,8 +171,8 @@ def _read(file: BinaryIO, expected: object) -> tuple[object, pl.DataFrame, int]:
     return header, completions.frame(), size
 
 
-def _tell_of_the_rest(path: Path, file: BinaryIO, size: int) -> None:
-    """Say what is cut off after ``size`` bytes; keep a copy if it is more than a last record."""
+def _warn_of_the_rest(path: Path, file: BinaryIO, size: int) -> None:
+    """Log what is cut off after ``size`` bytes; keep a copy if it is more than a last record."""
     file.seek(size)
     rest = file.read()
     num_after = rest.count(MARK, 1)
@@ -196,7 +195,8 @@ def _tell_of_the_rest(path: Path, file: BinaryIO, size: int) -> None:
     )
 
 
-def _set_aside(path: Path, what: object) -> Path:
-    aside = path.with_name(f"{path.name}.{content_id(json.dumps(what))}.aside")
+def _set_aside(path: Path, reason: object) -> Path:
+    """Copy a journal under a name of its own for each ``reason``."""
+    aside = path.with_name(f"{path.name}.{content_id(json.dumps(reason))}.aside")
     shutil.copyfile(path, aside)
     return aside

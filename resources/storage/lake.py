@@ -1,46 +1,33 @@
-"""The lake: one Parquet file per table, dataset and shard, written whole or not at all."""
+"""Read and write the lake: one Parquet file for each table, dataset and shard."""
 
 import json
-import os
 import re
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import polars as pl
 
+from resources.storage.atomic import replacing_file
 from shepherd.schemas import PROBLEMS, Table, enforce
 from shepherd.settings import NAME_PATTERN, Settings
-
-WRITTEN_BY = {
-    "rejected": "problems",
-    "solution_costs": "solutions",
-    "rollout_costs": "rollouts",
-    "asked_rollouts": "rollouts",
-    "search_trees": "rollouts",
-    "critique_costs": "critiques",
-    "candidate_costs": "candidates",
-}
-"""Assets that write a table beside their own; every other table is its own asset."""
 
 
 @dataclass(frozen=True)
 class Lake:
     """Tables under ``root``: ``<table>/<dataset>/<shard>.parquet``, or ``<table>/all.parquet``.
 
-    Every frame is held to its table's schema when it is written and when it is read.
+    Frames are checked against the schema of their table when they are written and read. Files
+    are written whole or not at all.
     """
 
     root: Path
 
     def path(self, table_name: str, dataset: str | None = None, shard: str | None = None) -> Path:
-        """Return where a partition lies; without a shard the file is ``all.parquet``.
+        """Return the file of a partition; without a shard it is ``all.parquet``.
 
         Raises:
-            ValueError: a name could leave its folder, or a shard is given without a dataset.
+            ValueError: a name is no plain file name, or a shard is given without a dataset.
         """
         if dataset is None and shard is not None:
             raise ValueError(f"table {table_name}: shard {shard!r} needs a dataset")
@@ -60,24 +47,24 @@ class Lake:
     ) -> Path:
         """Replace a partition and return its path; equal frames and metadata give equal bytes.
 
-        ``metadata`` is kept in the file's footer, for :meth:`metadata`.
+        ``metadata`` goes into the footer of the file; :meth:`metadata` returns it.
 
         Raises:
-            ValueError: the frame is not of the table (:func:`shepherd.schemas.enforce`); the
-                partition is then as it was.
+            ValueError: the frame does not fit the schema (:func:`shepherd.schemas.enforce`); the
+                old partition then stays.
         """
         path = self.path(table.name, dataset, shard)
-        # One chunk, so that the bytes do not depend on how the frame was put together.
+        # One chunk, so that the bytes do not depend on how the frame was concatenated.
         checked = enforce(table, frame).rechunk()
-        with _replacing(path) as file:
-            # On our tables level 3, the default, is slower and no smaller.
+        with replacing_file(path) as file:
+            # Level 3, the default, is slower on our tables, and the files are no smaller.
             checked.write_parquet(
                 file, compression="zstd", compression_level=1, metadata=dict(metadata or {})
             )
         return path
 
     def metadata(self, table: Table, dataset: str, shard: str) -> dict[str, str]:
-        """Return what was written with a partition; nothing if it is not there or unreadable."""
+        """Return the footer's metadata of a partition; none if the file is missing or broken."""
         path = self.path(table.name, dataset, shard)
         try:
             return pl.read_parquet_metadata(path)
@@ -87,13 +74,12 @@ class Lake:
     def read(
         self, table: Table, dataset: str | None = None, shard: str | None = None
     ) -> pl.DataFrame:
-        """Return one partition, all that exist of a dataset, or all of the table, in order.
+        """Return one partition, the partitions of a dataset, or the whole table, in order.
 
         Raises:
-            ValueError: nothing is there (the message names the asset to materialize), or a file
-                is not of the table.
+            ValueError: no file exists (the message names the asset to materialize), or a file
+                does not fit the schema.
         """
-        asset = WRITTEN_BY.get(table.name, table.name)
         if shard is not None:
             paths = [self.path(table.name, dataset, shard)]
         else:
@@ -108,41 +94,42 @@ class Lake:
             )
             raise ValueError(
                 f"table {table.name}{where}: nothing in the lake at {self.root}: "
-                f"materialize the asset {asset} first"
+                f"materialize the asset {table.name} first"
             )
-        frames = [_read_file(table, path, asset) for path in paths]
+        frames = [_read_file(table, path) for path in paths]
         return frames[0] if len(frames) == 1 else enforce(table, pl.concat(frames))
 
     def scan(self, table: Table, partitions: Sequence[tuple[str, str]]) -> pl.LazyFrame:
-        """Return a plan that reads these partitions, in order, without holding them.
+        """Return a lazy frame that reads these partitions in order.
 
         Raises:
-            ValueError: one was never written (the message names the asset to materialize), or
-                has other columns than the table.
+            ValueError: a partition was never written, or its columns are not those of the table;
+                the message names the asset to materialize.
         """
         paths = [self.path(table.name, *partition) for partition in partitions]
-        asset = WRITTEN_BY.get(table.name, table.name)
         for path in paths:
             if not path.is_file():
-                raise ValueError(f"{path}: not there: materialize the asset {asset} first")
+                raise ValueError(f"{path}: no such file: materialize the asset {table.name} first")
             if pl.read_parquet_schema(path) != table.schema:
                 raise ValueError(
-                    f"{path}: not of the table {table.name} any more: materialize {asset} again"
+                    f"{path}: has other columns than the table {table.name}: materialize the "
+                    f"asset {table.name} again"
                 )
         return pl.scan_parquet(paths)
 
     def partitions(self, table: Table) -> list[tuple[str, str]]:
-        """Return the (dataset, shard) pairs that were written, in order."""
+        """Return the (dataset, shard) pairs of a table's files, in order."""
         return [(dataset, shard) for dataset, shard in self._keys(table) if dataset and shard]
 
     def check_shards(self, settings: Settings) -> None:
-        """Refuse a profile that would reshard a populated dataset; call it before writing problems.
+        """Refuse settings that would reshard a populated dataset.
 
-        The shard counts are kept in ``shards.json``; a dataset without problems takes the
-        profile's.
+        Call it before problems are written. ``shards.json`` holds the number of shards of each
+        dataset. A dataset without problems gets the number of the settings.
 
         Raises:
-            ValueError: problems of a dataset were written under another number of shards.
+            ValueError: the problems of a dataset lie in another number of shards; the message
+                says which number to set.
         """
         path = self.root / "shards.json"
         recorded: dict[str, int] = json.loads(path.read_text()) if path.is_file() else {}
@@ -156,7 +143,7 @@ class Lake:
                 )
         current = {**recorded, **dict.fromkeys(settings.datasets, settings.shards)}
         if current != recorded:
-            with _replacing(path) as file:
+            with replacing_file(path) as file:
                 file.write(json.dumps(current, sort_keys=True).encode())
 
     def _keys(self, table: Table) -> list[tuple[str | None, str | None]]:
@@ -169,30 +156,10 @@ class Lake:
         ]
 
 
-def _read_file(table: Table, path: Path, asset: str) -> pl.DataFrame:
+def _read_file(table: Table, path: Path) -> pl.DataFrame:
     try:
-        # A file name is data here: glob and hive parsing would read meaning into it.
+        # The path is literal: polars must not take brackets or `=` in it for patterns.
         frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
         return enforce(table, frame)
     except (ValueError, pl.exceptions.ComputeError) as error:
-        raise ValueError(f"{path}: {error}: materialize the asset {asset} again") from error
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file beside ``path`` that takes its place once the body has succeeded."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        raise ValueError(f"{path}: {error}: materialize the asset {table.name} again") from error

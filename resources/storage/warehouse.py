@@ -17,7 +17,6 @@ import duckdb
 import polars as pl
 
 from resources.storage.home import Home
-from resources.storage.lake import WRITTEN_BY
 from resources.storage.sql_files import (
     SQL_ROOT,
     SqlModel,
@@ -145,9 +144,8 @@ def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake_root: Path) 
             [literal_paths],
         )
     except duckdb.Error as error:
-        asset = WRITTEN_BY.get(table.name, table.name)
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{folder}: {reason}: materialize the asset {asset} again") from error
+        raise ValueError(f"{folder}: {reason}: materialize the asset {table.name} again") from error
 
 
 def _create(

@@ -66,7 +66,7 @@ def _remembered(folder: Path) -> dict[str, str]:
 
 
 def _remember(folder: Path, digests: dict[str, str], remembered: dict[str, str]) -> None:
-    """Keep the digests of files that no longer change; a folder that is read-only stays as it is."""
+    """Write the digests of settled files into the folder, unless it is read-only."""
     newest = time.time_ns() - int(SECONDS_TO_SETTLE * 1e9)
     settled = {name: line for name, line in digests.items() if int(line.split(" ")[1]) < newest}
     if settled == remembered:

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from shepherd.annotators.annotator import RolloutSettings
 from shepherd.annotators.first_error_belief import Belief, Floats, Tree, believe, entropy
-from shepherd.annotators.monte_carlo import outcome
+from shepherd.annotators.outcomes import outcome
 from shepherd.annotators.problem import Label, Problem, Rounds, Shown, Wanted
+from shepherd.splitting import Method
 
 Counts = NDArray[np.int64]
 """By step of a tree: its rollouts that succeeded, that failed, and that could not be drawn, which
@@ -100,6 +103,38 @@ class Adaptive:
         bits = entropy(belief.places) - entropy(good) - entropy(belief.places - good)
         num_written = np.arange(len(counts), 0, -1)
         return np.where(goes_on, bits / num_written, 0.0)
+
+
+class AdaptiveSettings(RolloutSettings):
+    """Rollouts where they lower the uncertainty about the first errors most: at most N of a prefix.
+
+    The rates are assumptions about completer and generators; docs/annotators.md says how to measure
+    them.
+    """
+
+    kind: Literal["adaptive"] = Field("adaptive", description="the annotator")
+    confidence: float = Field(
+        0.97, gt=0.5, lt=1, description="probability at which a step counts as decided"
+    )
+    success_rate: float = Field(
+        0.9, gt=0, lt=1, description="mean share of right rollouts from a right prefix"
+    )
+    false_success_rate: float = Field(
+        0.02, gt=0, lt=1, description="mean share of right rollouts from a wrong prefix"
+    )
+    mending_rate: float = Field(
+        0.02, gt=0, lt=1, description="probability that the step after a wrong one mends the error"
+    )
+
+    def annotator(self, method: Method = "auto") -> Adaptive:  # noqa: ARG002
+        """Return the annotator; it cuts no text."""
+        return Adaptive(
+            self.num_rollouts,
+            self.confidence,
+            self.success_rate,
+            self.false_success_rate,
+            self.mending_rate,
+        )
 
 
 def _counts(tree: Tree, shown: Shown) -> Counts:

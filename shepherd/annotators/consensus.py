@@ -1,5 +1,7 @@
 """The labels on which two annotators agree (Lessons of developing PRMs, arXiv 2501.07301)."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from shepherd.agreement import first_errors
@@ -22,3 +24,14 @@ def consensus_labels(
     return first.join(kept, on="step_id", how="semi", maintain_order="left").with_columns(
         annotator=pl.lit("consensus")
     )
+
+
+def join_labels(
+    labels: Mapping[str, pl.DataFrame], consensus: tuple[str, str] | None, steps: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the labels of all annotators, given by their words, and the consensus of two."""
+    frames = list(labels.values())
+    if consensus is not None:
+        first, second = (labels[name] for name in consensus)
+        frames.append(consensus_labels(first, second, steps))
+    return pl.concat(frames)

@@ -7,12 +7,16 @@ index (from 0) of the first wrong one in ``\boxed{}``, or -1.
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 import polars as pl
+from pydantic import Field
 
+from shepherd.annotators.annotator import AnnotatorSettings, LabelInputs
 from shepherd.annotators.problem import Label, label_frame
+from shepherd.engine_settings import Checkpoint, EngineSettings
 from shepherd.identity import seed_table
-from shepherd.prompts import build_prompt
+from shepherd.prompts import PromptTemplate, build_prompt
 from shepherd.requests import numbered_requests
 from shepherd.schemas import CRITIQUES
 
@@ -150,3 +154,28 @@ def _labels(votes: Sequence[int], num_steps: int) -> list[Label]:
         )
         for index in range(num_steps)
     ]
+
+
+class JudgeSettings(AnnotatorSettings):
+    """A language model that is asked for the first wrong step of each solution."""
+
+    READS = (*AnnotatorSettings.READS, "critiques")
+
+    kind: Literal["judge"] = Field("judge", description="the annotator")
+    base: Checkpoint
+    template: PromptTemplate = "chat"
+    num_votes: int = Field(
+        8,
+        ge=1,
+        description="critiques of each solution, of which the majority decides; ProcessBench "
+        "(arXiv 2412.06559) takes 8",
+    )
+    temperature: float = Field(0.7, ge=0, description="temperature of critiques; 0: greedy")
+    max_tokens: int = Field(2048, ge=1, description="tokens of a critique at most")
+    engine: EngineSettings | None = Field(
+        None, description="engine that serves the judge; null: the profile's `engine`"
+    )
+
+    def label_steps(self, inputs: LabelInputs) -> pl.DataFrame:
+        """Return ``step_labels``."""
+        return judge_labels(inputs.steps, inputs.critiques)

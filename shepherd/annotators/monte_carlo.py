@@ -1,15 +1,23 @@
-"""Labels by rolling prefixes out: exactly N, to the first success, or only where it can matter.
+"""The paper's annotator (Math-Shepherd, arXiv 2312.08935, eq. 3 and 4).
 
-The paper's annotator (Math-Shepherd, arXiv 2312.08935, eq. 3 and 4) and two that give its hard
-labels for less.
+The rollouts that :class:`MonteCarlo` asks for depend on no other rollout. So its requests are known
+beforehand, and its labels are counts of rows: :func:`monte_carlo_labels` computes them by columns,
+ten times faster than the replay.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from shepherd.annotators.problem import Label, Problem, Rollout, Rounds, Shown, Solution
+import polars as pl
+from pydantic import Field
+
+from shepherd.annotators.annotator import LabelInputs, RolloutSettings
+from shepherd.annotators.outcomes import estimate, with_outcomes
+from shepherd.annotators.problem import Annotator, Label, Problem, Rounds, Shown, not_drawn
 from shepherd.intervals import wilson_interval
+from shepherd.schemas import STEP_LABELS
+from shepherd.splitting import Method
 
 
 @dataclass(frozen=True)
@@ -29,74 +37,90 @@ class MonteCarlo:
         return with_outcomes(problem, found)
 
 
-@dataclass(frozen=True)
-class FirstSuccess:
-    """Rollouts of a prefix until one is right, at most ``num_rollouts``.
+class MonteCarloSettings(RolloutSettings):
+    """The paper's annotator: exactly N rollouts of each prefix."""
 
-    The hard labels are those of :class:`MonteCarlo` with the same seeds. The soft label is null:
-    a share of a sample that stops at a success is biased.
+    kind: Literal["monte_carlo"] = Field("monte_carlo", description="the annotator")
+
+    def annotator(self, method: Method = "auto") -> MonteCarlo:  # noqa: ARG002
+        """Return the annotator; it cuts no text."""
+        return MonteCarlo(self.num_rollouts)
+
+    def label_steps(self, inputs: LabelInputs) -> pl.DataFrame:
+        """Return ``step_labels``, computed by columns.
+
+        Raises:
+            ValueError: a rollout that the annotator asks for was not drawn.
+        """
+        return monte_carlo_labels(
+            self.num_rollouts, inputs.steps, inputs.solutions, inputs.rollouts
+        )
+
+
+def known_rollouts(annotators: Sequence[Annotator]) -> int | None:
+    """Return how many rollouts of each prefix are asked for; None if that depends on rollouts."""
+    counts = [one.num_rollouts for one in annotators if isinstance(one, MonteCarlo)]
+    return max(counts) if counts and len(counts) == len(annotators) else None
+
+
+def monte_carlo_labels(
+    num_rollouts: int, steps: pl.DataFrame, solutions: pl.DataFrame, rollouts: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the ``step_labels`` of :class:`MonteCarlo`, in the order of ``steps``.
+
+    A solution is left unlabelled if a rollout could not be drawn.
+
+    Raises:
+        ValueError: a rollout that is asked for was not drawn.
     """
-
-    name: ClassVar[str] = "first_success"
-    num_rollouts: int
-
-    def ask(self, problem: Problem, shown: Shown) -> Rounds:
-        """Ask for one more rollout of each prefix that has failed so far."""
-        for count in range(self.num_rollouts):
-            yield {prefix: count + 1 for prefix in problem.prefixes if not reached(shown, prefix)}
-
-    def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
-        """Return hard labels."""
-        found = {prefix: hard_only(rollouts) for prefix, rollouts in shown.items()}
-        return with_outcomes(problem, found)
-
-
-@dataclass(frozen=True)
-class OutcomeClosure:
-    """A right solution proves its own steps; only the other prefixes are rolled out.
-
-    Hard labels differ from :class:`MonteCarlo`'s where N rollouts miss what a sampled solution
-    found: these are then the better ones.
-    """
-
-    name: ClassVar[str] = "outcome_closure"
-    num_rollouts: int
-
-    def ask(self, problem: Problem, shown: Shown) -> Rounds:  # noqa: ARG002
-        """Ask for all rollouts of what no solution proves."""
-        unproven = [prefix for prefix in problem.prefixes if prefix not in problem.proven]
-        yield dict.fromkeys(unproven, self.num_rollouts)
-
-    def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
-        """Return hard and soft labels; soft is null where a solution is the proof."""
-        found = {prefix: estimate(rollouts) for prefix, rollouts in shown.items()}
-        found |= dict.fromkeys(problem.proven, Label(hard=1))
-        return with_outcomes(problem, found)
-
-
-def reached(shown: Shown, prefix: str) -> bool:
-    """Say whether a rollout of this prefix was right."""
-    return any(rollout.is_correct for rollout in shown.get(prefix, ()))
+    counts = (
+        rollouts.filter(pl.col("rollout_index") < num_rollouts)
+        .group_by("prefix_id")
+        .agg(
+            num_rollouts=pl.len().cast(pl.Int64),
+            num_correct=pl.col("is_correct").sum().cast(pl.Int64),
+            is_failed=(pl.col("finish_reason") == "error").any(),
+        )
+    )
+    rolled = (
+        steps.join(counts, on="prefix_id", how="left", maintain_order="left")
+        .join(_estimates(num_rollouts), on="num_correct", how="left", maintain_order="left")
+        .join(
+            solutions.select("solution_id", "is_correct"),
+            on="solution_id",
+            how="left",
+            maintain_order="left",
+        )
+    )
+    is_last = pl.col("is_last")
+    lacking = rolled.filter(~is_last, ~pl.col("num_rollouts").eq_missing(num_rollouts))
+    if lacking.height:
+        problem_id = str(lacking["problem_id"].min())
+        prefixes = lacking.filter(problem_id=problem_id)["prefix_id"]
+        raise not_drawn(MonteCarlo.name, prefixes.n_unique(), problem_id)
+    failed = rolled.filter(~is_last, "is_failed").select("solution_id")
+    outcome = {
+        "num_rollouts": pl.lit(0, pl.Int64),
+        "num_correct": pl.lit(0, pl.Int64),
+        "hard": pl.col("is_correct").cast(pl.Int64),
+        "soft": pl.col("is_correct").cast(pl.Float64),
+        "low": pl.lit(None, pl.Float64),
+        "high": pl.lit(None, pl.Float64),
+    }
+    return rolled.join(failed, on="solution_id", how="anti", maintain_order="left").select(
+        "step_id",
+        annotator=pl.lit(MonteCarlo.name),
+        **{name: pl.when(is_last).then(label).otherwise(name) for name, label in outcome.items()},
+    )
 
 
-def with_outcomes(problem: Problem, found: Mapping[str, Label]) -> list[list[Label]]:
-    """Return the labels of each solution: those of its prefixes, then its outcome."""
-    return [[*map(found.__getitem__, s.prefixes), outcome(s)] for s in problem.solutions]
-
-
-def outcome(solution: Solution) -> Label:
-    """Return the label of a last step: the solution's own correctness, at no cost."""
-    return Label(hard=int(solution.is_correct), soft=float(solution.is_correct))
-
-
-def estimate(rollouts: Sequence[Rollout]) -> Label:
-    """Return the Monte Carlo estimates (eq. 3 and 4) with the Wilson interval of the soft one."""
-    total, right = len(rollouts), sum(rollout.is_correct for rollout in rollouts)
-    low, high = wilson_interval(right, total)
-    return Label(int(right > 0), right / total, total, right, low, high)
-
-
-def hard_only(rollouts: Sequence[Rollout]) -> Label:
-    """Return eq. 3 where the number of rollouts depends on their outcome."""
-    right = sum(rollout.is_correct for rollout in rollouts)
-    return Label(hard=int(right > 0), num_rollouts=len(rollouts), num_correct=right)
+def _estimates(num_rollouts: int) -> pl.DataFrame:
+    """Return the hard and the soft label with its interval by the number of right rollouts."""
+    rows = [
+        (right, int(right > 0), right / num_rollouts, *wilson_interval(right, num_rollouts))
+        for right in range(num_rollouts + 1)
+    ]
+    names = ("num_correct", "hard", "soft", "low", "high")
+    return pl.DataFrame(
+        rows, schema={name: STEP_LABELS.schema[name] for name in names}, orient="row"
+    )

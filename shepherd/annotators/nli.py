@@ -3,19 +3,18 @@
 A baseline of the paper (arXiv 2206.02336): two steps say the same if each entails the other.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import polars as pl
+from pydantic import Field
 
+from shepherd.annotators.annotator import AnnotatorSettings, LabelInputs
+from shepherd.annotators.entailment import Entails, Pair
 from shepherd.annotators.problem import Label
 from shepherd.annotators.reference import Compared, label_by_references
+from shepherd.engine_settings import Checkpoint
 from shepherd.splitting import Method
-
-Pair = tuple[str, str]
-"""Premise and hypothesis."""
-
-Entails = Callable[[Sequence[Pair]], Sequence[float]]
-"""The probability, for each pair, that the premise entails the hypothesis."""
 
 
 def nli_labels(
@@ -68,3 +67,17 @@ def _aligned(compared: Compared, reference: Sequence[str]) -> Iterator[Pair]:
     """Yield the solution's steps but for the last, each with the reference's of the same index."""
     for step, other in zip(compared.solution.texts[:-1], reference, strict=False):
         yield step.strip(), other.strip()
+
+
+class NliSettings(AnnotatorSettings):
+    """Entailment between the steps of wrong and of right solutions."""
+
+    kind: Literal["nli"] = Field("nli", description="the annotator")
+    model: Checkpoint = "FacebookAI/roberta-large-mnli"
+
+    def label_steps(self, inputs: LabelInputs) -> pl.DataFrame:
+        """Return ``step_labels``; ``inputs.entails`` is the opened ``model``."""
+        assert inputs.entails is not None, "the annotator nli needs an entailment model"
+        return nli_labels(
+            inputs.steps, inputs.solutions, inputs.problems, inputs.entails, inputs.method
+        )

@@ -108,6 +108,11 @@ class Annotator(Protocol):
         """The word that stands for it in a profile and in ``step_labels``."""
         ...
 
+    @property
+    def num_rollouts(self) -> int:
+        """N: the most rollouts of one prefix that it asks for."""
+        ...
+
     def ask(self, problem: Problem, shown: Shown) -> Rounds:
         """Yield what is wanted beyond what is shown; end once the labels are decided.
 

@@ -7,9 +7,12 @@ the 8 of ``3 + 5 = 8 apples``, not the 3 of ``x = 3y`` nor that of ``x = 3 \cdot
 import re
 from fractions import Fraction
 from functools import lru_cache
+from typing import Literal
 
 import polars as pl
+from pydantic import Field
 
+from shepherd.annotators.annotator import AnnotatorSettings, LabelInputs
 from shepherd.annotators.problem import Label
 from shepherd.annotators.reference import Compared, label_by_references
 from shepherd.equivalence import number
@@ -63,3 +66,13 @@ def computed_numbers(text: str) -> frozenset[Fraction]:
     """
     values = (number(normalize(match["value"])) for match in _COMPUTED.finditer(text))
     return frozenset(value for value in values if value is not None)
+
+
+class RuleSettings(AnnotatorSettings):
+    """DIVERSE's rule: compare the computed numbers with those of right solutions."""
+
+    kind: Literal["rule"] = Field("rule", description="the annotator")
+
+    def label_steps(self, inputs: LabelInputs) -> pl.DataFrame:
+        """Return ``step_labels``."""
+        return rule_labels(inputs.steps, inputs.solutions, inputs.problems)

@@ -11,8 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import sqrt
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from pydantic import Field
+
+from shepherd.annotators.annotator import RolloutSettings
 from shepherd.annotators.first_error import before_error, num_proven
 from shepherd.annotators.problem import Label, Problem, Rollout, Rounds, Shown
 from shepherd.splitting import Method, split_steps
@@ -159,3 +162,14 @@ class TreeSearch:
         continuations = (tuple(split_steps(text, self.method)) for text in texts)
         wrong = deque(steps for steps in continuations if len(steps) > 1)
         return State(prefix, parent, len(rollouts), num_correct, wrong)
+
+
+class TreeSearchSettings(RolloutSettings):
+    """OmegaPRM's tree search: N rollouts of each state that a search meets."""
+
+    kind: Literal["tree_search"] = Field("tree_search", description="the annotator")
+    num_searches: int = Field(100, ge=1, description="searches of a problem, at most")
+
+    def annotator(self, method: Method = "auto") -> TreeSearch:
+        """Return the annotator; it cuts rollouts by ``method``."""
+        return TreeSearch(self.num_rollouts, self.num_searches, method)

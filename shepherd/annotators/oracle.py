@@ -1,7 +1,11 @@
 """The exact annotator of word problems: truth to measure every other annotator against."""
 
-import polars as pl
+from typing import Literal
 
+import polars as pl
+from pydantic import Field
+
+from shepherd.annotators.annotator import AnnotatorSettings, LabelInputs
 from shepherd.schemas import STEP_LABELS
 from shepherd.word_problems import judge_steps
 
@@ -39,3 +43,13 @@ def oracle_labels(steps: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
         )
     )
     return labels.select(STEP_LABELS.schema.keys())
+
+
+class OracleSettings(AnnotatorSettings):
+    """The exact truth of word problems; it knows no other dataset."""
+
+    kind: Literal["oracle"] = Field("oracle", description="the annotator")
+
+    def label_steps(self, inputs: LabelInputs) -> pl.DataFrame:
+        """Return ``step_labels``."""
+        return oracle_labels(inputs.steps, inputs.problems)

@@ -1,0 +1,85 @@
+"""Declare assets whose output is one or several tables of the lake."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from typing import Any, TypeAlias, cast
+
+import dagster as dg
+import polars as pl
+
+from assets.deployment import partitions_of
+from assets.describe import OWNERS, column_schema, provenance
+from resources.storage.io_manager import Frames
+from shepherd.dependencies import code_version
+from shepherd.schemas import Table
+from shepherd.settings import Settings
+
+Rows: TypeAlias = Frames | pl.DataFrame
+"""The rows of a table: a frame for each partition of the run, or one frame."""
+
+Body: TypeAlias = Callable[..., Rows | Mapping[str, Rows]]
+
+
+def table_asset(
+    settings: Settings,
+    table: Table,
+    *,
+    group: str,
+    kinds: set[str],
+    siblings: Sequence[Table] = (),
+    is_partitioned: bool = True,
+    ins: Mapping[str, dg.AssetIn] | None = None,
+    deps: Sequence[str] = (),
+    backfill_policy: dg.BackfillPolicy | None = None,
+    pool: str | None = None,
+) -> Callable[[Body], dg.AssetsDefinition]:
+    """Decorate a function that returns the rows of a lake table.
+
+    ``siblings`` are tables that the same function makes. It then returns rows by table name; a
+    table that it leaves out is empty. Siblings are written before the table itself, because the
+    journals of a partition are discarded once the file of ``table`` is written: a run that is
+    killed between two files must find the journals again.
+
+    The description in the UI is the table's grain and the function's docstring.
+    """
+
+    def decorate(body: Body) -> dg.AssetsDefinition:
+        @wraps(body)
+        def compute(*args: Any, **inputs: Any) -> Iterator[dg.Output[Any]]:
+            result = body(*args, **inputs)
+            rows = cast("Mapping[str, Rows]", result if siblings else {table.name: result})
+            for each in (*siblings, table):
+                yield dg.Output(rows.get(each.name, each.empty()), each.name)
+
+        del compute.__annotations__["return"]
+        docstring = inspect.getdoc(body) or ""
+        note = f"Written together with `{table.name}`."
+        outs = {
+            each.name: dg.AssetOut(
+                description=f"{each.grain[0].upper()}{each.grain[1:]}.\n\n"
+                f"{docstring if each is table else note}",
+                group_name=group,
+                kinds={"parquet", *kinds},
+                owners=OWNERS,
+                tags={"stage": group},
+                metadata={
+                    "dagster/column_schema": column_schema(each),
+                    **provenance(settings, each.name),
+                },
+                code_version=code_version(settings, each.name),
+                key=each.name,
+            )
+            for each in (*siblings, table)
+        }
+        return dg.multi_asset(
+            name=table.name,
+            outs=outs,
+            ins=ins or {},
+            deps=deps,
+            partitions_def=partitions_of(settings) if is_partitioned else None,
+            backfill_policy=backfill_policy,
+            pool=pool,
+        )(compute)
+
+    return decorate

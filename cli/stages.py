@@ -1,0 +1,230 @@
+"""Run the stages of the pipeline: each stage in waves of Dagster runs, partition by partition."""
+
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, field
+
+import dagster as dg
+
+from assets.models.fine_tuning import GPU_POOL
+from cli.progress import Progress
+
+STAGES = {
+    "problems": "Problems",
+    "models": "Models that write solutions",
+    "annotation": "Annotation: solutions, rollouts, step labels",
+    "reward_models": "Reward models",
+    "policies": "Policies trained with the reward models",
+    "verification": "Verification: candidates and their scores",
+    "warehouse": "Warehouse and report",
+}
+"""The headline of each asset group, in the order of the paper's stages."""
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Failures are printed at the end, in one line where that is enough."""
+
+MAX_NAMES = 7
+"""Assets that are named in a line on the console."""
+
+INTERRUPTED = ("KeyboardInterrupt", "DagsterExecutionInterruptedError")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A Dagster run to make: which assets, in which partitions (a range, or none)."""
+
+    keys: tuple[dg.AssetKey, ...]
+    partitions: tuple[str, ...]
+
+    @property
+    def where(self) -> str:
+        """The partitions, for a line on the console."""
+        if not self.partitions:
+            return "all partitions"
+        first, last = self.partitions[0], self.partitions[-1]
+        return first if first == last else f"{first} to {last}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A step that failed. With ``is_users`` the message says what the user can correct."""
+
+    run: PlannedRun
+    step: str
+    message: str
+    is_users: bool
+
+
+@dataclass
+class Stage:
+    """One asset group, brought up to date."""
+
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+    progress: Progress
+    keys: list[dg.AssetKey]
+    """The group's assets that may be made, in topological order."""
+    num_runs: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    _made: set[tuple[dg.AssetKey, str | None]] = field(default_factory=set)
+
+    def run(self) -> list[Failure]:
+        """Make the partitions of partitioned assets, then the other assets.
+
+        A failed partition stops the assets that read all partitions, but no other partition.
+        """
+        graph = self.definitions.resolve_asset_graph()
+        partitioned = [key for key in self.keys if graph.get(key).partitions_def]
+        whole = [key for key in self.keys if key not in partitioned]
+        definition = graph.get(partitioned[0]).partitions_def if partitioned else None
+        partitions = sorted(definition.get_partition_keys()) if definition else []
+        self._announce(partitioned, partitions)
+        self._announce(whole, [None])
+        self._run_range(partitioned, partitions)
+        for partition in partitions:
+            self._run_waves(partitioned, partition)
+        if not self.failures:
+            self._run_waves(whole, None)
+        if not self.num_runs:
+            print("up to date")
+        return self.failures
+
+    def _announce(self, keys: list[dg.AssetKey], partitions: Iterable[str | None]) -> None:
+        """Print what is to be made, why, and how long it took the last time."""
+        seconds_by_line: dict[str, float] = {}
+        for partition in partitions:
+            by_reason: dict[str, list[dg.AssetKey]] = {}
+            for each in self.progress.pending(keys, partition):
+                reason = each.reason if each.is_certain else f"{each.reason}, if that changes"
+                by_reason.setdefault(reason, []).append(each.key)
+            for reason, pending in by_reason.items():
+                line = f"   {self.names(pending)}: {reason}"
+                seconds = self.progress.seconds(pending, partition)
+                seconds_by_line[line] = seconds_by_line.get(line, 0.0) + seconds
+        for line, seconds in seconds_by_line.items():
+            print(f"{line} ({seconds:.0f} s the last time)" if seconds else line, flush=True)
+
+    def _run_range(self, keys: list[dg.AssetKey], partitions: list[str]) -> None:
+        """Make cheap assets in all partitions with one run, if they are pending in all of them."""
+        waves = {self._wave(keys, partition) for partition in partitions}
+        wave = waves.pop() if len(waves) == 1 else ()
+        if len(partitions) > 1 and wave and self._are_cheap(wave):
+            self._execute(PlannedRun(wave, tuple(partitions)))
+
+    def _run_waves(self, keys: list[dg.AssetKey], partition: str | None) -> None:
+        """Make assets in a partition until none is pending, or one has failed."""
+        num_failures = len(self.failures)
+        while wave := self._wave(keys, partition):
+            # What was made and is pending again has failed, or is made once because it is named.
+            if self._made & {(key, partition) for key in wave}:
+                break
+            self._execute(PlannedRun(wave, (partition,) if partition else ()))
+            if len(self.failures) > num_failures:
+                break
+
+    def _wave(self, keys: list[dg.AssetKey], partition: str | None) -> tuple[dg.AssetKey, ...]:
+        """Return the assets to make next in a partition.
+
+        An asset that holds a model waits while it is uncertain whether it has to be made; so do
+        those that read it.
+        """
+        graph = self.definitions.resolve_asset_graph()
+        waiting: set[dg.AssetKey] = set()
+        wave: list[dg.AssetKey] = []
+        for each in self.progress.pending(keys, partition):
+            node = graph.get(each.key)
+            holds_model = GPU_POOL in (node.pools or ())
+            if (holds_model and not each.is_certain) or node.parent_keys & waiting:
+                waiting.add(each.key)
+            else:
+                wave.append(each.key)
+        return tuple(wave)
+
+    def _are_cheap(self, keys: Sequence[dg.AssetKey]) -> bool:
+        """Return whether all assets take their partitions in one run."""
+        graph = self.definitions.resolve_asset_graph()
+        policies = (graph.get(key).backfill_policy for key in keys)
+        return all(policy and policy.policy_type.value == "SINGLE_RUN" for policy in policies)
+
+    def _execute(self, run: PlannedRun) -> None:
+        """Make a run, print the checks that do not hold, and note the steps that failed.
+
+        Raises:
+            KeyboardInterrupt: the run was interrupted. Dagster reports that as a failure.
+        """
+        self.num_runs += 1
+        self._made |= {(key, at) for key in run.keys for at in run.partitions or (None,)}
+        print(f"-- {run.where}: {self.names(run.keys)}", flush=True)
+        first, last = (run.partitions[0], run.partitions[-1]) if run.partitions else ("", "")
+        ends = {
+            "dagster/asset_partition_range_start": first,
+            "dagster/asset_partition_range_end": last,
+        }
+        result = self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            run_config=QUIET,
+            instance=self.instance,
+            asset_selection=run.keys,
+            partition_key=first if first and first == last else None,
+            tags=ends if first != last else None,
+            raise_on_error=False,
+        )
+        for evaluation in result.get_asset_check_evaluations():
+            if not evaluation.passed:
+                print(_complaint(evaluation))
+        self.failures += [_failure(run, event) for event in result.get_step_failure_events()]
+        self.progress.refresh()
+
+    def names(self, keys: Sequence[dg.AssetKey]) -> str:
+        """Return the names of assets for a line on the console.
+
+        Tables that are written together go by the name of their function.
+        """
+        asset_of = self.definitions.resolve_assets_def
+        names = list(dict.fromkeys(_name(asset_of(key), key) for key in keys))
+        more = [f"and {len(names) - MAX_NAMES} more"] if len(names) > MAX_NAMES else []
+        return ", ".join([*names[:MAX_NAMES], *more])
+
+
+def run_stages(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    progress: Progress,
+    assets: Set[dg.AssetKey],
+) -> list[Failure]:
+    """Run stage after stage, up to the first with a failure; return the failures."""
+    graph = definitions.resolve_asset_graph()
+    for group, headline in STAGES.items():
+        keys = [key for key in graph.toposorted_asset_keys if graph.get(key).group_name == group]
+        keys = [key for key in keys if key in assets]
+        if keys:
+            print(f"\n== {headline} ==", flush=True)
+            failures = Stage(definitions, instance, progress, keys).run()
+            if failures:
+                return failures
+    return []
+
+
+def _name(asset: dg.AssetsDefinition, key: dg.AssetKey) -> str:
+    return key.to_user_string() if len(asset.keys) == 1 else asset.op.name
+
+
+def _complaint(evaluation: dg.AssetCheckEvaluation) -> str:
+    numbers = ", ".join(
+        f"{name} {metadata.value:.3g}"
+        for name, metadata in evaluation.metadata.items()
+        if isinstance(metadata, dg.FloatMetadataValue | dg.IntMetadataValue)
+    )
+    kind = "warning" if evaluation.severity == dg.AssetCheckSeverity.WARN else "error"
+    name = f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}"
+    return f"   {kind}: {name} does not hold: {numbers}"
+
+
+def _failure(run: PlannedRun, event: dg.DagsterEvent) -> Failure:
+    error = event.step_failure_data.error
+    cause = error.cause if error and error.cause else error
+    if cause is not None and cause.cls_name in INTERRUPTED:
+        raise KeyboardInterrupt
+    if cause is None:
+        return Failure(run, event.step_key or "", event.message or "", is_users=False)
+    is_users = cause.cls_name in ("ValueError", "DagsterAssetCheckFailedError")
+    message = cause.message.strip() if is_users else cause.to_string()
+    return Failure(run, event.step_key or "", message.removeprefix("ValueError: "), is_users)

@@ -1,0 +1,63 @@
+"""Draw whole solutions of problems: samples to label, candidates to verify, greedy solutions."""
+
+from collections.abc import Callable
+from functools import partial
+
+import polars as pl
+
+from resources.sampling.request_source import RequestList
+from resources.sampling.stage import CompletionModel, Shard, Stage, StageOutput
+from shepherd.rollouts import (
+    collect_candidates,
+    collect_greedy,
+    collect_solutions,
+    solution_requests,
+)
+from shepherd.schemas import CANDIDATES, GREEDY_SOLUTIONS, SOLUTIONS
+from shepherd.settings import SamplingSettings
+
+
+def draw_solutions(
+    problems: pl.DataFrame, generator: CompletionModel, sampling: SamplingSettings, shard: Shard
+) -> StageOutput:
+    """Draw ``samples_per_problem`` solutions of each problem; SOLUTIONS and SOLUTION_COSTS."""
+    stage = Stage(SOLUTIONS, generator, shard, sampling.temperature, sampling.max_tokens)
+    return _draw(stage, problems, sampling.samples_per_problem, collect_solutions)
+
+
+def draw_candidates(
+    problems: pl.DataFrame, generator: CompletionModel, sampling: SamplingSettings, shard: Shard
+) -> StageOutput:
+    """Draw ``num_candidates`` solutions of each problem; CANDIDATES and CANDIDATE_COSTS."""
+    stage = Stage(CANDIDATES, generator, shard, sampling.temperature, sampling.max_tokens)
+    return _draw(stage, problems, sampling.num_candidates, collect_candidates)
+
+
+def draw_greedily(
+    problems: pl.DataFrame, generator: CompletionModel, sampling: SamplingSettings, shard: Shard
+) -> StageOutput:
+    """Draw one solution of each problem at temperature 0; GREEDY_SOLUTIONS, without its cost."""
+    stage = Stage(GREEDY_SOLUTIONS, generator, shard, 0.0, sampling.max_tokens)
+    return _draw(stage, problems, 1, partial(collect_greedy, method=shard.splitting.method))
+
+
+def _draw(
+    stage: Stage,
+    problems: pl.DataFrame,
+    num_samples: int,
+    collect: Callable[[pl.DataFrame, str], pl.DataFrame],
+) -> StageOutput:
+    requests = RequestList(
+        solution_requests(
+            problems,
+            stage=stage.table.name,
+            template=stage.model.template,
+            generator=stage.model.name,
+            run_seed=stage.shard.run_seed,
+            num_samples=num_samples,
+            temperature=stage.temperature,
+            max_tokens=stage.max_tokens,
+        )
+    )
+    cost = stage.draw(requests)
+    return stage.output(stage.graded(requests, collect, problems), cost)

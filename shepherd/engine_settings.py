@@ -1,0 +1,102 @@
+"""Settings of the engines that draw completions. A judge may have an engine of its own."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from shepherd.section import Section
+
+Checkpoint = Annotated[
+    str,
+    Field(
+        description="weights: folder of `resources/base_models`, path of a local checkpoint, or "
+        "name on the Hugging Face hub"
+    ),
+]
+"""The type of a settings field that names a model."""
+
+
+class VllmSettings(Section):
+    """The vLLM engine's own fields, under vLLM's names.
+
+    ``data_parallel_size`` is missing: vLLM runs such copies as servers only. Start the servers
+    yourself and use the engine ``openai``.
+    """
+
+    tensor_parallel_size: int = Field(
+        1, ge=1, description="GPUs that share the matrices of each layer"
+    )
+    pipeline_parallel_size: int = Field(1, ge=1, description="groups of GPUs that share the layers")
+    gpu_memory_utilization: float = Field(
+        0.9, gt=0, le=1, description="share of each GPU's memory that vLLM takes"
+    )
+    max_model_len: int | None = Field(
+        None,
+        ge=2,
+        description="tokens of prompt and completion together, at most; null: the model's limit",
+    )
+    enforce_eager: bool = Field(
+        False,
+        description="run without CUDA graphs: slower, starts sooner, takes less memory",
+    )
+
+
+class OpenAISettings(Section):
+    """OpenAI-compatible servers that serve one model under one name."""
+
+    base_urls: tuple[str, ...] = Field(
+        min_length=1, description="addresses of the servers, such as `http://host:8000/v1`"
+    )
+    api_key_variable: str = Field(
+        "OPENAI_API_KEY",
+        description="environment variable that holds the servers' key; unset: no key",
+    )
+    request_timeout: float = Field(
+        600.0, gt=0, description="seconds until a request without an answer is sent again"
+    )
+    patience: float = Field(
+        300.0, ge=0, description="seconds for which all servers may fail before the run ends"
+    )
+
+    @field_validator("base_urls")
+    @classmethod
+    def _urls_are_plain(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+                raise ValueError(
+                    "write each server as http(s)://host:port/v1, and name the variable that "
+                    "holds its key in api_key_variable"
+                )
+        return tuple(url.rstrip("/") for url in urls)
+
+
+class EngineSettings(Section):
+    """How completions are drawn."""
+
+    kind: Literal["transformers", "vllm", "openai"] = Field(
+        "transformers",
+        description="`transformers` (embedded, CPU or one GPU), `vllm` (in this process) or "
+        "`openai` (servers)",
+    )
+    batch_size: int = Field(
+        512, ge=1, description="requests that run at once; with `openai`: on each server"
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "bfloat16", description="precision of the weights; servers choose their own"
+    )
+    device: str = Field(
+        "auto",
+        description="torch device of `transformers`, such as `cuda:0`; `auto`: a GPU if any",
+    )
+    vllm: VllmSettings = Field(VllmSettings(), description="read only if `kind` is `vllm`")
+    openai: OpenAISettings | None = Field(
+        None, description="required if `kind` is `openai`, else not read"
+    )
+
+    @model_validator(mode="after")
+    def _servers_are_named(self) -> "EngineSettings":
+        if self.kind == "openai" and self.openai is None:
+            raise ValueError("engine.kind openai: name the servers in engine.openai.base_urls")
+        return self

@@ -1,0 +1,52 @@
+"""The fields of a profile: one class a section, with its defaults. docs/profiles.md lists them.
+
+Sections of annotators and engines stand beside them, in shepherd/annotators and
+shepherd/engine_settings.py.
+"""
+
+from shepherd.annotators.judge import JudgeSettings
+from shepherd.engine_settings import EngineSettings, OpenAISettings, VllmSettings
+from shepherd.section import NAME_PATTERN, Section
+from shepherd.settings.annotation import AnnotationSettings
+from shepherd.settings.datasets import (
+    DEFAULT_SPLITTING,
+    SPLITS,
+    DatasetSettings,
+    Split,
+    SplittingSettings,
+)
+from shepherd.settings.deployment import GpuSettings, Settings
+from shepherd.settings.exports import ExportSettings
+from shepherd.settings.models import ModelSettings
+from shepherd.settings.policies import PolicySettings, PpoSettings, RftSettings, StepReward
+from shepherd.settings.sampling import SamplingSettings
+from shepherd.settings.training import TOKENS_PER_PASS, TrainingSet, TrainingSettings
+from shepherd.settings.verification import VerificationSettings
+
+__all__ = [
+    "DEFAULT_SPLITTING",
+    "NAME_PATTERN",
+    "SPLITS",
+    "TOKENS_PER_PASS",
+    "AnnotationSettings",
+    "DatasetSettings",
+    "EngineSettings",
+    "ExportSettings",
+    "GpuSettings",
+    "JudgeSettings",
+    "ModelSettings",
+    "OpenAISettings",
+    "PolicySettings",
+    "PpoSettings",
+    "RftSettings",
+    "SamplingSettings",
+    "Section",
+    "Settings",
+    "Split",
+    "SplittingSettings",
+    "StepReward",
+    "TrainingSet",
+    "TrainingSettings",
+    "VerificationSettings",
+    "VllmSettings",
+]

@@ -1,0 +1,159 @@
+"""Settings of a deployment: the fields of a profile."""
+
+import re
+
+from pydantic import Field, field_validator, model_validator
+
+from shepherd.engine_settings import EngineSettings
+from shepherd.section import NAME_PATTERN, Section
+from shepherd.settings.annotation import AnnotationSettings
+from shepherd.settings.datasets import SPLITS, DatasetSettings, Split
+from shepherd.settings.exports import ExportSettings
+from shepherd.settings.models import ModelSettings
+from shepherd.settings.policies import PolicySettings
+from shepherd.settings.sampling import SamplingSettings
+from shepherd.settings.training import TrainingSet
+from shepherd.settings.verification import VerificationSettings
+
+
+class GpuSettings(Section):
+    """The GPUs of one machine that a profile's parallelism is made for.
+
+    They switch nothing on: the command that estimates a run tells whether the models fit.
+    """
+
+    name: str = Field(description="name of the GPU, for people")
+    count: int = Field(ge=1, description="GPUs of the machine")
+    memory_gib: float = Field(
+        gt=0, description="memory of each GPU in GiB, as PyTorch reports its total capacity"
+    )
+
+
+class Settings(Section):
+    """The fields of a profile. A field that a profile leaves out has its default."""
+
+    seed: int = Field(0, ge=0, description="seed of the run; all other seeds derive from it")
+    shards: int = Field(
+        4,
+        ge=1,
+        le=10_000,
+        description="partitions of every dataset; fixed once the lake holds data",
+    )
+    datasets: dict[str, DatasetSettings] = Field(description="the datasets by name")
+    generators: dict[str, ModelSettings] = Field(
+        {}, description="the models that sample solutions and candidates, by name"
+    )
+    completer: ModelSettings | None = Field(None, description="the model that draws rollouts")
+    outcome_reward_model: ModelSettings | None = Field(
+        None, description="the reward model of whole solutions (ORM)"
+    )
+    process_reward_model: ModelSettings | None = Field(
+        None, description="the reward model of steps (PRM)"
+    )
+    gpus: GpuSettings | None = Field(
+        None, description="the machine; read by the estimate of GPU memory only"
+    )
+    policies: dict[str, PolicySettings] = Field(
+        {}, description="generators that learn from their own solutions, by name"
+    )
+    engine: EngineSettings = Field(EngineSettings(), description="how completions are drawn")
+    sampling: SamplingSettings = Field(
+        SamplingSettings(), description="numbers and temperatures of the draws"
+    )
+    annotation: AnnotationSettings = Field(
+        AnnotationSettings(), description="how steps are labelled"
+    )
+    training_set: TrainingSet = Field(
+        TrainingSet(), description="which labelled solutions reward models learn from"
+    )
+    verification: VerificationSettings = Field(
+        VerificationSettings(), description="how candidates are compared"
+    )
+    exports: dict[str, ExportSettings] = Field(
+        {}, description="folders of labels in published formats, by name"
+    )
+
+    def generators_of(self, split: Split) -> list[str]:
+        """Return the names of the generators that solve the problems of a split."""
+        return [name for name, model in self.generators.items() if split in model.solves]
+
+    @property
+    def published_annotators(self) -> set[str]:
+        """The annotators of imported labels: what they labelled is always trained on."""
+        return {d.annotator for d in self.datasets.values() if d.labels is not None}
+
+    @property
+    def candidate_generators(self) -> list[str]:
+        """The generators of test problems, and the policies that are verified as they are."""
+        chosen = [name for name, policy in self.policies.items() if policy.candidates]
+        return [*self.generators_of("test"), *chosen]
+
+    @property
+    def training_annotators(self) -> list[str]:
+        """Whose labels reward models are trained on, in order of their names."""
+        return sorted({self.annotation.train_on, *self.published_annotators})
+
+    @field_validator("datasets", "generators", "policies", "exports")
+    @classmethod
+    def _names_are_safe(cls, named: dict[str, Section]) -> dict[str, Section]:
+        for name in named:
+            if not re.fullmatch(NAME_PATTERN, name):
+                raise ValueError(f"name {name!r} must match {NAME_PATTERN}: it becomes a folder")
+        # The order in which a profile names things changes nothing.
+        return dict(sorted(named.items()))
+
+    @model_validator(mode="after")
+    def _models_are_complete(self) -> "Settings":
+        if not self.datasets:
+            raise ValueError("datasets: name at least one dataset")
+        labelling = {*self.annotation.names, *self.published_annotators}
+        if self.annotation.consensus:
+            labelling.add("consensus")
+        if "oracle" in self.annotation.names:
+            for name, dataset in self.datasets.items():
+                if dataset.is_annotated and dataset.source != "word_problems":
+                    raise ValueError(
+                        f"annotation.annotators: oracle knows word problems alone, not {name}: "
+                        "leave it out, or give that dataset a profile of its own"
+                    )
+        if self.annotation.train_on not in labelling:
+            raise ValueError(
+                f"annotation.train_on: {self.annotation.train_on} labels nothing: set it to one "
+                f"of {', '.join(sorted(labelling))}"
+            )
+        needs_models = any(dataset.is_annotated for dataset in self.datasets.values())
+        if needs_models and not (self.generators and self.completer):
+            raise ValueError(
+                "generators and completer: name both, or give every dataset a `solutions` file"
+            )
+        for split in SPLITS if needs_models else ():
+            if not self.generators_of(split):
+                raise ValueError(f"generators: none solves {split} problems: name it in `solves`")
+        for name, model in {**self.generators, "completer": self.completer}.items():
+            for known in (model.datasets if model else None) or ():
+                if known not in self.datasets:
+                    raise ValueError(f"{name}.datasets: {known} is not in the datasets")
+        return self
+
+    @model_validator(mode="after")
+    def _policies_can_be_trained(self) -> "Settings":
+        # Generators may stand there unused: a variable can name imported solutions in their place.
+        if self.policies and not any(d.is_annotated for d in self.datasets.values()):
+            raise ValueError(
+                "policies: none would be trained, as no dataset is annotated here: leave them out, "
+                "or add a dataset without labels or solutions of test problems"
+            )
+        for name, policy in self.policies.items():
+            if policy.start not in self.generators:
+                raise ValueError(
+                    f"policies.{name}.start: {policy.start} is no generator: set it to one of "
+                    f"{', '.join(sorted(self.generators))}"
+                )
+            if policy.kind == "ppo" and getattr(self, policy.reward_model) is None:
+                raise ValueError(f"policies.{name}.reward_model: add {policy.reward_model}")
+            if policy.kind == "ppo" and self.engine.kind == "openai":
+                raise ValueError(
+                    f"policies.{name}: PPO draws with weights that change, and servers keep "
+                    "theirs: set engine.kind to transformers or vllm"
+                )
+        return self

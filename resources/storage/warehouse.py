@@ -108,7 +108,7 @@ def run_tests(warehouse: Path, sql_root: Path = SQL_ROOT) -> list[TestResult]:
     """
     if not warehouse.is_file():
         raise ValueError(
-            f"{warehouse}: no such file: build it with python -m resources.storage.warehouse build"
+            f"{warehouse}: no such file: build it with shepherd warehouse build"
         )
     results = []
     tests = sql_tests(sql_models(sql_root), sql_root)

@@ -22,7 +22,7 @@ from assets.deployment import Deployment
 from assets.describe import describe, provenance
 from assets.models.generators import solvers_of
 from assets.models.policies import policies_of
-from assets.models.reward_models import outcome_reward_model_of, process_reward_model_of
+from assets.models.reward_models import reward_models_of
 from assets.verification.candidate_scores import candidate_scores_of
 from assets.verification.candidates import candidates_of
 from assets.verification.evaluations import evaluations_of
@@ -108,16 +108,6 @@ def sampled_assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
         candidate_scores_of(settings),
         evaluations_of(settings),
     ]
-
-
-def reward_models_of(settings: Settings) -> list[dg.AssetsDefinition]:
-    """Return the assets of the reward models that a profile has."""
-    assets = []
-    if settings.outcome_reward_model:
-        assets += [outcome_reward_model_of(settings)]
-    if settings.process_reward_model:
-        assets += [process_reward_model_of(settings)]
-    return assets
 
 
 JOB_GROUPS = {

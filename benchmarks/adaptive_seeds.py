@@ -1,63 +1,72 @@
-"""Is ``adaptive`` as accurate as ``monte_carlo`` N = 8, and for how many of its tokens?
+"""Is ``adaptive`` as accurate as ``monte_carlo`` with N = 8, and at what share of its tokens?
 
     python -m benchmarks.adaptive_seeds [--json] [--seeds 10] [--keep FOLDER]
 
-The two differ by less than seeds do, so that this asks more seeds than ``label_quality``, on the
-same work: solutions of the demo's generator to 100 fresh word problems a seed, rolled out by its
-completer, the oracle as truth. Seeds 100 to 103 settled the defaults and are not among them.
+The two annotators differ by less than seeds do, so this measures more seeds than
+``label_quality``, in the same setting: the demo's generator solves 100 fresh word problems a seed,
+its completer draws the rollouts, and the oracle is the truth. Seeds 100 to 103 settled the
+defaults and are not measured.
 """
 
 import argparse
-import tempfile
+import sys
 from functools import partial
-from pathlib import Path
 from statistics import mean, stdev
 
-from benchmarks.annotated import demo_solutions, roll_out
-from benchmarks.label_quality import NUM_PROBLEMS, SETTINGS, N, replayed
-from benchmarks.report import Result, at_least, at_most, main
-from benchmarks.seeds import single_threaded
+from benchmarks.annotated import NUM_GOLD, demo_solutions, roll_out
+from benchmarks.annotator_labels import SETTINGS, N, replay
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result, at_least, at_most
+from benchmarks.seeds import map_seeds
 from shepherd.agreement import label_quality
 from shepherd.annotators.monte_carlo import MonteCarlo
 
 
-def measure(seed: int, folder: Path) -> dict[str, tuple[float, int]]:
-    """Return the share of right labels and the tokens of both annotators."""
-    work = demo_solutions(folder / f"seed-{seed}", seed=seed, num_problems=NUM_PROBLEMS)
-    rolled = roll_out(work, "completer", [MonteCarlo(N)])
-    found = {}
-    for annotator in SETTINGS.annotators_that_roll_out():
-        if annotator.name in ("monte_carlo", "adaptive"):
-            way = replayed(annotator.name, annotator, work, rolled)
-            quality = label_quality(way.labels, work.truth, work.steps)
-            found[way.name] = quality["agreement"].item(), way.tokens
-    return found
-
-
-def study(num_seeds: int, folder: Path) -> list[Result]:
-    """Measure all seeds side by side; return each one's difference, the mean and its error."""
-    with single_threaded() as pool:
-        found = list(pool.map(partial(measure, folder=folder), range(num_seeds)))
-    gains = [one["adaptive"][0] - one["monte_carlo"][0] for one in found]
-    tokens = [one["adaptive"][1] / one["monte_carlo"][1] for one in found]
+def run(options: argparse.Namespace) -> list[Result]:
+    """Measure all seeds; return the difference of each, their mean and its standard error."""
+    by_seed = map_seeds(partial(measure, options=options), range(options.seeds))
+    gains = [seed["adaptive"][0] - seed["monte_carlo"][0] for seed in by_seed]
+    token_shares = [seed["adaptive"][1] / seed["monte_carlo"][1] for seed in by_seed]
+    error = stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
     return [
         *(Result(f"seed {seed}, gain", gain, "share") for seed, gain in enumerate(gains)),
-        Result("monte_carlo", mean(one["monte_carlo"][0] for one in found), "share"),
-        Result("adaptive", mean(one["adaptive"][0] for one in found), "share"),
+        Result("monte_carlo", mean(seed["monte_carlo"][0] for seed in by_seed), "share"),
+        Result("adaptive", mean(seed["adaptive"][0] for seed in by_seed), "share"),
         at_least("gain over monte_carlo", mean(gains), "share", 0.0),
-        Result("its standard error", stdev(gains) / num_seeds**0.5, "share"),
-        at_most("of monte_carlo's tokens", mean(tokens), "share", 0.15),
+        Result("its standard error", error, "share"),
+        at_most("of monte_carlo's tokens", mean(token_shares), "share", 0.15),
     ]
 
 
+def measure(seed: int, options: argparse.Namespace) -> dict[str, tuple[float, int]]:
+    """Return the share of right labels and the number of tokens of both annotators."""
+    work = demo_solutions(
+        options.folder / f"seed-{seed}",
+        seed=seed,
+        num_problems=options.problems,
+        num_gold=options.gold,
+    )
+    rollouts = roll_out(work, "completer", [MonteCarlo(N)])
+    measured = {}
+    for annotator in SETTINGS.annotators_that_roll_out():
+        if annotator.name in ("monte_carlo", "adaptive"):
+            labels = replay(annotator.name, annotator, work, rollouts)
+            quality = label_quality(labels.frame, work.truth, work.steps)
+            measured[labels.name] = quality["agreement"].item(), labels.tokens
+    return measured
+
+
+BENCHMARK = Benchmark(
+    "adaptive_seeds",
+    __doc__,
+    run,
+    sizes=[
+        Size("seeds", 10, 1, "seeds to measure, from 0 on"),
+        Size("problems", 100, 2, "word problems of a seed whose solutions are labelled"),
+        Size("gold", NUM_GOLD, 8, "word problems of a seed that the models are fine-tuned on"),
+    ],
+    resumes=True,
+)
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seeds", type=int, default=10, help="how many, at least 2")
-    parser.add_argument("--keep", type=Path, help="folder to keep the work in, and to resume from")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        main(
-            "adaptive_seeds",
-            lambda: study(arguments.seeds, arguments.keep or Path(temporary)),
-        )
+    sys.exit(BENCHMARK.main())

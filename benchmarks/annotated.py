@@ -1,4 +1,4 @@
-"""Solutions of the demo's generator and raw rollouts, for benchmarks that compare annotators."""
+"""Solutions of the demo's generator and their raw rollouts, for benchmarks of annotators."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,43 +14,49 @@ from resources.sampling.stage import CompletionModel, Shard, completion_model_of
 from resources.storage.atomic import replacing_folder
 from resources.storage.model_store import BASE_MODELS
 from shepherd.annotators.oracle import oracle_labels
-from shepherd.annotators.problem import Annotator, Problem, Replay, read_problems
+from shepherd.annotators.problem import Annotator, Replay, SolvedProblem, read_problems
 from shepherd.identity import content_id
 from shepherd.rollouts import split_solutions
 from shepherd.settings import ModelSettings, SamplingSettings, Settings
+from training.runs import TrainingRun
 from training.sft import train_sft
+
+NUM_GOLD = 200
+"""Problems that the demo fine-tunes its generator and completer on."""
 
 
 @dataclass(frozen=True)
-class Annotated:
-    """What annotators work on: frames as in the schemas, and the truth about each step."""
+class AnnotatedSolutions:
+    """Problems, solutions and steps as in the schemas, with the oracle's label of each step."""
 
     problems: pl.DataFrame
     solutions: pl.DataFrame
     steps: pl.DataFrame
     truth: pl.DataFrame
-    by_problem: list[Problem]
+    by_problem: list[SolvedProblem]
     samplers: dict[str, CompletionModel]
     sampling: SamplingSettings
     shard: Shard
 
 
 @dataclass(frozen=True)
-class Rolled:
-    """The raw rollouts of one completer, and the engine's seconds for each of their tokens."""
+class CompleterRollouts:
+    """Raw rollouts of one completer, and the engine's seconds a completion token."""
 
     rollouts: pl.DataFrame
     seconds_per_token: float
 
 
-def demo_solutions(folder: Path, *, seed: int, num_problems: int) -> Annotated:
-    """Fine-tune the demo's generator and completer and draw solutions of fresh train problems.
+def demo_solutions(
+    folder: Path, *, seed: int, num_problems: int, num_gold: int = NUM_GOLD
+) -> AnnotatedSolutions:
+    """Fine-tune the demo's generator and completer, and draw solutions of fresh train problems.
 
-    ``folder`` keeps models and journals, so that a killed benchmark resumes.
+    Fine-tuning uses ``num_gold`` other problems. ``folder`` holds models and journals, so that a
+    killed benchmark resumes.
     """
     settings = load_settings("demo")
-    # The generator and completer are fine-tuned on other problems than those that are labelled.
-    gold = problems_of(settings, seed=seed, num_problems=200)
+    gold = problems_of(settings, seed=seed, num_problems=num_gold)
     problems = problems_of(settings, seed=seed + 10_000, num_problems=num_problems)
     assert settings.completer is not None, "the demo names its completer"
     models = {"generator": settings.generators["generator"], "completer": settings.completer}
@@ -63,7 +69,7 @@ def demo_solutions(folder: Path, *, seed: int, num_problems: int) -> Annotated:
     shard = Shard("word_problems", "00", folder, seed)
     drawn = draw_solutions(problems, samplers["generator"], settings.sampling, shard)
     steps = split_solutions(drawn.frame)
-    return Annotated(
+    return AnnotatedSolutions(
         problems,
         drawn.frame,
         steps,
@@ -75,26 +81,28 @@ def demo_solutions(folder: Path, *, seed: int, num_problems: int) -> Annotated:
     )
 
 
-def roll_out(work: Annotated, completer: str, annotators: Sequence[Annotator]) -> Rolled:
-    """Draw what the annotators ask for, by the named model."""
+def roll_out(
+    work: AnnotatedSolutions, completer: str, annotators: Sequence[Annotator]
+) -> CompleterRollouts:
+    """Draw the rollouts that the annotators ask for, by the model named ``completer``."""
     drawn = draw_rollouts(
         rollout_stage(work.samplers[completer], work.sampling, work.shard),
         WrittenSolutions(work.problems, work.solutions, work.steps),
         annotators,
     )
     cost = drawn.cost.row(0, named=True)
-    return Rolled(drawn.frame, cost["seconds"] / max(1, cost["completion_tokens"]))
+    return CompleterRollouts(drawn.frame, cost["seconds"] / max(1, cost["completion_tokens"]))
 
 
 def shown_tokens(replays: Iterable[Replay], times: Mapping[str, int] | None = None) -> int:
-    """Return the completion tokens that an annotator was shown.
+    """Return the number of completion tokens in the rollouts that an annotator asked for.
 
-    ``times`` says how often a prefix counts, by its id; once if left out.
+    ``times`` is how often a prefix counts, by its id; without it, every prefix counts once.
     """
     return sum(
         rollout.num_tokens * (times[content_id(replay.problem.problem_id, prefix)] if times else 1)
         for replay in replays
-        for prefix, rollouts in replay.shown.items()
+        for prefix, rollouts in replay.drawn.items()
         for rollout in rollouts
     )
 
@@ -113,11 +121,13 @@ def _fine_tune(folder: Path, model: ModelSettings, gold: pl.DataFrame, seed: int
         examples = gold.select("question", solution="gold_solution")
         with replacing_folder(folder) as written:
             train_sft(
-                BASE_MODELS / model.base,
-                examples,
-                written,
-                model.training,
-                template=model.template,
-                seed=seed,
+                TrainingRun(
+                    BASE_MODELS / model.base,
+                    examples,
+                    written,
+                    model.training,
+                    template=model.template,
+                    seed=seed,
+                )
             )
     return folder

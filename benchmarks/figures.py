@@ -1,18 +1,20 @@
-"""Open matplotlib for figures in files."""
+"""Prepare matplotlib to write figures into files."""
 
 from typing import Any
 
 
 def pyplot() -> Any:
-    """Return pyplot, set to draw SVG.
+    """Return pyplot with the SVG backend.
 
     Raises:
-        ValueError: matplotlib is not installed.
+        ValueError: matplotlib is not installed; install the extra ``figures``.
     """
     try:
         import matplotlib
     except ImportError as error:
-        raise ValueError("figures need matplotlib: pip install '.[figures]'") from error
+        raise ValueError(
+            "the package matplotlib is not installed: pip install '.[figures]'"
+        ) from error
     matplotlib.use("svg")
     from matplotlib import pyplot
 

@@ -1,41 +1,40 @@
-"""Does published GSM8K go in whole, and is it graded as its publishers graded it?
+"""Is all of GSM8K imported, and is it graded as its publishers graded it?
 
     python -m benchmarks.gsm8k_import [--json]
 
-Reads all problems and OpenAI's four GPT-3 solutions of each test problem, under the folder that
-SHEPHERD_SHARED_DATA names. The baseline compares ``pred`` with ``gold`` as strings.
+Imports all problems, and OpenAI's four GPT-3 solutions of each test problem, from the folder
+``SHEPHERD_SHARED_DATA``, else ``../shared/data``. The baseline of "verdicts as published" compares
+the published answer ``pred`` with ``gold`` as strings. Disagreements go to stderr.
 """
 
-import os
+import argparse
 import sys
 import time
-from pathlib import Path
 
 import polars as pl
 
-from benchmarks.report import Result, at_least, at_most, main
+from benchmarks.command import Benchmark
+from benchmarks.report import Result, at_least, at_most
+from benchmarks.requirements import shared_file
 from resources.files.problems import load_problems, load_solutions
 from shepherd.settings import DatasetSettings
 
-DATA = Path(os.environ.get("SHEPHERD_SHARED_DATA", "../shared/data"))
-SAMPLES = DATA / "model_outputs" / "gsm8k_test_openai_gpt3.jsonl.gz"
-SETTINGS = DatasetSettings(
-    source="gsm8k",
-    train=str(DATA / "gsm8k" / "train.jsonl"),
-    test=str(DATA / "gsm8k" / "test.jsonl"),
-    solutions=str(SAMPLES),
-)
+SAMPLES = ("model_outputs", "gsm8k_test_openai_gpt3.jsonl.gz")
 
 
 def compare_grades(problems: pl.DataFrame, solutions: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per published solution: its own verdict, ``source_correct``, and ours.
+    """Return one row a published solution, with the verdict of its publishers and with ours.
 
     Args:
         problems: all of GSM8K, in the order of the files.
         solutions: the imported solutions of all of ``problems``.
+
+    Returns:
+        idx, pred, gold, source_correct (published verdict), generator, text, problem_id, answer
+        and is_correct (our verdict).
     """
     tests = problems.filter(split="test").with_row_index("idx").select("idx", "problem_id")
-    published = pl.read_ndjson(SAMPLES).select(
+    published = pl.read_ndjson(shared_file(*SAMPLES)).select(
         pl.col("idx").cast(pl.UInt32),
         "pred",
         "gold",
@@ -52,15 +51,25 @@ def compare_grades(problems: pl.DataFrame, solutions: pl.DataFrame) -> pl.DataFr
 
 
 def disagreements(compared: pl.DataFrame) -> pl.DataFrame:
-    """Return the solutions of :func:`compare_grades` of which only one side says correct."""
+    """Return the rows of :func:`compare_grades` whose two verdicts differ."""
     return compared.filter(pl.col("is_correct") != pl.col("source_correct"))
 
 
-def run() -> list[Result]:
-    """Import and compare; list each disagreement on stderr, for docs/gsm8k.md."""
+def run(options: argparse.Namespace) -> list[Result]:  # noqa: ARG001 - every benchmark takes them
+    """Import and compare; print each disagreement on stderr.
+
+    Raises:
+        ValueError: the published files are not there.
+    """
+    settings = DatasetSettings(
+        source="gsm8k",
+        train=str(shared_file("gsm8k", "train.jsonl")),
+        test=str(shared_file("gsm8k", "test.jsonl")),
+        solutions=str(shared_file(*SAMPLES)),
+    )
     start = time.perf_counter()
-    problems, rejected = load_problems("gsm8k", SETTINGS, seed=0)
-    solutions, unmatched = load_solutions("gsm8k", SETTINGS, problems)
+    problems, rejected = load_problems("gsm8k", settings, seed=0)
+    solutions, unmatched = load_solutions("gsm8k", settings, problems)
     seconds = time.perf_counter() - start
     compared = compare_grades(problems, solutions)
     for row in disagreements(compared).iter_rows(named=True):
@@ -80,5 +89,7 @@ def run() -> list[Result]:
     ]
 
 
+BENCHMARK = Benchmark("gsm8k_import", __doc__, run)
+
 if __name__ == "__main__":
-    main("gsm8k_import", run)
+    sys.exit(BENCHMARK.main())

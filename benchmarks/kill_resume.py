@@ -1,13 +1,14 @@
-"""Does a sampling stage that is killed again and again write what an undisturbed one does?
+"""Does a sampling stage write the same rows if it is killed many times?
 
-    python -m benchmarks.kill_resume [--json]
+    python -m benchmarks.kill_resume [--json] [--kills 60]
 
-Rolls solutions' prefixes of word problems out through the embedded engine, with a tiny random
-model, in a process that is sent SIGKILL after a random number of completions and milliseconds.
+Draws rollouts of prefixes of word problems from a tiny random model through the embedded engine.
+SIGKILL ends the process after a random number of completions and milliseconds.
 """
 
+import argparse
 import random
-import tempfile
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,8 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.report import Result, at_least, at_most, main
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result, at_least, at_most
 from resources.files.problems import load_problems
 from resources.sampling.critiques import draw_critiques
 from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
@@ -37,28 +39,34 @@ from shepherd.settings import (
     SamplingSettings,
 )
 
-DATASET = DatasetSettings(source="word_problems", num_train=100, num_test=1)
+NUM_PROBLEMS = 100
+N = 8
+"""Rollouts of a prefix."""
 SAMPLING = SamplingSettings(max_tokens=48, rollout_temperature=1.0)
 JUDGE = JudgeSettings(base="random", template="plain", num_votes=6, max_tokens=48)
 ENGINE = EngineSettings(batch_size=16, dtype="float32", device="cpu")
-KILLS = 60
-MOST_RECORDS = 12
-MIN_KILLS = 50
+MAX_RECORDS = 12
+"""A run is killed after at most that many completions."""
+MIN_SHARE_KILLED = 5 / 6
+"""The target: this share of the kills comes before the end of the stage."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A stage that ran to its end. ``num_added`` counts the requests given to engines in all."""
+class KilledStageOutcome:
+    """The output of a stage that ran to its end.
+
+    ``num_added`` counts the requests added to engines in all runs. ``num_repeated`` counts the
+    requests added although an earlier run had recorded their completions.
+    """
 
     output: bytes
     num_kills: int
     num_added: int
     num_repeated: int
-    """Requests drawn again although an earlier run had recorded them."""
 
 
 class LoggedEngine:
-    """An engine that appends the ids of the requests it is given to a file."""
+    """An engine that appends the id of every added request to a file."""
 
     def __init__(self, engine: Engine, log: Path) -> None:
         self.capacity = engine.capacity
@@ -78,23 +86,26 @@ class LoggedEngine:
 
 
 @dataclass(frozen=True)
-class KillableStage:
-    """A sampling stage over the gold solutions, which are taken for wrong: annotators search them.
+class KilledStage:
+    """A sampling stage over the gold solutions of word problems.
 
-    It rolls out what ``annotator`` asks for, or else asks a judge.
+    It draws the rollouts that ``annotator`` asks for, or critiques if there is no annotator. The
+    gold solutions count as wrong, because annotators search for errors in wrong solutions only.
     """
 
     make_sampler: Callable[[], CompletionModel]
     annotator: Annotator | None
+    num_problems: int = NUM_PROBLEMS
 
     @property
     def table(self) -> Table:
-        """What it writes."""
+        """The table that the stage writes."""
         return ROLLOUTS if self.annotator else CRITIQUES
 
     def run(self, folder: Path) -> None:
         """Run as the asset does, into a lake in ``folder``."""
-        problems, _ = load_problems("words", DATASET, seed=0)
+        dataset = DatasetSettings(source="word_problems", num_train=self.num_problems, num_test=1)
+        problems, _ = load_problems("words", dataset, seed=0)
         train = problems.filter(split="train")
         solutions = train.select(
             "problem_id",
@@ -121,21 +132,21 @@ class KillableStage:
 
 
 def run_with_kills(
-    stage: KillableStage,
+    stage: KilledStage,
     folder: Path,
     *,
     seed: int,
     max_kills: int,
-    most_records: int,
+    max_records: int,
     preload: Sequence[str] = (),
-) -> Outcome:
-    """Run a stage until it ends, killing the first ``max_kills`` runs at random moments.
+) -> KilledStageOutcome:
+    """Run a stage until it ends, and kill the first ``max_kills`` runs at random moments.
 
-    A run lives until it has recorded at most ``most_records`` completions, however slow the
-    machine is, and some milliseconds more, so that it can be at any point of its work.
-    ``preload`` names modules that every run needs and none should spend its life importing.
+    A run is killed after a random number of recorded completions, at most ``max_records``, and
+    after 0 to 30 ms more. So the moment does not depend on the machine's speed. ``preload`` names
+    modules that every run imports.
     """
-    # The runs fork from a process that only imports, as one with threads could not.
+    # Runs fork from a server that only imports: a process with threads must not fork.
     processes = get_context("forkserver")
     processes.set_forkserver_preload([__name__, *preload])
     output = Lake(folder).path(stage.table.name, "words", "00")
@@ -146,7 +157,7 @@ def run_with_kills(
         process = processes.Process(target=stage.run, args=(folder,))
         process.start()
         if num_kills < max_kills:
-            num_recorded = len(finished) + rng.randint(0, most_records)
+            num_recorded = len(finished) + rng.randint(0, max_records)
             while process.is_alive() and len(_recorded(stage, folder)) < num_recorded:
                 time.sleep(0.02)
             time.sleep(rng.uniform(0, 0.03))
@@ -161,7 +172,7 @@ def run_with_kills(
         fresh = _added(folder)[num_before:]
         num_added += len(fresh)
         num_repeated += len(finished.intersection(fresh))
-    return Outcome(output.read_bytes(), num_kills, num_added, num_repeated)
+    return KilledStageOutcome(output.read_bytes(), num_kills, num_added, num_repeated)
 
 
 def _added(folder: Path) -> list[str]:
@@ -169,19 +180,19 @@ def _added(folder: Path) -> list[str]:
     return log.read_text().splitlines() if log.exists() else []
 
 
-def _recorded(stage: KillableStage, folder: Path) -> list[str]:
+def _recorded(stage: KilledStage, folder: Path) -> list[str]:
     """Return the ids of the requests in the whole records of the journal."""
     journals = folder.glob(f"{stage.table.name}/words/00/*{SUFFIX}")
     return [name for journal in journals for name in read_journal(journal)["request_id"]]
 
 
 def random_sampler(checkpoint: Path) -> CompletionModel:
-    """Return the sampler of the checkpoint that :func:`write_random_model` wrote."""
+    """Return the completion model of a checkpoint of :func:`write_random_model`."""
     return completion_model_of("random", ModelSettings(base="random"), checkpoint, ENGINE)
 
 
 def write_random_model(folder: Path) -> None:
-    """Write a Llama of 0.2M random weights that knows the words of word problems."""
+    """Write a Llama with 0.2M random weights and the tokenizer of word problems."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -204,26 +215,27 @@ def write_random_model(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def run() -> list[Result]:
+def run(options: argparse.Namespace) -> list[Result]:
     """Run the stage undisturbed and killed, and compare."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_random_model(folder / "model")
-        undisturbed, killed = (
-            run_with_kills(
-                KillableStage(partial(random_sampler, folder / "model"), MonteCarlo(8)),
-                folder / f"{kills} kills",
-                seed=0,
-                max_kills=kills,
-                most_records=MOST_RECORDS,
-                preload=["torch", "transformers", "resources.engines.transformers"],
-            )
-            for kills in (0, KILLS)
+    model = options.folder / "model"
+    write_random_model(model)
+    stage = KilledStage(partial(random_sampler, model), MonteCarlo(N), options.problems)
+    undisturbed, killed = (
+        run_with_kills(
+            stage,
+            options.folder / f"{kills} kills",
+            seed=0,
+            max_kills=kills,
+            max_records=MAX_RECORDS,
+            preload=["torch", "transformers", "resources.engines.transformers"],
         )
+        for kills in (0, options.kills)
+    )
     drawn_twice = killed.num_added - undisturbed.num_added
+    min_kills = round(MIN_SHARE_KILLED * options.kills)
     return [
         Result("requests", undisturbed.num_added, "requests"),
-        at_least("runs killed before their end", killed.num_kills, "runs", MIN_KILLS),
+        at_least("runs killed before their end", killed.num_kills, "runs", min_kills),
         at_least("output is the same", float(killed.output == undisturbed.output), "1 = yes", 1),
         at_most("finished requests drawn again", killed.num_repeated, "requests", 0),
         at_most(
@@ -235,5 +247,15 @@ def run() -> list[Result]:
     ]
 
 
+BENCHMARK = Benchmark(
+    "kill_resume",
+    __doc__,
+    run,
+    sizes=[
+        Size("kills", 60, 2, "times that the stage is killed, at most"),
+        Size("problems", NUM_PROBLEMS, 5, "word problems"),
+    ],
+)
+
 if __name__ == "__main__":
-    main("kill_resume", run)
+    sys.exit(BENCHMARK.main())

@@ -1,23 +1,21 @@
-"""How fast do published labels go in and out, and in how much memory?
+"""How fast are published labels imported and exported, and in how much memory?
 
     python -m benchmarks.label_io [--json] [--rows 445000]
 
-Varies the published Math-Shepherd rows under the folder that SHEPHERD_SHARED_DATA names into a
-file as long as the release, every thousandth row with a tag inside a line. Imports it, counts
-labels by task and step position, and exports it in two formats. The baseline is
-``datasets.load_dataset("json")`` with ``map`` of the same parser on as many processes, from an
-empty cache. Each stage runs in a process of its own; its peak memory is that process' and, for
-each of its workers, the largest worker's.
+Writes variations of the published Math-Shepherd rows (folder ``SHEPHERD_SHARED_DATA``, else
+``../shared/data``) into a file as long as the release. Every thousandth row has a tag inside a
+line. Imports the file, counts labels by task and step position, and exports them in two formats.
+The baseline is ``datasets.load_dataset("json")`` with ``map`` of the same parser in as many
+processes, from an empty cache. Each stage runs in a new process. Its peak memory is that of the
+process plus, for each of its workers, that of the largest worker.
 """
 
 import argparse
 import gzip
 import hashlib
 import json
-import os
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -26,23 +24,23 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import Result, at_least, at_most, main
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result, at_least, at_most
+from benchmarks.requirements import require_package, shared_file
 
-SHARED_DATA = Path(os.environ.get("SHEPHERD_SHARED_DATA", "../shared/data"))
-PUBLISHED = SHARED_DATA / "step_labels" / "openr_samples_math-shepherd.jsonl.gz"
-ROWS = 445_000
-FEW = 4
-"""The memory of an import is compared with that of a file as many times shorter."""
+PUBLISHED = ("step_labels", "openr_samples_math-shepherd.jsonl.gz")
+SHORTER = 4
+"""The memory of an import is compared with that of a file that is this many times shorter."""
 NUM_WORKERS = 2
 BAD_EVERY = 1_000
 MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a stage returned, how long it took and how much memory it held at most.
+class Measurement:
+    """A stage's return value, wall-clock seconds, CPU seconds and peak memory (MiB).
 
-    ``cpu_seconds`` are those of all its processes, which another program's load hardly changes.
+    ``cpu_seconds`` is the sum over all its processes, which other load hardly changes.
     """
 
     value: Any
@@ -51,15 +49,15 @@ class Measured:
     peak_mib: float
 
 
-def measure(stage: Callable[..., Any], *arguments: object, num_workers: int = 0) -> Measured:
-    """Run a stage in a new process, so that its memory is its own."""
+def measure(stage: Callable[..., Any], *arguments: object, num_workers: int = 0) -> Measurement:
+    """Run a stage in a new process, so that its peak memory is its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_measured, stage, arguments, num_workers).result()
 
 
 def _measured(
     stage: Callable[..., Any], arguments: tuple[object, ...], num_workers: int
-) -> Measured:
+) -> Measurement:
     start = time.perf_counter()
     value = stage(*arguments)
     seconds = time.perf_counter() - start
@@ -68,13 +66,13 @@ def _measured(
     )
     cpu_seconds = sum(usage.ru_utime + usage.ru_stime for usage in (own, workers))
     peak = own.ru_maxrss + num_workers * workers.ru_maxrss
-    return Measured(value, seconds, cpu_seconds, peak / 1024)
+    return Measurement(value, seconds, cpu_seconds, peak / 1024)
 
 
 def write_varied(path: Path, num_rows: int) -> str:
-    """Write ``num_rows`` rows, no two alike; return the hash of the good lines."""
-    published = [json.loads(line) for line in gzip.decompress(PUBLISHED.read_bytes()).splitlines()
-                 if line.strip()]  # fmt: skip
+    """Write ``num_rows`` different rows; return the hash of the lines without a misplaced tag."""
+    lines = gzip.decompress(shared_file(*PUBLISHED).read_bytes()).splitlines()
+    published = [json.loads(line) for line in lines if line.strip()]
     good = hashlib.blake2b()
     with path.open("w", encoding="utf-8") as file:
         for number in range(num_rows):
@@ -94,15 +92,15 @@ def write_varied(path: Path, num_rows: int) -> str:
 
 
 def import_file(path: Path, out: Path) -> Any:
-    """Import a file; return what was counted."""
-    from resources.files.label_files import Rules, import_labels
+    """Import a file; return the counts of the import."""
+    from resources.files.label_import import LabelRules, import_labels
 
-    rules = Rules("math_shepherd", annotator="math_shepherd")
+    rules = LabelRules("math_shepherd", annotator="math_shepherd")
     return import_labels([path], out, rules, max_rejected_share=0.01, num_workers=NUM_WORKERS)
 
 
 def query(folder: Path) -> int:
-    """Count labels by task and step position in SQL; return the labels counted."""
+    """Count labels by task and step position in SQL; return their number."""
     import duckdb
 
     files = str(folder / "labeled_solutions" / "*.parquet").replace("'", "''")
@@ -126,7 +124,7 @@ def query(folder: Path) -> int:
 
 def export_file(folder: Path, out: Path, format_name: str, file_type: str) -> int:
     """Export imported labels; return the rows written."""
-    from resources.files.label_files import export_labels, read_batches
+    from resources.files.label_export import export_labels, read_batches
     from shepherd.dataset_card import CardFacts
 
     paths = sorted((folder / "labeled_solutions").glob("*.parquet"))
@@ -135,7 +133,7 @@ def export_file(folder: Path, out: Path, format_name: str, file_type: str) -> in
 
 
 def load_and_map(path: Path, cache: Path) -> int:
-    """Do with ``datasets`` what an import does; return the rows that are left."""
+    """Import with ``datasets``; return the number of rows without a misplaced tag."""
     import datasets
 
     loaded = datasets.load_dataset(
@@ -148,7 +146,7 @@ def load_and_map(path: Path, cache: Path) -> int:
 
 
 def parse_batch(rows: dict[str, list[str]]) -> dict[str, list[Any]]:
-    """Parse a batch of rows with the import's own parser; leave bad rows out."""
+    """Parse a batch of rows with the import's parser; leave out rows that it refuses."""
     from shepherd.label_formats import labeled_frame, parse_math_shepherd
 
     solutions = []
@@ -160,61 +158,76 @@ def parse_batch(rows: dict[str, list[str]]) -> dict[str, list[Any]]:
     return labeled_frame(solutions, "math_shepherd", None).to_dict(as_series=False)
 
 
-def run(num_rows: int, folder: Path) -> list[Result]:
-    """Write, import, query, export, and let the baseline do its part."""
+def run(options: argparse.Namespace) -> list[Result]:
+    """Write the file, import, query, export, and run the baseline.
+
+    Raises:
+        ValueError: the published rows are not there, or ``datasets`` is not installed.
+    """
+    require_package("datasets", "pip install '.[hub]'")
+    num_rows, folder = options.rows, options.folder
     file, labels = folder / "published.jsonl", folder / "labels"
-    few = folder / "few.jsonl"
-    write_varied(few, num_rows // FEW)
-    small = measure(import_file, few, folder / "few_labels", num_workers=NUM_WORKERS)
+    short_file = folder / "short.jsonl"
+    write_varied(short_file, num_rows // SHORTER)
+    short = measure(import_file, short_file, folder / "short_labels", num_workers=NUM_WORKERS)
     good_hash = write_varied(file, num_rows)
-    size = file.stat().st_size
-    done = measure(import_file, file, labels, num_workers=NUM_WORKERS)
-    num_bad = num_rows // BAD_EVERY
+    imported = measure(import_file, file, labels, num_workers=NUM_WORKERS)
     queried = measure(query, labels)
     shepherd = measure(export_file, labels, folder / "math_shepherd", "math_shepherd", "jsonl")
     parquet = measure(export_file, labels, folder / "trl", "trl", "parquet")
     with (folder / "math_shepherd" / "train.jsonl").open("rb") as exported:
         same = hashlib.file_digest(exported, "blake2b").hexdigest() == good_hash
     baseline = measure(load_and_map, file, folder / "cache", num_workers=NUM_WORKERS)
-    assert baseline.value == done.value.num_solutions == num_rows - num_bad
-
-    def rate(measured: Measured) -> float:
-        return num_rows / measured.seconds
-
+    num_good = num_rows - num_rows // BAD_EVERY
+    assert baseline.value == imported.value.num_solutions == num_good
     return [
-        Result("file", size / MIB, "MiB"),
-        at_least("rows in", done.value.num_solutions, "rows", num_rows - num_bad),
-        at_least("misplaced tags set aside", done.value.num_rejected, "rows", num_bad),
-        at_least("import", rate(done), "rows/s", 20_000, rate(baseline)),
-        Result(
-            "import, rows a CPU second",
-            num_rows / done.cpu_seconds,
-            "rows/s",
-            num_rows / baseline.cpu_seconds,
-        ),
-        at_most("import, peak memory", done.peak_mib, "MiB", 2_048, baseline.peak_mib),
-        at_most(
-            f"import, peak memory over that of {FEW} times fewer rows",
-            done.peak_mib / small.peak_mib,
-            "ratio",
-            1.25,
-        ),
+        Result("file", file.stat().st_size / MIB, "MiB"),
+        *import_results(num_rows, imported, baseline, short),
         Result("labels counted by task and position in", queried.seconds, "s"),
-        Result("export, math_shepherd JSONL", rate(shepherd), "rows/s"),
-        Result("export, trl Parquet", rate(parquet), "rows/s"),
+        Result("export, math_shepherd JSONL", num_rows / shepherd.seconds, "rows/s"),
+        Result("export, trl Parquet", num_rows / parquet.seconds, "rows/s"),
         at_most("export, peak memory", max(shepherd.peak_mib, parquet.peak_mib), "MiB", 2_048),
         at_least("exported rows are the imported ones to the byte", float(same), "yes", 1),
     ]
 
 
-def _run() -> list[Result]:
-    parser = argparse.ArgumentParser("python -m benchmarks.label_io")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--rows", type=int, default=ROWS)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        return run(options.rows, Path(folder))
+def import_results(
+    num_rows: int, imported: Measurement, baseline: Measurement, short: Measurement
+) -> list[Result]:
+    """Return rows, speed and memory of the import, beside ``datasets`` and a shorter file."""
+    num_bad = num_rows // BAD_EVERY
+    return [
+        at_least("rows in", imported.value.num_solutions, "rows", num_rows - num_bad),
+        at_least("misplaced tags set aside", imported.value.num_rejected, "rows", num_bad),
+        at_least(
+            "import",
+            num_rows / imported.seconds,
+            "rows/s",
+            20_000,
+            num_rows / baseline.seconds,
+        ),
+        Result(
+            "import, rows a CPU second",
+            num_rows / imported.cpu_seconds,
+            "rows/s",
+            num_rows / baseline.cpu_seconds,
+        ),
+        at_most("import, peak memory", imported.peak_mib, "MiB", 2_048, baseline.peak_mib),
+        at_most(
+            f"import, peak memory over that of {SHORTER} times fewer rows",
+            imported.peak_mib / short.peak_mib,
+            "ratio",
+            1.25,
+        ),
+    ]
 
+
+BENCHMARK = Benchmark(
+    "label_io",
+    __doc__,
+    run,
+    sizes=[Size("rows", 445_000, 1_000, "rows of the file")],
+)
 
 if __name__ == "__main__":
-    main("label_io", _run)
+    sys.exit(BENCHMARK.main())

@@ -1,207 +1,189 @@
-"""How accurate is each way to label steps, and what does it cost?
+"""How accurate is each annotator, and what does it cost?
 
     python -m benchmarks.label_quality [--json] [--seeds 3] [--first-seed 0] [--keep FOLDER]
         [--figure FILE.svg]
 
-Word problems, whose exact oracle is the truth. The demo's generator writes 15 solutions of each
-of 100 fresh problems; the completer (and, as a weaker completer, the generator itself) rolls out
-16 times from every prefix, and every annotator is replayed from these raw rollouts. ``nli`` and
-``judge`` ask stand-ins trained on word problems, as no published model reads them. Steps that are
-not the last count. Each value is the mean over seeds; ``spread`` is the standard deviation.
+The oracle of word problems is the truth. The demo's generator writes 15 solutions of each of 100
+fresh problems. The completer draws 16 rollouts of every prefix, and so does the generator, as a
+weaker completer. Every annotator labels from these raw rollouts. ``nli`` and ``judge`` use small
+models trained on word problems, because published models cannot read them. Last steps do not
+count. Each value is the mean over seeds; ``spread`` is the standard deviation.
 """
 
 import argparse
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from benchmarks.annotated import Annotated, Rolled, demo_solutions, roll_out, shown_tokens
+from benchmarks.annotated import (
+    NUM_GOLD,
+    AnnotatedSolutions,
+    CompleterRollouts,
+    demo_solutions,
+    roll_out,
+)
+from benchmarks.annotator_labels import (
+    JUDGE,
+    SETTINGS,
+    AnnotatorLabels,
+    N,
+    by_budget,
+    compute,
+    judge_solutions,
+    replay,
+)
+from benchmarks.command import Benchmark, Size
 from benchmarks.figures import pyplot
-from benchmarks.report import Result, at_least, at_most, main
-from benchmarks.seeds import single_threaded
+from benchmarks.report import Result, at_least, at_most
+from benchmarks.seeds import map_seeds, single_threaded
 from resources.entailment import EntailmentModel
-from resources.sampling.critiques import draw_critiques
-from resources.sampling.stage import CompletionModel, completion_model_of
+from resources.sampling.stage import completion_model_of
 from resources.storage.model_store import BASE_MODELS
 from shepherd.agreement import label_quality
-from shepherd.annotators.annotator import RolloutSettings
-from shepherd.annotators.judge import judge_labels
-from shepherd.annotators.kinds import annotator_kinds
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.nli import nli_labels
 from shepherd.annotators.oracle import oracle_labels
-from shepherd.annotators.problem import Annotator, label_steps, replay_problems
+from shepherd.annotators.problem import Annotator
 from shepherd.annotators.rule import rule_labels
-from shepherd.annotators.tree_search import TreeSearch
+from shepherd.annotators.tree_search import TreeSearch, TreeSearchSettings
 from shepherd.labels import label_accuracy
-from shepherd.settings import AnnotationSettings, EngineSettings, JudgeSettings, ModelSettings
+from shepherd.settings import EngineSettings, ModelSettings
 from training import judge, nli
 
-NUM_PROBLEMS = 100
 MAX_ROLLOUTS = 16
-N = 8
-NUM_SEARCHES = 100
-SETTINGS = AnnotationSettings.model_validate(
-    {
-        "annotators": [
-            {"kind": kind, "num_rollouts": N}
-            for kind, settings in annotator_kinds().items()
-            if issubclass(settings, RolloutSettings)
-        ]
-    }
-)
 MEASURES = ("agreement", "wrong_precision", "wrong_recall", "f1", "cross_entropy")
 BASELINES = ("rule", "nli")
-JUDGE = JudgeSettings(
-    base="stand-in", template=judge.TEMPLATE, num_votes=1, temperature=0.0, max_tokens=40
-)
 
 
-@dataclass(frozen=True)
-class Way:
-    """One way to label: its name, labels, tokens (the completer's, or the judge's) and seconds."""
+def run(options: argparse.Namespace) -> list[Result]:
+    """Measure all seeds; the targets are the paper's findings and our own aims.
 
-    name: str
-    labels: pl.DataFrame
-    tokens: int
-    seconds: float
-
-
-def measure(seed: int, folder: Path) -> pl.DataFrame:
-    """Return one row per way to label, measured on the work of one seed.
-
-    ``folder`` holds the stand-ins of all seeds.
+    Raises:
+        ValueError: ``--figure`` is given and matplotlib is not installed.
     """
+    if options.figure is not None:
+        pyplot()  # fails now if matplotlib is not installed, instead of after an hour
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    prepare(seeds, options)
+    frame = pl.concat(map_seeds(partial(measure, options=options), seeds))
+    columns = [name for name in frame.columns if name not in ("annotator", "seed")]
+    by_annotator = frame.group_by("annotator", maintain_order=True)
+    means = by_annotator.agg(pl.col(columns).mean())
+    spreads = by_annotator.agg(pl.col(columns).std())
+    if options.figure is not None:
+        draw_figure(means, spreads, options.figure)
+    results = []
+    for row, spread in zip(means.iter_rows(named=True), spreads.iter_rows(named=True), strict=True):
+        for name in (name for name in columns if row[name] is not None):
+            label, unit = f"{row['annotator']} {name}", UNITS[name]
+            results.append(Result(label, row[name], unit))
+            results.append(Result(f"{label} spread", spread[name] or 0.0, unit))
+    return [*results, *targets({row["annotator"]: row for row in means.iter_rows(named=True)})]
+
+
+def prepare(seeds: range, options: argparse.Namespace) -> None:
+    """Train the models of ``judge`` and ``nli``, and draw the rollouts of all seeds, on all cores.
+
+    What is in the folder of the benchmark is not made again.
+    """
+    folder = options.folder
+    works = [
+        partial(train_judge_model, folder / "judge", options.examples),
+        partial(train_nli_model, folder / "nli", options.examples),
+        *(partial(draw, seed, options) for seed in seeds),
+    ]
+    if len(seeds) == 1:
+        for work in works:
+            work()
+        return
+    with single_threaded() as pool:
+        for done in [pool.submit(work) for work in works]:
+            done.result()
+
+
+def measure(seed: int, options: argparse.Namespace) -> pl.DataFrame:
+    """Return one row an annotator: its measures (``MEASURES``), tokens and seconds of one seed."""
+    folder = options.folder
     model = ModelSettings(base=JUDGE.base, template=JUDGE.template)
     critic = completion_model_of("judge", model, folder / "judge", EngineSettings(dtype="float32"))
     entails = EntailmentModel(folder / "nli")
-    work, strong, weak = drawn(seed, folder)
-    ways = [
-        *(replayed(a.name, a, work, strong) for a in SETTINGS.annotators_that_roll_out()),
-        computed("rule", work, lambda: rule_labels(work.steps, work.solutions, work.problems)),
-        computed(
+    work, strong, weak = draw_rollouts_of(seed, options)
+    all_labels = [
+        *(replay(a.name, a, work, strong) for a in SETTINGS.annotators_that_roll_out()),
+        compute("rule", work, lambda: rule_labels(work.steps, work.solutions, work.problems)),
+        compute(
             "nli", work, lambda: nli_labels(work.steps, work.solutions, work.problems, entails)
         ),
-        judged(work, critic),
-        computed("oracle", work, lambda: oracle_labels(work.steps, work.problems)),
+        judge_solutions(work, critic),
+        compute("oracle", work, lambda: oracle_labels(work.steps, work.problems)),
         *by_budget("completer", work, strong),
         *by_budget("generator", work, weak),
     ]
-    labels = {way.name: way.labels for way in ways}
-    exact = labels["monte_carlo"]
-    assert labels["first_success"]["hard"].equals(exact["hard"]), "the same hard labels by design"
+    by_name = {labels.name: labels.frame for labels in all_labels}
+    exact = by_name["monte_carlo"]
+    assert by_name["first_success"]["hard"].equals(exact["hard"]), "the same hard labels by design"
+    return pl.concat(quality_row(labels, exact, work, seed) for labels in all_labels)
+
+
+def quality_row(
+    labels: AnnotatorLabels, exact: pl.DataFrame, work: AnnotatedSolutions, seed: int
+) -> pl.DataFrame:
+    """Return the row of one annotator; ``exact`` holds the labels of ``monte_carlo``."""
     num_steps = work.steps.filter(~pl.col("is_last")).height
-    return pl.concat(
-        label_quality(way.labels, work.truth, work.steps).select(
-            pl.lit(seed).alias("seed"),
-            pl.lit(way.name).alias("way"),
-            pl.col("num_steps").alias("num_labels"),
-            *(pl.col(name).cast(pl.Float64) for name in MEASURES),
-            pl.lit(label_accuracy(way.labels, exact, work.steps).agreement, pl.Float64).alias(
-                "agreement_with_monte_carlo"
-            ),
-            pl.lit(way.tokens / num_steps).alias("tokens_per_label"),
-            pl.lit(way.seconds / num_steps).alias("seconds_per_label"),
-        )
-        for way in ways
+    same = label_accuracy(labels.frame, exact, work.steps).agreement
+    return label_quality(labels.frame, work.truth, work.steps).select(
+        pl.lit(seed).alias("seed"),
+        pl.lit(labels.name).alias("annotator"),
+        pl.col("num_steps").alias("num_labels"),
+        *(pl.col(name).cast(pl.Float64) for name in MEASURES),
+        pl.lit(same, pl.Float64).alias("agreement_with_monte_carlo"),
+        pl.lit(labels.tokens / num_steps).alias("tokens_per_label"),
+        pl.lit(labels.seconds / num_steps).alias("seconds_per_label"),
     )
 
 
-def drawn(seed: int, folder: Path) -> tuple[Annotated, Rolled, Rolled]:
-    """Return the work of a seed, and the rollouts of the strong and of the weak completer.
+def draw_rollouts_of(
+    seed: int, options: argparse.Namespace
+) -> tuple[AnnotatedSolutions, CompleterRollouts, CompleterRollouts]:
+    """Return the solutions of a seed, and the rollouts of the strong and of the weak completer.
 
-    They are drawn once: journals under ``folder`` keep them.
+    They are drawn once: journals in the folder hold them.
     """
-    work = demo_solutions(folder / f"seed-{seed}", seed=seed, num_problems=NUM_PROBLEMS)
-    searching: list[Annotator] = [MonteCarlo(MAX_ROLLOUTS), TreeSearch(N, NUM_SEARCHES)]
+    work = demo_solutions(
+        options.folder / f"seed-{seed}",
+        seed=seed,
+        num_problems=options.problems,
+        num_gold=options.gold,
+    )
+    searching: list[Annotator] = [
+        MonteCarlo(MAX_ROLLOUTS),
+        TreeSearch(N, TreeSearchSettings().num_searches),
+    ]
     strong = roll_out(work, "completer", searching)
     weak = roll_out(work, "generator", [MonteCarlo(MAX_ROLLOUTS)])
     return work, strong, weak
 
 
-def draw(seed: int, folder: Path) -> None:
-    """Draw what :func:`measure` needs of a seed beside the stand-ins."""
-    drawn(seed, folder)
+def draw(seed: int, options: argparse.Namespace) -> None:
+    """Draw the rollouts of a seed into the folder."""
+    draw_rollouts_of(seed, options)
 
 
-def replayed(name: str, annotator: Annotator, work: Annotated, rolled: Rolled) -> Way:
-    """Let an annotator label from raw rollouts; its cost is what it asked for."""
-    started = time.perf_counter()
-    replays = replay_problems(annotator, work.by_problem, rolled.rollouts)
-    labels = label_steps(annotator, work.steps, replays)
-    seconds = time.perf_counter() - started
-    tokens = shown_tokens(replays)
-    return Way(name, labels, tokens, seconds + tokens * rolled.seconds_per_token)
-
-
-def computed(name: str, work: Annotated, label: Callable[[], pl.DataFrame]) -> Way:
-    """Label without rollouts."""
-    started = time.perf_counter()
-    labels = label()
-    assert set(labels["step_id"]) <= set(work.steps["step_id"])
-    return Way(name, labels, 0, time.perf_counter() - started)
-
-
-def judged(work: Annotated, critic: CompletionModel) -> Way:
-    """Ask the judge, one vote a solution."""
-    drawn = draw_critiques(work.steps, work.problems, critic, JUDGE, work.shard)
-    [cost] = drawn.cost.to_dicts()
-    labels = judge_labels(work.steps, drawn.frame)
-    return Way("judge", labels, cost["completion_tokens"], cost["seconds"])
-
-
-def by_budget(completer: str, work: Annotated, rolled: Rolled) -> Iterator[Way]:
-    """Yield Monte Carlo with N = 1, 2, 4, 8 and 16 rollouts of a completer."""
-    for count in (1, 2, 4, 8, 16):
-        yield replayed(f"{completer} N={count}", MonteCarlo(count), work, rolled)
-
-
-def train_stand_in_judge(folder: Path) -> None:
-    """Train a small judge that knows word problems alone, unless it was."""
+def train_judge_model(folder: Path, num_examples: int) -> None:
+    """Train a small judge of word problems, unless the folder holds it."""
     if not (folder / "config.json").exists():
-        critiques = judge.draw_critiques(judge.NUM_CRITIQUES, seed=0)
+        critiques = judge.draw_critiques(num_examples, seed=0)
         judge.train_judge(BASE_MODELS / "base-large", critiques, folder, judge.SETTINGS, seed=0)
 
 
-def train_stand_in_nli(folder: Path) -> None:
-    """Train a small entailment model that knows the steps of word problems alone, unless it was."""
+def train_nli_model(folder: Path, num_examples: int) -> None:
+    """Train a small entailment model of steps of word problems, unless the folder holds it."""
     if not (folder / "config.json").exists():
-        pairs = nli.draw_pairs(nli.NUM_PAIRS, seed=0)
+        pairs = nli.draw_pairs(num_examples, seed=0)
         nli.train_nli(BASE_MODELS / "base-large", pairs, folder, nli.SETTINGS, seed=0)
-
-
-def study(seeds: range, folder: Path, figure: Path | None) -> list[Result]:
-    """Measure all seeds; the paper's expectations and our own aims are the targets."""
-    if figure is not None:
-        pyplot()  # told now if it is not installed, not after an hour
-    with single_threaded() as pool:
-        prepared = [
-            pool.submit(train_stand_in_judge, folder / "judge"),
-            pool.submit(train_stand_in_nli, folder / "nli"),
-            *(pool.submit(draw, seed, folder) for seed in seeds),
-        ]
-        for one in prepared:
-            one.result()
-        frame = pl.concat(pool.map(partial(measure, folder=folder), seeds))
-    columns = [name for name in frame.columns if name not in ("way", "seed")]
-    means = frame.group_by("way", maintain_order=True).agg(pl.col(columns).mean())
-    spreads = frame.group_by("way", maintain_order=True).agg(pl.col(columns).std())
-    if figure is not None:
-        draw_figure(means, spreads, figure)
-    results = []
-    for row, spread in zip(means.iter_rows(named=True), spreads.iter_rows(named=True), strict=True):
-        for name in columns:
-            if row[name] is not None:
-                results.append(Result(f"{row['way']} {name}", row[name], UNITS[name]))
-                results.append(
-                    Result(f"{row['way']} {name} spread", spread[name] or 0.0, UNITS[name])
-                )
-    return [*results, *targets({row["way"]: row for row in means.iter_rows(named=True)})]
 
 
 UNITS = {
@@ -215,7 +197,7 @@ UNITS = {
 
 
 def targets(means: dict[str, dict[str, float]]) -> Iterator[Result]:
-    """Yield what the paper's findings and our aims ask for."""
+    """Yield the results whose targets are the paper's findings and our aims."""
     exact, ours = means["monte_carlo"], means["adaptive"]
     for name in BASELINES:
         yield at_least(
@@ -235,20 +217,15 @@ def targets(means: dict[str, dict[str, float]]) -> Iterator[Result]:
 def draw_figure(means: pl.DataFrame, spreads: pl.DataFrame, path: Path) -> None:
     """Draw label quality against N for both completers (the paper's figure 4), as SVG."""
     figure, axes = pyplot().subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for axis, (column, title) in zip(
-        axes,
-        (
-            ("agreement", "hard labels right"),
-            ("cross_entropy", "cross-entropy of soft labels (nats)"),
-        ),
-        strict=True,
-    ):
-        for completer, label in (
-            ("completer", "strong completer"),
-            ("generator", "weak completer"),
-        ):
-            chosen = pl.col("way").str.starts_with(f"{completer} N=")
-            budgets = [int(way.split("=")[1]) for way in means.filter(chosen)["way"]]
+    titles = {
+        "agreement": "hard labels right",
+        "cross_entropy": "cross-entropy of soft labels (nats)",
+    }
+    completers = {"completer": "strong completer", "generator": "weak completer"}
+    for axis, (column, title) in zip(axes, titles.items(), strict=True):
+        for completer, label in completers.items():
+            chosen = pl.col("annotator").str.starts_with(f"{completer} N=")
+            budgets = [int(name.split("=")[1]) for name in means.filter(chosen)["annotator"]]
             axis.errorbar(
                 budgets,
                 means.filter(chosen)[column],
@@ -265,19 +242,34 @@ def draw_figure(means: pl.DataFrame, spreads: pl.DataFrame, path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seeds", type=int, default=3, help="how many")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the first seed and the figure."""
     parser.add_argument(
-        "--first-seed", type=int, default=0, help="100 for tuning: results are of 0, 1, 2"
+        "--first-seed",
+        type=int,
+        default=0,
+        help="first seed (default 0; tuning uses seeds from 100 on, results 0, 1, 2)",
     )
-    parser.add_argument("--keep", type=Path, help="folder to keep the work in, and to resume from")
-    parser.add_argument("--figure", type=Path, help="where to draw accuracy against N")
-    arguments = parser.parse_args()
-    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    with tempfile.TemporaryDirectory() as temporary:
-        main(
-            "label_quality",
-            lambda: study(seeds, arguments.keep or Path(temporary), arguments.figure),
-        )
+    parser.add_argument(
+        "--figure", type=Path, metavar="FILE", help="draw label quality against N as SVG"
+    )
+
+
+assert judge.NUM_CRITIQUES == nli.NUM_PAIRS, "one option sets both"
+
+BENCHMARK = Benchmark(
+    "label_quality",
+    __doc__,
+    run,
+    sizes=[
+        Size("seeds", 3, 1, "seeds to measure"),
+        Size("problems", 100, 2, "word problems of a seed whose solutions are labelled"),
+        Size("gold", NUM_GOLD, 8, "word problems of a seed that the models are fine-tuned on"),
+        Size("examples", nli.NUM_PAIRS, 64, "examples that judge and nli are each trained on"),
+    ],
+    resumes=True,
+    add_options=add_options,
+)
+
+if __name__ == "__main__":
+    sys.exit(BENCHMARK.main())

@@ -1,28 +1,31 @@
-"""Does a PRM find the first wrong step? ProcessBench's F1 (arXiv 2412.06559).
+"""Does a PRM find the first wrong step, by ProcessBench's F1 (arXiv 2412.06559)?
 
     python -m benchmarks.process_bench [--json] [--seeds 3] [--problems 60] [--keep FOLDER]
     python -m benchmarks.process_bench --model MODEL --data gsm8k.jsonl [--threshold 0.5]
 
-By default: the demo's PRM of each seed, and the base model before training, on distinct solutions
-of fresh word problems by the demo's generator, with the oracle's labels. ``--data`` is a file of
-ProcessBench's rows (problem, steps, label, final_answer_correct, generator), or of another
-``--format`` with labels of steps. The first step that scores less than a threshold is the found
-error; the threshold is chosen on the solutions of one problem in five, which do not count, or
-given.
+Without ``--model``, measures the demo's PRM of each seed, and its base model, on distinct solutions
+of fresh word problems by the demo's generator. The labels are the oracle's. With ``--model``,
+measures a PRM on a file of ProcessBench's rows (problem, steps, label, final_answer_correct,
+generator) or of another ``--format`` with step labels.
+
+The predicted first error is the first step that scores below a threshold. Without ``--threshold``,
+the solutions of one problem in five choose the threshold, and these do not count.
 """
 
 import argparse
 import gzip
 import json
-import tempfile
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean, stdev
 
 import polars as pl
 
-from benchmarks.report import Result, main
-from benchmarks.trained import trained
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result
+from benchmarks.trained import NUM_PROBLEMS, trained
 from resources.sampling.solutions import draw_candidates
 from resources.storage.model_store import BASE_MODELS
 from shepherd.agreement import NO_ERROR, best_threshold, compare_first_errors, first_below
@@ -34,13 +37,13 @@ from training.scoring import Scorer
 
 NUM_CANDIDATES = 16
 VALIDATION_SHARE = 5
-"""One problem in that many chooses the threshold."""
+"""One problem in that many helps to choose the threshold."""
 
 
 def measure(
     name: str, scorer: Scorer, solutions: Sequence[LabeledSolution], threshold: float | None
 ) -> list[Result]:
-    """Score solutions and return how well their first errors are found."""
+    """Score solutions and compare the predicted first errors with the labels."""
     truth = pl.Series([s.hard.index(0) if 0 in s.hard else NO_ERROR for s in solutions])
     scores = pl.Series(
         scorer.score(
@@ -54,21 +57,21 @@ def measure(
         )
         threshold = best_threshold(scores.filter(chooses), truth.filter(chooses))
         scores, truth = scores.filter(~chooses), truth.filter(~chooses)
-    found = compare_first_errors(first_below(scores, threshold), truth)
+    comparison = compare_first_errors(first_below(scores, threshold), truth)
     values = {
-        "F1": found.f1,
-        "accuracy, erroneous": found.wrong_accuracy,
-        "accuracy, correct": found.right_accuracy,
+        "F1": comparison.f1,
+        "accuracy, erroneous": comparison.wrong_accuracy,
+        "accuracy, correct": comparison.right_accuracy,
     }
     return [
         *(
-            Result(f"{name}: {what}", value, "share")
-            for what, value in values.items()
+            Result(f"{name}: {measure}", value, "share")
+            for measure, value in values.items()
             if value is not None
         ),
         Result(f"{name}: threshold", threshold, "score"),
-        Result(f"{name}: erroneous solutions", found.num_wrong, "solutions"),
-        Result(f"{name}: correct solutions", found.num_right, "solutions"),
+        Result(f"{name}: erroneous solutions", comparison.num_wrong, "solutions"),
+        Result(f"{name}: correct solutions", comparison.num_right, "solutions"),
     ]
 
 
@@ -76,8 +79,11 @@ def read_rows(path: Path, format_name: str) -> list[LabeledSolution]:
     """Read labelled solutions from a .jsonl or .jsonl.gz file.
 
     Raises:
-        ValueError: a line cannot be read; the message names file, line and field.
+        ValueError: the file does not exist, or a line cannot be read; the message names the file,
+            the line and the field.
     """
+    if not path.is_file():
+        raise ValueError(f"--data: {path.absolute()} does not exist")
     content = path.read_bytes()
     lines = (gzip.decompress(content) if path.suffix == ".gz" else content).decode().splitlines()
     solutions = []
@@ -89,9 +95,16 @@ def read_rows(path: Path, format_name: str) -> list[LabeledSolution]:
     return solutions
 
 
-def word_problem_rows(seed: int, folder: Path, num_problems: int) -> list[LabeledSolution]:
-    """Return distinct solutions of problems that no model has seen, labelled by the oracle."""
-    models = trained(folder, seed=seed, num_validation=num_problems)
+def word_problem_rows(
+    seed: int, folder: Path, options: argparse.Namespace
+) -> list[LabeledSolution]:
+    """Return distinct solutions of problems that no model was trained on, with oracle labels."""
+    models = trained(
+        folder,
+        seed=seed,
+        num_validation=options.problems,
+        num_train=options.train_problems,
+    )
     sampler = models.work.samplers["generator"]
     sampling = models.work.sampling.model_copy(update={"num_candidates": NUM_CANDIDATES})
     shard = replace(models.work.shard, key="first-errors")
@@ -111,56 +124,80 @@ def _labelled(question: str, text: str, is_correct: bool) -> LabeledSolution:
     return LabeledSolution(question, steps, hard, (None,) * len(steps), is_correct)
 
 
-def study(num_seeds: int, num_problems: int, folder: Path) -> list[Result]:
-    """Measure the PRM of each seed and its base; values are means over seeds."""
-    found: dict[tuple[str, str], list[float]] = {}
-    for seed in range(num_seeds):
-        home = folder / f"seed-{seed}"
-        solutions = word_problem_rows(seed, home, num_problems)
-        models = {"PRM": home / "process_reward_model", "base": BASE_MODELS / "base-large"}
+def run(options: argparse.Namespace) -> list[Result]:
+    """Measure the given model on a file, or else the demo's models.
+
+    Raises:
+        ValueError: only one of ``--model`` and ``--data`` is given, or the file cannot be read.
+    """
+    if bool(options.model) != bool(options.data):
+        raise ValueError("--model and --data belong together: give both or neither")
+    return given_model(options) if options.model else demo_models(options)
+
+
+def demo_models(options: argparse.Namespace) -> list[Result]:
+    """Measure the PRM of each seed and its base model; values are means over seeds."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for seed in range(options.seeds):
+        folder = options.folder / f"seed-{seed}"
+        solutions = word_problem_rows(seed, folder, options)
+        models = {"PRM": folder / "process_reward_model", "base": BASE_MODELS / "base-large"}
         for name, model in models.items():
             scorer = Scorer(model, kind="process", template="plain", max_length=192)
             for result in measure(name, scorer, solutions, None):
-                found.setdefault((result.name, result.unit), []).append(result.value)
-    return [*_means(found.items())]
+                values.setdefault((result.name, result.unit), []).append(result.value)
+    return [*_means(values)]
 
 
-def _means(found: Iterable[tuple[tuple[str, str], list[float]]]) -> Iterable[Result]:
-    for (name, unit), values in found:
-        series = pl.Series(values)
-        yield Result(name, float(series.mean()), unit)  # type: ignore[arg-type]
+def _means(values: Mapping[tuple[str, str], list[float]]) -> Iterator[Result]:
+    for (name, unit), by_seed in values.items():
+        yield Result(name, mean(by_seed), unit)
         if unit == "share":
-            yield Result(f"{name} spread", float(series.std() or 0.0), unit)  # type: ignore[arg-type]
+            yield Result(f"{name} spread", stdev(by_seed) if len(by_seed) > 1 else 0.0, unit)
 
 
-def one_model(options: argparse.Namespace) -> list[Result]:
+def given_model(options: argparse.Namespace) -> list[Result]:
     """Measure a model on a file."""
+    solutions = read_rows(options.data, options.format)
     scorer = Scorer(
         options.model, kind="process", template=options.template, max_length=options.max_length
     )
-    return measure(
-        Path(options.model).name, scorer, read_rows(options.data, options.format), options.threshold
+    return measure(Path(options.model).name, scorer, solutions, options.threshold)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of a model and of a file."""
+    parser.add_argument("--model", help="folder or hub name of a PRM, with --data")
+    parser.add_argument("--data", type=Path, help=".jsonl or .jsonl.gz file of labelled solutions")
+    parser.add_argument(
+        "--format",
+        choices=sorted(PARSERS),
+        default="processbench",
+        help="format of --data (default processbench)",
+    )
+    parser.add_argument(
+        "--template", default="plain", help="prompt template of --model (default plain)"
+    )
+    parser.add_argument(
+        "--max-length", type=int, default=2048, help="tokens of a sequence, at most (default 2048)"
+    )
+    parser.add_argument(
+        "--threshold", type=float, help="score below which a step is wrong (default: chosen)"
     )
 
 
+BENCHMARK = Benchmark(
+    "process_bench",
+    __doc__,
+    run,
+    sizes=[
+        Size("seeds", 3, 1, "seeds to measure, from 0 on"),
+        Size("problems", 60, 8, "word problems of a seed whose solutions are scored"),
+        Size("train-problems", NUM_PROBLEMS, 2, "word problems of a seed that train the models"),
+    ],
+    resumes=True,
+    add_options=add_options,
+)
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--model", help="folder or hub name of a PRM; with --data")
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--format", choices=sorted(PARSERS), default="processbench")
-    parser.add_argument("--template", default="plain")
-    parser.add_argument("--max-length", type=int, default=2048)
-    parser.add_argument("--threshold", type=float)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--problems", type=int, default=60)
-    parser.add_argument("--keep", type=Path, help="folder to keep the models in, and resume from")
-    arguments = parser.parse_args()
-    if bool(arguments.model) != bool(arguments.data):
-        parser.error("--model and --data go together")
-    if arguments.model:
-        main("process_bench", lambda: one_model(arguments))
-    else:
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = arguments.keep or Path(temporary)
-            main("process_bench", lambda: study(arguments.seeds, arguments.problems, folder))
+    sys.exit(BENCHMARK.main())

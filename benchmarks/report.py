@@ -1,14 +1,17 @@
-"""Print what a benchmark measured: as one JSON object, or as a table for people."""
+"""The results of a benchmark, as one JSON object or as a table for people."""
 
 import json
-import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
 class Result:
-    """One measured value. ``baseline`` and ``target`` have its unit; None where there is none."""
+    """One measured value.
+
+    ``baseline`` and ``target`` have the unit of ``value``. ``met`` says whether ``value`` reaches
+    ``target``. All three are None if there is no baseline or target.
+    """
 
     name: str
     value: float
@@ -21,41 +24,25 @@ class Result:
 def at_least(
     name: str, value: float, unit: str, target: float, baseline: float | None = None
 ) -> Result:
-    """Return a result that meets its target from below."""
+    """Return a result that meets its target if the value is not below it."""
     return Result(name, value, unit, baseline, target, value >= target)
 
 
 def at_most(
     name: str, value: float, unit: str, target: float, baseline: float | None = None
 ) -> Result:
-    """Return a result that meets its target from above."""
+    """Return a result that meets its target if the value is not above it."""
     return Result(name, value, unit, baseline, target, value <= target)
 
 
-def main(benchmark_name: str, run: Callable[[], list[Result]]) -> None:
-    """Run a benchmark and print its results: JSON with ``--json``, else a table.
-
-    Ends the process with 1 if a target is missed, and says on stderr which.
-    """
-    results = run()
-    if "--json" in sys.argv[1:]:
-        print(json.dumps(_report(benchmark_name, results)))
-    else:
-        print(_table(results))
-    missed = [result.name for result in results if result.met is False]
-    if missed:
-        sys.exit(f"{benchmark_name}: {len(missed)} of the targets missed: {'; '.join(missed)}")
+def as_json(benchmark_name: str, command: str, results: Sequence[Result]) -> str:
+    """Return ``{"benchmark", "command", "results"}`` as one line of JSON."""
+    rows = [asdict(result) for result in results]
+    return json.dumps({"benchmark": benchmark_name, "command": command, "results": rows})
 
 
-def _report(benchmark_name: str, results: list[Result]) -> dict[str, object]:
-    return {
-        "benchmark": benchmark_name,
-        "command": f"python -m benchmarks.{benchmark_name}",
-        "results": [asdict(result) for result in results],
-    }
-
-
-def _table(results: list[Result]) -> str:
+def as_table(results: Sequence[Result]) -> str:
+    """Return a table with one line a result."""
     header = ("name", "value", "unit", "baseline", "target", "met")
     rows = [header, *(tuple(map(_cell, asdict(result).values())) for result in results)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,32 +1,42 @@
-"""What merging identical prefixes and stopping at the first success save, on identical labels.
+"""How many tokens do merged prefixes and stopping at the first success save?
 
-    python -m benchmarks.rollout_cost [--json]
+    python -m benchmarks.rollout_cost [--json] [--problems 100]
 
-The demo's generator and completer, 100 problems. The baseline is the paper's way: N = 8 rollouts
-from every step of every solution. All three ways give the same hard labels (asserted).
+Uses the demo's generator and completer. The baseline is the paper's method: N = 8 rollouts from
+every step of every solution. All three methods give the same hard labels (asserted).
 """
 
-import tempfile
-from pathlib import Path
+import argparse
+import sys
 
 import polars as pl
 
-from benchmarks.annotated import Annotated, demo_solutions, roll_out, shown_tokens
-from benchmarks.report import Result, at_most, main
+from benchmarks.annotated import (
+    NUM_GOLD,
+    AnnotatedSolutions,
+    demo_solutions,
+    roll_out,
+    shown_tokens,
+)
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result, at_most
 from shepherd.annotators.first_success import FirstSuccess
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.problem import Annotator, Replay, label_steps, replay_problems
 from shepherd.rollouts import distinct_prefixes
 
-NUM_PROBLEMS = 100
 N = 8
+"""Rollouts of a prefix."""
 MAX_SHARE = 0.4
+"""The target: share of the baseline's tokens."""
 
 
-def measure(folder: Path) -> list[Result]:
-    """Roll out exhaustively and replay each way; return completer tokens per hard label."""
-    work = demo_solutions(folder, seed=0, num_problems=NUM_PROBLEMS)
-    exact, stopping = (way(N) for way in (MonteCarlo, FirstSuccess))
+def run(options: argparse.Namespace) -> list[Result]:
+    """Draw all rollouts and replay each method; return completer tokens a hard label."""
+    work = demo_solutions(
+        options.folder, seed=0, num_problems=options.problems, num_gold=options.gold
+    )
+    exact, stopping = MonteCarlo(N), FirstSuccess(N)
     rolled = roll_out(work, "completer", [exact])
     merged, stopped = (
         replay_problems(annotator, work.by_problem, rolled.rollouts)
@@ -49,11 +59,21 @@ def measure(folder: Path) -> list[Result]:
     ]
 
 
-def hard_labels(annotator: Annotator, work: Annotated, replays: list[Replay]) -> pl.Series:
+def hard_labels(annotator: Annotator, work: AnnotatedSolutions, replays: list[Replay]) -> pl.Series:
     """Return the hard label of each step."""
     return label_steps(annotator, work.steps, replays)["hard"]
 
 
+BENCHMARK = Benchmark(
+    "rollout_cost",
+    __doc__,
+    run,
+    sizes=[
+        Size("problems", 100, 2, "word problems whose solutions are labelled"),
+        Size("gold", NUM_GOLD, 8, "word problems that the models are fine-tuned on"),
+    ],
+    resumes=True,
+)
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as temporary:
-        main("rollout_cost", lambda: measure(Path(temporary)))
+    sys.exit(BENCHMARK.main())

@@ -1,39 +1,47 @@
-"""How good is the rule annotator by people's judgement, and why?
+"""How accurate is the rule annotator by people's ratings, and why?
 
-    python -m benchmarks.rule_on_prm800k [--json]
+    python -m benchmarks.rule_on_prm800k [--json] [--trees 1000000]
 
 Labels the steps of PRM800K's phase 1 (train) with the MATH train solutions as references, then
-with the right paths of the same trees as well, and compares with the published ratings. Reads
-the folder that SHEPHERD_SHARED_DATA names. Each distinct prefix counts once; final steps, which
-need no estimate, do not count. The baseline of an accuracy calls every step right.
+with the right paths of the same trees too. Compares the labels with the published ratings (folder
+``SHEPHERD_SHARED_DATA``, else ``../shared/data``). Each distinct prefix counts once. Last steps do
+not count. The baseline of an accuracy calls every step right.
 """
 
+import argparse
 import gzip
 import json
-import os
+import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from benchmarks.report import Result, main
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result
+from benchmarks.requirements import shared_file
 from resources.grading import grade_pairs
 from shepherd.annotators.human import human_labels, rated_steps
 from shepherd.annotators.rule import computed_numbers, rule_labels
 from shepherd.label_formats import LabeledSolution, labeled_frame, parse_prm800k
 from shepherd.labels import label_accuracy
 
-DATA = Path(os.environ.get("SHEPHERD_SHARED_DATA", "../shared/data"))
 ANSWER = "# Answer\n\n"
 
 
-def run() -> list[Result]:
-    """Compare by step, then say what the mistakes have in common."""
-    paths = read_paths(DATA / "step_labels" / "prm800k_phase1_train.jsonl.gz")
-    problems = read_problems(DATA / "math" / "train.jsonl", paths)
+def run(options: argparse.Namespace) -> list[Result]:
+    """Compare by step, then count what the mistakes have in common.
+
+    Raises:
+        ValueError: the published files are not there.
+    """
+    trees = shared_file("step_labels", "prm800k_phase1_train.jsonl.gz")
+    paths = read_paths(trees, options.trees)
+    problems = read_problems(shared_file("math", "train.jsonl"), paths)
     truth = human_labels(rated_steps(paths), paths)
-    # A path that was given up is no solution: an empty last step stands for what it lacks.
+    # An unfinished path gets an empty last step, so that its own last step counts.
     is_open = ~pl.col("steps").list.last().str.contains(ANSWER, literal=True)
     steps = rated_steps(
         paths.with_columns(
@@ -56,14 +64,16 @@ def run() -> list[Result]:
     ]
 
 
-def read_paths(file: Path) -> pl.DataFrame:
-    """Return each distinct path of the rated trees; a path is right if its answer is the gold's."""
+def read_paths(file: Path, num_trees: int) -> pl.DataFrame:
+    """Return each distinct path of the first rated trees; right if it ends in the gold answer."""
     paths: dict[str, list[LabeledSolution]] = {}
     gold: dict[str, str] = {}
-    for row in _rows(file):
+    for row in islice(_rows(file), num_trees):
         paths.setdefault(row["problem"], []).extend(parse_prm800k(row))
         gold[row["problem"]] = row["gold"]
-    frame = labeled_frame([p for found in paths.values() for p in found], "human", "prm800k")
+    frame = labeled_frame(
+        [path for of_problem in paths.values() for path in of_problem], "human", "prm800k"
+    )
     frame = frame.unique("solution_id", keep="first", maintain_order=True)
     pairs = [
         (gold[question], steps[-1].partition(ANSWER)[2] or None)
@@ -76,30 +86,30 @@ def read_paths(file: Path) -> pl.DataFrame:
 def read_problems(file: Path, paths: pl.DataFrame) -> pl.DataFrame:
     """Return problem_id, question and gold_solution of the problems of ``paths``."""
     solutions = {row["problem"].strip(): row["solution"] for row in _rows(file)}
-    asked = paths.select("problem_id", "question").unique(maintain_order=True)
-    gold = [solutions[question.strip()] for question in asked["question"]]
-    return asked.with_columns(gold_solution=pl.Series(gold))
+    problems = paths.select("problem_id", "question").unique(maintain_order=True)
+    gold = [solutions[question.strip()] for question in problems["question"]]
+    return problems.with_columns(gold_solution=pl.Series(gold))
 
 
 def accuracy(
     name: str, labels: pl.DataFrame, truth: pl.DataFrame, steps: pl.DataFrame
 ) -> list[Result]:
     """Compare labels with the ratings."""
-    found = label_accuracy(labels, truth, steps)
-    assert found.agreement is not None
-    assert found.wrong_precision is not None
-    assert found.wrong_recall is not None
+    measured = label_accuracy(labels, truth, steps)
+    assert measured.agreement is not None
+    assert measured.wrong_precision is not None
+    assert measured.wrong_recall is not None
     all_right = steps["rated"].mean()
     assert isinstance(all_right, float)
     return [
-        Result(f"accuracy, {name}", found.agreement, "share", all_right),
-        Result(f"precision of wrong, {name}", found.wrong_precision, "share", 1 - all_right),
-        Result(f"recall of wrong, {name}", found.wrong_recall, "share"),
+        Result(f"accuracy, {name}", measured.agreement, "share", all_right),
+        Result(f"precision of wrong, {name}", measured.wrong_precision, "share", 1 - all_right),
+        Result(f"recall of wrong, {name}", measured.wrong_recall, "share"),
     ]
 
 
 def reasons(judged: pl.DataFrame, problems: pl.DataFrame) -> list[Result]:
-    """Say what steps compute, and of the mistakes, with the gold solution as the reference."""
+    """Return shares of steps and mistakes by what they compute, next to the gold solution."""
     gold = {
         problem_id: computed_numbers(solution)
         for problem_id, solution in problems.select("problem_id", "gold_solution").iter_rows()
@@ -140,5 +150,12 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, lines)
 
 
+BENCHMARK = Benchmark(
+    "rule_on_prm800k",
+    __doc__,
+    run,
+    sizes=[Size("trees", 1_000_000, 100, "rated trees to read, at most")],
+)
+
 if __name__ == "__main__":
-    main("rule_on_prm800k", run)
+    sys.exit(BENCHMARK.main())

@@ -2,19 +2,19 @@
 
     python -m benchmarks.scoring_speed [--json] [--problems 4]
 
-64 candidates of each of a few word problems, drawn from base-small, scored by base-large as a PRM:
+base-small draws 64 candidates of each of a few word problems. base-large scores them as a PRM:
 
 - one forward per step: a forward pass for each prefix of each candidate, the protocol of many
   evaluation scripts
 - padded batches: distinct solutions sorted by length, 4,096 padded tokens a batch
 - shared prefixes: ``training.scoring``
 
-All in float32 with the same threads and tokenization counted; the scores are compared. Time is
-that of the process on its cores (CPU seconds), which other work on the machine disturbs less than
-wall-clock time does.
+All three compute in float32 with the same threads, and tokenization counts. Their scores are
+compared. Seconds are CPU seconds, which other load disturbs less than wall-clock seconds.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -24,7 +24,8 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from benchmarks.report import Result, at_least, at_most, main
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result, at_least, at_most
 from resources.engines import open_engine
 from resources.storage.model_store import BASE_MODELS
 from shepherd.prompts import build_prompt
@@ -32,32 +33,33 @@ from shepherd.requests import Request, draw_all
 from shepherd.settings import EngineSettings
 from shepherd.splitting import scored_steps
 from shepherd.word_problems import draw_problems
-from training.reward_model import Tags, encode_tagged
 from training.scoring import Scorer
+from training.step_tags import Tags, encode_tagged
 
 MODEL: Path = BASE_MODELS / "base-large"
-NUM_CANDIDATES = 64
 MAX_LENGTH = 192
 BATCH_TOKENS = 4096
 Scores = list[list[float]]
 
 
-def draw_candidates(num_problems: int) -> tuple[list[str], list[list[str]]]:
+def draw_word_solutions(
+    num_problems: int, num_candidates: int
+) -> tuple[list[str], list[list[str]]]:
     """Return the question and the steps of each candidate."""
     questions = [problem.question for problem in draw_problems(1, "test", num_problems)]
     requests = [
         Request(f"{p}:{k}", build_prompt("plain", question), 1000 * p + k, 0.7, 100)
         for p, question in enumerate(questions)
-        for k in range(NUM_CANDIDATES)
+        for k in range(num_candidates)
     ]
     with closing(open_engine(EngineSettings(batch_size=64), BASE_MODELS / "base-small")) as engine:
         drawn = draw_all(engine, requests)
-    asked = [questions[int(request.id.partition(":")[0])] for request in requests]
-    return asked, [scored_steps(completion.text) for completion in drawn]
+    question_of = [questions[int(request.id.partition(":")[0])] for request in requests]
+    return question_of, [scored_steps(completion.text) for completion in drawn]
 
 
-class Plain:
-    """The reward model without packing."""
+class UnpackedScorer:
+    """Score with a reward model without packing sequences."""
 
     def __init__(self) -> None:
         self._tokenizer = AutoTokenizer.from_pretrained(MODEL)
@@ -66,7 +68,7 @@ class Plain:
 
     @torch.inference_mode()
     def one_forward_per_step(self, questions: list[str], steps: list[list[str]]) -> Scores:
-        """Score each prefix of each candidate in a forward pass of its own."""
+        """Score each prefix of each candidate in its own forward pass."""
         return [
             [
                 self._at_tags([self._encode(question, texts[:end])])[0][-1]
@@ -78,8 +80,8 @@ class Plain:
     @torch.inference_mode()
     def padded(self, questions: list[str], steps: list[list[str]]) -> Scores:
         """Score distinct solutions in batches of similar length."""
-        asked = [(q, tuple(texts)) for q, texts in zip(questions, steps, strict=True)]
-        distinct = {key: self._encode(*key) for key in dict.fromkeys(asked)}
+        candidates = [(q, tuple(texts)) for q, texts in zip(questions, steps, strict=True)]
+        distinct = {key: self._encode(*key) for key in dict.fromkeys(candidates)}
         keys = sorted(distinct, key=lambda key: len(distinct[key][0]))
         cuts, size = [0], 0
         for index, key in enumerate(keys):
@@ -87,12 +89,12 @@ class Plain:
             if size * len(distinct[key][0]) > BATCH_TOKENS:
                 cuts.append(index)
                 size = 1
-        found: dict[tuple[str, tuple[str, ...]], list[float]] = {}
+        scores: dict[tuple[str, tuple[str, ...]], list[float]] = {}
         for start, end in pairwise([*cuts, len(keys)]):
             batch = keys[start:end]
             values = self._at_tags([distinct[key] for key in batch])
-            found.update(zip(batch, values, strict=True))
-        return [found[key] for key in asked]
+            scores.update(zip(batch, values, strict=True))
+        return [scores[key] for key in candidates]
 
     def _encode(self, question: str, texts: Sequence[str]) -> tuple[list[int], list[int]]:
         prompt, zeros = build_prompt("plain", question), [0.0] * len(texts)
@@ -111,10 +113,10 @@ class Plain:
         ]
 
 
-def run(num_problems: int) -> list[Result]:
+def run(options: argparse.Namespace) -> list[Result]:
     """Time the three ways on the same candidates, after one problem to warm up."""
-    questions, steps = draw_candidates(num_problems)
-    plain = Plain()
+    questions, steps = draw_word_solutions(options.problems, options.candidates)
+    plain = UnpackedScorer()
     shared = Scorer(
         MODEL, kind="process", template="plain", max_length=MAX_LENGTH, dtype=torch.float32
     )
@@ -125,11 +127,11 @@ def run(num_problems: int) -> list[Result]:
     }
     seconds, scores = {}, {}
     for name, way in ways.items():
-        way(questions[:NUM_CANDIDATES], steps[:NUM_CANDIDATES])
+        way(questions[: options.candidates], steps[: options.candidates])
         started = time.process_time()
         scores[name] = way(questions, steps)
         seconds[name] = time.process_time() - started
-    rate = {name: len(steps) / taken for name, taken in seconds.items()}
+    rate = {name: len(steps) / cpu_seconds for name, cpu_seconds in seconds.items()}
     alone, padded, fast = rate.values()
     worst = max(
         abs(one - other)
@@ -145,9 +147,15 @@ def run(num_problems: int) -> list[Result]:
     ]
 
 
+BENCHMARK = Benchmark(
+    "scoring_speed",
+    __doc__,
+    run,
+    sizes=[
+        Size("problems", 4, 1, "word problems"),
+        Size("candidates", 64, 4, "candidates of each problem"),
+    ],
+)
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--problems", type=int, default=4)
-    arguments = parser.parse_args()
-    main("scoring_speed", lambda: run(arguments.problems))
+    sys.exit(BENCHMARK.main())

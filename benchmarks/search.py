@@ -1,90 +1,95 @@
-"""Does steering each step find more right answers than choosing among whole solutions?
+"""Does search step by step solve more problems than best-of-N among whole solutions?
 
     python -m benchmarks.search [--json] [--seeds 3] [--problems 60] [--keep FOLDER]
 
-Best-of-N by the PRM, beam search and DVTS on fresh word problems, by the demo's generator and PRM
-of each seed. A search may use other numbers of tokens than N solutions do, so each is compared
-with best-of-N at the number of completion tokens that it used: best-of-N is averaged over all
-subsets of 64 candidates, in between whole N linearly. Values are means over problems and seeds;
-``low`` and ``high`` are the 95 % bootstrap over problems, of the accuracy or, for ``gain``, of its
-difference to best-of-N.
+Best-of-N by the PRM, beam search and DVTS on fresh word problems, with the demo's generator and PRM
+of each seed. Each search is compared with best-of-N at the same number of completion tokens.
+Best-of-N is averaged over all subsets of 64 candidates, and interpolated linearly between whole N.
+Values are means over problems and seeds. ``low`` and ``high`` are the 95 % bootstrap interval over
+problems: of the accuracy, or for ``gain`` of the difference to best-of-N.
 """
 
 import argparse
-import tempfile
+import sys
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from math import ceil, floor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmarks.report import Result, main
-from benchmarks.trained import trained
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result
+from benchmarks.trained import NUM_PROBLEMS, TrainedModels, trained
 from resources.sampling.completion_grading import grade_completions
 from resources.sampling.searching import found_solutions, search_problems
 from resources.sampling.solutions import draw_candidates
-from shepherd.search import Method, Search
+from shepherd.requests import Engine
+from shepherd.search import Search, SearchMethod
 from shepherd.splitting import scored_steps
 from shepherd.verification import aggregate, best_of_subsets
 from training.scoring import Scorer
 
 BUDGETS = (4, 8, 16)
-METHODS: tuple[Method, ...] = ("beam", "dvts")
+METHODS: tuple[SearchMethod, ...] = ("beam", "dvts")
 MAX_LENGTH = 192
 
 
-def measure(seed: int, folder: Path, num_problems: int) -> pl.DataFrame:
-    """Return a row a problem: problem, seed, method, num_paths, solved, num_tokens, best_of_n.
+def run(options: argparse.Namespace) -> list[Result]:
+    """Measure all seeds; return accuracy, tokens and the gain over best-of-N."""
+    frame = pl.concat(measure(seed, options) for seed in range(options.seeds))
+    return [
+        result
+        for (method, count), part in frame.group_by("method", "num_paths", maintain_order=True)
+        for result in method_results(str(method), f"{method} {count}", part)
+    ]
 
-    ``best_of_n`` is how often best-of-N at the method's mean number of tokens solves it.
+
+def method_results(method: str, name: str, part: pl.DataFrame) -> Iterator[Result]:
+    """Yield the results of one method and budget from its rows of :func:`measure`."""
+    solved, best = part["solved"].to_numpy(), part["best_of_n"].to_numpy()
+    low, high = _interval(solved)
+    yield Result(f"{name}: accuracy", solved.mean(), "share", best.mean())
+    yield Result(f"{name}: accuracy low", low, "share")
+    yield Result(f"{name}: accuracy high", high, "share")
+    yield Result(f"{name}: tokens a problem", part["num_tokens"].to_numpy().mean(), "tokens")
+    if method in METHODS:
+        low, high = _interval(solved - best)
+        yield Result(f"{name}: gain", (solved - best).mean(), "share")
+        yield Result(f"{name}: gain low", low, "share")
+        yield Result(f"{name}: gain high", high, "share")
+
+
+def measure(seed: int, options: argparse.Namespace) -> pl.DataFrame:
+    """Return one row a problem, method and budget.
+
+    Columns: problem, seed, method, num_paths, solved, num_tokens and best_of_n, the share of
+    subsets that best-of-N solves at the method's mean number of tokens.
     """
-    models = trained(folder, seed=seed, num_validation=num_problems)
-    sampler, sampling = models.work.samplers["generator"], models.work.sampling
+    models = trained(
+        options.folder / f"seed-{seed}",
+        seed=seed,
+        num_validation=options.problems,
+        num_train=options.train_problems,
+    )
     scorer = Scorer(
         models.process_reward_model, kind="process", template="plain", max_length=MAX_LENGTH
     )
-    problems = models.validation.sort("problem_id")
-    shard = replace(models.work.shard, key="validation")
-    drawn = draw_candidates(problems, sampler, sampling, shard).frame.sort("problem_id", "draw")
-    asked = drawn.join(
-        problems.select("problem_id", "question"), on="problem_id", maintain_order="left"
-    )
-    steps = [scored_steps(text) for text in asked["text"]]
-    step_scores = pl.Series(scorer.score(asked["question"].to_list(), steps))
-    shape = (num_problems, sampling.num_candidates)
-    pool = Pool(
-        drawn["is_correct"].to_numpy().reshape(shape),
-        aggregate(step_scores, "min").to_numpy().reshape(shape),
-        float(drawn["num_tokens"].to_numpy().mean()),
-    )
+    pool = candidate_pool(models, scorer)
+    num_problems = options.problems
     parts = [
         _rows("best-of-N", count, pool.solved(count), np.full(num_problems, count * pool.tokens))
         for count in BUDGETS
     ]
-    with closing(sampler.open_engine()) as engine:
-        for method in METHODS:
-            for count in BUDGETS:
-                found = search_problems(
-                    problems,
-                    engine,
-                    scorer.score,
-                    Search(
-                        method,
-                        count,
-                        temperature=sampling.temperature,
-                        max_tokens=sampling.max_tokens,
-                    ),
-                    template=sampler.template,
-                    aggregation="min",
-                    run_seed=seed,
-                )
-                graded = grade_completions(found_solutions(found), problems)
-                solved = graded["is_correct"].cast(pl.Float64).to_numpy()
-                parts.append(_rows(method, count, solved, graded["num_tokens"].to_numpy()))
+    with closing(models.work.samplers["generator"].open_engine()) as engine:
+        parts += [
+            search_rows(method, count, models, engine, scorer, seed)
+            for method in METHODS
+            for count in BUDGETS
+        ]
     compared = [
         part.with_columns(
             pl.Series("best_of_n", pool.solved(part["num_tokens"].to_numpy().mean() / pool.tokens))
@@ -94,16 +99,59 @@ def measure(seed: int, folder: Path, num_problems: int) -> pl.DataFrame:
     return pl.concat(compared).with_columns(seed=pl.lit(seed))
 
 
+def candidate_pool(models: TrainedModels, scorer: Scorer) -> "CandidatePool":
+    """Draw and score the candidates of the validation problems."""
+    sampler, sampling = models.work.samplers["generator"], models.work.sampling
+    problems = models.validation.sort("problem_id")
+    shard = replace(models.work.shard, key="validation")
+    drawn = draw_candidates(problems, sampler, sampling, shard).frame.sort("problem_id", "draw")
+    candidates = drawn.join(
+        problems.select("problem_id", "question"), on="problem_id", maintain_order="left"
+    )
+    steps = [scored_steps(text) for text in candidates["text"]]
+    step_scores = pl.Series(scorer.score(candidates["question"].to_list(), steps))
+    shape = (problems.height, sampling.num_candidates)
+    return CandidatePool(
+        drawn["is_correct"].to_numpy().reshape(shape),
+        aggregate(step_scores, "min").to_numpy().reshape(shape),
+        float(drawn["num_tokens"].to_numpy().mean()),
+    )
+
+
+def search_rows(
+    method: SearchMethod,
+    count: int,
+    models: TrainedModels,
+    engine: Engine,
+    scorer: Scorer,
+    seed: int,
+) -> pl.DataFrame:
+    """Search for a solution of each validation problem with a budget of ``count`` paths."""
+    sampling, problems = models.work.sampling, models.validation.sort("problem_id")
+    searches = search_problems(
+        problems,
+        engine,
+        scorer.score,
+        Search(method, count, temperature=sampling.temperature, max_tokens=sampling.max_tokens),
+        template=models.work.samplers["generator"].template,
+        aggregation="min",
+        run_seed=seed,
+    )
+    graded = grade_completions(found_solutions(searches), problems)
+    solved = graded["is_correct"].cast(pl.Float64).to_numpy()
+    return _rows(method, count, solved, graded["num_tokens"].to_numpy())
+
+
 @dataclass(frozen=True)
-class Pool:
-    """Candidates of problems, (problems, T), and the mean completion tokens of one."""
+class CandidatePool:
+    """Verdicts and PRM scores of candidates, each (problems, T), and the mean tokens of one."""
 
     correct: NDArray[np.bool_]
     worth: NDArray[np.float64]
     tokens: float
 
     def solved(self, count: float) -> NDArray[np.float64]:
-        """Return how often best-of-N solves each problem; linear between whole N."""
+        """Return the share of subsets of N whose best candidate is right, (problems,)."""
         count = min(max(count, 1.0), self.correct.shape[1])
         below, above = (
             best_of_subsets(self.correct, self.worth, rounded(count)) for rounded in (floor, ceil)
@@ -126,49 +174,25 @@ def _rows(
     )
 
 
-def study(num_seeds: int, num_problems: int, folder: Path) -> list[Result]:
-    """Measure all seeds and return accuracy, tokens and the gain over best-of-N."""
-    frame = pl.concat(
-        measure(seed, folder / f"seed-{seed}", num_problems) for seed in range(num_seeds)
-    )
-    results = []
-    for (method, count), part in frame.group_by("method", "num_paths", maintain_order=True):
-        name = f"{method} {count}"
-        solved, best = part["solved"].to_numpy(), part["best_of_n"].to_numpy()
-        low, high = _interval(solved)
-        results += [
-            Result(f"{name}: accuracy", solved.mean(), "share", best.mean()),
-            Result(f"{name}: accuracy low", low, "share"),
-            Result(f"{name}: accuracy high", high, "share"),
-            Result(f"{name}: tokens a problem", part["num_tokens"].to_numpy().mean(), "tokens"),
-        ]
-        if method in METHODS:
-            low, high = _interval(solved - best)
-            results += [
-                Result(f"{name}: gain", (solved - best).mean(), "share"),
-                Result(f"{name}: gain low", low, "share"),
-                Result(f"{name}: gain high", high, "share"),
-            ]
-    return results
-
-
 def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 95 % percentile bootstrap of a mean over problems of all seeds."""
+    """Return the 95 % bootstrap interval of the mean over problems of all seeds."""
     rng = np.random.default_rng(0)
     weights = rng.multinomial(len(values), [1 / len(values)] * len(values), size=2000)
     low, high = np.quantile(weights @ values / len(values), [0.025, 0.975])
     return float(low), float(high)
 
 
+BENCHMARK = Benchmark(
+    "search",
+    __doc__,
+    run,
+    sizes=[
+        Size("seeds", 3, 1, "seeds to measure, from 0 on"),
+        Size("problems", 60, 2, "word problems of a seed that are searched"),
+        Size("train-problems", NUM_PROBLEMS, 2, "word problems of a seed that train the models"),
+    ],
+    resumes=True,
+)
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--problems", type=int, default=60)
-    parser.add_argument("--keep", type=Path, help="folder to keep the models in, and resume from")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        main(
-            "search",
-            lambda: study(arguments.seeds, arguments.problems, arguments.keep or Path(temporary)),
-        )
+    sys.exit(BENCHMARK.main())

@@ -1,42 +1,44 @@
-"""How do real solutions fall into steps, and what is unusual about them?
+"""Into how many steps are real solutions split, and which steps are unusual?
 
     python -m benchmarks.splitting [--json]
 
-Splits OpenAI's 5,276 GPT-3 solutions of GSM8K and 800 Qwen2.5-Math solutions of MATH, under the
-folder that SHEPHERD_SHARED_DATA names, with every method.
+Splits OpenAI's 5,276 GPT-3 solutions of GSM8K and 800 Qwen2.5-Math solutions of MATH with every
+method. The files are in the folder ``SHEPHERD_SHARED_DATA``, else ``../shared/data``.
 """
 
+import argparse
 import gzip
 import json
-import os
+import sys
 import time
 from collections import Counter
-from pathlib import Path
+from itertools import islice
 from typing import get_args
 
 import numpy as np
 
-from benchmarks.report import Result, at_most, main
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result, at_most
+from benchmarks.requirements import shared_file
 from shepherd.splitting import Anomaly, Method, anomalies, split_steps
 
-OUTPUTS = Path(os.environ.get("SHEPHERD_SHARED_DATA", "../shared/data")) / "model_outputs"
 FILES = {
     "GPT-3 on GSM8K": "gsm8k_test_openai_gpt3.jsonl.gz",
     "Qwen2.5-Math on MATH": "math_qwen25math_100x8.jsonl.gz",
 }
 
 
-def responses(name: str) -> list[str]:
-    """Return the published solutions of a file."""
-    with gzip.open(OUTPUTS / name, "rt", encoding="utf-8") as file:
-        return [json.loads(line)["response"] for line in file]
+def responses(name: str, count: int) -> list[str]:
+    """Return the first published solutions of a file."""
+    with gzip.open(shared_file("model_outputs", name), "rt", encoding="utf-8") as file:
+        return [json.loads(line)["response"] for line in islice(file, count)]
 
 
-def run() -> list[Result]:
+def run(options: argparse.Namespace) -> list[Result]:
     """Split with every method; count anomalies for the default one."""
     results = []
     for label, name in FILES.items():
-        texts = responses(name)
+        texts = responses(name, options.solutions)
         results.append(Result(f"{label}: solutions", len(texts), "solutions"))
         for method in get_args(Method):
             start = time.perf_counter()
@@ -63,5 +65,12 @@ def run() -> list[Result]:
     return results
 
 
+BENCHMARK = Benchmark(
+    "splitting",
+    __doc__,
+    run,
+    sizes=[Size("solutions", 5_276, 50, "solutions of each file, at most")],
+)
+
 if __name__ == "__main__":
-    main("splitting", run)
+    sys.exit(BENCHMARK.main())

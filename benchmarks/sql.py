@@ -1,25 +1,26 @@
-"""Do the marts keep up with the paper's scale? 440K solutions, 2.6M steps, 20M rollouts.
+"""How long do the marts take at the paper's scale: 440K solutions, 2.6M steps, 20M rollouts?
 
-    python -m benchmarks.sql [--share 1.0] [--json]
+    python -m benchmarks.sql [--json] [--share 1.0]
 
-Writes a lake from a seed into a temporary folder (``benchmarks/big_lake.py``), builds its
-warehouse, then times every mart, all tests, the opening of the file and the report. ``--share``
-is the share of the paper's problems and solutions.
+Writes a lake from a seed (``benchmarks/big_lake.py``), builds its warehouse, then times every
+mart, all tests, the first query and the report. stderr lists each relation.
 """
 
+import argparse
 import resource
 import sys
-import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
 from benchmarks.big_lake import write_big_lake
-from benchmarks.report import Result, at_most, main
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result, at_most
 from resources.report import build_report
 from resources.storage.sql_files import sql_models
 from resources.storage.warehouse import build_warehouse, run_tests
@@ -29,51 +30,59 @@ MAX_ALL_MARTS_S = 180.0
 MAX_MEMORY_GIB = 6.0
 MAX_OPEN_S = 1.0
 
+T = TypeVar("T")
 
-def run(share: float) -> list[Result]:
-    """Write, build, and time; each relation is listed on stderr."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        # In a process of its own, whose memory does not count.
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            pool.submit(write_big_lake, root / "lake", share).result()
-        warehouse = root / "warehouse.duckdb"
-        started = time.perf_counter()
-        rows = build_warehouse(root / "lake", warehouse)
-        build_s = time.perf_counter() - started
-        peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        started = time.perf_counter()
-        with duckdb.connect(warehouse, read_only=True) as connection:
-            connection.sql("from label_quality").fetchall()
-            open_s = time.perf_counter() - started
-        marts = time_marts(warehouse, rows)
-        started = time.perf_counter()
-        failed = [result.name for result in run_tests(warehouse) if result.num_failures]
-        tests_s = time.perf_counter() - started
-        started = time.perf_counter()
-        build_report(warehouse, root / "study", root / "report.html", profile="benchmark")
-        report_s = time.perf_counter() - started
-        print(f"tests that fail: {failed}", file=sys.stderr)
-        slowest = max(marts, key=lambda name: marts[name])
-        return [
-            Result("solutions", rows["lake.solutions"], "rows"),
-            Result("steps", rows["lake.steps"], "rows"),
-            Result("rollouts", rows["lake.rollouts"], "rows"),
-            Result("build of the warehouse", build_s, "s"),
-            at_most(f"slowest mart: {slowest}", marts[slowest], "s", MAX_MART_S),
-            at_most("all marts", sum(marts.values()), "s", MAX_ALL_MARTS_S),
-            at_most("peak memory of the build", peak_gib, "GiB", MAX_MEMORY_GIB),
-            at_most("open and first query", open_s, "s", MAX_OPEN_S),
-            Result("all tests", tests_s, "s"),
-            at_most("tests that fail", len(failed), "tests", 0),
-            Result("size of the warehouse", warehouse.stat().st_size / 2**30, "GiB"),
-            Result("build of the report", report_s, "s"),
-            Result("size of the report", (root / "report.html").stat().st_size / 2**20, "MiB"),
-        ]
+
+def run(options: argparse.Namespace) -> list[Result]:
+    """Write the lake, build the warehouse and time what reads it."""
+    lake, warehouse = options.folder / "lake", options.folder / "warehouse.duckdb"
+    report = options.folder / "report.html"
+    # The memory of writing the lake does not count: another process writes it.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        pool.submit(write_big_lake, lake, options.share).result()
+    build_s, rows = timed(lambda: build_warehouse(lake, warehouse))
+    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    open_s, _ = timed(lambda: first_query(warehouse))
+    marts = time_marts(warehouse, rows)
+    tests_s, tests = timed(lambda: run_tests(warehouse))
+    failures = [test.name for test in tests if test.num_failures]
+    report_s, _ = timed(
+        lambda: build_report(warehouse, options.folder / "study", report, profile="benchmark")
+    )
+    print(f"tests that fail: {failures}", file=sys.stderr)
+    slowest = max(marts, key=lambda name: marts[name])
+    return [
+        Result("solutions", rows["lake.solutions"], "rows"),
+        Result("steps", rows["lake.steps"], "rows"),
+        Result("rollouts", rows["lake.rollouts"], "rows"),
+        Result("build of the warehouse", build_s, "s"),
+        at_most(f"slowest mart: {slowest}", marts[slowest], "s", MAX_MART_S),
+        at_most("all marts", sum(marts.values()), "s", MAX_ALL_MARTS_S),
+        at_most("peak memory of the build", peak_gib, "GiB", MAX_MEMORY_GIB),
+        at_most("open and first query", open_s, "s", MAX_OPEN_S),
+        Result("all tests", tests_s, "s"),
+        at_most("tests that fail", len(failures), "tests", 0),
+        Result("size of the warehouse", warehouse.stat().st_size / 2**30, "GiB"),
+        Result("build of the report", report_s, "s"),
+        Result("size of the report", report.stat().st_size / 2**20, "MiB"),
+    ]
+
+
+def timed(work: Callable[[], T]) -> tuple[float, T]:
+    """Return the seconds that ``work`` takes, and what it returns."""
+    started = time.perf_counter()
+    value = work()
+    return time.perf_counter() - started, value
+
+
+def first_query(warehouse: Path) -> None:
+    """Open the warehouse and read one mart."""
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        connection.sql("from label_quality").fetchall()
 
 
 def time_marts(warehouse: Path, rows: dict[str, int]) -> dict[str, float]:
-    """Return the seconds that each mart, and what they are built from, takes to make anew."""
+    """Build each mart and intermediate relation again; return the seconds of each."""
     seconds = {}
     with duckdb.connect(warehouse, config={"memory_limit": "4GB"}) as connection:
         for model in sql_models():
@@ -87,7 +96,12 @@ def time_marts(warehouse: Path, rows: dict[str, int]) -> dict[str, float]:
     return seconds
 
 
+BENCHMARK = Benchmark(
+    "sql",
+    __doc__,
+    run,
+    sizes=[Size("share", 1.0, 0.0005, "share of the paper's problems and solutions, 0 to 1")],
+)
+
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    chosen = float(arguments[arguments.index("--share") + 1]) if "--share" in arguments else 1.0
-    main("sql", partial(run, chosen))
+    sys.exit(BENCHMARK.main())

@@ -1,24 +1,24 @@
-"""What does a PRM's reward do to a policy, and what keeps solutions from growing or repeating?
+"""Does the reward of a step make a policy's solutions longer or repetitive?
 
     python -m benchmarks.step_rewards [--json] [--seed 100] [--keep FOLDER]
 
-Step-by-step PPO of the demo's generator, as in ``profiles/study.yaml`` but for the reward of
-a step: the score itself, as in the paper, or what the step adds to it, as in the profile. Each
-is run with the profile's KL penalty and with none, which lets the reward do its worst.
-Greedy solutions of fresh problems of the train split; nothing here sees test problems.
+Trains the demo's generator by step-by-step PPO as in ``profiles/study.yaml``, with two rewards of a
+step: the PRM's score itself, as in the paper, or the difference that the step makes to the score,
+as in the profile. Each is trained with the profile's KL penalty and without any, so that the reward
+alone acts. Measures greedy solutions of fresh problems of the train split. No test problem is used.
 """
 
 import argparse
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from benchmarks.annotated import problems_of
-from benchmarks.report import Result, main
-from benchmarks.trained import trained
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result
+from benchmarks.trained import NUM_PROBLEMS, TrainedModels, trained
 from resources.engines import open_engine
 from resources.profiles import load_settings
 from resources.sampling.completion_grading import CompletionGrader
@@ -27,64 +27,83 @@ from resources.sampling.stage import Shard, completion_model_of
 from resources.storage.atomic import replacing_folder
 from shepherd.identity import content_id
 from shepherd.settings import PpoSettings, StepReward
-from training.draws import Sampler
-from training.ppo import train_ppo
+from training.draws import PolicySampler
+from training.ppo import PpoRun, train_ppo
 from training.scoring import Scorer
 
-NUM_PROBLEMS, NUM_VALIDATION = 2000, 400
 REWARDS: tuple[StepReward, ...] = ("score", "difference")
 
 
-def study(folder: Path, seed: int) -> list[Result]:
-    """Train and evaluate a policy for each reward of a step."""
-    settings = load_settings("study")
-    generator = settings.generators["generator"]
-    models = trained(folder, seed=seed, num_validation=NUM_VALIDATION)
-    start = folder / "generator"
-    problems = problems_of(settings, seed=seed + 30_000, num_problems=NUM_PROBLEMS)
-    usual = settings.policies["step_ppo"]
-    assert isinstance(usual, PpoSettings), "the profile's step_ppo is trained by PPO"
-    scorer = Scorer(
-        models.process_reward_model, kind="process", template=generator.template, max_length=192
+def run(options: argparse.Namespace) -> list[Result]:
+    """Train and evaluate a policy for each reward of a step and each KL coefficient."""
+    models = trained(
+        options.folder,
+        seed=options.seed,
+        num_validation=options.validation_problems,
+        num_train=options.train_problems,
     )
-    results = measure("start", start, folder, models.validation, seed)
-    for kl_coefficient in (usual.kl_coefficient, 0.0):
-        for how in REWARDS:
-            name = f"{how}, KL {kl_coefficient}"
-            policy = usual.model_copy(update={"step_reward": how, "kl_coefficient": kl_coefficient})
-            out = folder / f"step_ppo-{content_id(policy.essence)[:8]}"
-            if not out.exists():
-                with replacing_folder(out) as written:
-                    train_ppo(
-                        start,
-                        problems.with_columns(splitting=pl.lit("auto")),
-                        written,
-                        policy,
-                        template=generator.template,
-                        scorer=scorer,
-                        sampler=Sampler(
-                            partial(open_engine, settings.engine),
-                            settings.sampling.max_tokens,
-                            seed,
-                        ),
-                        grade=CompletionGrader().are_correct,
-                        work=folder / f".{out.name}.training",
-                        tell=lambda row: print(row, file=sys.stderr),
-                    )
-            results += measure(name, out, folder, models.validation, seed)
+    policy = policy_settings(options)
+    results = measure("start", options.folder / "generator", models, options)
+    for kl_coefficient in (policy.kl_coefficient, 0.0):
+        for step_reward in REWARDS:
+            changes = {"step_reward": step_reward, "kl_coefficient": kl_coefficient}
+            checkpoint = train(policy.model_copy(update=changes), models, options)
+            name = f"{step_reward}, KL {kl_coefficient}"
+            results += measure(name, checkpoint, models, options)
     return results
 
 
+def policy_settings(options: argparse.Namespace) -> PpoSettings:
+    """Return the settings of the profile's step-PPO, with the iterations and problems asked for."""
+    policy = load_settings("study").policies["step_ppo"]
+    assert isinstance(policy, PpoSettings), "the profile's step_ppo is trained by PPO"
+    return policy.model_copy(
+        update={
+            "iterations": options.iterations,
+            "problems_per_iteration": min(policy.problems_per_iteration, options.problems // 2),
+            "num_validation": min(policy.num_validation, options.problems // 2),
+        }
+    )
+
+
+def train(policy: PpoSettings, models: TrainedModels, options: argparse.Namespace) -> Path:
+    """Train a policy, unless its folder exists; return the folder."""
+    settings = load_settings("study")
+    template = settings.generators["generator"].template
+    out = Path(options.folder) / f"step_ppo-{content_id(policy.essence)[:8]}"
+    if out.exists():
+        return out
+    problems = problems_of(settings, seed=options.seed + 30_000, num_problems=options.problems)
+    scorer = Scorer(models.process_reward_model, kind="process", template=template, max_length=192)
+    open_embedded = partial(open_engine, settings.engine)
+    with replacing_folder(out) as written:
+        train_ppo(
+            PpoRun(
+                options.folder / "generator",
+                problems.with_columns(splitting=pl.lit("auto")),
+                written,
+                policy,
+                template=template,
+                scorer=scorer,
+                sampler=PolicySampler(open_embedded, settings.sampling.max_tokens, options.seed),
+                grade=CompletionGrader().are_correct,
+                work=options.folder / f".{out.name}.training",
+                on_iteration=lambda metrics: print(metrics, file=sys.stderr),
+            )
+        )
+    return out
+
+
 def measure(
-    name: str, checkpoint: Path, folder: Path, problems: pl.DataFrame, seed: int
+    name: str, checkpoint: Path, models: TrainedModels, options: argparse.Namespace
 ) -> list[Result]:
     """Return accuracy, length and repetition of greedy solutions."""
     settings = load_settings("study")
     sampler = completion_model_of(
         checkpoint.name, settings.generators["generator"], checkpoint, settings.engine
     )
-    shard = Shard("word_problems", "00", folder, seed)
-    greedy = draw_greedily(problems, sampler, settings.sampling, shard).frame
+    shard = Shard("word_problems", "00", options.folder, options.seed)
+    greedy = draw_greedily(models.validation, sampler, settings.sampling, shard).frame
     figures = greedy.select(
         accuracy=pl.col("is_correct").mean(),
         steps=pl.col("num_steps").mean(),
@@ -95,11 +114,19 @@ def measure(
     return [Result(f"{name}: {key}", value, units[key]) for key, value in figures.items()]
 
 
+BENCHMARK = Benchmark(
+    "step_rewards",
+    __doc__,
+    run,
+    sizes=[
+        Size("seed", 100, 100, "seed of problems, training and draws"),
+        Size("iterations", 60, 1, "iterations of PPO"),
+        Size("problems", 2000, 4, "word problems that policies are trained on"),
+        Size("validation-problems", 400, 4, "word problems that are solved greedily"),
+        Size("train-problems", NUM_PROBLEMS, 2, "word problems that train generator and PRM"),
+    ],
+    resumes=True,
+)
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seed", type=int, default=100)
-    parser.add_argument("--keep", type=Path, help="folder to keep models in, and to resume from")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        main("step_rewards", lambda: study(arguments.keep or Path(temporary), arguments.seed))
+    sys.exit(BENCHMARK.main())

@@ -1,18 +1,18 @@
-"""Does the Dagster UI stay fast with 128 partitions a dataset, and does the code location load?
+"""How fast do the Dagster UI and the code location load with 128 partitions a dataset?
 
     python -m benchmarks.ui [--json]
 
-Serves the tiny profile in 128 shards over a home in which each partition of each dataset was
-materialized (events alone, no data), and opens the page of a dataset in Chromium. Times
-``dagster definitions validate`` as well. Needs an idle machine.
+Serves the profile ``tiny`` in 128 shards. The home has a materialization of each partition of
+each dataset (events only, no data). Opens the page of a dataset in Chromium, and times ``dagster
+definitions validate``. Values are medians. Needs an idle machine.
 """
 
+import argparse
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -22,13 +22,14 @@ from statistics import median
 
 import yaml
 
-from benchmarks.browser import Page, find_chromium, open_page
-from benchmarks.report import Result, at_most, main
+from benchmarks.browser import Page, open_page
+from benchmarks.command import Benchmark, Size
+from benchmarks.report import Result, at_most
+from benchmarks.requirements import require_chromium
+from cli.dagster_home import prepare_dagster_home
 
 ROOT = Path(__file__).resolve().parent.parent
-NUM_SHARDS = 128
 ASSET = "rollouts"
-TIMES = 5
 MAX_VALIDATE_S = 3.0
 MAX_PAGE_S = 1.0
 START_S = 180.0
@@ -46,34 +47,38 @@ with dg.DagsterInstance.get() as instance:
                 dg.AssetMaterialization(node.key, partition=key, metadata=metadata)
             )
 """
-SHOWN = f"document.body.innerText.includes('Materialized ({NUM_SHARDS})')"
+SHOWN = "document.body.innerText.includes('Materialized ({num_shards})')"
 
 
-def run() -> list[Result]:
-    """Prepare the home, time the loading of the code, then the page; values are medians."""
-    chromium = find_chromium()
-    if chromium is None:
-        sys.exit("no Chromium on this machine: install one")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        environment = prepare(Path(folder))
-        validate_s = [timed(["definitions", "validate"], environment) for _ in range(TIMES)]
-        with served(environment) as address, open_page(chromium) as tab:
-            page = f"{address}/assets/{ASSET}?view=partitions"
-            # The first visit loads the application itself, which the browser then keeps.
-            first_s, *pages_s = (opened(tab, page) for _ in range(TIMES + 1))
+def run(options: argparse.Namespace) -> list[Result]:
+    """Prepare the home, time the loading of the code, then the page.
+
+    Raises:
+        ValueError: no browser is installed.
+    """
+    chromium = require_chromium()
+    environment = prepare(options.folder, options.shards)
+    validate = ["definitions", "validate"]
+    validate_s = [timed(validate, environment) for _ in range(options.times)]
+    with served(environment) as address, open_page(chromium) as tab:
+        page = f"{address}/assets/{ASSET}?view=partitions"
+        # The first visit loads the application, which the browser then caches.
+        first_s, *pages_s = (
+            page_seconds(tab, page, options.shards) for _ in range(options.times + 1)
+        )
     return [
-        Result("partitions of the dataset", NUM_SHARDS, "partitions"),
+        Result("partitions of the dataset", options.shards, "partitions"),
         at_most("dagster definitions validate", median(validate_s), "s", MAX_VALIDATE_S),
         Result("page of the dataset, first visit", first_s, "s"),
         at_most("page of the dataset", median(pages_s), "s", MAX_PAGE_S),
     ]
 
 
-def prepare(root: Path) -> Mapping[str, str]:
-    """Write a profile and a home in which all is materialized; return the environment of both."""
+def prepare(root: Path, num_shards: int) -> Mapping[str, str]:
+    """Write a profile and a home with all materializations; return its environment variables."""
     profile = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text())
     path = root / "wide.yaml"
-    path.write_text(yaml.safe_dump({**profile, "shards": NUM_SHARDS}))
+    path.write_text(yaml.safe_dump({**profile, "shards": num_shards}))
     environment = {
         **os.environ,
         "SHEPHERD_HOME": str(root),
@@ -81,13 +86,13 @@ def prepare(root: Path) -> Mapping[str, str]:
         "DAGSTER_HOME": str(root / "dagster"),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    for command in (["-m", "cli.run", "--prepare"], ["-c", REPORT_EVENTS]):
-        subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=True)
+    prepare_dagster_home(root / "dagster")
+    subprocess.run([sys.executable, "-c", REPORT_EVENTS], cwd=ROOT, env=environment, check=True)
     return environment
 
 
 def timed(command: list[str], environment: Mapping[str, str]) -> float:
-    """Return the seconds that a command of Dagster takes."""
+    """Run a command of Dagster; return its seconds."""
     started = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "dagster", *command, "-w", "workspace.yaml"],
@@ -123,10 +128,10 @@ def served(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def wait_until_it_answers(url: str) -> None:
-    """Return once the server answers.
+    """Wait until the server answers.
 
     Raises:
-        OSError: it does not within three minutes.
+        OSError: the server does not answer within ``START_S`` seconds.
     """
     deadline = time.monotonic() + START_S
     while True:
@@ -139,13 +144,23 @@ def wait_until_it_answers(url: str) -> None:
             time.sleep(0.2)
 
 
-def opened(tab: Page, page: str) -> float:
+def page_seconds(tab: Page, page: str, num_shards: int) -> float:
     """Return the seconds from the start of the navigation until the partitions are counted."""
     tab.open("about:blank")
     tab.open(page)
-    tab.wait_for(SHOWN)
+    tab.wait_for(SHOWN.format(num_shards=num_shards))
     return float(tab.run("performance.now()")) / 1000
 
 
+BENCHMARK = Benchmark(
+    "ui",
+    __doc__,
+    run,
+    sizes=[
+        Size("shards", 128, 2, "partitions of each dataset"),
+        Size("times", 5, 1, "times that each thing is measured"),
+    ],
+)
+
 if __name__ == "__main__":
-    main("ui", run)
+    sys.exit(BENCHMARK.main())

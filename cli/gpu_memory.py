@@ -1,7 +1,4 @@
-"""What each model of a profile takes on the GPUs that the profile names, by the formula.
-
-`python -m cli.gpu_memory` prints the GiB that the paper's models take on each of so many GPUs.
-"""
+"""Compute the GPU memory that each model of a profile needs, by the formulas of shepherd.memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +7,6 @@ import polars as pl
 import polars.selectors as cs
 
 from assets.deployment import models_of
-from cli.console import plain_tables
 from resources.storage.model_store import ModelStore, architecture_of
 from shepherd.architectures import ARCHITECTURES, Architecture
 from shepherd.memory import GIB, can_split, inference_memory, scoring_bytes, training_memory
@@ -18,29 +14,34 @@ from shepherd.settings import GpuSettings, ModelSettings, Settings, TrainingSett
 
 
 @dataclass(frozen=True)
-class Use:
-    """One use of a model: ``gib`` on each of ``gpus`` GPUs, and whether that fits.
-
-    ``note`` is what fits beside it, or why it does not.
-    """
+class ModelUse:
+    """The memory that one use of a model needs."""
 
     model: str
+    """Name of the model in the profile."""
     base: str
+    """Checkpoint that the model starts from."""
     billions: float
+    """Parameters, in billions."""
     use: str
+    """``training``, ``scoring`` or ``drawing`` (sampling with vLLM)."""
     gpus: int
+    """Number of GPUs that share the model."""
     gib: float
+    """GiB on each of them."""
     fits: bool
+    """Whether the GPUs of the profile have that much memory, and are that many."""
     note: str
+    """What the memory holds, or how many requests fit beside it."""
 
 
-def uses_of(settings: Settings, store: ModelStore) -> Iterator[Use]:
-    """Yield what the profile does with each model of which dimensions are known.
+def uses_of(settings: Settings, store: ModelStore) -> Iterator[ModelUse]:
+    """Yield each use that the profile has for each model whose architecture is known.
 
     Raises:
         ValueError: a base does not exist.
     """
-    assert settings.gpus is not None, "asked for profiles that name their GPUs"
+    assert settings.gpus is not None, "the caller checks that the profile names its GPUs"
     for name, model in models_of(settings).items():
         is_scoring = name.endswith("reward_model")
         is_drawn = settings.engine.kind == "vllm" and not is_scoring
@@ -59,11 +60,11 @@ def uses_of(settings: Settings, store: ModelStore) -> Iterator[Use]:
 
 def _training(
     name: str, model: ModelSettings, architecture: Architecture, gpus: GpuSettings
-) -> Use:
+) -> ModelUse:
     assert model.training is not None
     needed = training_memory(architecture, model.training)
     count = model.training.num_processes
-    return Use(
+    return ModelUse(
         name,
         model.base,
         architecture.num_parameters / 1e9,
@@ -71,13 +72,15 @@ def _training(
         count,
         needed.total / GIB,
         needed.fits(gpus.memory_gib * GIB) and count <= gpus.count,
-        f"{needed.states / GIB:.1f} GiB of it parameters, gradients and moments",
+        f"{needed.states / GIB:.1f} GiB of it for parameters, gradients and moments",
     )
 
 
-def _scoring(name: str, model: ModelSettings, architecture: Architecture, gpus: GpuSettings) -> Use:
+def _scoring(
+    name: str, model: ModelSettings, architecture: Architecture, gpus: GpuSettings
+) -> ModelUse:
     needed = scoring_bytes(architecture)
-    return Use(
+    return ModelUse(
         name,
         model.base,
         architecture.num_parameters / 1e9,
@@ -91,14 +94,14 @@ def _scoring(name: str, model: ModelSettings, architecture: Architecture, gpus: 
 
 def _drawing(
     name: str, model: ModelSettings, architecture: Architecture, settings: Settings
-) -> Use:
+) -> ModelUse:
     assert settings.gpus is not None
     vllm = settings.engine.vllm
     count = vllm.tensor_parallel_size
     needed = inference_memory(architecture, count)
     longest = vllm.max_model_len or 2 * settings.sampling.max_tokens
     room = needed.tokens_in(settings.gpus.memory_gib * GIB, vllm.gpu_memory_utilization)
-    return Use(
+    return ModelUse(
         name,
         model.base,
         architecture.num_parameters / 1e9,
@@ -106,12 +109,12 @@ def _drawing(
         count,
         needed.fixed / GIB,
         room >= longest and can_split(architecture, count) and count <= settings.gpus.count,
-        f"beside it {room // longest:,} requests of {longest:,} tokens",
+        f"room for {room // longest:,} requests of {longest:,} tokens",
     )
 
 
-def frame_of(uses: list[Use]) -> pl.DataFrame:
-    """Return the uses as a table for the console."""
+def table_of(uses: list[ModelUse]) -> pl.DataFrame:
+    """Return uses as a table for the console."""
     return pl.DataFrame([vars(use) for use in uses]).select(
         "model",
         pl.col("billions").round(1),
@@ -124,7 +127,10 @@ def frame_of(uses: list[Use]) -> pl.DataFrame:
 
 
 def published_models() -> pl.DataFrame:
-    """Return what each of the paper's models takes on each GPU, by use and number of GPUs."""
+    """Return the GiB per GPU that each of the paper's models needs.
+
+    ``draw_2`` is sampling on two GPUs, ``score_1`` scoring on one, ``train_8`` training on eight.
+    """
     rows = []
     for name, architecture in ARCHITECTURES.items():
         row: dict[str, str | float] = {
@@ -144,8 +150,3 @@ def published_models() -> pl.DataFrame:
             row[f"train_{gpus}"] = training_memory(architecture, training).total / GIB
         rows.append(row)
     return pl.DataFrame(rows).with_columns(cs.float().round(1))
-
-
-if __name__ == "__main__":
-    with plain_tables():
-        print(published_models())

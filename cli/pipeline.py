@@ -136,7 +136,7 @@ def print_failures(failures: Sequence[Failure]) -> int:
     if all(failure.is_users for failure in failures):
         return 2
     print(
-        "Finished work is kept: the same command resumes from there. Logs: make ui.",
+        "Finished work is kept: the same command resumes from there. Logs: shepherd ui.",
         file=sys.stderr,
     )
     return 1

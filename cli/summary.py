@@ -1,10 +1,10 @@
-"""What the pipeline found, as a few tables on the console."""
+"""Print the results of a run as a few tables on the console."""
 
 import polars as pl
 
 from assets.deployment import Deployment
 from assets.verification.scoring import reward_model_aucs
-from cli.console import plain_tables
+from cli.tables import plain_tables
 from shepherd.labels import label_accuracies
 from shepherd.schemas import (
     CANDIDATE_COSTS,
@@ -26,7 +26,7 @@ from shepherd.schemas import (
 
 
 def print_summary(deployment: Deployment, seconds: float) -> None:
-    """Print counts, label accuracy, verification and costs, and where to look next."""
+    """Print row counts, label accuracy, verification and costs of the lake, and paths to open."""
     lake, home = deployment.lake, deployment.home
     written = {
         table for table in _SHOWN if lake.partitions(table) or lake.path(table.name).exists()
@@ -35,12 +35,14 @@ def print_summary(deployment: Deployment, seconds: float) -> None:
         print(f"\n== Done in {seconds:.0f} s ==")
         _show("Rows", counts(deployment, [table for table in _COUNTED if table in written]))
         if ORACLE_LABELS in written:
-            found = label_accuracies(
+            by_annotator = label_accuracies(
                 lake.read(STEP_LABELS), lake.read(ORACLE_LABELS), lake.read(STEPS)
             )
             _show(
                 "Hard labels against the oracle, steps that are not the last",
-                pl.DataFrame([{"annotator": name, **vars(of)} for name, of in found.items()]),
+                pl.DataFrame(
+                    [{"annotator": name, **vars(of)} for name, of in by_annotator.items()]
+                ),
             )
         if CANDIDATE_SCORES in written:
             aucs = reward_model_aucs(
@@ -65,7 +67,7 @@ def print_summary(deployment: Deployment, seconds: float) -> None:
     print(f"  the datasets   {home.lake}")
     if home.warehouse.exists():
         print(f"  the warehouse  {home.warehouse} (DuckDB)")
-    print("  the lineage    make ui, then http://localhost:3000")
+    print("  the lineage    shepherd ui, then http://localhost:3000")
 
 
 _COUNTED = (PROBLEMS, SOLUTIONS, STEPS, ROLLOUTS, STEP_LABELS, CANDIDATES)

@@ -1,7 +1,7 @@
-"""How step labels compare with the truth.
+"""Metrics of step labels against the truth.
 
-Labels are ``step_labels`` and ``steps`` the table of that name. Measures over steps leave last
-steps out, as :func:`shepherd.labels.label_accuracy` does: these need no estimate.
+``labels`` are rows of ``step_labels``, ``steps`` is the table of that name. Metrics over steps
+leave out last steps, which need no estimate, as :func:`shepherd.labels.label_accuracy` does.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from shepherd.labels import label_accuracy
 
 NO_ERROR = -1
 SURE = 0.99
-"""Cross entropy takes no label as surer than this: one sure mistake would outweigh all else."""
+"""Largest probability in the cross entropy. A mistake with probability 1 would be infinite."""
 
 
 def first_errors(labels: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    """Return (solution_id, annotator, first_error) of each solution that is labelled whole.
+    """Return (solution_id, annotator, first_error) of each solution with labels of all its steps.
 
     ``first_error`` is the ``step_index`` (from 1) of the first step labelled wrong, or -1.
     """
@@ -35,18 +35,18 @@ def first_errors(labels: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class FirstErrorAccuracy:
-    """How well an annotator finds first errors, as ProcessBench counts (arXiv 2412.06559).
+    """How well an annotator finds first errors, as in ProcessBench (arXiv 2412.06559).
 
-    A share over nothing is null, and so is an F1 of it.
+    Shares are None where their denominator is 0, and so is ``f1``.
     """
 
     num_wrong: int
     """Solutions with an error."""
     num_right: int
     wrong_accuracy: float | None
-    """Share of the solutions with an error whose first one is found, at the very step."""
+    """Share of the solutions with an error for which the exact first wrong step is found."""
     right_accuracy: float | None
-    """Share of the solutions without an error in which none is found."""
+    """Share of the solutions without an error for which no error is found."""
     f1: float | None
     """Harmonic mean of the two accuracies."""
 
@@ -54,14 +54,14 @@ class FirstErrorAccuracy:
 def first_error_accuracy(
     labels: pl.DataFrame, truth: pl.DataFrame, steps: pl.DataFrame
 ) -> FirstErrorAccuracy:
-    """Compare the labels of one annotator with the truth, on the solutions both label whole."""
+    """Compare an annotator with the truth, on solutions whose steps both label."""
     both = _both_first_errors(labels, truth, steps)
     return compare_first_errors(both["first_error"], both["other_error"])
 
 
-def compare_first_errors(found: pl.Series, truth: pl.Series) -> FirstErrorAccuracy:
+def compare_first_errors(predicted: pl.Series, truth: pl.Series) -> FirstErrorAccuracy:
     """Compare first errors of the same solutions, each the index of a step or NO_ERROR."""
-    same, has_error = found == truth, truth != NO_ERROR
+    same, has_error = predicted == truth, truth != NO_ERROR
     wrong: float | None = same.filter(has_error).mean()  # type: ignore[assignment]
     right: float | None = same.filter(~has_error).mean()  # type: ignore[assignment]
     num_wrong, f1 = int(has_error.sum()), None
@@ -71,9 +71,9 @@ def compare_first_errors(found: pl.Series, truth: pl.Series) -> FirstErrorAccura
 
 
 def first_below(step_scores: pl.Series, threshold: float) -> pl.Series:
-    """Return the index from 0 of each solution's first step that scores less, or NO_ERROR.
+    """Return the index from 0 of each solution's first step that scores below, or NO_ERROR.
 
-    So a process reward model finds first errors (ProcessBench, arXiv 2412.06559).
+    A process reward model finds first errors in this way (ProcessBench, arXiv 2412.06559).
     """
     below = pl.element().lt(threshold)
     first = step_scores.list.eval(below.arg_true().first()).list.first()
@@ -81,18 +81,20 @@ def first_below(step_scores: pl.Series, threshold: float) -> pl.Series:
 
 
 def best_threshold(step_scores: pl.Series, truth: pl.Series) -> float:
-    """Return the hundredth at which :func:`first_below` has the highest F1, the lowest of equals.
+    """Return the threshold (0.01 to 0.99) with the highest F1 of :func:`first_below`.
+
+    The lowest of equal ones wins.
 
     ``truth`` is the index from 0 of each solution's first wrong step, or NO_ERROR.
 
     Raises:
-        ValueError: there is no solution with an error, or none without.
+        ValueError: all solutions have an error, or none has.
     """
-    found = {
+    f1_by_threshold = {
         hundredth / 100: compare_first_errors(first_below(step_scores, hundredth / 100), truth).f1
         for hundredth in range(1, 100)
     }
-    f1s = {threshold: f1 for threshold, f1 in found.items() if f1 is not None}
+    f1s = {threshold: f1 for threshold, f1 in f1_by_threshold.items() if f1 is not None}
     if not f1s:
         raise ValueError(
             "a threshold is chosen on solutions with and without an error: give more solutions "
@@ -104,7 +106,7 @@ def best_threshold(step_scores: pl.Series, truth: pl.Series) -> float:
 def cross_entropy(labels: pl.DataFrame, truth: pl.DataFrame, steps: pl.DataFrame) -> float | None:
     """Return the mean of -log p(true label) in nats over soft labels p of one annotator.
 
-    Labels are cut to [1 - SURE, SURE]. Null if no step that is not the last has a soft label.
+    Labels are clipped to [1 - SURE, SURE]. None if no step but the last has a soft label.
     """
     soft = pl.col("soft").clip(1 - SURE, SURE)
     both = (
@@ -119,7 +121,7 @@ def cross_entropy(labels: pl.DataFrame, truth: pl.DataFrame, steps: pl.DataFrame
 
 
 def label_quality(labels: pl.DataFrame, truth: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    """Return every measure against the truth: one row per annotator, in order of appearance.
+    """Return all metrics against the truth: one row per annotator, in order of appearance.
 
     The columns are the fields of :class:`shepherd.labels.LabelAccuracy` and
     :class:`FirstErrorAccuracy`, and ``cross_entropy``.
@@ -152,7 +154,7 @@ _SHARES = (
 def _both_first_errors(
     labels: pl.DataFrame, others: pl.DataFrame, steps: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return (first_error, other_error) of the solutions that both annotators label whole."""
+    """Return (first_error, other_error) of the solutions whose steps both annotators label."""
     return (
         first_errors(labels, steps)
         .join(

@@ -1,7 +1,7 @@
 """The dimensions of the paper's models, and the parameters that follow from them.
 
-All are of Llama's design (RMSNorm, rotary positions, gated MLP, no biases, an output layer of its
-own); grouped key-value heads and sliding windows are the differences.
+All have Llama's design: RMSNorm, rotary positions, gated MLP, no biases, a separate output layer.
+They differ in grouped key-value heads and sliding windows.
 """
 
 from collections.abc import Mapping
@@ -22,20 +22,20 @@ class Architecture:
 
     @classmethod
     def of(cls, config: Mapping[str, object]) -> "Architecture | None":
-        """Read a config.json; null if the model is none of these."""
+        """Read a config.json; None if the model has another design."""
         if config.get("model_type") not in MODEL_TYPES:
             return None
-        known = {**_DEFAULTS, "num_key_value_heads": config.get("num_attention_heads"), **config}
-        return cls(**{field.name: known[field.name] for field in fields(cls)})  # type: ignore[arg-type]
+        values = {**_DEFAULTS, "num_key_value_heads": config.get("num_attention_heads"), **config}
+        return cls(**{field.name: values[field.name] for field in fields(cls)})  # type: ignore[arg-type]
 
     @property
     def head_size(self) -> int:
-        """Numbers in one head's query, key or value."""
+        """Size of a head's query, key or value."""
         return self.hidden_size // self.num_attention_heads
 
     @property
     def key_value_size(self) -> int:
-        """Numbers in a token's keys of one layer; its values are as many."""
+        """Size of a token's keys of one layer, which is also that of its values."""
         return self.num_key_value_heads * self.head_size
 
     @property
@@ -79,4 +79,4 @@ ARCHITECTURES = {
     # arXiv 2401.02954.
     "deepseek-ai/deepseek-llm-67b-base": Architecture(8192, 95, 64, 8, 22016, vocab_size=102400),
 }
-"""By hub name."""
+"""The paper's models by their names on the hub."""

@@ -1,4 +1,4 @@
-"""The card of an exported dataset: README.md as the Hugging Face hub reads it."""
+"""The card of an exported dataset: the README.md that the Hugging Face hub reads."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import polars as pl
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """What a set of labelled solutions holds."""
+    """Counts of a set of labelled solutions."""
 
     num_solutions: int = 0
     num_correct: int = 0
@@ -17,7 +17,7 @@ class LabelCounts:
     num_positive: int = 0
     """Steps whose hard label is 1."""
     num_dissenting: int = 0
-    """Solutions whose last label is not their correctness: 0 for Monte Carlo labels."""
+    """Solutions whose last label differs from their correctness; 0 for Monte Carlo labels."""
     by_dataset: Mapping[str, int] = field(default_factory=dict)
     """Solutions by dataset and annotator, as ``dataset, annotator``."""
 
@@ -48,7 +48,7 @@ class LabelCounts:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What the labels themselves do not say. The mappings become tables."""
+    """Facts that the labels do not hold. Each mapping becomes a table of the card."""
 
     title: str
     license: str

@@ -1,6 +1,7 @@
-"""Rows of published files, read into problems and solutions; a bad row gives a reason.
+"""Parsers of published rows: problems and solutions.
 
-The parsers take one decoded JSON value and raise ValueError with the reason and the field.
+Each parser takes one decoded JSON value. For an unusable row it raises ValueError with the field
+and the reason.
 """
 
 import math
@@ -64,7 +65,7 @@ def math_problem(row: object, dataset: str, split: str) -> Problem:
     r"""Read a row of MATH (Hendrycks et al., 2021) or of MATH500.
 
     The fields are ``problem``, ``solution``, ``level`` and ``type`` or ``subject``. The gold
-    answer is ``answer``, or what the last ``\boxed{}`` of the solution holds.
+    answer is ``answer``, or the content of the last ``\boxed{}`` of the solution.
 
     Raises:
         ValueError: a field is missing, not text or empty, or nothing is boxed.
@@ -81,16 +82,16 @@ def math_problem(row: object, dataset: str, split: str) -> Problem:
         question=question.strip(),
         gold_solution=solution,
         gold_answer=gold.strip(),
-        level=_told(fields, "level", "Level "),
-        subject=_told(fields, "subject") or _told(fields, "type"),
+        level=_optional_text(fields, "level", "Level "),
+        subject=_optional_text(fields, "subject") or _optional_text(fields, "type"),
     )
 
 
 def metamath_problem(row: object, dataset: str, split: str) -> Problem:
     """Read a row of MetaMathQA (arXiv 2309.12284): ``query``, ``response`` and ``type``.
 
-    Many rows answer one question in other words. Each is a problem of its own, for fine-tuning
-    to see them all: its id is that of question and response.
+    Many rows share a question. Each row is a problem of its own, with an id from question and
+    response, so that fine-tuning reads them all.
 
     Raises:
         ValueError: a field is missing, not text or empty, or the response names no answer.
@@ -107,15 +108,15 @@ def metamath_problem(row: object, dataset: str, split: str) -> Problem:
         question=question.strip(),
         gold_solution=solution,
         gold_answer=gold,
-        subject=_told(fields, "type"),
+        subject=_optional_text(fields, "type"),
     )
 
 
 def mapped_problem(row: object, dataset: str, split: str, columns: Mapping[str, str]) -> Problem:
-    """Read a row whose columns have names of their own.
+    """Read a row of a table with its own column names.
 
-    ``columns`` says which column is the ``question``, the ``answer`` and, if there is one, the
-    ``solution``, ``level`` and ``subject``. Without ``answer`` the solution's answer is gold.
+    ``columns`` gives the names of the columns ``question``, ``answer``, ``solution``, ``level`` and
+    ``subject``. Without ``answer`` the gold answer is extracted from the solution.
 
     Raises:
         ValueError: a column is missing or empty, or no gold answer is found.
@@ -124,7 +125,7 @@ def mapped_problem(row: object, dataset: str, split: str, columns: Mapping[str, 
     question = require_text(fields, columns["question"]).strip()
     solution = require_text(fields, columns["solution"]) if "solution" in columns else None
     if "answer" in columns:
-        gold = _told(fields, columns["answer"])
+        gold = _optional_text(fields, columns["answer"])
     else:
         gold = extract_answer(solution) if solution else None
     if gold is None:
@@ -136,20 +137,20 @@ def mapped_problem(row: object, dataset: str, split: str, columns: Mapping[str, 
         question=question,
         gold_solution=solution,
         gold_answer=_without_separators(gold),
-        level=_told(fields, columns["level"]) if "level" in columns else None,
-        subject=_told(fields, columns["subject"]) if "subject" in columns else None,
+        level=_optional_text(fields, columns["level"]) if "level" in columns else None,
+        subject=_optional_text(fields, columns["subject"]) if "subject" in columns else None,
     )
 
 
 def question_key(question: str) -> str:
-    """Return what two questions share that differ in case and whitespace alone."""
+    """Return a key that ignores the case and whitespace of a question."""
     return " ".join(question.casefold().split())
 
 
 def word_problem(problem: WordProblem, dataset: str, split: str) -> Problem:
-    """Return a word problem with a gold solution that depends on the problem alone.
+    """Return a word problem as a row of problems; its level is its number of steps.
 
-    Its level is its number of steps.
+    The gold solution depends on the problem only.
     """
     rng = random.Random(content_id("gold_solution", problem.problem_key))
     return Problem(
@@ -171,11 +172,11 @@ def imported_solutions(
 ) -> list[ImportedSolution]:
     """Read a row of solutions that were sampled elsewhere, and find their problem.
 
-    The text, or a list of texts, is ``text``, ``response``, ``solution`` or ``solutions``. The
-    problem is named by ``question`` or ``problem`` (but for case and whitespace), ``problem_id``
-    or ``idx`` (its row in the published file, from 0, as in the published GPT-3 samples; then a
-    ``gold``, if given, must be the problem's). A ``problem_id`` is ours, or the split and the row
-    (``test-12``). The generator is ``generator``, else ``model`` and ``style``, else ``imported``.
+    - The text, or a list of texts, is ``text``, ``response``, ``solution`` or ``solutions``.
+    - The problem is named by ``question`` or ``problem`` (case and whitespace are ignored), by
+      ``problem_id`` (ours, or split and row such as ``test-12``), or by ``idx``: its row in the
+      published file, from 0, as in the published GPT-3 samples. Then ``gold`` must agree.
+    - The generator is ``generator``, else ``model`` and ``style``, else ``imported``.
 
     Args:
         row: one decoded JSON value.
@@ -217,8 +218,8 @@ def _by_name(
 ) -> Problem | None:
     split, dash, row = name.rpartition("-")
     if name not in problems and dash and row.isdecimal():
-        found = rows.get(int(row[:9]))
-        return found if found is not None and found.split == split else None
+        problem = rows.get(int(row[:9]))
+        return problem if problem is not None and problem.split == split else None
     return problems.get(name)
 
 
@@ -242,14 +243,18 @@ def _generator(fields: Mapping[str, object]) -> str:
 
 
 def require_fields(row: object) -> Mapping[str, object]:
-    """Return the fields of a row that hold something: in a table, null says that one is missing."""
+    """Return the fields of a row without those that are null."""
     if not isinstance(row, dict):
         raise ValueError(f"row: is {type(row).__name__}, not an object")
     return {name: value for name, value in row.items() if value is not None}
 
 
 def require_text(fields: Mapping[str, object], *names: str) -> str:
-    """Return the first of the named fields that is there; it must be text."""
+    """Return the text of the first of the named fields that the row has.
+
+    Raises:
+        ValueError: none of the fields is there, or it is not text, or empty.
+    """
     for name in names:
         if name in fields:
             break
@@ -267,8 +272,8 @@ def require_text(fields: Mapping[str, object], *names: str) -> str:
     return value
 
 
-def _told(fields: Mapping[str, object], name: str, prefix: str = "") -> str | None:
-    """Return a text or number as text, or None where nothing is told."""
+def _optional_text(fields: Mapping[str, object], name: str, prefix: str = "") -> str | None:
+    """Return a text or number as text; None if the field is missing or blank."""
     value = fields.get(name)
     if value is None or isinstance(value, bool | list | dict) or not str(value).strip():
         return None

@@ -153,11 +153,10 @@ def _rollouts(settings: Settings) -> Iterator[str]:
     yield from _draws(settings)
     yield from ("seed", "completer.template", "sampling.rollout_temperature")
     yield from ("sampling.max_tokens", "annotation.consensus", "datasets.*.is_annotated")
-    # Annotators search texts that are cut into steps by the method.
-    yield "datasets.*.splitting"
+    yield "datasets.*.splitting.calculations"
     for annotator in settings.annotation.annotators:
         if isinstance(annotator, RolloutSettings):
-            yield f"annotation.annotators.{annotator.kind}"
+            yield from _annotator(annotator)
 
 
 def _critiques(settings: Settings) -> Iterator[str]:
@@ -178,7 +177,18 @@ def _labels(annotator: AnnotatorSettings) -> Iterator[str]:
     """Yield what the labels of one annotator read; a judge's are counted from its critiques."""
     yield "datasets.*.is_annotated"
     if "critiques" not in annotator.READS:
-        yield from (f"annotation.annotators.{annotator.kind}", "datasets.*.splitting.method")
+        yield from _annotator(annotator)
+
+
+def _annotator(annotator: AnnotatorSettings) -> Iterator[str]:
+    """Yield what an annotator reads: its own section, and the method if it cuts texts itself."""
+    yield f"annotation.annotators.{annotator.kind}"
+    if isinstance(annotator, RolloutSettings):
+        cuts_texts = annotator.annotator("sentence") != annotator.annotator("newline")
+    else:
+        cuts_texts = annotator.kind not in ("oracle", "rule")
+    if cuts_texts:
+        yield "datasets.*.splitting.method"
 
 
 def _labeled_solutions(settings: Settings) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a run will take, before it starts: requests and tokens by stage, from the problems alone."""
+"""Estimates of a run before it starts: requests and tokens of each sampling stage."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,19 @@ from shepherd.settings import JudgeSettings, SamplingSettings
 from shepherd.splitting import Method, split_steps
 
 CHARACTERS_PER_TOKEN = 3.5
-"""Of mathematical English, by the tokenizers of LLaMA and its kin: about."""
+"""About the length of a token of mathematical English, by the tokenizers of LLaMA models."""
 
 TYPICAL_STEPS = (80,) * 4
-"""Characters of each step of a solution, where the dataset has no gold one: about GSM8K's, whose
-train solutions have 3.5 lines of 79 characters and an answer."""
+"""Characters of each step of a solution, for problems without a gold solution. It is about GSM8K's,
+whose train solutions have 3.5 lines of 79 characters and an answer."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """One sampling stage of one dataset; tokens are of all requests together.
+    """The estimate of one sampling stage of one dataset; tokens are sums over all requests.
 
-    ``tokens_per_second`` counts completion tokens; null where nothing was measured.
+    ``basis`` says what the estimate rests on. ``tokens_per_second`` counts completion tokens; it is
+    None without a measurement.
     """
 
     dataset: str
@@ -44,10 +45,10 @@ def estimate_dataset(
 ) -> list[Estimate]:
     """Estimate the solutions, rollouts and candidates of a dataset's problems.
 
-    Sampled solutions are taken to be as long as the gold ones and all distinct,
-    their prefixes to differ, with N rollouts of each: merging and annotators
-    that stop early save from that. A problem without a gold solution is taken to
-    have a typical one, of :data:`TYPICAL_STEPS`.
+    The estimate is an upper bound of the requests: it assumes that all solutions and prefixes are
+    distinct, that each prefix has ``num_rollouts`` rollouts, and that solutions are as long as the
+    gold ones (:data:`TYPICAL_STEPS` for a problem without one). Identical prefixes and annotators
+    that stop early need less.
     """
     train, test = (problems.filter(split=split) for split in ("train", "test"))
     num_solutions = sampling.samples_per_problem * num_train_generators
@@ -59,10 +60,9 @@ def estimate_dataset(
 
 
 def estimate_critiques(dataset: str, solutions: Estimate, judge: JudgeSettings) -> Estimate:
-    """Estimate what a judge reads and writes, given the estimate of the solutions.
+    """Estimate the critiques of a judge, given the estimate of the solutions.
 
-    Its prompt holds question, solution and task; a critique is taken to be as long as what it
-    is of.
+    A prompt holds question, solution and task. A critique is assumed to be as long as its solution.
     """
     task = len(critique_task("", [""])) / CHARACTERS_PER_TOKEN * solutions.requests
     read = solutions.prompt_tokens + solutions.completion_tokens + task
@@ -116,7 +116,7 @@ def _rolled(
 def _lengths(
     problems: pl.DataFrame, method: Method = "auto"
 ) -> Iterator[tuple[int, Sequence[int]]]:
-    """Yield the characters of each question, and of each step of its solution."""
+    """Yield the number of characters of each question, and of each step of its solution."""
     for question, solution in problems.select("question", "gold_solution").iter_rows():
         yield (
             len(question),
@@ -134,7 +134,7 @@ def _basis(problems: pl.DataFrame) -> str:
 
 
 def extrapolate(dataset: str, stage: str, costs: pl.DataFrame, num_shards: int) -> Estimate | None:
-    """Return the estimate of a stage from the costs of its finished shards; null if none is."""
+    """Return the estimate of a stage from the costs of its finished shards; None without any."""
     done = costs.filter(dataset=dataset)
     if done.is_empty():
         return None

@@ -24,7 +24,7 @@ def content_ids(first: str, others: Iterable[str]) -> list[str]:
     begun = blake2b(_with_length(first), digest_size=8)
     ids = []
     for other in map(_with_length, others):
-        # Half the time of a hash is its making; a copy is made faster.
+        # Creating a hash takes half its time; copying one is faster.
         whole = begun.copy()
         whole.update(other)
         ids.append(whole.hexdigest())
@@ -32,14 +32,14 @@ def content_ids(first: str, others: Iterable[str]) -> list[str]:
 
 
 SEEDING = 2
-"""Changes with what :func:`derive_seed` returns: what other seeds drew is never taken for a draw
-that would be repeated."""
+"""Version of :func:`derive_seed`. Journals hold it, so that draws of an older version are not taken
+for draws of this one."""
 
 
 def derive_seed(run_seed: int, stage: str, identity: str, index: int) -> int:
     """Return the non-negative 31-bit seed of one request.
 
-    It depends on what is asked for only, never on batch size, order or partition.
+    It depends on these arguments only, never on batch size, order or partition.
     """
     number, place = divmod(index, _SEEDS_A_HASH)
     parts = (str(run_seed), stage, identity, str(number))
@@ -65,7 +65,7 @@ def seed_table(
 
 
 _SEEDS_A_HASH = 16
-"""A 64-byte hash is as many words of four bytes: seeds are drawn by the million."""
+"""Seeds of one hash: 64 bytes are 16 words of 4 bytes. Seeds are needed by the million."""
 
 
 def _with_length(part: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Step labels gathered by solution for training, and compared with the truth."""
+"""Step labels by solution, as training reads them, and their agreement with the truth."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,15 @@ def labeled_solutions(
     """Return ``labeled_solutions``: each solution that an annotator labelled, in solution order.
 
     Raises:
-        ValueError: an annotator labelled some steps of a solution and not the others, or steps
-            that are not there.
+        ValueError: an annotator labelled only some steps of a solution, or steps that do not exist.
     """
     labelled = labels.join(steps, on="step_id", how="left")
-    lost = labelled.filter(pl.col("num_steps").is_null())
-    if lost.height:
+    unknown = labelled.filter(pl.col("num_steps").is_null())
+    if unknown.height:
+        annotator, step_id = unknown.select("annotator", "step_id").row(0)
         raise ValueError(
-            f"labels of {lost['annotator'][0]}: {lost.height} are of steps that are not there, "
-            f"first {lost['step_id'][0]}: materialize the asset that writes them again, after steps"
+            f"labels of {annotator}: {unknown.height} are of steps that do not exist, "
+            f"first {step_id}: materialize steps, then the asset of these labels"
         )
     gathered = (
         labelled.sort("solution_id", "annotator", "step_index")
@@ -33,7 +33,7 @@ def labeled_solutions(
         solution_id, annotator = partial.row(0)[:2]
         raise ValueError(
             f"labels of {annotator}: {partial.height} solutions have unlabelled steps, first "
-            f"{solution_id}: materialize the asset that writes them again, after steps"
+            f"{solution_id}: materialize steps, then the asset of these labels"
         )
     return (
         solutions.select("solution_id", "problem_id", "is_correct")
@@ -45,23 +45,24 @@ def labeled_solutions(
 
 @dataclass(frozen=True)
 class LabelAccuracy:
-    """How hard labels compare with another annotator's, on steps that are not the last.
+    """Agreement of hard labels with another annotator's, on all steps but the last.
 
-    A share over nothing is null.
+    Shares are None where their denominator is 0.
     """
 
     num_steps: int
     agreement: float | None
     wrong_precision: float | None
-    """Of the steps labelled wrong, the share that is wrong."""
+    """Share of the steps labelled wrong that are wrong."""
     wrong_recall: float | None
-    """Of the wrong steps, the share labelled wrong."""
+    """Share of the wrong steps that are labelled wrong."""
 
 
 def label_accuracy(labels: pl.DataFrame, truth: pl.DataFrame, steps: pl.DataFrame) -> LabelAccuracy:
-    """Compare the hard labels of one annotator with those of another, the truth.
+    """Compare the hard labels of one annotator with the truth, another annotator's.
 
-    Last steps are left out: they need no estimate. Steps that only one labelled are, too.
+    Last steps do not count, as they need no estimate. Steps that only one of both labelled do not
+    count either.
     """
     both = (
         steps.filter(~pl.col("is_last"))

@@ -1,8 +1,8 @@
-"""Bytes that a model takes on each GPU, in inference and in training, from its dimensions alone.
+"""Memory of a model on each GPU, in inference and in training, from its dimensions.
 
-What is exact and tested against real tensors: parameters, the states of training, keys and
-values, and what a layer saves for its backward pass. What is assumed: ``OVERHEAD``, the buffers of
-a sharded layer's gathering, and vLLM's step.
+Exact, and tested against real tensors: parameters, training states, keys and values, and the
+activations that a layer saves for its backward pass. Assumed: ``OVERHEAD``, the buffers that gather
+a sharded layer, and the size of vLLM's step.
 """
 
 from dataclasses import dataclass
@@ -12,28 +12,28 @@ from shepherd.settings import TOKENS_PER_PASS, TrainingSettings
 
 GIB = 2**30
 OVERHEAD = 2 * GIB
-"""Of CUDA's context, communication buffers and fragments of memory: assumed."""
+"""Bytes of CUDA's context, communication buffers and fragmentation: assumed."""
 
 USABLE = 0.95
 """Share of a GPU's memory that training may fill."""
 
 STEP_TOKENS = 16_384
-"""Prompt tokens that vLLM takes into one step on a GPU of 70 GiB and more, where it may choose."""
+"""Prompt tokens of one step of vLLM, by its default on GPUs of 70 GiB and more."""
 
 SCORED_TOKENS = 8_192
-"""Tokens that training.scoring takes into one step, at most."""
+"""Tokens of one step of training.scoring, at most."""
 
 HALF, SINGLE = 2, 4
 """Bytes of a number in bfloat16 or float16, and in float32."""
 
 LOGIT = 2 * HALF + 3 * SINGLE
-"""Bytes of a logit in training: in bfloat16, in float32, as a log-probability, and the gradients
-of the first two. A bound: they are computed where a token or label is to be predicted."""
+"""Bytes of a logit in training: bfloat16, float32, log-probability, and the gradients of the first
+two. This is an upper bound, as logits are computed only where a token or label is predicted."""
 
 
 @dataclass(frozen=True)
 class InferenceMemory:
-    """Bytes on each GPU; ``cache_per_token`` is of one token's keys and values."""
+    """Bytes on each GPU; ``cache_per_token`` is the size of one token's keys and values."""
 
     weights: int
     activations: int
@@ -41,11 +41,11 @@ class InferenceMemory:
 
     @property
     def fixed(self) -> int:
-        """All but the cache, and what the device takes for itself."""
+        """Bytes of everything but the cache, including the device's overhead."""
         return self.weights + self.activations + OVERHEAD
 
     def tokens_in(self, gpu_bytes: float, utilization: float) -> int:
-        """Return how many tokens' keys and values fit beside the rest; 0 if the rest does not."""
+        """Return the number of tokens whose keys and values fit beside the rest, at least 0."""
         room = gpu_bytes * utilization - self.fixed
         return max(0, int(room // self.cache_per_token))
 
@@ -54,8 +54,8 @@ class InferenceMemory:
 class TrainingMemory:
     """Bytes on each GPU, at the peak of a step.
 
-    ``states`` are parameters, gradients and Adam's moments, ``working`` what computing in bfloat16
-    takes beside them, ``activations`` those of one pass, its logits among them.
+    ``states`` are parameters, gradients and Adam's moments, ``working`` the bfloat16 copies and
+    buffers, ``activations`` those of one pass, including its logits.
     """
 
     states: int
@@ -64,11 +64,11 @@ class TrainingMemory:
 
     @property
     def total(self) -> int:
-        """All of it, and what the device takes for itself."""
+        """The sum, including the device's overhead."""
         return self.states + self.working + self.activations + OVERHEAD
 
     def fits(self, gpu_bytes: float) -> bool:
-        """Return whether a GPU has room for it."""
+        """Return whether it fits on a GPU."""
         return self.total <= USABLE * gpu_bytes
 
 
@@ -85,11 +85,11 @@ def can_split(architecture: Architecture, num_gpus: int) -> bool:
 def inference_memory(
     architecture: Architecture, num_gpus: int, *, step_tokens: int = STEP_TOKENS
 ) -> InferenceMemory:
-    """Return what drawing takes in 16-bit numbers, with tensor parallelism over ``num_gpus``.
+    """Return the memory of inference in 16 bits, with tensor parallelism over ``num_gpus``.
 
     Matrices are cut, norms are not. With more GPUs than key-value heads, several GPUs hold the
-    same head. The activations of a step are the residual stream, a norm's output and attention's
-    (four of the hidden size) and the MLP's gate, its other input and their product.
+    same head. The activations of a step are four of the hidden size (residual stream, output of a
+    norm, attention) and three of the MLP (gate, other input, their product).
     """
     hidden, layers = architecture.hidden_size, architecture.num_hidden_layers
     heads = max(1, architecture.num_key_value_heads // num_gpus)
@@ -106,20 +106,20 @@ def inference_memory(
 
 
 def scoring_bytes(architecture: Architecture, *, step_tokens: int = SCORED_TOKENS) -> int:
-    """Return what scoring takes on the one GPU that it uses, logits of all tokens among it."""
+    """Return the bytes of scoring on one GPU, including the logits of all tokens."""
     logits = (HALF + SINGLE) * architecture.vocab_size
     return inference_memory(architecture, 1, step_tokens=step_tokens).fixed + step_tokens * logits
 
 
 def training_memory(architecture: Architecture, settings: TrainingSettings) -> TrainingMemory:
-    """Return what AdamW takes in mixed precision on each of ``settings.num_processes`` GPUs.
+    """Return the memory of AdamW in mixed precision on each of ``settings.num_processes`` GPUs.
 
-    Each parameter takes 16 bytes: itself, its gradient and two moments in float32. A GPU that
-    holds the whole model holds bfloat16 copies of it beside that, and one of several the buffers
-    through which gradients are shared. Where the model is sharded, each GPU gathers the
-    embeddings and two layers (one computes while the next one comes), and a layer's gradient.
-
-    A checkpointed layer saves its input alone; one at a time is computed again.
+    - Each parameter takes 16 bytes: itself, its gradient and two moments in float32. - A GPU with
+    the whole model also holds bfloat16 copies of it and, among several GPUs, the buffers
+      of the gradients' all-reduce.
+    - A GPU of a sharded model gathers the embeddings, two layers (one computes while the next
+      arrives) and the gradient of a layer.
+    - A checkpointed layer saves only its input. One layer at a time is computed again.
     """
     parameters = architecture.num_parameters
     tokens = settings.tokens_per_pass or TOKENS_PER_PASS["cuda"]
@@ -129,10 +129,10 @@ def training_memory(architecture: Architecture, settings: TrainingSettings) -> T
         working = HALF * (layers + 2 * architecture.embedding_parameters)
     else:
         working = (HALF + SINGLE * (settings.num_processes > 1)) * parameters
-    kept = layer = layer_bytes(architecture, mixed=True)
+    saved = layer = layer_bytes(architecture, mixed=True)
     if settings.gradient_checkpointing:
-        kept = SINGLE * architecture.hidden_size
-    per_token = architecture.num_hidden_layers * kept + LOGIT * architecture.vocab_size
+        saved = SINGLE * architecture.hidden_size
+    per_token = architecture.num_hidden_layers * saved + LOGIT * architecture.vocab_size
     again = layer if settings.gradient_checkpointing else 0
     return TrainingMemory(
         states=4 * SINGLE * -(-parameters // sharing),
@@ -144,15 +144,15 @@ def training_memory(architecture: Architecture, settings: TrainingSettings) -> T
 def layer_bytes(architecture: Architecture, *, mixed: bool) -> int:
     """Return the bytes that a layer saves for its backward pass, per token.
 
-    Both norms save their input and what they make of it before the gain, and the inverse of its
-    root mean square; attention its input, queries, keys, values, output and each head's
-    normaliser; the MLP its input, gate, activated gate, other input and product. As of PyTorch's
-    own attention without a mask, no product of queries and keys is kept. Attention takes packed
-    examples apart and puts them together again, and saves both forms of queries, keys, values and
-    output; the padding of one of them, where lengths differ, is not counted.
+    - Each of the two norms saves its input, the normalised input and the inverse root mean square.
+    - Attention saves its input, queries, keys, values, output and the normaliser of each head.
+      PyTorch's attention without a mask saves no product of queries and keys. Packed examples are
+      unpacked and packed again, so queries, keys, values and output are saved twice; padding
+      between examples of different lengths is not counted.
+    - The MLP saves its input, gate, activated gate, other input and product.
 
-    With ``mixed`` (bfloat16 under autocast) the residual stream stays float32 and every matrix
-    saves a bfloat16 copy of its own of what it is given.
+    With ``mixed`` (bfloat16 under autocast) the residual stream stays float32, and every matrix
+    saves a bfloat16 copy of its input.
     """
     hidden, heads = architecture.hidden_size, architecture.num_attention_heads
     size, copies = (HALF, 5) if mixed else (SINGLE, 2)

@@ -1,4 +1,13 @@
-"""Flawed solutions of word problems, as pretraining text that teaches checking needs them."""
+"""Flawed solutions of word problems: pretraining text that teaches models to check steps.
+
+A slip is a wrong result, a wrong operand, a wrong operation or a skipped step (also the last one:
+the solution stops early). Sometimes there is a step too many. Steps after a slip continue from the
+written value, as those of a model do. A slip can happen to be right, so
+:func:`shepherd.word_problems.judge_steps` says which steps are wrong.
+
+Words without a claim vary as well: operands of + and * are swapped, and careless solutions have
+other names, items and step numbers.
+"""
 
 import random
 import re
@@ -13,16 +22,10 @@ Wanted = tuple[int, str, int]
 def write_flawed(
     problem: WordProblem, rng: random.Random, error_rate: float
 ) -> tuple[list[str], list[Wanted | None]]:
-    """Return the steps of a solution in which each step slips with probability ``error_rate``.
+    """Return the steps of a solution that slips in each step with probability ``error_rate``.
 
-    A slip is a wrong result, a wrong operand, a wrong operation or a step left out (the last
-    one too: the solution stops early); now and then there is a step too many. The steps after a
-    slip go on from the value that was written, as a model's own mistakes do. Which steps are
-    wrong in the end is for :func:`shepherd.word_problems.judge_steps` to say: a slip can happen
-    to be right. What carries no claim varies too: swapped operands of + and *, and in careless
-    solutions names, items and the number of a step. Joined, the steps are the solution. Beside
-    each step stands what it should have computed, given the values before it; None once a step
-    has been left out.
+    Joined, the steps are the solution. The second list holds the computation that each step should
+    have written, given the values before it; None after a skipped step.
     """
     numbers = [int(number) for number in re.findall(r"\d+", problem.question)]
     careless = rng.random() < 0.3
@@ -71,7 +74,7 @@ def write_flawed(
 def _write(
     index: int, equation: str, lead: str, item: str, rng: random.Random, careless: bool
 ) -> str:
-    """Write a step, bare or wordy; carelessly, with the wrong words: they carry no claim."""
+    """Write a step, bare or wordy; a careless one may have wrong words around its equation."""
     if careless:
         lead, item = rng.choice((lead, f"{rng.choice(NAMES)} has")), rng.choice((item, *ITEMS))
         index = rng.randint(1, 9) if rng.random() < 0.1 else index
@@ -81,14 +84,14 @@ def _write(
 def _first_wanted(
     right_way: Wanted, skipped: Sequence[Wanted], wanted: Sequence[Wanted | None]
 ) -> Wanted | None:
-    """After a step was left out, it is what the next should have written; then all is lost."""
+    """Return the computation due: the first skipped one, and nothing after that."""
     if not skipped:
         return right_way
     return None if skipped[0] in wanted or None in wanted else skipped[0]
 
 
 def draw_sum(rng: random.Random) -> tuple[str, bool]:
-    """Return an equation of the kinds that word problems hold, and whether it is true."""
+    """Return an equation as in word problems, and whether it is true."""
     while True:
         op = rng.choice("++--*")
         left, right = rng.randint(1, MAX_VALUE), rng.randint(1, MAX_VALUE)
@@ -99,7 +102,7 @@ def draw_sum(rng: random.Random) -> tuple[str, bool]:
 
 
 def true_result(step: str) -> int | None:
-    """Return what the left side of a step's equation comes to, if the tokenizer knows it."""
+    """Return the value of the left side of a step's equation, if the tokenizer has its token."""
     if match := re.search(r"(\d+) ([+*-]) (\d+) =", step):
         result = apply(match[2], int(match[1]), int(match[3]))
         return result if 0 <= result < 2 * MAX_VALUE else None
@@ -107,7 +110,7 @@ def true_result(step: str) -> int | None:
 
 
 SLIPS = ("result", "result", "operand", "operand", "operation", "skip", "skip")
-"""Kinds of slips in the proportions in which small models make them."""
+"""Kinds of slips, as often as small models make them."""
 
 
 def _in_range(value: int) -> int:

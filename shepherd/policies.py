@@ -1,4 +1,4 @@
-"""How good policies are: their greedy solutions of test problems, beside those of their start."""
+"""Evaluation of policies: greedy solutions of test problems, compared with their start."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from shepherd.settings import Settings
 
 
 class Descent(NamedTuple):
-    """The generator that a policy started from, and the paper's name of how it was trained."""
+    """The generator that a policy started from, and the paper's name of its training method."""
 
     start: str
     method: str
@@ -40,18 +40,18 @@ def evaluate_policies(
 ) -> pl.DataFrame:
     """Return ``policy_evaluations``: accuracy, gain over the start, length and repetition.
 
-    Intervals are 95 % percentile bootstraps over problems, resampled alike for all policies of a
-    dataset, so that those of gains are paired.
+    Intervals are 95 % percentile bootstraps over problems. All policies of a dataset share the
+    resamples, so that intervals of gains are paired.
 
     Args:
         greedy: table GREEDY_SOLUTIONS, of every policy and start in ``descents``.
         problems: table PROBLEMS, at least those of the solutions.
-        descents: by policy.
+        descents: the descent of each policy, by name.
         bootstrap: number of resamples.
         seed: the run's seed.
 
     Raises:
-        ValueError: models did not solve the same problems.
+        ValueError: the policies did not solve the same problems.
     """
     solved = greedy.join(problems.select("problem_id", "dataset"), on="problem_id")
     rows: list[dict[str, object]] = []

@@ -1,4 +1,4 @@
-"""When two texts reason alike: for keeping distinct solutions, and for finding repeated steps."""
+"""Texts with the same reasoning: to keep distinct solutions and to count repeated steps."""
 
 import re
 from collections.abc import Sequence
@@ -11,24 +11,27 @@ _MARK = re.compile(r"^\W*(?:Step\s*)?\d{1,9}\s*[:.)]\s*", re.IGNORECASE)
 
 
 def reasoning_of(text: str) -> tuple[str, ...]:
-    """Return the equations of a text in order, without spaces; or its words, where it has none.
+    """Return the equations of a text in order, without spaces; without equations, its words.
 
-    Rejection-sampling fine-tuning (arXiv 2308.01825) calls two solutions the same if their
-    lists of equations are.
+    Rejection-sampling fine-tuning (arXiv 2308.01825) treats two solutions as the same if their
+    lists of equations are equal.
     """
-    equations = tuple("".join(found.split()) for found in _EQUATION.findall(text))
+    equations = tuple("".join(equation.split()) for equation in _EQUATION.findall(text))
     return equations or tuple(text.lower().split())
 
 
 def num_repeated_steps(steps: Sequence[str]) -> int:
-    """Return how many steps say the same as an earlier one of the solution, numbering aside."""
+    """Return the number of steps whose reasoning repeats an earlier step of the solution.
+
+    The number in front of a step (``Step 2:``) does not count.
+    """
     return len(steps) - len({reasoning_of(_MARK.sub("", step.strip())) for step in steps})
 
 
 def distinct_solutions(drawn: pl.DataFrame) -> pl.DataFrame:
-    """Return the right draws (problem_id, text, is_correct, ...), one for each way of reasoning.
+    """Return the right draws (problem_id, text, is_correct, ...) with distinct reasoning.
 
-    The first drawn of those that reason alike stays; order is kept.
+    Of draws with the same reasoning the first stays. The order is kept.
     """
     right = drawn.filter("is_correct")
     reasoning = pl.Series(

@@ -1,7 +1,7 @@
 """The engine protocol: blocks of requests in, blocks of completions out, in any order.
 
-A block is a frame, as requests come by the million: what is done to each of them is done to its
-column. :class:`Request` and :class:`Completion` are the rows, for who takes them one by one.
+A block is a frame, because requests come by the million and columns are faster than objects.
+:class:`Request` and :class:`Completion` are its rows, for code that handles them one by one.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,9 +38,9 @@ COMPLETIONS = pl.Schema(
 class Request(NamedTuple):
     """One completion to draw: a row of ``REQUESTS``.
 
-    The same ``prompt`` may stand in many requests: engines compute its prefill once.
-    ``max_tokens`` counts new tokens, the stop token included. With ``stop`` a completion also
-    ends after the first place where its text holds that string.
+    Many requests may have the same ``prompt``: engines compute its prefill once. ``max_tokens``
+    counts new tokens, including the stop token. With ``stop`` a completion also ends after the
+    first occurrence of that string.
     """
 
     id: str
@@ -52,14 +52,14 @@ class Request(NamedTuple):
 
 
 class Completion(NamedTuple):
-    """What came of a request: a row of ``COMPLETIONS``.
+    """The result of a request: a row of ``COMPLETIONS``.
 
-    ``text`` continues the prompt and excludes the stop token. It includes the request's ``stop``
-    string, and ends with it if and only if that ended it.
+    ``text`` continues the prompt, without the stop token. It ends with the request's ``stop``
+    string if and only if that string ended it.
 
-    ``finish_reason`` is ``stop``, ``length`` or ``error`` (then ``error`` says why and the
-    text is empty). ``seconds`` is this request's share of the engine's wall-clock time, so
-    that the sum over requests is the time the engine worked.
+    ``finish_reason`` is ``stop``, ``length`` or ``error``; after an error ``error`` says why, and
+    the text is empty. ``seconds`` is the request's share of the engine's wall-clock time: the
+    shares of all requests add up to the time in which the engine worked.
     """
 
     request_id: str
@@ -73,19 +73,19 @@ class Completion(NamedTuple):
 
 
 class Engine(Protocol):
-    """Draws completions. Requests may be added while others run."""
+    """Draws completions. Callers may add requests while others run."""
 
     capacity: int
-    """How many requests keep the engine busy; a caller keeps about twice that many queued."""
+    """Number of requests that keep the engine busy. Callers queue about twice as many."""
 
     def add(self, requests: pl.DataFrame) -> None:
         """Queue ``REQUESTS``. Never blocks on the model."""
         ...
 
     def poll(self) -> pl.DataFrame:
-        """Work until at least one request finishes and return the ``COMPLETIONS`` there are.
+        """Work until at least one request finishes; return the finished ``COMPLETIONS``.
 
-        Without rows if none is queued.
+        There are no rows if no request is queued.
         """
         ...
 
@@ -95,22 +95,23 @@ class Engine(Protocol):
 
 
 def numbered_requests(
-    asked: pl.DataFrame,
+    prompts: pl.DataFrame,
     seeds: NDArray[np.int64],
     *,
     numbers: str,
     temperature: float,
     max_tokens: int,
 ) -> pl.DataFrame:
-    """Return ``REQUESTS`` beside the columns of ``asked``: one for each of a row's ``numbers``.
+    """Return a request for each row of ``prompts`` and each number of its list ``numbers``.
 
-    ``asked`` has prompts, and ids of its own as its first column; those of the requests are
-    ``<id>:<number>``. ``seeds`` is (rows of ``asked``, numbers from 0).
+    The first column of ``prompts`` holds ids; the ids of the requests are ``<id>:<number>``. The
+    result has the columns of ``prompts`` and those of ``REQUESTS``. ``seeds`` is
+    (rows of ``prompts``, numbers from 0).
     """
-    rows = asked.with_row_index("row").explode(numbers)
+    rows = prompts.with_row_index("row").explode(numbers)
     return rows.select(
-        *asked.columns,
-        id=pl.format("{}:{}", asked.columns[0], numbers),
+        *prompts.columns,
+        id=pl.format("{}:{}", prompts.columns[0], numbers),
         seed=pl.Series(seeds[rows["row"], rows[numbers]], dtype=pl.Int64),
         temperature=pl.lit(temperature, pl.Float64),
         max_tokens=pl.lit(max_tokens, pl.Int64),
@@ -139,7 +140,7 @@ def completion_rows(block: pl.DataFrame) -> Iterator[Completion]:
 
 
 def draw_all(engine: Engine, requests: Sequence[Request]) -> list[Completion]:
-    """Return what comes of requests through an engine that has no others, in their order."""
+    """Return the completions of requests in their order, from an engine without other requests."""
     engine.add(request_block(requests))
     drawn: dict[str, Completion] = {}
     while len(drawn) < len(requests):

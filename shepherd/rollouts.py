@@ -1,8 +1,8 @@
-"""From solutions to steps, from steps to the prefixes worth completing, to requests and back.
+"""Steps of solutions, prefixes to roll out, requests for them, and tables of their completions.
 
-The ``collect_*`` functions return every column of their table but the grading columns (answer,
-is_correct, grade_reason): a verdict is not for this room. They take what was drawn: requests with
-the columns beside them, and the columns of their completions.
+The ``collect_*`` functions take requests with the columns of their completions. They return all
+columns of their table but the grading columns (answer, is_correct, grade_reason), which
+resources/grading adds.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ def split_solutions(solutions: pl.DataFrame, method: Method = "auto") -> pl.Data
 
 
 def steps_of(solutions: Iterable[tuple[str, str, Sequence[str]]]) -> pl.DataFrame:
-    """Return the ``steps`` of solutions that are cut already: (solution id, problem id, texts)."""
+    """Return the ``steps`` of solutions given as (solution id, problem id, texts of steps)."""
     solution_ids: list[str] = []
     problem_ids: list[str] = []
     counts: list[int] = []
@@ -66,10 +66,10 @@ def steps_of(solutions: Iterable[tuple[str, str, Sequence[str]]]) -> pl.DataFram
 
 
 def distinct_prefixes(steps: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
-    """Return each prefix that needs rollouts once, with how many steps it serves.
+    """Return each prefix that needs rollouts once, with the number of steps that it serves.
 
-    Final steps need none: their label is the solution's own correctness. Ordered by problem,
-    then by prefix, so that neighbours share the longest prefill in an engine's prefix cache.
+    Last steps need none: their label is the correctness of the solution. Rows are sorted by problem
+    and prefix, so that neighbours share the longest beginning in an engine's prefix cache.
     """
     ordered = steps.sort("solution_id", "step_index")
     prefix, prefixes = "", []
@@ -101,8 +101,9 @@ def solution_requests(
 ) -> pl.DataFrame:
     """Return ``num_samples`` requests for each problem; ids are ``<problem_id>:<draw>``.
 
-    They are ``REQUESTS`` beside problem_id and draw. The seed depends on stage, generator,
-    problem and draw, so that two generators of the same weights still draw apart.
+    The columns are those of ``REQUESTS``, problem_id and draw. The seed depends on stage,
+    generator, problem and draw, so that two generators with the same weights draw different
+    solutions.
     """
     identities = [content_id(generator, problem_id) for problem_id in problems["problem_id"]]
     prompts = [build_prompt(template, question) for question in problems["question"]]
@@ -124,17 +125,17 @@ def rollout_requests(
 ) -> pl.DataFrame:
     """Return the requests of ``prefixes`` in their order; ids are ``<prefix_id>:<rollout_index>``.
 
-    Takes prefix_id, problem_id, question, prefix and the list rollout_index. Gives ``REQUESTS``
-    beside prefix_id, problem_id and rollout_index.
+    ``prefixes`` has prefix_id, problem_id, question, prefix and the list rollout_index. The result
+    has the columns of ``REQUESTS``, prefix_id, problem_id and rollout_index.
     """
     questions = prefixes["question"].unique()
     opened = pl.DataFrame({"question": questions}).with_columns(
         pl.Series("opened", [build_prompt(template, one) for one in questions], dtype=pl.String)
     )
-    asked = prefixes.join(opened, on="question", how="left", maintain_order="left")
+    prompts = prefixes.join(opened, on="question", how="left", maintain_order="left")
     counts = 1 + prefixes["rollout_index"].list.last()
     return numbered_requests(
-        asked.select(
+        prompts.select(
             "prefix_id",
             "problem_id",
             "rollout_index",
@@ -148,9 +149,9 @@ def rollout_requests(
 
 
 def completions_of(rollouts: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:
-    """Return the ``COMPLETIONS`` that one completer's ``rollouts`` were, but for its errors.
+    """Return one completer's ``rollouts`` as ``COMPLETIONS``, without errors.
 
-    What one of them took is not kept in the table: each is given an equal part of ``costs``.
+    The table does not hold the cost of a single rollout: each gets an equal part of ``costs``.
     """
     total = costs.select("num_requests", "prompt_tokens", "cached_tokens", "seconds").sum()
     count, prompt, cached, seconds = total.row(0)
@@ -168,21 +169,21 @@ def completions_of(rollouts: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _parts(total: int, count: int) -> pl.Expr:
-    """Return for each row its part of ``count`` nearly equal numbers that sum to ``total``."""
+    """Return ``count`` nearly equal integers that sum to ``total``, one a row."""
     row = pl.int_range(pl.len())
     return total * (row + 1) // count - total * row // count
 
 
 def collect_rollouts(drawn: pl.DataFrame, completer: str) -> pl.DataFrame:
-    """Return what was ``drawn`` by :func:`rollout_requests` as ungraded ``rollouts``."""
+    """Return the completions of :func:`rollout_requests` as ungraded ``rollouts``."""
     return drawn.with_columns(completer=pl.lit(completer)).select(_ungraded(ROLLOUTS))
 
 
 def collect_solutions(drawn: pl.DataFrame, generator: str) -> pl.DataFrame:
     """Return the distinct ungraded ``solutions`` of :func:`solution_requests`, in first-draw order.
 
-    ``num_samples`` counts the draws of a text; the rest is the first draw's. An error has the
-    empty text and stands for any empty draw of its problem, so that it shows.
+    ``num_samples`` counts the draws of a text; the other columns are the first draw's. An error has
+    the empty text. Of empty draws of one problem an error comes first, so that it is visible.
     """
     distinct = (
         drawn.with_row_index("order")
@@ -206,7 +207,7 @@ def collect_solutions(drawn: pl.DataFrame, generator: str) -> pl.DataFrame:
 
 
 def collect_candidates(drawn: pl.DataFrame, generator: str) -> pl.DataFrame:
-    """Return the ungraded ``candidates`` of :func:`solution_requests`; duplicates are votes."""
+    """Return the ungraded ``candidates`` of :func:`solution_requests`: duplicates stay."""
     ids = [
         content_id(problem_id, generator, str(draw))
         for problem_id, draw in drawn.select("problem_id", "draw").iter_rows()

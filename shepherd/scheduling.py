@@ -1,9 +1,9 @@
-"""Which rollouts to draw next: many problems in flight, each prefix as far as it is asked for.
+"""The order of rollouts: which to draw next, with many problems in flight.
 
-The scheduler knows no engine. It is asked for draws (``take``), told what came of them
-(``tell``), and keeps enough problems open that an engine's batch stays full while each problem
-waits for its rounds. Identical prefixes of a problem are one prefix, and what several annotators
-ask for is drawn once.
+The scheduler knows no engine. ``take`` hands out draws, ``record`` takes their rollouts. Enough
+problems are open that an engine's batch stays full while each problem waits for its rounds.
+Identical prefixes of a problem are one prefix, and rollouts that several annotators ask for are
+drawn once.
 """
 
 from collections import deque
@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from shepherd.annotators.problem import Annotator, Problem, Replay, Rollout
+from shepherd.annotators.problem import Annotator, Replay, Rollout, SolvedProblem
 
 
 class Draw(NamedTuple):
-    """The rollouts of these indices of a prefix, in a row."""
+    """Rollouts of one prefix to draw, of consecutive indices."""
 
-    problem: Problem
+    problem: SolvedProblem
     prefix: str
     prefix_id: str
     indices: range
@@ -25,38 +25,38 @@ class Draw(NamedTuple):
 
 @dataclass
 class _Open:
-    """A problem in work: its annotators' views, what was drawn, and what is under way."""
+    """A problem in flight: the replays of its annotators, its rollouts, and the number awaited."""
 
-    problem: Problem
+    problem: SolvedProblem
     replays: list[Replay]
     drawn: dict[str, list[Rollout]] = field(default_factory=dict)
     num_awaited: int = 0
 
     def next_draws(self) -> Iterator[Draw]:
-        """Show the annotators the finished round; yield what they ask for and was not drawn."""
+        """Pass the finished round to the annotators; yield the draws that they ask for next."""
         assert self.num_awaited == 0
-        wanted: dict[str, int] = {}
+        targets: dict[str, int] = {}
         for replay in self.replays:
             for prefix, count in replay.advance(self.drawn).items():
-                wanted[prefix] = max(count, wanted.get(prefix, 0))
-        for prefix in sorted(wanted):
+                targets[prefix] = max(count, targets.get(prefix, 0))
+        for prefix in sorted(targets):
             prefix_id = self.problem.prefix_id(prefix)
-            found = self.drawn.setdefault(prefix_id, [])
-            indices = range(len(found), wanted[prefix])
+            rollouts = self.drawn.setdefault(prefix_id, [])
+            indices = range(len(rollouts), targets[prefix])
             if indices:
-                found += [AWAITED] * len(indices)
+                rollouts += [AWAITED] * len(indices)
                 self.num_awaited += len(indices)
                 yield Draw(self.problem, prefix, prefix_id, indices)
 
 
 AWAITED = Rollout(is_correct=False, text="", is_error=True)
-"""Stands in the place of a rollout until it is told; no annotator is shown it."""
+"""A placeholder until the rollout is recorded. No annotator sees it."""
 
 
 class Scheduler:
-    """Hands out draws in the order of the problems; a problem in work goes before a new one."""
+    """Hands out draws in the order of the problems; problems in flight come before new ones."""
 
-    def __init__(self, problems: Iterable[Problem], annotators: Sequence[Annotator]) -> None:
+    def __init__(self, problems: Iterable[SolvedProblem], annotators: Sequence[Annotator]) -> None:
         self.num_done = 0
         self._annotators = annotators
         self._waiting = iter(problems)
@@ -65,10 +65,10 @@ class Scheduler:
         self._num_ready = 0
 
     def take(self, count: int) -> list[Draw]:
-        """Return draws to make now, of up to ``count`` rollouts in all.
+        """Return the next draws, of up to ``count`` rollouts in all.
 
-        Fewer where all problems wait for rollouts in the caller's hands; none and nothing in the
-        caller's hands means that all is done.
+        There are fewer if all open problems wait for rollouts. If there are none and the caller has
+        none left to record, all problems are done.
         """
         while self._num_ready < count:
             problem = next(self._waiting, None)
@@ -76,7 +76,7 @@ class Scheduler:
                 break
             replays = [Replay(annotator, problem) for annotator in self._annotators]
             self._go_on(_Open(problem, replays), first=False)
-        taken = []
+        draws = []
         while count and self._ready:
             draw = self._ready.popleft()
             if len(draw.indices) > count:
@@ -84,12 +84,12 @@ class Scheduler:
                 draw = draw._replace(indices=draw.indices[:count])
             count -= len(draw.indices)
             self._num_ready -= len(draw.indices)
-            taken.append(draw)
-        return taken
+            draws.append(draw)
+        return draws
 
-    def tell(self, told: Iterable[tuple[Draw, int, Rollout]]) -> None:
-        """Take in rollouts, each with its draw and index."""
-        for draw, index, rollout in told:
+    def record(self, rollouts: Iterable[tuple[Draw, int, Rollout]]) -> None:
+        """Store rollouts, each with its draw and index."""
+        for draw, index, rollout in rollouts:
             problem = self._open[draw.problem.problem_id]
             problem.drawn[draw.prefix_id][index] = rollout
             problem.num_awaited -= 1

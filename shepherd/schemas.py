@@ -1,7 +1,7 @@
-"""The datasets of the lake: one place that says what each column is.
+"""Define the tables of the lake: their columns, types, meanings and keys.
 
-Every frame is checked against its table when it is written and when it is read, so that a
-stage can rely on what it is given and an analyst on what the SQL shell shows.
+Every frame is checked against its table when it is written and read, so stages and SQL queries
+can rely on its columns.
 """
 
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ _SOLUTION_ID = Column("solution_id", TEXT, "content hash of problem, generator a
 _STEP_ID = Column("step_id", TEXT, "<solution_id>:<step_index>")
 _PREFIX_ID = Column("prefix_id", TEXT, "content hash of problem and the steps so far")
 _DATASET = Column("dataset", TEXT, "name of the dataset in the profile")
-_ANSWER = Column("answer", TEXT, "extracted final answer, null where none was found", nullable=True)
+_ANSWER = Column("answer", TEXT, "extracted final answer, null if there is none", nullable=True)
 _IS_CORRECT = Column("is_correct", BOOL, "the extracted answer equals the gold answer")
 _GRADE_REASON = Column("grade_reason", TEXT, "how the verdict was reached (resources.grading)")
 _FINISH = Column("finish_reason", TEXT, "stop, length, error, or imported")
@@ -74,10 +74,12 @@ PROBLEMS = Table(
         _DATASET,
         Column("split", TEXT, "train or test"),
         Column("question", TEXT, "the problem statement"),
-        Column("gold_solution", TEXT, "the published solution, null where none", nullable=True),
+        Column(
+            "gold_solution", TEXT, "the published solution, null if there is none", nullable=True
+        ),
         Column("gold_answer", TEXT, "the published final answer"),
-        Column("level", TEXT, "difficulty, null where none", nullable=True),
-        Column("subject", TEXT, "subject, null where none", nullable=True),
+        Column("level", TEXT, "difficulty, null if unknown", nullable=True),
+        Column("subject", TEXT, "subject, null if unknown", nullable=True),
     ),
     ("problem_id",),
 )
@@ -119,7 +121,7 @@ GREEDY_SOLUTIONS = Table(
         _IS_CORRECT,
         _GRADE_REASON,
         Column("num_steps", INT, "steps of the solution"),
-        Column("num_repeated_steps", INT, "of these, how many say what an earlier one said"),
+        Column("num_repeated_steps", INT, "of these, steps that repeat an earlier one"),
         _FINISH,
         _NUM_TOKENS,
     ),
@@ -167,7 +169,7 @@ STEP_LABELS = Table(
     (
         _STEP_ID,
         Column("annotator", TEXT, "monte_carlo, oracle, human, ..."),
-        Column("num_rollouts", INT, "completions drawn; 0 where the label needed none"),
+        Column("num_rollouts", INT, "completions drawn; 0 if the label needed none"),
         Column("num_correct", INT, "of these, how many ended in the gold answer"),
         Column("hard", INT, "1 if right: for monte_carlo, any completion was correct (eq. 3)"),
         Column(
@@ -195,12 +197,12 @@ def labels_table(annotator: str) -> Table:
 
 ASKED_ROLLOUTS = Table(
     "asked_rollouts",
-    "one row per annotator and prefix that it had rolled out",
+    "one row per annotator and prefix of which it requested rollouts",
     (
-        Column("annotator", TEXT, "who asked; consensus for the two that it joins"),
+        Column("annotator", TEXT, "the annotator; consensus for the two that it joins"),
         _PREFIX_ID,
         _PROBLEM_ID,
-        Column("num_rollouts", INT, "completions asked for: the first so many of the prefix"),
+        Column("num_rollouts", INT, "completions requested: the first N of the prefix"),
         Column("num_correct", INT, "of these, how many ended in the gold answer"),
         Column("num_tokens", INT, "completion tokens of these"),
     ),
@@ -213,12 +215,17 @@ SEARCH_TREES = Table(
     (
         _PROBLEM_ID,
         _PREFIX_ID,
-        Column("parent_id", TEXT, "prefix_id that it was found from; null: root", nullable=True),
-        Column("discovery", INT, "its place in the order of discovery, from 0: the root"),
+        Column(
+            "parent_id",
+            TEXT,
+            "prefix_id of the state that it was reached from; null: root",
+            nullable=True,
+        ),
+        Column("discovery", INT, "position in the order of discovery, from 0: the root"),
         Column("prefix", TEXT, "the steps so far; empty for the root"),
-        Column("num_rollouts", INT, "completions of it; of the root, the solutions"),
+        Column("num_rollouts", INT, "its completions; for the root, the solutions"),
         Column("num_correct", INT, "of these, how many ended in the gold answer"),
-        Column("visits", INT, "searches that set out from one of its rollouts"),
+        Column("visits", INT, "searches that started from one of its rollouts"),
     ),
     ("problem_id", "prefix_id"),
 )
@@ -229,13 +236,13 @@ CRITIQUES = Table(
     (
         _SOLUTION_ID,
         _PROBLEM_ID,
-        Column("judge", TEXT, "name of the model that judged"),
+        Column("judge", TEXT, "name of the judge"),
         Column("vote", INT, "index of the vote, from 0"),
         Column("text", TEXT, "the whole critique"),
         Column(
             "first_error",
             INT,
-            "step_index of the first step that it calls wrong, -1 if none; null if unparsable",
+            "step_index of the first step judged wrong, -1 if none; null if unparsable",
             nullable=True,
         ),
         _FINISH,
@@ -252,7 +259,7 @@ LABELED_SOLUTIONS = Table(
         _SOLUTION_ID,
         _PROBLEM_ID,
         _DATASET,
-        Column("annotator", TEXT, "whose labels these are"),
+        Column("annotator", TEXT, "the annotator of the labels"),
         Column("question", TEXT, "the problem statement"),
         Column("steps", pl.List(pl.String()), "texts of the steps in order"),
         Column("hard", pl.List(pl.Int64()), "hard label of each step"),
@@ -279,7 +286,7 @@ EVALUATIONS = Table(
     "one row per dataset, generator, method and number of candidates",
     (
         _DATASET,
-        Column("generator", TEXT, "the policy whose candidates are judged"),
+        Column("generator", TEXT, "the model that drew the candidates"),
         Column("method", TEXT, "pass@1, SC, ORM, PRM, SC+ORM, SC+PRM, or oracle (any right)"),
         Column("num_candidates", INT, "candidates per problem (N of best-of-N)"),
         Column(
@@ -324,12 +331,12 @@ _COST_COLUMNS = (
     Column("shard", TEXT, "partition that was sampled"),
     Column("model", TEXT, "name of the model that sampled"),
     Column("num_requests", INT, "completions drawn"),
-    Column("num_merged", INT, "completions saved by rolling an identical prefix out once"),
-    Column("num_spared", INT, "completions that exactly N of each prefix would have drawn beyond"),
+    Column("num_merged", INT, "completions saved because identical prefixes are rolled out once"),
+    Column("num_spared", INT, "completions saved compared with exactly N for each prefix"),
     Column("prompt_tokens", INT, "tokens of all prompts"),
-    Column("cached_tokens", INT, "of these, not computed again thanks to a shared prefill"),
+    Column("cached_tokens", INT, "of these, prompt tokens that were read from the prefix cache"),
     Column("completion_tokens", INT, "tokens drawn"),
-    Column("seconds", FLOAT, "wall-clock seconds of the engine, kept across resumed runs"),
+    Column("seconds", FLOAT, "wall-clock seconds of the engine, summed over resumed runs"),
 )
 _COST_KEY = ("stage", "dataset", "shard", "model")
 

@@ -1,11 +1,10 @@
-"""Search at test time: step-wise drawing that a process reward model steers.
+"""Search at test time: a process reward model guides the sampling, step by step.
 
-Each round every live path of a problem is continued by one step, several times over, the reward
-model scores what was drawn, and the best paths go on. Beam search keeps the best of all paths;
-diverse verifier tree search (DVTS) cuts the budget into trees of their own and keeps the best of
-each (Beeching, Tunstall and Rush, "Scaling test-time compute with open models", 2024; beam
-search against a PRM also in arXiv 2408.03314). Both draw ``num_paths`` steps a round, as best-of-N
-does with N = ``num_paths``.
+In each round several next steps are drawn for every live path of a problem. The reward model scores
+them, and the best paths continue. Beam search keeps the best of all paths (arXiv 2408.03314).
+Diverse verifier tree search (DVTS) splits the budget into independent trees and keeps the best
+paths of each (Beeching, Tunstall and Rush, "Scaling test-time compute with open models", 2024).
+Both draw ``num_paths`` steps a round, as many as best-of-N with N = ``num_paths``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,21 +15,21 @@ from shepherd.identity import content_id, derive_seed
 from shepherd.prompts import build_prompt
 from shepherd.requests import Completion, Request
 
-Method = Literal["beam", "dvts"]
+SearchMethod = Literal["beam", "dvts"]
 
 
 @dataclass(frozen=True)
 class Search:
-    """How to search. ``num_paths`` steps are drawn in a round, ``width`` of each path kept.
+    """Parameters of a search: ``num_paths`` steps a round, ``width`` of each path that continues.
 
-    A round ends a step at ``stop``. A path that has not ended after ``max_rounds`` is given up,
-    and so is one whose step is cut at ``max_tokens``.
+    A step ends at ``stop``. A path is dropped if it has not finished after ``max_rounds`` rounds,
+    or if a step reaches ``max_tokens``.
 
     Raises:
         ValueError: ``width`` does not divide ``num_paths``.
     """
 
-    method: Method
+    method: SearchMethod
     num_paths: int
     width: int = 4
     temperature: float = 0.7
@@ -41,24 +40,24 @@ class Search:
     def __post_init__(self) -> None:
         if self.num_paths % self.width:
             raise ValueError(
-                f"search: {self.num_paths} paths cannot be {self.width} of each path kept: make "
-                "num_paths a multiple of width"
+                f"search: num_paths is {self.num_paths} and width {self.width}: make num_paths a "
+                "multiple of width"
             )
 
     @property
     def num_trees(self) -> int:
-        """How many trees share the budget."""
+        """Number of trees that share the budget."""
         return self.num_paths // self.width if self.method == "dvts" else 1
 
     @property
     def num_kept(self) -> int:
-        """How many paths a tree keeps in a round."""
+        """Number of paths of a tree that continue after a round."""
         return self.num_paths // self.width // self.num_trees
 
 
 @dataclass(frozen=True)
 class Path:
-    """A solution so far, and its score once the reward model has seen it."""
+    """A partial solution, and its score by the reward model (0 before scoring)."""
 
     text: str
     is_finished: bool = False
@@ -67,20 +66,20 @@ class Path:
 
 @dataclass
 class _Tree:
-    """The paths that go on, best first; finished ones hold their place and are not continued."""
+    """The best paths of a tree, best first. Finished ones take a place but are not continued."""
 
-    kept: list[Path]
+    paths: list[Path]
 
     @property
     def live(self) -> list[Path]:
-        return [path for path in self.kept if not path.is_finished]
+        return [path for path in self.paths if not path.is_finished]
 
 
 @dataclass
 class ProblemSearch:
     """The search for one problem's solution.
 
-    ``finished`` are the distinct whole solutions found so far, kept or not: they were paid for.
+    ``finished`` holds all distinct finished solutions by text, also those that a tree dropped.
     """
 
     problem_id: str
@@ -96,16 +95,16 @@ class ProblemSearch:
 
     @property
     def is_done(self) -> bool:
-        """Whether no path goes on."""
+        """Whether no path continues."""
         return self._round == self.search.max_rounds or not any(tree.live for tree in self._trees)
 
     @property
     def best(self) -> Path | None:
-        """The finished path with the highest score, the first found of equals; null if none is."""
+        """The finished path with the highest score, the first of equal ones; None without any."""
         return max(self.finished.values(), key=lambda path: path.score, default=None)
 
     def requests(self, template: str, run_seed: int) -> list[Request]:
-        """Return the next round's requests, one for each step to draw, by tree and path."""
+        """Return the requests of the next round, one for each step to draw, by tree and path."""
         identity = content_id(self.search.method, self.problem_id)
         requests: list[Request] = []
         for place, path in self._places():
@@ -123,37 +122,37 @@ class ProblemSearch:
         return requests
 
     def drawn(self, completions: Sequence[Completion]) -> list[list[Path]]:
-        """Take in the completions of ``requests``, in order; return each tree's new paths.
+        """Return each tree's new paths, given the completions of ``requests`` in order.
 
-        Equal paths of a tree are one.
+        Equal paths of a tree are one path.
         """
         self._round += 1
         self.num_tokens += sum(completion.num_tokens for completion in completions)
-        found: list[dict[str, Path]] = [{} for _ in self._trees]
+        new_paths: list[dict[str, Path]] = [{} for _ in self._trees]
         for (place, path), completion in zip(self._places(), completions, strict=True):
             text = path.text + completion.text
             is_finished = not completion.text.endswith(self.search.stop)
             if completion.finish_reason == "stop":
-                found[place].setdefault(text, Path(text, is_finished))
-        return [list(paths.values()) for paths in found]
+                new_paths[place].setdefault(text, Path(text, is_finished))
+        return [list(paths.values()) for paths in new_paths]
 
     def select(self, scored: Sequence[Sequence[Path]]) -> None:
         """Keep the best of each tree's new and finished paths."""
         for tree, fresh in zip(self._trees, scored, strict=True):
-            ended = [path for path in tree.kept if path.is_finished]
+            ended = [path for path in tree.paths if path.is_finished]
             pool = {path.text: path for path in [*ended, *fresh]}
             ranked = sorted(pool.values(), key=lambda path: -path.score)
-            tree.kept = ranked[: self.search.num_kept]
+            tree.paths = ranked[: self.search.num_kept]
             self.finished.update({path.text: path for path in fresh if path.is_finished})
 
     def _places(self) -> Iterator[tuple[int, Path]]:
         """Yield tree and path of each step to draw, the live paths of a tree in turn.
 
-        What finished paths would draw is saved; what equal paths would, the others draw.
+        Finished paths draw nothing. If equal paths were merged, the others draw their steps.
         """
         for place, tree in enumerate(self._trees):
             num_live = len(tree.live)
-            num_finished = len(tree.kept) - num_live
+            num_finished = len(tree.paths) - num_live
             num_drawn = self.search.width * (self.search.num_kept - num_finished)
             for draw in range(num_drawn if num_live else 0):
                 yield place, tree.live[draw % num_live]

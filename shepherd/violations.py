@@ -1,4 +1,4 @@
-"""Rows that must not exist: each function takes the frames of a partition and returns them."""
+"""Find rows that break the rules of a table. Each function takes the frames of a partition."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,16 @@ from shepherd.splitting import Method, split_steps
 
 
 def of_unknown_problems(rows: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose problem is not in the partition."""
+    """Return the rows whose problem is not in the partition."""
     return rows.join(problems, on="problem_id", how="anti")
 
 
 def not_drawn(
     problems: pl.DataFrame, draws: pl.DataFrame, generators: list[str], num_draws: int
 ) -> pl.DataFrame:
-    """Problems and generators of which another number than ``num_draws`` was drawn.
+    """Return the problems and generators whose number of draws is not ``num_draws``.
 
-    ``draws`` has problem_id, generator and num_samples.
+    ``draws`` has the columns problem_id, generator and num_samples.
     """
     counts = draws.group_by("problem_id", "generator").agg(pl.col("num_samples").sum())
     return (
@@ -30,7 +30,7 @@ def not_drawn(
 
 
 def not_rebuilt(steps: pl.DataFrame, solutions: pl.DataFrame) -> pl.DataFrame:
-    """Solutions whose steps, in the order of their numbers, are not their text."""
+    """Return the solutions whose steps, joined in the order of their index, are not their text."""
     rebuilt = (
         steps.sort("solution_id", "step_index")
         .group_by("solution_id", maintain_order=True)
@@ -50,7 +50,7 @@ def not_rebuilt(steps: pl.DataFrame, solutions: pl.DataFrame) -> pl.DataFrame:
 
 
 def not_counted_through(rollouts: pl.DataFrame, num_rollouts: int) -> pl.DataFrame:
-    """Prefixes whose rollouts are not numbered 0, 1, 2 ... or are more than N."""
+    """Return the prefixes whose rollouts are not numbered 0, 1, 2 ... or are more than N."""
     return (
         rollouts.group_by("prefix_id", "completer")
         .agg(drawn=pl.len(), last=pl.col("rollout_index").max())
@@ -61,7 +61,7 @@ def not_counted_through(rollouts: pl.DataFrame, num_rollouts: int) -> pl.DataFra
 def not_labelled(
     labels: pl.DataFrame, steps: pl.DataFrame, annotators: Sequence[str]
 ) -> pl.DataFrame:
-    """Solutions and annotators with a label for some steps only, labels without a step.
+    """Return the solutions that an annotator labels in part, and labels without a step.
 
     An annotator may leave a whole solution unlabelled.
     """
@@ -82,28 +82,29 @@ def not_scored(
     num_scores: dict[str, int | None],
     method: Method = "auto",
 ) -> pl.DataFrame:
-    """Candidates and reward models without the right number of scores.
+    """Return the candidates and reward models with a wrong number of scores.
 
-    ``num_scores`` says how many each reward model gives, None for one a step, cut by ``method``.
+    ``num_scores`` is the number of scores of each reward model. None is one score a step; steps
+    are split by ``method``.
     """
     steps = pl.Series(
         [max(1, len(split_steps(text, method))) for text in candidates["text"]], dtype=pl.Int64
     )
     ids = candidates.select("candidate_id", steps=steps)
-    wanted = pl.concat(
+    expected = pl.concat(
         [
             ids.select(
                 "candidate_id",
                 reward_model=pl.lit(name),
-                wanted=pl.col("steps") if number is None else pl.lit(number, pl.Int64),
+                expected=pl.col("steps") if number is None else pl.lit(number, pl.Int64),
             )
             for name, number in num_scores.items()
         ]
-        or [CANDIDATE_SCORES.empty().select("candidate_id", "reward_model", wanted=pl.lit(0))]
+        or [CANDIDATE_SCORES.empty().select("candidate_id", "reward_model", expected=pl.lit(0))]
     )
-    found = scores.select(
-        "candidate_id", "reward_model", found=pl.col("step_scores").list.len().cast(pl.Int64)
+    actual = scores.select(
+        "candidate_id", "reward_model", actual=pl.col("step_scores").list.len().cast(pl.Int64)
     )
-    return wanted.join(
-        found, on=["candidate_id", "reward_model"], how="full", coalesce=True
-    ).filter(pl.col("wanted").ne_missing(pl.col("found")))
+    return expected.join(
+        actual, on=["candidate_id", "reward_model"], how="full", coalesce=True
+    ).filter(pl.col("expected").ne_missing(pl.col("actual")))

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.run import prepare_dagster_home, silence_the_end
-from resources.storage.home import Home
+from cli.dagster_home import prepare_dagster_home, silence_exit
 
 _HOME = tempfile.TemporaryDirectory(prefix="shepherd-tests-")
 
@@ -22,8 +21,14 @@ os.environ.update(
     OMP_NUM_THREADS="1",
 )
 
-prepare_dagster_home(Home.from_env())
-atexit.register(silence_the_end)
+prepare_dagster_home(Path(os.environ["DAGSTER_HOME"]))
+atexit.register(silence_exit)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave slow tests out, unless ``-m`` chooses tests."""
+    config.addinivalue_line("markers", "slow: run by .ci/run after make test, with -m slow")
+    config.option.markexpr = config.option.markexpr or "not slow"
 
 
 @pytest.fixture(scope="session")

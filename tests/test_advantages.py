@@ -7,14 +7,14 @@ import torch
 
 from shepherd.settings import StepReward
 from training.advantages import (
-    advantages,
-    learning_rate_at,
-    place_rewards,
+    gae,
     policy_loss,
     step_rewards,
+    token_rewards,
     value_loss,
     whiten,
 )
+from training.schedules import wait_then_cosine
 
 SCORES = [0.9, 0.4, 0.6]
 
@@ -44,7 +44,7 @@ def test_only_the_sum_of_scores_pays_for_repeating_a_good_step() -> None:
 def test_rewards_stand_at_their_tokens_and_every_token_pays_for_its_log_ratio() -> None:
     mask = torch.tensor([[1.0, 1, 1, 1], [1, 1, 0, 0]])
     log_ratio = torch.tensor([[0.5, -0.5, 1.0, 0.0], [1.0, 2.0, 9.0, 9.0]])
-    placed = place_rewards([[0.9, 0.4], [0.7]], [[1, 3], [1]], log_ratio, mask, 0.1)
+    placed = token_rewards([[0.9, 0.4], [0.7]], [[1, 3], [1]], log_ratio, mask, 0.1)
     expected = [[-0.05, 0.9 + 0.05, -0.1, 0.4], [-0.1, 0.7 - 0.2, 0.0, 0.0]]
     assert placed.tolist() == [pytest.approx(row) for row in expected]
 
@@ -52,11 +52,11 @@ def test_rewards_stand_at_their_tokens_and_every_token_pays_for_its_log_ratio() 
 def test_a_reward_past_its_response_is_refused() -> None:
     mask = torch.tensor([[1.0, 0.0]])
     with pytest.raises(AssertionError, match="outside its response"):
-        place_rewards([[1.0]], [[1]], torch.zeros(1, 2), mask, 0.0)
+        token_rewards([[1.0]], [[1]], torch.zeros(1, 2), mask, 0.0)
 
 
 def test_two_steps_that_end_with_one_token_both_earn_there() -> None:
-    placed = place_rewards([[0.5, 0.25]], [[0, 0]], torch.zeros(1, 1), torch.ones(1, 1), 0.0)
+    placed = token_rewards([[0.5, 0.25]], [[0, 0]], torch.zeros(1, 1), torch.ones(1, 1), 0.0)
     assert placed.tolist() == [[0.75]]
 
 
@@ -65,7 +65,7 @@ def test_advantages_by_hand() -> None:
     rewards = torch.tensor([[0.0, 1.0, 2.0], [3.0, 0.0, 0.0]])
     values = torch.tensor([[0.5, 1.0, 1.5], [1.0, 7.0, 7.0]])
     mask = torch.tensor([[1.0, 1, 1], [1, 0, 0]])
-    found = advantages(rewards, values, mask, discount=0.9, decay=0.5)
+    found = gae(rewards, values, mask, discount=0.9, decay=0.5)
     last = 2.0 - 1.5
     middle = (1.0 + 0.9 * 1.5 - 1.0) + 0.45 * last
     first = (0.0 + 0.9 * 1.0 - 0.5) + 0.45 * middle
@@ -75,7 +75,7 @@ def test_advantages_by_hand() -> None:
 def test_with_decay_one_an_advantage_is_the_return_less_the_value() -> None:
     torch.manual_seed(0)
     rewards, values, mask = torch.randn(2, 5), torch.randn(2, 5), torch.ones(2, 5)
-    found = advantages(rewards, values, mask, discount=1.0, decay=1.0)
+    found = gae(rewards, values, mask, discount=1.0, decay=1.0)
     to_come = rewards.flip(1).cumsum(1).flip(1)
     torch.testing.assert_close(found, to_come - values)
 
@@ -111,7 +111,7 @@ def test_the_value_loss_is_half_the_squared_error() -> None:
 
 def test_the_rate_waits_and_falls_along_a_cosine_to_its_floor() -> None:
     rates = [
-        learning_rate_at(iteration, 22, peak=4e-7, floor=1e-8, warmup_share=0.1)
+        wait_then_cosine(iteration, 22, peak=4e-7, floor=1e-8, wait_share=0.1)
         for iteration in (0, 1, 2, 12, 22)
     ]
     assert rates == pytest.approx([0.0, 0.0, 4e-7, 2.05e-7, 1e-8])

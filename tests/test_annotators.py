@@ -16,10 +16,10 @@ from shepherd.annotators.monte_carlo import MonteCarlo, monte_carlo_labels
 from shepherd.annotators.outcome_closure import OutcomeClosure
 from shepherd.annotators.problem import (
     Annotator,
-    Problem,
     Replay,
     Rollout,
-    Solution,
+    SolutionSteps,
+    SolvedProblem,
     label_steps,
     read_problems,
     replay_problems,
@@ -49,13 +49,13 @@ def write(index: int, right: bool) -> str:
     return f"Step {index}: {'right' if right else 'wrong'} {index}.\n"
 
 
-def problem_of(*first_errors: int, num_steps: int = 5, problem_id: str = "p") -> Problem:
+def problem_of(*first_errors: int, num_steps: int = 5, problem_id: str = "p") -> SolvedProblem:
     """Return a problem with solutions whose first error is in these steps; past the last: none."""
-    return Problem(
+    return SolvedProblem(
         problem_id,
         "How many?",
         tuple(
-            Solution(
+            SolutionSteps(
                 solution_id=f"{problem_id}{number}",
                 is_correct=first > num_steps,
                 step_ids=tuple(f"{problem_id}{number}.{k}" for k in range(1, num_steps + 1)),
@@ -79,7 +79,7 @@ def roll_out(draw: Draw, index: int, success_rate: float = 0.95, luck: float = 0
 
 def annotate(
     annotators: list[Annotator],
-    *problems: Problem,
+    *problems: SolvedProblem,
     order: int = 0,
     success_rate: float = 0.95,
     luck: float = 0.0,
@@ -97,7 +97,7 @@ def annotate(
         request_id = f"{draw.prefix_id}:{index}"
         assert request_id not in drawn, "a rollout was drawn twice"
         drawn[request_id] = roll_out(draw, index, success_rate, luck)
-        scheduler.tell([(draw, index, drawn[request_id])])
+        scheduler.record([(draw, index, drawn[request_id])])
     assert scheduler.num_done == len(problems)
     pool = pool_of(drawn)
     labels = []
@@ -138,7 +138,7 @@ PROBLEMS = st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=5), max_siz
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(PROBLEMS, st.integers(0, 5))
 def test_labels_depend_neither_on_order_nor_on_who_else_asks(
-    problems: list[Problem], order: int
+    problems: list[SolvedProblem], order: int
 ) -> None:
     together, drawn = annotate(ALL, *problems, order=order, success_rate=0.4, luck=0.1)
     for annotator, labels in zip(ALL, together, strict=True):
@@ -150,7 +150,7 @@ def test_labels_depend_neither_on_order_nor_on_who_else_asks(
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(PROBLEMS)
 def test_first_success_gives_the_hard_labels_of_monte_carlo_for_fewer_rollouts(
-    problems: list[Problem],
+    problems: list[SolvedProblem],
 ) -> None:
     [exact], all_drawn = annotate([MonteCarlo(N)], *problems, success_rate=0.3, luck=0.05)
     [stopping], drawn = annotate([FirstSuccess(N)], *problems, success_rate=0.3, luck=0.05)

@@ -25,9 +25,10 @@ from shepherd.splitting import split_steps
 from shepherd.word_problems import draw_problems, write_solution
 from training.orm import train_orm
 from training.prm import train_prm
-from training.reward_model import STEP_TAG, Tags
+from training.runs import TrainingRun
 from training.scoring import score_solutions
 from training.sft import train_sft
+from training.step_tags import TAG_TEXT, Tags
 
 WINDOW = 512
 SPECIAL = ["<unk>", "<s>", "</s>"]
@@ -75,7 +76,7 @@ def tokenizer_of(kind: str) -> PreTrainedTokenizerFast:
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
         alphabet, special = pre_tokenizers.ByteLevel.alphabet(), SPECIAL
-    corpus = [text for pair in SOLVED for text in pair] + [f"1 + 1 - 1{STEP_TAG}"] * 8
+    corpus = [text for pair in SOLVED for text in pair] + [f"1 + 1 - 1{TAG_TEXT}"] * 8
     trainer = BpeTrainer(
         vocab_size=700, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
@@ -135,12 +136,12 @@ def test_it_is_fine_tuned_and_becomes_reward_models_that_score(
 ) -> None:
     rows = labelled()
     tuned = tmp_path / "sft"
-    sft = train_sft(checkpoint, rows, tuned, ONCE, template="metamath", seed=0)
+    sft = train_sft(TrainingRun(checkpoint, rows, tuned, ONCE, template="metamath", seed=0))
     whole = rows.with_columns(
         steps=pl.concat_list("solution"), labels=pl.col("labels").list.head(1)
     )
-    orm = train_orm(tuned, whole, tmp_path / "orm", ONCE, template="metamath", seed=0)
-    prm = train_prm(tuned, rows, tmp_path / "prm", ONCE, template="metamath", seed=0)
+    orm = train_orm(TrainingRun(tuned, whole, tmp_path / "orm", ONCE, template="metamath", seed=0))
+    prm = train_prm(TrainingRun(tuned, rows, tmp_path / "prm", ONCE, template="metamath", seed=0))
     for report in (sft, orm, prm):
         assert (report.num_examples, report.num_cut, len(report.losses)) == (len(SOLVED), 0, 2)
     num_steps = rows["steps"].list.len().to_list()

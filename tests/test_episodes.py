@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from shepherd.requests import Completion
 from shepherd.word_problems import draw_problem, write_solution
-from training.episodes import Episode, Question, Rows, groups_of, read_response
+from training.episodes import Episode, EpisodeBatch, Question, padded_groups, read_response
 from training.sft import encode
 from training.tokenizer import build_tokenizer
 
@@ -136,7 +136,7 @@ def test_a_token_is_foretold_at_the_place_before_it() -> None:
         Episode("", "", "", [1, 2, 3], [4, 5], [""], [1], False),
         Episode("", "", "", [6], [7, 8, 9], [""], [2], True),
     ]
-    rows = Rows.of(episodes, torch.device("cpu"))
+    rows = EpisodeBatch.of(episodes, torch.device("cpu"))
     assert rows.ids.tolist() == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 0]]
     assert rows.tokens.tolist() == [[4, 5, 0], [7, 8, 9]]
     assert rows.mask.tolist() == [[1, 1, 0], [1, 1, 1]]
@@ -145,5 +145,5 @@ def test_a_token_is_foretold_at_the_place_before_it() -> None:
 
 def test_groups_hold_similar_lengths_and_no_more_than_they_may() -> None:
     lengths = [5, 1, 9, 2, 2, 30]
-    groups = list(groups_of(lengths, batch_tokens=10))
+    groups = list(padded_groups(lengths, max_tokens=10))
     assert groups == [[1, 3, 4], [0], [2], [5]]

@@ -1,10 +1,10 @@
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from cli import estimate
+from cli.app import main
+from cli.run_estimate import estimate_run
 from resources.storage.lake import Lake
 from shepherd.estimates import (
     CHARACTERS_PER_TOKEN,
@@ -92,7 +92,7 @@ def test_policies_and_problems_that_are_not_annotated_have_candidates(tmp_path: 
     )
     found = [
         (guess.dataset, guess.stage, guess.requests)
-        for guess in estimate.estimate_run(settings, Lake(tmp_path))
+        for guess in estimate_run(settings, Lake(tmp_path))
         if guess.stage == "candidates" or guess.dataset != "here"
     ]
     assert found == [("here", "candidates", 3 * 5 * 2), ("tested", "candidates", 3 * 5 * 2)]
@@ -102,15 +102,11 @@ def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SHEPHERD_HOME", str(tmp_path))
-    command = ["estimate", "--profile", "demo"]
-    monkeypatch.setattr(sys, "argv", command)
-    assert estimate.main() == 0
+    assert main(["estimate", "--profile", "demo"]) == 0
     out = capsys.readouterr().out
     assert "3,000" in out
     assert "give --tokens-per-second" in out
-    monkeypatch.setattr(sys, "argv", [*command, "--tokens-per-second", "1000"])
-    assert estimate.main() == 0
+    assert main(["estimate", "--profile", "demo", "--tokens-per-second", "1000"]) == 0
     assert "null" not in capsys.readouterr().out
-    monkeypatch.setattr(sys, "argv", ["estimate", "--profile", "dmo"])
-    assert estimate.main() == 2
+    assert main(["estimate", "--profile", "dmo"]) == 2
     assert "no profile 'dmo'" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shepherd.annotators.adaptive import WORTH, Adaptive
 from shepherd.annotators.first_error_belief import SLIP_RATES, Tree, believe, entropy
-from shepherd.annotators.problem import Label, Problem, Rollout, Shown, Solution
+from shepherd.annotators.problem import DrawnRollouts, Label, Rollout, SolutionSteps, SolvedProblem
 
 MENDING = 0.05
 ADAPTIVE = Adaptive(
@@ -16,19 +16,21 @@ ADAPTIVE = Adaptive(
 )
 
 
-def problem_of(*solutions: tuple[str, bool]) -> Problem:
+def problem_of(*solutions: tuple[str, bool]) -> SolvedProblem:
     """Return a problem with solutions of one-letter steps."""
-    return Problem(
+    return SolvedProblem(
         "p",
         "How many?",
         tuple(
-            Solution(f"s{k}", is_correct, tuple(f"s{k}.{i}" for i in range(len(text))), tuple(text))
+            SolutionSteps(
+                f"s{k}", is_correct, tuple(f"s{k}.{i}" for i in range(len(text))), tuple(text)
+            )
             for k, (text, is_correct) in enumerate(solutions)
         ),
     )
 
 
-def shown_of(**found: str) -> Shown:
+def shown_of(**found: str) -> DrawnRollouts:
     """Return rollouts by prefix: ``"10e"`` stands for a success, a failure and an error."""
     return {
         prefix: [Rollout(mark == "1", "", is_error=mark == "e") for mark in marks]
@@ -36,12 +38,12 @@ def shown_of(**found: str) -> Shown:
     }
 
 
-def labels_of(problem: Problem, **found: str) -> list[list[Label]]:
+def labels_of(problem: SolvedProblem, **found: str) -> list[list[Label]]:
     """Return the labels but for those of last steps."""
     return [labels[:-1] for labels in ADAPTIVE.label(problem, shown_of(**found))]
 
 
-def soft_of(problem: Problem, **found: str) -> list[list[float]]:
+def soft_of(problem: SolvedProblem, **found: str) -> list[list[float]]:
     return [[label.soft or 0.0 for label in labels] for labels in labels_of(problem, **found)]
 
 
@@ -131,11 +133,11 @@ def test_a_prefix_is_as_right_in_each_of_its_solutions() -> None:
 
 def test_the_cut_of_a_solution_may_differ_from_that_of_others() -> None:
     steps = (("a", "b", "c"), ("ab", "c"))
-    problem = Problem(
+    problem = SolvedProblem(
         "p",
         "How many?",
         tuple(
-            Solution(f"s{len(texts)}", False, tuple(map(str, range(len(texts)))), texts)
+            SolutionSteps(f"s{len(texts)}", False, tuple(map(str, range(len(texts)))), texts)
             for texts in steps
         ),
     )
@@ -161,7 +163,7 @@ def test_a_rollout_that_could_not_be_drawn_says_nothing() -> None:
 
 
 def test_what_is_asked_for_next() -> None:
-    def asked(problem: Problem, **found: str) -> dict[str, int]:
+    def asked(problem: SolvedProblem, **found: str) -> dict[str, int]:
         return dict(next(ADAPTIVE.ask(problem, shown_of(**found)), {}))
 
     # The last prefix is cheapest to roll out and a success there decides all.

@@ -1,12 +1,11 @@
 """The paper's profiles: its models and rates, and that each fits the GPUs that a profile names."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from assets.deployment import models_of
-from cli import estimate
+from cli.app import main
 from cli.gpu_memory import published_models, uses_of
 from resources.profiles import load_settings
 from resources.storage.model_store import BASE_MODELS, ModelStore, architecture_of
@@ -61,7 +60,7 @@ def with_gpus(settings: Settings, **fields: object) -> Settings:
     return settings.model_copy(update={"gpus": settings.gpus.model_copy(update=fields)})
 
 
-def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
+def test_a_model_that_does_not_fit_is_marked(tmp_path: Path) -> None:
     settings = load_settings("paper-gsm8k")
     small = with_gpus(settings, memory_gib=79.0)
     failing = {
@@ -84,8 +83,7 @@ def test_the_command_shows_memory_before_it_asks_for_data(
 ) -> None:
     monkeypatch.setenv("SHEPHERD_HOME", str(tmp_path))
     monkeypatch.setenv("GSM8K_DIR", str(tmp_path / "nowhere"))
-    monkeypatch.setattr(sys, "argv", ["estimate", "--profile", "paper-gsm8k"])
-    assert estimate.main() == 2
+    assert main(["estimate", "--profile", "paper-gsm8k"]) == 2
     captured = capsys.readouterr()
     assert "8 x B200" in captured.out
     assert "process_reward_model" in captured.out

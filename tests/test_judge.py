@@ -243,7 +243,7 @@ def test_the_stand_in_reads_the_task_word_by_word_and_speaks_the_format(
 
 
 def test_the_embedded_engine_runs_a_judge(base: Path, tmp_path: Path) -> None:
-    stand_in.widen(base, tmp_path / "judge")
+    stand_in.add_task_tokens(base, tmp_path / "judge")
     model = ModelSettings(base="judge", template=stand_in.TEMPLATE)
     engine = EngineSettings(batch_size=4, dtype="float32", device="cpu")
     judge = completion_model_of("judge", model, tmp_path / "judge", engine)

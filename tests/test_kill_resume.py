@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from fake_engine import FakeEngine
 
-from benchmarks.kill_resume import KillableStage, run_with_kills
+from benchmarks.kill_resume import KilledStage, run_with_kills
 from resources.sampling.stage import CompletionModel
 from shepherd.annotators.adaptive import AdaptiveSettings
 from shepherd.annotators.monte_carlo import MonteCarlo
@@ -34,7 +34,7 @@ def test_a_killed_stage_repeats_nothing_finished_and_ends_in_the_same_bytes(
 ) -> None:
     undisturbed, killed = (
         run_with_kills(
-            KillableStage(slow_sampler, annotator), folder, seed=3, max_kills=kills, most_records=50
+            KilledStage(slow_sampler, annotator), folder, seed=3, max_kills=kills, max_records=50
         )
         for folder, kills in ((tmp_path / "undisturbed", 0), (tmp_path / "killed", 6))
     )

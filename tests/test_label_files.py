@@ -1,23 +1,15 @@
 import gzip
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from resources.files import label_files
-from resources.files.label_files import (
-    ImportReport,
-    Rules,
-    export_labels,
-    import_labels,
-    main,
-    read_batches,
-    scan_labels,
-)
+from cli.app import main
+from resources.files import label_import
+from resources.files.label_export import export_labels, read_batches
+from resources.files.label_import import ImportReport, LabelRules, import_labels, scan_labels
 from shepherd.dataset_card import CardFacts, LabelCounts
 from shepherd.identity import content_id
 from shepherd.schemas import LABELED_SOLUTIONS, REJECTED, enforce
@@ -27,7 +19,7 @@ needs_labels = pytest.mark.skipif(
     not STEP_LABELS.is_dir(), reason="no published labels here: set SHEPHERD_SHARED_DATA"
 )
 FACTS = CardFacts(title="Labels", license="mit")
-RULES = Rules("math_shepherd", annotator="published")
+RULES = LabelRules("math_shepherd", annotator="published")
 
 
 def row(number: int, task: str = "GSM8K", signs: str = "+-") -> str:
@@ -100,7 +92,7 @@ def test_a_refused_file_replaces_nothing(tmp_path: Path) -> None:
 def test_rows_of_other_tasks_are_passed_over_and_unknown_problems_set_aside(tmp_path: Path) -> None:
     file = write(tmp_path / "labels.jsonl", [row(1), row(2), row(3, "MATH")])
     known = frozenset({content_id("gsm8k", "How many is 2?")})
-    rules = Rules("math_shepherd", "published", dataset="gsm8k", task="GSM8K", known=known)
+    rules = LabelRules("math_shepherd", "published", dataset="gsm8k", task="GSM8K", known=known)
     report = import_labels([file], tmp_path / "in", rules, max_rejected_share=0.5)
     assert report == ImportReport(num_rows=3, num_solutions=1, num_passed_over=1, num_rejected=1)
     assert scan_labels(tmp_path / "in").collect()["dataset"].to_list() == ["gsm8k"]
@@ -116,8 +108,8 @@ def test_worker_processes_give_the_same_parts_in_order(
     lines = [row(number) if number % 7 else "{" for number in range(100)]
     file = write(tmp_path / "labels.jsonl", lines)
     import_labels([file], tmp_path / "one", RULES, max_rejected_share=1)
-    monkeypatch.setattr(label_files, "BATCH_ROWS", 9)
-    monkeypatch.setattr(label_files, "PART_ROWS", 20)
+    monkeypatch.setattr(label_import, "BATCH_ROWS", 9)
+    monkeypatch.setattr(label_import, "PART_ROWS", 20)
     import_labels([file], tmp_path / "many", RULES, max_rejected_share=1, num_workers=1)
     one, many = (scan_labels(tmp_path / name).collect() for name in ("one", "many"))
     assert many.equals(one)
@@ -238,10 +230,11 @@ def test_a_solution_without_a_label_for_each_step_is_named(
     bad |= {"steps": ["a"] * num_steps, "hard": [1] * num_hard, "soft": [0.5] * num_soft}
     pl.DataFrame([good, bad], schema=LABELED_SOLUTIONS.schema).write_parquet(foreign)
     out = ["--format", format_name, "--out", str(tmp_path / "out")]
-    assert main(["export", str(foreign), *out]) == 1
+    assert main(["export", str(foreign), *out]) == 2
     assert capsys.readouterr().err == (
-        f"{foreign}: solution {bad['solution_id']} has {num_steps} steps, {num_hard} hard and "
-        f"{num_soft} soft labels, not one of each a step: correct its lists, or remove its row\n"
+        f"error: {foreign}: solution {bad['solution_id']} has {num_steps} steps, "
+        f"{num_hard} hard and {num_soft} soft labels, not one of each a step: "
+        "correct its lists, or remove its row\n"
     )
     assert not (tmp_path / "out").exists()
 
@@ -251,17 +244,17 @@ def test_the_command_line_reads_and_writes(
 ) -> None:
     file = write(tmp_path / "labels.jsonl", [row(1), row(2)])
     labels, out = str(tmp_path / "in"), str(tmp_path / "out")
-    reading = ["import", str(file), "--format", "math_shepherd", "--annotator", "ms"]
+    reading = ["labels", str(file), "--format", "math_shepherd", "--annotator", "ms"]
     assert main([*reading, "--out", labels]) == 0
     assert "num_solutions=2" in capsys.readouterr().out
     assert main(["export", labels, "--format", "trl", "--out", out]) == 0
-    assert main(["import", f"{out}/train.jsonl", "--format", "trl", "--annotator", "ms",
+    assert main(["labels", f"{out}/train.jsonl", "--format", "trl", "--annotator", "ms",
                  "--dataset", "gsm8k", "--out", labels]) == 0  # fmt: skip
     assert scan_labels(tmp_path / "in").collect()["steps"].to_list() == [
         ["Step 1:\n", "Step 2: 1"],
         ["Step 1:\n", "Step 2: 2"],
     ]
-    assert main([*reading, "--out", labels, "--task", "MATH"]) == 1
+    assert main([*reading, "--out", labels, "--task", "MATH"]) == 2
     assert "holds no labels of the task MATH" in capsys.readouterr().err
 
 
@@ -270,16 +263,16 @@ def test_folders_that_hold_something_else_are_not_replaced(
 ) -> None:
     file = write(tmp_path / "labels.jsonl", [row(1)])
     labels = str(tmp_path / "in")
-    reading = ["import", str(file), "--format", "math_shepherd", "--annotator", "ms", "--out"]
+    reading = ["labels", str(file), "--format", "math_shepherd", "--annotator", "ms", "--out"]
     assert main([*reading, labels]) == 0
     assert main([*reading, labels]) == 0
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.chdir(tmp_path)
     for out in (".", "in/labeled_solutions", "labels.jsonl"):
-        assert main([*reading, out]) == 1
+        assert main([*reading, out]) == 2
     writing = ["export", labels, "--format", "trl", "--out"]
     for out in (".", labels, "labels.jsonl"):
-        assert main([*writing, out]) == 1
+        assert main([*writing, out]) == 2
     assert capsys.readouterr().err.count("holds something else: name a new folder") == 6
     assert sorted(tmp_path.rglob("*")) == before
     out = str(tmp_path / "out")
@@ -292,20 +285,12 @@ def test_what_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     file = write(tmp_path / "labels.jsonl", [row(1)])
     out = ["--format", "trl", "--out", str(tmp_path / "out")]
     for labels in ("absent", file.name):
-        assert main(["export", str(tmp_path / labels), *out]) == 1
+        assert main(["export", str(tmp_path / labels), *out]) == 2
         assert f"{labels}: " in capsys.readouterr().err
-    assert main(["import", str(file), *out, "--annotator", "m"]) == 1
-    assert capsys.readouterr().err.startswith("--dataset: name it, as rows of trl do not")
-
-
-def test_the_module_is_a_command() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "resources.files.label_files", "export", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
+    assert main(["labels", str(file), *out, "--annotator", "m"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --dataset: is required, because rows of trl do not name it\n"
     )
-    assert "trl_float" in done.stdout
 
 
 @needs_labels
@@ -322,14 +307,14 @@ def test_the_module_is_a_command() -> None:
 def test_published_files_go_in_whole(
     tmp_path: Path, name: str, format_name: str, num_rows: int, num_passed_over: int
 ) -> None:
-    rules = Rules(format_name, annotator="published", dataset="math")
+    rules = LabelRules(format_name, annotator="published", dataset="math")
     file = STEP_LABELS / f"{name}.jsonl.gz"
     report = import_labels([file], tmp_path / "in", rules, max_rejected_share=0, num_workers=1)
     assert (report.num_rows, report.num_passed_over) == (num_rows, num_passed_over)
     labels = enforce(LABELED_SOLUTIONS, scan_labels(tmp_path / "in").collect())
     assert labels.height == report.num_solutions
     if format_name == "math_shepherd":
-        rules = Rules(format_name, annotator="published")
+        rules = LabelRules(format_name, annotator="published")
         import_labels([file], tmp_path / "in", rules, max_rejected_share=0)
         batches = [scan_labels(tmp_path / "in").collect()]
         export_labels(batches, tmp_path / "out", format_name, "jsonl", FACTS)

@@ -3,7 +3,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from shepherd.identity import content_id
 from shepherd.label_formats import (
     PARSERS,
+    RENDERERS,
+    ExportFormat,
     LabeledSolution,
+    PublishedFormat,
     labeled_frame,
     parse_math_shepherd,
     parse_prm800k,
@@ -257,3 +260,8 @@ def test_published_prm800k_rows_keep_every_rating() -> None:
     assert [len(solution.steps) for solution in first] == [2] * 5 + [6] * 5
     assert sum(solution.is_correct for solution in first) == 2
     assert [solution.hard for solution in second] == [(1,) * 6 + (k,) for k in (0, 1, 1, 1)]
+
+
+def test_the_names_of_the_formats_are_those_that_profiles_know() -> None:
+    assert set(PARSERS) == set(get_args(PublishedFormat))
+    assert set(RENDERERS) == set(get_args(ExportFormat))

@@ -55,7 +55,7 @@ def test_half_labelled_solution_is_refused() -> None:
 
 def test_labels_of_steps_that_are_not_there_are_refused() -> None:
     steps = STEPS.with_columns(pl.col("step_id") + "x")
-    with pytest.raises(ValueError, match=r"monte_carlo: 6 are of .* not there, first right:1"):
+    with pytest.raises(ValueError, match=r"monte_carlo: 6 are of .* do not exist, first right:1"):
         labeled_solutions(SOLUTIONS, steps, LABELS, PROBLEMS)
 
 

@@ -10,7 +10,7 @@ from assets.models.fine_tuning import ExamplePlans, figures_of, fine_tune
 from resources.storage.home import Home
 from shepherd.settings import DatasetSettings, ModelSettings, Settings, TrainingSettings
 from tests.written import flawed_solutions
-from training.loop import TrainingReport
+from training.runs import TrainingReport
 
 
 def deployment(root: Path, base: Path, **fields: object) -> Deployment:

@@ -1,9 +1,8 @@
 """Problems, solutions and labels from everywhere in one profile, through to SQL and exports."""
 
+import io
 import json
-import os
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import dagster as dg
@@ -11,14 +10,19 @@ import polars as pl
 import pytest
 import yaml
 
+from assets.definitions import definitions_of
+from cli.dagster_home import prepare_dagster_home
+from cli.pipeline import run_pipeline
 from resources.storage.home import Home
 from resources.storage.lake import Lake
 from resources.storage.warehouse import run_tests
 from shepherd import schemas
 from shepherd.datasets import Problem, word_problem
 from shepherd.label_formats import LabeledSolution, render_math_shepherd
+from shepherd.settings import Settings
 from shepherd.splitting import split_steps
 from shepherd.word_problems import draw_problems
+from tests.recorded import check_lineage, recording
 
 ROOT = Path(__file__).parent.parent
 
@@ -105,6 +109,14 @@ def profile(folder: Path) -> dict[str, object]:
         },
     }
     tiny["sampling"] |= {"samples_per_problem": 2, "num_candidates": 2}
+    tiny["annotation"] = {
+        "annotators": [
+            {"kind": "monte_carlo", "num_rollouts": 2},
+            {"kind": "tree_search", "num_rollouts": 2, "num_searches": 2},
+            {"kind": "judge", "base": "base-small", "template": "plain", "num_votes": 1,
+             "max_tokens": 8},
+        ]
+    }  # fmt: skip
     tiny["exports"] = {
         "tagged": {"license": "mit"},
         "stepwise": {"format": "trl_float", "file_type": "parquet", "annotator": "monte_carlo"},
@@ -117,21 +129,15 @@ def profile(folder: Path) -> dict[str, object]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """The home of a run of the whole profile."""
     folder = tmp_path_factory.mktemp("mixed")
-    path = folder / "mixed.yaml"
-    path.write_text(yaml.safe_dump(profile(folder)))
-    root = folder / "home"
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.run", "--profile", str(path)],
-        cwd=ROOT,
-        env={**os.environ, "SHEPHERD_HOME": str(root), "DAGSTER_HOME": str(root / "dagster")},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "   error:" not in done.stdout
-    return Home(root)
+    home, settings = Home(folder / "home"), Settings.model_validate(profile(folder))
+    output = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, recording() as recorded, redirect_stdout(output):
+        patch.setenv("DAGSTER_HOME", str(home.dagster))
+        prepare_dagster_home(home.dagster)
+        assert run_pipeline(settings, home, profile="mixed") == 0, output.getvalue()
+    assert "   error:" not in output.getvalue()
+    check_lineage(recorded, definitions_of(settings, home), home.lake)
+    return home
 
 
 def test_each_dataset_is_labelled_as_the_profile_says(home: Home) -> None:

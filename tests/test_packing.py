@@ -79,7 +79,7 @@ def test_packed_logits_are_those_of_each_example_alone(folder: Path) -> None:
     assert found.shape[0] < sum(len(example.ids) for example in sequences)
     torch.testing.assert_close(found, expected, atol=2e-4, rtol=1e-4)
     tags = [example.ids[tag] for example in sequences for tag in example.tags]
-    assert batch.ids[0, batch.kept[batch.tagged]].tolist() == tags
+    assert batch.ids[0, batch.places[batch.tagged]].tolist() == tags
 
 
 def test_a_token_changes_no_other_example() -> None:
@@ -90,7 +90,7 @@ def test_a_token_changes_no_other_example() -> None:
     changed = Example([5, *second.ids[1:]], second.targets, second.tags, second.labels)
     before, after = (logits_of(model, pack([first, middle, third])) for middle in (second, changed))
     differs = (before != after).any(dim=1)
-    own = pack([first]).kept.shape[0], pack([third]).kept.shape[0]
+    own = pack([first]).places.shape[0], pack([third]).places.shape[0]
     assert not differs[: own[0]].any()
     assert not differs[-own[1] :].any()
     assert differs.any()

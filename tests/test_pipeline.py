@@ -29,6 +29,7 @@ from shepherd import schemas
 from shepherd.requests import Engine
 from shepherd.settings import EngineSettings, Settings
 from tests.profiles import TINY
+from tests.recorded import Recorded, check_lineage, recording
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
@@ -44,12 +45,22 @@ def run_pipeline(
     return pipeline.run_pipeline(settings, home, assets, partitions)
 
 
+RECORDED: list[Recorded] = []
+"""What the first run of the pipeline read and wrote."""
+
+
 @pytest.fixture(scope="module")
 def home() -> Home:
     """The home of all tests, with the pipeline run once."""
     home = Home.from_env()
-    assert run_pipeline(home) == 0
+    with recording() as recorded:
+        assert run_pipeline(home) == 0
+    RECORDED[:] = [recorded]
     return home
+
+
+def test_lineage_is_what_assets_read_and_write(home: Home) -> None:
+    check_lineage(RECORDED[0], definitions_of(TINY, home), home.lake)
 
 
 @pytest.fixture
@@ -292,7 +303,7 @@ def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:
     environment = {"SHEPHERD_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path / "dagster")}
     with told.open("wb") as out, errors.open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cli.run", "--profile", "tiny"],
+            [sys.executable, "-m", "cli", "run", "--profile", "tiny"],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdout=out,
@@ -306,7 +317,7 @@ def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:
     # As a terminal does: to every process of the group.
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) == 130
-    stopped = "Stopped. What was finished is kept: the same command goes on from there."
+    stopped = "Stopped. Finished work is saved: the same command resumes."
     assert told.read_text().splitlines()[-1] == stopped
     assert "Traceback" not in errors.read_text()
 

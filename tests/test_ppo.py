@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from resources.engines import open_engine
@@ -24,9 +24,9 @@ from shepherd.requests import Engine
 from shepherd.settings import EngineSettings, PpoSettings
 from shepherd.splitting import Method
 from shepherd.word_problems import draw_problems, write_solution
-from training import policies
-from training.draws import Sampler, describe
-from training.ppo import train_ppo
+from training.__main__ import run
+from training.draws import PolicySampler, response_metrics
+from training.ppo import PpoRun, train_ppo
 from training.scoring import Kind, Scorer
 
 
@@ -84,16 +84,18 @@ def train(
     )
     torch.set_num_threads(1)
     return train_ppo(
-        base,
-        problems,
-        folder / "out",
-        settings,
-        template="plain",
-        scorer=Scorer(judge or base, kind=kind, template="plain", max_length=192),
-        sampler=Sampler(opened, max_tokens=max_tokens, seed=5),
-        grade=CompletionGrader().are_correct,
-        work=folder / "work",
-        tell=tell,
+        PpoRun(
+            base,
+            problems,
+            folder / "out",
+            settings,
+            template="plain",
+            scorer=Scorer(judge or base, kind=kind, template="plain", max_length=192),
+            sampler=PolicySampler(opened, max_tokens=max_tokens, seed=5),
+            grade=CompletionGrader().are_correct,
+            work=folder / "work",
+            on_iteration=tell,
+        )
     )
 
 
@@ -141,8 +143,10 @@ def test_the_state_of_another_run_is_not_gone_on_from(
     settings = SMALL.model_copy(update={"iterations": 1})
     with pytest.raises(StopError):
         train(base, tmp_path, settings, tell=stop)
-    # The same weights, written anew.
     other = Path(shutil.copytree(base, tmp_path / "other", copy_function=shutil.copy))
+    weights = load_file(other / "model.safetensors")
+    weights["model.norm.weight"] *= 1.5
+    save_file(weights, other / "model.safetensors", {"format": "pt"})
     rows = train(
         other if change == "start" else base,
         tmp_path,
@@ -152,6 +156,16 @@ def test_the_state_of_another_run_is_not_gone_on_from(
     )
     assert [row["iteration"] for row in rows] == [0, 1]
     assert "is of other settings, problems or weights: starts anew" in capsys.readouterr().out
+
+
+def test_copies_of_the_start_and_the_reward_model_resume_a_run(base: Path, tmp_path: Path) -> None:
+    settings = SMALL.model_copy(update={"iterations": 1})
+    with pytest.raises(StopError):
+        train(base, tmp_path, settings, tell=stop)
+    copy = Path(shutil.copytree(base, tmp_path / "copy", copy_function=shutil.copy))
+    resumed: list[dict[str, float]] = []
+    train(copy, tmp_path, settings, judge=copy, tell=resumed.append)
+    assert [row["iteration"] for row in resumed] == [1]
 
 
 @pytest.mark.parametrize("reward_model", ["outcome_reward_model", "process_reward_model"])
@@ -186,7 +200,7 @@ def test_a_run_goes_on_with_other_batches_held_at_a_time(base: Path, tmp_path: P
 
 def test_an_iteration_without_a_response_is_told() -> None:
     with pytest.raises(ValueError, match=r"no prompt of the held-out .* raise num_validation"):
-        describe([], CompletionGrader().are_correct)
+        response_metrics([], CompletionGrader().are_correct)
 
 
 def test_at_least_one_problem_is_trained_on(base: Path, tmp_path: Path) -> None:
@@ -212,14 +226,14 @@ def test_policies_are_trained_from_the_command_line(
         tmp_path / "draws.parquet"
     )
     common = f"--base {base} --data {tmp_path}/problems.parquet"
-    policies.main(f"rft {common} --draws {tmp_path}/draws.parquet --out {tmp_path}/rft".split())
+    run(f"rft {common} --draws {tmp_path}/draws.parquet --out {tmp_path}/rft".split())
     assert "on 6 examples" in capsys.readouterr().out
     strange = problems.filter(split="test").select("problem_id", text="gold_solution")
     strange.with_columns(is_correct=True).write_parquet(tmp_path / "strange.parquet")
     with pytest.raises(ValueError, match="--draws: no solution is of a train problem"):
-        policies.main(f"rft {common} --draws {tmp_path}/strange.parquet --out {tmp_path}/x".split())
+        run(f"rft {common} --draws {tmp_path}/strange.parquet --out {tmp_path}/x".split())
     for _ in range(2):  # the second replaces what the first saved
-        policies.main(
+        run(
             f"ppo {common} --out {tmp_path}/ppo --reward-model outcome_reward_model --judge {base} "
             "--iterations 1 --problems-per-iteration 2 --samples-per-problem 2 --num-validation 2 "
             "--max-tokens 8".split()
@@ -232,7 +246,7 @@ def test_policies_are_trained_from_the_command_line(
     assert not list(tmp_path.glob(".*.training"))
 
 
-def test_plain_grades_know_equal_numbers_and_unfinished_texts() -> None:
+def test_grades_know_equal_numbers_and_unfinished_texts() -> None:
     texts = ["The answer is: 7.0", "The answer is: 8", "The answer is: 7", "none"]
     reasons = ["stop", "stop", "length", "stop"]
-    assert policies.grade_exactly(["7"] * 4, texts, reasons) == [True, False, False, False]
+    assert CompletionGrader().are_correct(["7"] * 4, texts, reasons) == [True, False, False, False]

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from shepherd.settings import TrainingSettings
 from shepherd.word_problems import draw_problem, write_solution
 from training.packing import IGNORED, Batch, Example, next_tokens, pack
-from training.reward_model import Tags, encode_tagged, reward_loss, rewards
+from training.prm import process_loss
+from training.reward_model import reward_loss
+from training.step_tags import Tags, encode_tagged, rewards_at_tags
 from training.tokenizer import build_tokenizer
 
 TOKENIZER = build_tokenizer()
@@ -93,8 +95,14 @@ def test_the_loss_is_equation_two(head: str, loss: str) -> None:
             expected[-1] -= (1 - label) * math.log(1 - probability)
         else:
             expected.append((probability - label) ** 2)
-    assert rewards(logits, TAGGED, TAGS).shape == (3,)
-    found = reward_loss(logits, TAGGED, TAGS, TrainingSettings(head=head, loss=loss))  # type: ignore[arg-type]
+    assert rewards_at_tags(logits, TAGGED, TAGS).shape == (3,)
+    found = reward_loss(
+        logits,
+        TAGGED,
+        TAGS,
+        TrainingSettings(head=head, loss=loss),  # type: ignore[arg-type]
+        process_loss,
+    )
     assert found.item() == pytest.approx(sum(expected) / 3, rel=1e-5)
 
 
@@ -103,11 +111,11 @@ def test_the_language_model_loss_is_added_with_its_weight() -> None:
         [1, 5, TAGS.tag], next_tokens([1, 5, TAGS.tag], [False, True, False]), [2], [1.0]
     )
     batch: Batch = pack([counted])
-    assert batch.kept.tolist() == [0, 2]
+    assert batch.places.tolist() == [0, 2]
     torch.manual_seed(0)
     logits = torch.randn(2, len(TOKENIZER))
     lone, both = (
-        reward_loss(logits, batch, TAGS, TrainingSettings(lm_weight=weight))
+        reward_loss(logits, batch, TAGS, TrainingSettings(lm_weight=weight), process_loss)
         for weight in (0.0, 0.5)
     )
     text = torch.nn.functional.cross_entropy(logits[:1], torch.tensor([5]))

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cli import score
-from cli.score import GREEN, RED, YELLOW, Scored, main, render
+from cli.app import main
+from cli.scored_solutions import GREEN, RED, YELLOW, ScoredSolution, render
 
 QUESTION = "Tom has 3 pens. Tom buys 4 more. How many pens does Tom have now?"
 STEPS = ["Step 1: 3 + 4 = 7.\n", "Step 2: 7 * 2 = 15.\nThe answer is: 15"]
@@ -18,7 +18,7 @@ ROW = {"question": QUESTION, "steps": STEPS}
 
 
 def run(base: Path, *arguments: str) -> int:
-    return main(["--model", str(base), *arguments])
+    return main(["score", "--model", str(base), *arguments])
 
 
 def test_the_same_solution_scores_alike_from_every_source(
@@ -56,7 +56,7 @@ def test_an_outcome_reward_model_scores_the_whole(
     assert (found["steps"], len(found["scores"])) == (["".join(STEPS)], 1)
 
 
-SCORED = Scored("How many?", ["one\n", "two\n", "three\nthe end"], [0.9, 0.5, 0.1], 2, 0.1)
+SCORED = ScoredSolution("How many?", ["one\n", "two\n", "three\nthe end"], [0.9, 0.5, 0.1], 2, 0.1)
 
 
 def test_steps_are_coloured_by_score_and_the_weakest_is_marked() -> None:
@@ -87,7 +87,7 @@ def test_only_a_terminal_that_wants_colour_gets_it(
     no_colour: str,
     expected: bool,
 ) -> None:
-    monkeypatch.setattr(score.sys.stdout, "isatty", lambda: is_tty)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: is_tty)
     monkeypatch.setenv("NO_COLOR", no_colour)
     assert run(base, "--question", QUESTION, "--solution", STEPS[0]) == 0
     assert ("\033[" in capsys.readouterr().out) == expected

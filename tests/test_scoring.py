@@ -14,8 +14,8 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, 
 from shepherd.splitting import split_steps
 from shepherd.word_problems import draw_problems, write_solution
 from training.prefix_trees import pack_sequences
-from training.reward_model import Tags, encode_tagged
 from training.scoring import Kind, Scorer
+from training.step_tags import Tags, encode_tagged
 from training.tokenizer import build_tokenizer
 
 MAX_LENGTH = 200
@@ -124,7 +124,7 @@ def test_packs_hold_each_prefix_once_and_tokens_see_their_own_sequence(
         prefixes = {tuple(ids[:end]) for ids in packed for end in range(1, len(ids) + 1)}
         assert len(pack.ids) == len(prefixes)
         assert len(pack.ids) <= max(max_tokens, *(len(ids) for ids in packed))
-        sees = pack.sees(torch.device("cpu")).numpy()
+        sees = pack.attention_mask(torch.device("cpu")).numpy()
         for index, path in pack.paths.items():
             assert pack.ids[path].tolist() == sequences[index]
             assert pack.positions[path].tolist() == list(range(len(path)))

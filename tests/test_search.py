@@ -9,7 +9,7 @@ import pytest
 
 from resources.sampling.searching import found_solutions, search_problems
 from shepherd.requests import Completion, Request, completion_block, request_rows
-from shepherd.search import Method, ProblemSearch, Search
+from shepherd.search import ProblemSearch, Search, SearchMethod
 
 PROBLEMS = pl.DataFrame({"problem_id": ["a", "b"], "question": ["How many?", "How much?"]})
 LENGTH = 4
@@ -92,7 +92,7 @@ def test_trees_are_searched_apart() -> None:
 
 
 @pytest.mark.parametrize("method", ["beam", "dvts"])
-def test_seeds_repeat_and_no_two_requests_share_one(method: Method) -> None:
+def test_seeds_repeat_and_no_two_requests_share_one(method: SearchMethod) -> None:
     runs = []
     for _ in range(2):
         engine = Digits()

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from resources.files.label_files import Rules, import_labels, scan_labels
+from resources.files.label_import import LabelRules, import_labels, scan_labels
 from resources.files.problems import load_problems, load_solutions
 from shepherd.label_formats import PARSERS, RENDERERS
 from shepherd.settings import DatasetSettings
@@ -110,7 +110,7 @@ def test_labels_go_in(
                 found.append(str(error))
     assert (rows(path), found) == (num_rows, reasons)
     if len(reasons) < num_rows:
-        rules = Rules(format_name, "somebody", dataset="any")
+        rules = LabelRules(format_name, "somebody", dataset="any")
         report = import_labels([path], tmp_path / "in", rules, max_rejected_share=0)
         assert report.num_rows == num_rows
         assert scan_labels(tmp_path / "in").select(pl.len()).collect().item() > 0

@@ -9,7 +9,8 @@ import pytest
 from assets.annotation.steps import steps_of
 from assets.definitions import assets_of, resources_of
 from assets.deployment import Deployment
-from resources.files.label_files import Rules, import_labels, main, scan_labels
+from cli.app import main
+from resources.files.label_import import LabelRules, import_labels, scan_labels
 from resources.files.problems import load_problems, load_solutions
 from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
 from resources.sampling.solutions import draw_candidates, draw_solutions
@@ -113,7 +114,7 @@ def test_calculations_are_stripped_from_published_labels(tmp_path: Path) -> None
         {"prompt": "b", "completions": ["<<1+1=2>>"], "labels": [True]},
     ]
     pl.DataFrame(rows).write_ndjson(file)
-    rules = Rules("trl", "published", dataset="g", splitting=STRIP)
+    rules = LabelRules("trl", "published", dataset="g", splitting=STRIP)
     report = import_labels([file], tmp_path / "in", rules, max_rejected_share=0.5)
     assert (report.num_solutions, report.num_rejected) == (1, 1)
     assert scan_labels(tmp_path / "in").collect()["steps"].to_list() == [["2 = 2\n\n", "So 2"]]
@@ -127,9 +128,9 @@ def test_calculations_are_stripped_from_published_labels(tmp_path: Path) -> None
         "--out",
         str(tmp_path / "c"),
     ]
-    assert main(["import", str(file), *options]) == 0
+    assert main(["labels", str(file), *options]) == 0
     assert scan_labels(tmp_path / "c").collect()["steps"][0][0] == "2 = <<1+1=2>>2\n\n"
-    assert main(["import", str(file), *options, "--calculations", "strip",
+    assert main(["labels", str(file), *options, "--calculations", "strip",
                  "--max-rejected-share", "0.5"]) == 0  # fmt: skip
     assert scan_labels(tmp_path / "c").collect()["steps"][0][0] == "2 = 2\n\n"
 

@@ -10,10 +10,11 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, 
 
 from shepherd.settings import TrainingSettings
 from shepherd.word_problems import draw_problems, judge_steps, write_solution
-from training.loop import learning_rate_share
 from training.orm import train_orm
 from training.pretrain import Recipe, pretrain
 from training.prm import train_prm
+from training.runs import TrainingRun
+from training.schedules import warm_up_then_cosine
 from training.scoring import score_solutions
 from training.sft import train_sft
 
@@ -57,7 +58,7 @@ def test_pretraining_runs_and_reports(capsys: pytest.CaptureFixture[str]) -> Non
 def test_sft_lowers_the_loss_and_saves_an_ordinary_checkpoint(
     base: Path, labeled: pl.DataFrame, tmp_path: Path
 ) -> None:
-    report = train_sft(base, labeled, tmp_path / "sft", FAST, template="plain", seed=0)
+    report = train_sft(TrainingRun(base, labeled, tmp_path / "sft", FAST, template="plain", seed=0))
     assert report.num_examples == 32
     assert report.num_steps == len(report.losses) == 80
     assert report.losses[-1] < 0.5 * report.losses[0]
@@ -69,7 +70,7 @@ def test_sft_lowers_the_loss_and_saves_an_ordinary_checkpoint(
 
 def test_equal_seeds_give_equal_losses(base: Path, labeled: pl.DataFrame, tmp_path: Path) -> None:
     runs = [
-        train_sft(base, labeled, tmp_path / "sft", FAST, template="plain", seed=s)
+        train_sft(TrainingRun(base, labeled, tmp_path / "sft", FAST, template="plain", seed=s))
         for s in (1, 1, 2)
     ]
     assert runs[0].losses == runs[1].losses
@@ -81,7 +82,7 @@ def test_a_reward_model_learns_a_plain_difference_and_scores_each_step(
     train: object, kind: str, base: Path, labeled: pl.DataFrame, tmp_path: Path
 ) -> None:
     examples = labeled if kind == "process" else outcomes(labeled)
-    report = train(base, examples, tmp_path / "rm", FAST, template="plain", seed=0)  # type: ignore[operator]
+    report = train(TrainingRun(base, examples, tmp_path / "rm", FAST, template="plain", seed=0))  # type: ignore[operator]
     assert report.losses[-1] < 0.1 < report.losses[0]
     solutions = labeled.with_row_index("candidate_id").cast({"candidate_id": pl.String})
     scored = score_solutions(
@@ -98,7 +99,7 @@ def test_the_published_protocol_reads_the_same_scores(
     base: Path, labeled: pl.DataFrame, tmp_path: Path
 ) -> None:
     """That of the published Mistral PRM: tags in the text, softmax over [+, -] at their tokens."""
-    train_prm(base, labeled, tmp_path / "prm", FAST, template="plain", seed=0)
+    train_prm(TrainingRun(base, labeled, tmp_path / "prm", FAST, template="plain", seed=0))
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "prm")
     candidate_tokens = [tokenizer.encode(text, add_special_tokens=False)[-1] for text in "+-"]
     step_tag = tokenizer.encode(" ки", add_special_tokens=False)[-1]
@@ -123,7 +124,9 @@ def test_a_scalar_head_learns_from_soft_labels_and_is_an_ordinary_checkpoint(
 ) -> None:
     soft = labeled.with_columns(pl.col("labels").list.eval(0.1 + 0.8 * pl.element()))
     settings = FAST.model_copy(update={"head": "scalar", "loss": "mse"})
-    report = train_prm(base, soft, tmp_path / "prm", settings, template="plain", seed=0)
+    report = train_prm(
+        TrainingRun(base, soft, tmp_path / "prm", settings, template="plain", seed=0)
+    )
     assert report.losses[-1] < 0.02 < report.losses[0]
     model, told = AutoModelForTokenClassification.from_pretrained(
         tmp_path / "prm", output_loading_info=True
@@ -142,14 +145,20 @@ def test_a_scalar_head_learns_from_soft_labels_and_is_an_ordinary_checkpoint(
 def test_too_long_solutions_are_counted(base: Path, labeled: pl.DataFrame, tmp_path: Path) -> None:
     short = FAST.model_copy(update={"epochs": 0.5, "max_length": 60})
     lengths = [len(steps) for steps in labeled["steps"]]
-    cut = train_prm(base, labeled, tmp_path / "prm", short, template="plain", seed=0).num_cut
+    cut = train_prm(
+        TrainingRun(base, labeled, tmp_path / "prm", short, template="plain", seed=0)
+    ).num_cut
     assert 0 < cut < len(lengths)
     with pytest.raises(ValueError, match="no examples"):
-        train_sft(base, labeled.head(0), tmp_path / "sft", FAST, template="plain", seed=0)
+        train_sft(
+            TrainingRun(base, labeled.head(0), tmp_path / "sft", FAST, template="plain", seed=0)
+        )
 
 
 def test_the_rate_warms_up_and_falls_to_its_floor() -> None:
-    shares = [learning_rate_share(step, 100, 0.1, 0.1) for step in range(100)]
+    shares = [
+        warm_up_then_cosine(step, 100, warmup_share=0.1, floor_share=0.1) for step in range(100)
+    ]
     assert shares[0] == pytest.approx(0.1)
     assert max(shares) == shares[10] == pytest.approx(1.0)
     assert shares[-1] == pytest.approx(0.1, abs=1e-3)
@@ -170,7 +179,14 @@ def test_trainers_and_scores_speak_the_chat_of_the_model(
     for trainer in (train_sft, train_orm, train_prm):
         examples = outcomes(few) if trainer is train_orm else few
         report = trainer(
-            tmp_path / "base", examples, tmp_path / trainer.__name__, once, template="chat", seed=0
+            TrainingRun(
+                tmp_path / "base",
+                examples,
+                tmp_path / trainer.__name__,
+                once,
+                template="chat",
+                seed=0,
+            )
         )
         assert report.num_examples == 4
     told = {

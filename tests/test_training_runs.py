@@ -23,6 +23,7 @@ from training.checkpoints import Checkpoints
 from training.command_line import flags_of
 from training.orm import train_orm
 from training.prm import train_prm
+from training.runs import TrainingRun
 from training.sft import train_sft
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +58,9 @@ def command(base: Path, data: Path, out: Path, settings: TrainingSettings) -> li
 def train(base: Path, data: Path, out: Path, settings: TrainingSettings = SETTINGS) -> Any:
     """The same run in this process."""
     plan = pl.scan_parquet(data)
-    return train_prm(base, plan, out, settings, template="plain", seed=0, held_out=plan)
+    return train_prm(
+        TrainingRun(base, plan, out, settings, template="plain", seed=0, held_out=plan)
+    )
 
 
 def curve(folder: Path, name: str = "train/loss") -> list[float]:
@@ -120,13 +123,15 @@ def test_the_checkpoint_of_another_run_is_not_resumed(
     reversed_rows = tmp_path / "reversed.parquet"
     pl.read_parquet(data).reverse().write_parquet(reversed_rows)
     report = train_prm(
-        base,
-        pl.scan_parquet(reversed_rows),
-        out,
-        SHORT,
-        template="plain",
-        seed=0,
-        held_out=pl.scan_parquet(data),
+        TrainingRun(
+            base,
+            pl.scan_parquet(reversed_rows),
+            out,
+            SHORT,
+            template="plain",
+            seed=0,
+            held_out=pl.scan_parquet(data),
+        )
     )
     assert report.first_step == 5  # the same examples in another order
 
@@ -184,7 +189,9 @@ def test_the_first_losses_are_those_recorded(data: Path, tmp_path: Path) -> None
     )
     runs = {
         f"{name} {base}": trainer(
-            BASE_MODELS / base, examples, tmp_path / name, few, template="plain", seed=0
+            TrainingRun(
+                BASE_MODELS / base, examples, tmp_path / name, few, template="plain", seed=0
+            )
         )
         for name, trainer, base, examples in (
             ("sft", train_sft, "base-small", gold),

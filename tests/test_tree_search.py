@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from shepherd.annotators.problem import Problem, Replay, Rollout, Solution
+from shepherd.annotators.problem import Replay, Rollout, SolutionSteps, SolvedProblem
 from shepherd.annotators.tree_search import State, TreeSearch
 from shepherd.identity import content_id
 from shepherd.splitting import split_steps
@@ -28,21 +28,23 @@ def is_correct(text: str) -> bool:
     return text.endswith("1")
 
 
-def problem_of(seed: int) -> Problem:
+def problem_of(seed: int) -> SolvedProblem:
     rng = Random(seed)
     texts = sorted({write(rng, "") for _ in range(15)})
     solutions = [
-        Solution(f"s{i}", is_correct(text), tuple(f"s{i}.{k}" for k in range(len(steps))), steps)
+        SolutionSteps(
+            f"s{i}", is_correct(text), tuple(f"s{i}.{k}" for k in range(len(steps))), steps
+        )
         for i, text in enumerate(texts)
         if (steps := tuple(split_steps(text)))
     ]
-    return Problem(f"p{seed}", "How many?", tuple(solutions))
+    return SolvedProblem(f"p{seed}", "How many?", tuple(solutions))
 
 
 class Completer(dict[str, list[Rollout]]):
     """A pool that rolls out whatever is asked for; ``asked`` counts the prefixes."""
 
-    def __init__(self, problem: Problem, asked: list[str]) -> None:
+    def __init__(self, problem: SolvedProblem, asked: list[str]) -> None:
         super().__init__()
         self.problem_id = problem.problem_id
         self.asked = asked
@@ -62,7 +64,7 @@ def search(seed: int, num_searches: int) -> tuple[Replay, list[State], list[str]
     while wanted := replay.advance(pool):
         for prefix in wanted:
             pool.draw(prefix)
-    return replay, annotator.tree(problem, replay.shown), asked
+    return replay, annotator.tree(problem, replay.drawn), asked
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,6 @@ def test_the_tree_is_data() -> None:
 
 def test_a_tree_can_be_looked_at_before_the_search_ends() -> None:
     replay, tree, asked = search(seed=0, num_searches=100)
-    some = {prefix: replay.shown[prefix] for prefix in asked[:7]}
+    some = {prefix: replay.drawn[prefix] for prefix in asked[:7]}
     young = TreeSearch(N, 100).tree(replay.problem, some)
     assert [state.prefix for state in young] == [state.prefix for state in tree[:8]]

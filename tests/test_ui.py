@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.browser import Page, find_chromium, open_page
 from benchmarks.ui import START_S, wait_until_it_answers
+from cli.dagster_home import prepare_dagster_home
 from resources.storage.lake import Lake
 from tests.small_lake import small_lake, write_lake
 
@@ -54,27 +55,17 @@ def address(home: Path) -> Iterator[str]:
         **os.environ,
         "SHEPHERD_HOME": str(home),
         "DAGSTER_HOME": str(home / "dagster"),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    for command in (["-m", "cli.run", "--prepare"], ["-c", PREPARE]):
-        done = subprocess.run(
-            [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+    prepare_dagster_home(home / "dagster")
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARE], cwd=ROOT, env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "dagster",
-            "dev",
-            "--workspace",
-            "workspace.yaml",
-            "--port",
-            str(port),
-        ],
+        [sys.executable, "-m", "cli", "ui", "--port", str(port)],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.DEVNULL,

@@ -14,7 +14,7 @@ TINY = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text())
 
 def run_profile(profile: str | Path, home: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "cli.run", "--profile", str(profile)],
+        [sys.executable, "-m", "cli", "run", "--profile", str(profile)],
         cwd=ROOT,
         env={**os.environ, "SHEPHERD_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")},
         capture_output=True,

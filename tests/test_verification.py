@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from shepherd.identity import derive_seed
 from shepherd.schemas import CANDIDATE_SCORES, CANDIDATES, EVALUATIONS, PROBLEMS, enforce
 from shepherd.verification import (
-    _groups,
     aggregate,
     auc,
     auc_within_problems,
     evaluate,
     solved_shares,
 )
+from shepherd.verification.choice import groups_of
 
 GOLD = "7"
 Candidate = tuple[str | None, float, list[float]]
@@ -110,7 +110,7 @@ def test_every_method_agrees_with_choosing_one_at_a_time(
     options = {**OPTIONS, "groups": groups}
     result = accuracies(evaluate(*tables(pools), counts=[count], **options))
     rng = np.random.default_rng(derive_seed(0, "groups", "words/weak", count))
-    members = _groups(rng, len(pools), total, count, groups)
+    members = groups_of(rng, len(pools), total, count, groups)
     every = list(combinations(range(total), count))
     for method in ("oracle", "SC", "ORM", "PRM", "SC+ORM", "SC+PRM"):
         shares = [
@@ -136,7 +136,7 @@ def test_groups_hold_distinct_candidates_and_are_disjoint_as_long_as_they_last(
     total: int, groups: int, data: st.DataObject
 ) -> None:
     count = data.draw(st.integers(1, total))
-    members = _groups(np.random.default_rng(0), 3, total, count, groups)
+    members = groups_of(np.random.default_rng(0), 3, total, count, groups)
     disjoint = total // count
     assert members.shape[1] % disjoint == 0
     assert members.shape == (3, 1, total) or members.shape[1] >= groups

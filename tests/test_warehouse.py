@@ -241,7 +241,7 @@ def test_tests_without_a_warehouse_say_how_to_build_it(tmp_path: Path) -> None:
 
 def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "resources.storage.warehouse", *arguments],
+        [sys.executable, "-m", "cli", "warehouse", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -264,6 +264,6 @@ def test_the_command_line_builds_tests_and_fails_on_failing_rows(tmp_path: Path)
         connection.execute("update lake.problems set split = 'dev'")
     failed = command(tmp_path, "test")
     assert failed.returncode == 1
-    assert "stg_problems__split_is_known: 6 rows, the first are" in failed.stdout
-    assert command(tmp_path / "empty", "test").stderr.startswith(str(tmp_path / "empty"))
-    assert command(tmp_path, "frobnicate").stderr.startswith("usage: ")
+    assert "stg_problems__split_is_known: 6 failing rows, the first are" in failed.stdout
+    assert command(tmp_path / "empty", "test").stderr.startswith(f"error: {tmp_path / 'empty'}")
+    assert command(tmp_path, "frobnicate").stderr == "error: No such command 'frobnicate'.\n"

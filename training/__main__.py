@@ -3,14 +3,13 @@
     python -m training prm --base BASE --data labeled_solutions.parquet --out models/prm
     accelerate launch --multi_gpu --num_processes 8 -m training prm --base BASE ...
 
-The data are Parquet files of the lake (``labeled_solutions``; ``problems`` for SFT), of which
-the fields of a training set choose, or files of what trainers read: question, steps and labels
-(question and solution for SFT), all of which are then trained on. ``python -m training ppo`` and
-``rft`` train policies (:mod:`training.policies`).
+``sft``, ``orm`` and ``prm`` fine-tune a model. Their data are Parquet files of the lake
+(``problems`` for SFT, else ``labeled_solutions``), from which the fields of TrainingSet select; or
+files of examples, which are all trained on: question, steps and labels, or question and solution
+for SFT. ``rft`` and ``ppo`` train policies (:mod:`training.policies`).
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,88 +19,163 @@ from accelerate import PartialState
 from shepherd.settings import TrainingSet, TrainingSettings
 from shepherd.training_sets import Part, outcome_examples, process_examples, sft_examples
 from training import policies
-from training.command_line import add_fields, read_fields
-from training.loop import TrainingReport
+from training.command_line import (
+    add_common_flags,
+    add_data_flags,
+    add_fields,
+    check_model,
+    exit_on_mistake,
+    read_fields,
+    require_columns,
+    scan_files,
+)
 from training.orm import train_orm
 from training.prm import train_prm
+from training.runs import TrainingReport, TrainingRun
 from training.sft import train_sft
 
+PROG = "python -m training"
 TRAINERS = {"sft": train_sft, "orm": train_orm, "prm": train_prm}
+LABELED_COLUMNS = (
+    "solution_id",
+    "problem_id",
+    "annotator",
+    "question",
+    "steps",
+    "hard",
+    "soft",
+    "is_correct",
+)
+"""What the selection of examples reads of ``labeled_solutions``."""
+PURPOSES = {
+    "sft": "fine-tune on gold solutions",
+    "orm": "train an outcome reward model (equation 1 of arXiv 2312.08935)",
+    "prm": "train a process reward model (equation 2 of arXiv 2312.08935)",
+}
 
 
-def run(arguments: Sequence[str] | None = None) -> TrainingReport:
-    """Read Parquet files, train, save a checkpoint and print what was done."""
+def run(arguments: Sequence[str] | None = None) -> TrainingReport | None:
+    """Run the trainer that the arguments name, and print a summary.
+
+    Returns:
+        The report of a fine-tuning run; None for PPO.
+
+    Raises:
+        ValueError: a flag, a file or a model is wrong.
+    """
+    args = build_parser().parse_args(arguments)
+    report: TrainingReport | None = args.train(args)
+    return report
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all trainers; its help explains the flags of each of them."""
     parser = argparse.ArgumentParser(
-        prog="python -m training",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("trainer", choices=TRAINERS)
-    parser.add_argument("--base", required=True, help="checkpoint folder or hub name")
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="Parquet files")
+    trainers = parser.add_subparsers(
+        dest="trainer", required=True, metavar="{sft,orm,prm,rft,ppo}", title="trainers"
+    )
+    for name, purpose in PURPOSES.items():
+        fine_tuning = trainers.add_parser(name, help=purpose, description=purpose)
+        add_fine_tuning_flags(fine_tuning)
+    rft = policies.add_rft(trainers)
+    ppo = policies.add_ppo(trainers)
+    explained = (
+        ("sft, orm and prm", fine_tuning),
+        ("rft", rft),
+        ("ppo", ppo),
+    )
+    parser.epilog = "\n\n".join(
+        f"flags of {names}\n{one.format_help()}" for names, one in explained
+    )
+    return parser
+
+
+def add_fine_tuning_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of SFT, ORM and PRM."""
+    add_common_flags(parser)
+    add_data_flags(parser, "problems or labeled_solutions, or of examples")
     parser.add_argument(
-        "--held-out", type=Path, help="Parquet file of examples to evaluate on instead of a share"
+        "--held-out",
+        type=Path,
+        metavar="FILE",
+        help="Parquet file of examples to evaluate on (default: the share --validation-share)",
     )
-    parser.add_argument("--annotator", nargs="+", help="whose labels to train on")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
-    parser.add_argument("--work", type=Path, help="folder for checkpoints of the run itself")
-    parser.add_argument("--template", default="plain")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--annotator",
+        nargs="+",
+        metavar="NAME",
+        help="annotators whose labels to train on (default: all for an ORM, the only one for a "
+        "PRM)",
+    )
     add_fields(parser, TrainingSettings)
     add_fields(parser, TrainingSet)
-    args = parser.parse_args(arguments)
-    settings = read_fields(parser, args, TrainingSettings)
-    chosen = read_fields(parser, args, TrainingSet)
-    data = pl.scan_parquet(args.data)
+    parser.set_defaults(train=fine_tune)
+
+
+def fine_tune(args: argparse.Namespace) -> TrainingReport:
+    """Train by SFT, or train an ORM or a PRM."""
+    settings = read_fields(args, TrainingSettings)
+    training_set = read_fields(args, TrainingSet)
+    check_model(args.base, "--base")
+    data = scan_files(args.data, "--data")
 
     def examples(part: Part) -> pl.LazyFrame:
-        return examples_of(args.trainer, data, chosen, args.annotator, part, args.seed)
+        return examples_of(args.trainer, data, training_set, args.annotator, part, args.seed)
 
     report = TRAINERS[args.trainer](
-        args.base,
-        examples("train"),
-        args.out,
-        settings,
-        template=args.template,
-        seed=args.seed,
-        held_out=pl.scan_parquet(args.held_out) if args.held_out else examples("validation"),
-        work=args.work,
+        TrainingRun(
+            args.base,
+            examples("train"),
+            args.out,
+            settings,
+            template=args.template,
+            seed=args.seed,
+            held_out=(
+                scan_files([args.held_out], "--held-out")
+                if args.held_out
+                else examples("validation")
+            ),
+            work=args.work,
+        )
     )
-    PartialState().print(
-        f"{report.num_steps} steps on {report.num_examples:,} examples ({report.num_cut} cut) in "
-        f"{report.seconds:.0f} s; loss {report.losses[0]:.3f} -> {report.losses[-1]:.3f}; "
-        f"saved to {args.out}"
-    )
+    PartialState().print(f"{report.summary()}; saved to {args.out}")
     return report
 
 
 def examples_of(
     trainer: str,
     data: pl.LazyFrame,
-    chosen: TrainingSet,
+    training_set: TrainingSet,
     annotators: Sequence[str] | None,
     part: Part,
     seed: int,
 ) -> pl.LazyFrame:
-    """Return what a trainer reads of the data: examples as they are, or chosen from the lake's."""
-    columns = set(data.collect_schema().names())
-    if {"labels", "solution"} & columns:
+    """Return the examples of a trainer: all rows of example files, or those selected of the lake's.
+
+    Raises:
+        ValueError: a column is missing, or a PRM has labels of several annotators to choose from.
+    """
+    if {"labels", "solution"} & set(data.collect_schema().names()):
+        columns = ("question", "solution") if trainer == "sft" else ("question", "steps", "labels")
+        require_columns(data, columns, "--data")
         return data if part == "train" else data.clear()
     if trainer == "sft":
-        return sft_examples(data, chosen, part, seed)
-    choose = process_examples if trainer == "prm" else outcome_examples
+        require_columns(data, ("problem_id", "split", "question", "gold_solution"), "--data")
+        return sft_examples(data, training_set, part, seed)
+    require_columns(data, LABELED_COLUMNS, "--data")
+    select = process_examples if trainer == "prm" else outcome_examples
     if not annotators:
         annotators = data.select("annotator").unique().collect()["annotator"].sort().to_list()
         if trainer == "prm" and len(annotators) > 1:
-            found = ", ".join(annotators)
+            names = ", ".join(annotators)
             raise ValueError(
-                f"--data holds labels of {found}: name whose to train on with --annotator"
+                f"--data holds labels of {names}: name whose to train on with --annotator"
             )
-    return choose(data, chosen, annotators, part, seed)
+    return select(data, training_set, annotators, part, seed)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] in (["ppo"], ["rft"]):
-        policies.main()
-    else:
+    with exit_on_mistake(PROG):
         run()

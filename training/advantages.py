@@ -1,11 +1,10 @@
-"""The arithmetic of PPO: where rewards stand, what they say of each token, and the losses.
+"""Compute rewards, advantages and losses of PPO.
 
-Proximal policy optimisation (arXiv 1707.06347) with generalised advantage estimation (arXiv
-1506.02438). Tensors are (responses, tokens), padded on the right; ``mask`` is 1 at tokens of a
+Proximal policy optimisation is arXiv 1707.06347, generalised advantage estimation (GAE) arXiv
+1506.02438. Tensors are (responses, tokens), padded on the right; ``mask`` is 1 at the tokens of a
 response and 0 at padding.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -14,51 +13,55 @@ from torch.nn import functional as F
 from shepherd.settings import StepReward
 
 
-def step_rewards(scores: Sequence[float], how: StepReward) -> list[float]:
+def step_rewards(scores: Sequence[float], step_reward: StepReward) -> list[float]:
     """Return the reward of each step from the reward model's scores of the steps, in order.
 
-    - ``score``: the score itself, as in the paper. The return is their sum, so that a solution
-      gains by having more steps.
+    - ``score``: the score itself, as in arXiv 2312.08935. The return is the sum of the scores, so
+      a solution gains by having more steps.
     - ``mean``: the score divided by the number of steps. The return is the mean score.
-    - ``difference``: what a step adds to the score of the one before (potential-based shaping,
-      Ng et al. 1999), from 0 before the first. The return is the last score.
-    - ``min``: the lowest score, at its (first) step, and 0 elsewhere (after arXiv 2504.15275).
-      The return is the paper's score of a solution, which no further step can raise.
+    - ``difference``: the score less the score of the step before, 0 before the first
+      (potential-based shaping, Ng et al. 1999). The return is the last score.
+    - ``min``: the lowest score, at its first step, and 0 at the other steps (after arXiv
+      2504.15275). The return is the paper's score of a solution, which more steps cannot raise.
 
-    With one score, that of an outcome reward model, all four are that score.
+    An outcome reward model gives one score, and all four rewards equal that score.
     """
-    if how == "mean":
+    if step_reward == "mean":
         return [score / len(scores) for score in scores]
-    if how == "difference":
+    if step_reward == "difference":
         return [score - before for before, score in zip([0.0, *scores], scores, strict=False)]
-    if how == "min":
+    if step_reward == "min":
         lowest = min(range(len(scores)), key=lambda index: scores[index], default=0)
         return [score if index == lowest else 0.0 for index, score in enumerate(scores)]
     return list(scores)
 
 
-def place_rewards(
+def token_rewards(
     rewards: Sequence[Sequence[float]],
-    places: Sequence[Sequence[int]],
+    ends: Sequence[Sequence[int]],
     log_ratio: torch.Tensor,
     mask: torch.Tensor,
     kl_coefficient: float,
 ) -> torch.Tensor:
-    """Return the reward of each token: the steps' at their places, less the KL penalty of each.
+    """Return the reward of each token: that of a step at its last token, less the KL penalty.
 
-    ``rewards`` and ``places`` are, for each response, what each step earns and the token that
-    ends it; ``log_ratio`` is log policy - log reference of each token, whose mean under the
-    policy is the KL divergence.
+    Args:
+        rewards: for each response, the reward of each of its steps.
+        ends: for each response, the index of each step's last token.
+        log_ratio: log policy - log reference of each token. Its mean over tokens that the policy
+            draws is the KL divergence from the reference.
+        mask: 1 at the tokens of a response.
+        kl_coefficient: penalty for one unit of ``log_ratio``.
     """
-    placed = -kl_coefficient * log_ratio * mask
-    for row, (of_steps, ends) in enumerate(zip(rewards, places, strict=True)):
-        for reward, end in zip(of_steps, ends, strict=True):
-            assert mask[row, end], "a reward stands outside its response"
-            placed[row, end] += reward
-    return placed
+    totals = -kl_coefficient * log_ratio * mask
+    for row, (rewards_of_row, ends_of_row) in enumerate(zip(rewards, ends, strict=True)):
+        for reward, end in zip(rewards_of_row, ends_of_row, strict=True):
+            assert mask[row, end], "the end of a step is outside its response"
+            totals[row, end] += reward
+    return totals
 
 
-def advantages(
+def gae(
     rewards: torch.Tensor,
     values: torch.Tensor,
     mask: torch.Tensor,
@@ -66,55 +69,49 @@ def advantages(
     discount: float,
     decay: float,
 ) -> torch.Tensor:
-    """Return A_t = sum_k (discount * decay)^k delta_{t+k} of each token, 0 at padding.
+    """Return the generalised advantage estimate of each token, 0 at padding.
 
-    delta_t = r_t + discount * V_{t+1} - V_t (arXiv 1506.02438, equations 11 and 16); nothing
-    comes after the last token. ``values`` are those before the token is drawn.
+    A_t = sum_k (discount * decay)^k delta_{t+k}, with
+    delta_t = r_t + discount * V_{t+1} - V_t (arXiv 1506.02438, equations 16 and 11).
+    V_t is the value before token t is drawn, and 0 after the last token.
     """
-    found = torch.zeros_like(rewards)
-    later = next_value = torch.zeros_like(rewards[:, 0])
+    estimates = torch.zeros_like(rewards)
+    next_estimate = next_value = torch.zeros_like(rewards[:, 0])
     for t in reversed(range(rewards.shape[1])):
         delta = rewards[:, t] + discount * next_value - values[:, t]
-        later = (delta + discount * decay * later) * mask[:, t]
+        next_estimate = (delta + discount * decay * next_estimate) * mask[:, t]
         next_value = values[:, t] * mask[:, t]
-        found[:, t] = later
-    return found
+        estimates[:, t] = next_estimate
+    return estimates
 
 
 def whiten(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return values with mean 0 and variance 1 over all tokens, 0 at padding."""
-    kept = values[mask.bool()]
-    return (values - kept.mean()) / (kept.std(correction=0) + 1e-8) * mask
+    of_tokens = values[mask.bool()]
+    return (values - of_tokens.mean()) / (of_tokens.std(correction=0) + 1e-8) * mask
 
 
 def policy_loss(
     log_probs: torch.Tensor,
     drawn_log_probs: torch.Tensor,
-    gains: torch.Tensor,
+    advantages: torch.Tensor,
     mask: torch.Tensor,
     clip_range: float,
 ) -> torch.Tensor:
     """Return the clipped surrogate loss (arXiv 1707.06347, equation 7), summed over tokens.
 
-    ``drawn_log_probs`` are those of the policy that drew the tokens, ``gains`` the advantages.
+    L = - sum_t min(ratio_t A_t, clip(ratio_t, 1 - clip_range, 1 + clip_range) A_t), where ratio_t
+    is the probability of token t divided by its probability when it was drawn
+    (``drawn_log_probs``).
     """
     ratio = (log_probs - drawn_log_probs).exp()
     clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
-    return -(torch.minimum(ratio * gains, clipped * gains) * mask).sum()
+    return -(torch.minimum(ratio * advantages, clipped * advantages) * mask).sum()
 
 
 def value_loss(values: torch.Tensor, returns: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return half the squared error, summed over tokens; unclipped, which does no worse (arXiv
-    2006.05990)."""
+    """Return half the squared error of the values, summed over tokens.
+
+    The error is not clipped: clipping it gave no gain in arXiv 2006.05990.
+    """
     return 0.5 * (F.mse_loss(values, returns, reduction="none") * mask).sum()
-
-
-def learning_rate_at(
-    iteration: int, num_iterations: int, *, peak: float, floor: float, warmup_share: float
-) -> float:
-    """Return the rate of an iteration: 0 while warming up, then a cosine from peak to floor."""
-    warmup = round(warmup_share * num_iterations)
-    if iteration < warmup:
-        return 0.0
-    progress = (iteration - warmup) / (num_iterations - warmup)
-    return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * progress))

@@ -1,4 +1,4 @@
-"""Checkpoints from which a killed run goes on as if it had not been: same losses, same weights."""
+"""Save and restore checkpoints, so that a killed run resumes with the same losses and weights."""
 
 import json
 import logging
@@ -9,44 +9,27 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from shepherd.identity import content_id
-
-
-def identity_of(base: str | Path) -> str:
-    """Return what tells one base model from another: a hub name, or a folder's files as they are.
-
-    Weights are told by size and time of change: reading 140 GB to hash them takes minutes.
-    """
-    folder = Path(base)
-    if not folder.is_dir():
-        return str(base)
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    states = [(path.name, path.stat()) for path in files]
-    return content_id(*(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states))
-
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The latest checkpoint of one run, in ``folder``; another run's is never resumed.
-
-    ``fingerprint`` is of all that decides what comes of the run: data, base, settings and seed.
-    """
+    """The latest checkpoint of one run; the checkpoint of another run is never restored."""
 
     folder: Path
     fingerprint: str
+    """Hash of all that losses and weights depend on: data, base, settings and seed."""
 
     def save(self, accelerator: Accelerator, progress: dict[str, Any]) -> None:
         """Replace the checkpoint by weights, optimizer and random states, and ``progress``.
 
-        Every process calls it. Killed at any moment, it leaves a whole checkpoint or none.
+        Every process must call this. A kill at any moment leaves a complete checkpoint, or none
+        if none was complete before. All processes write to one folder, so its name is fixed, unlike
+        that of :func:`resources.storage.atomic.replacing_folder`.
         """
-        written, retired = (
-            self.folder.with_name(f"{self.folder.name}.{s}") for s in ("new", "old")
-        )
+        written, retired = self._beside("new"), self._beside("old")
         if accelerator.is_main_process:
             shutil.rmtree(written, ignore_errors=True)
         accelerator.wait_for_everyone()
-        # It says of tied weights that it saves them once, at each checkpoint.
+        # At each checkpoint it warns that tied weights are saved once.
         logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
         accelerator.save_state(str(written))
         accelerator.wait_for_everyone()
@@ -61,19 +44,23 @@ class Checkpoints:
         accelerator.wait_for_everyone()
 
     def restore(self, accelerator: Accelerator) -> dict[str, Any] | None:
-        """Load the checkpoint into what ``accelerator`` has prepared; return its progress.
+        """Load the checkpoint into the objects that ``accelerator`` has prepared.
 
-        None if there is none, or it is of a run with other data, base, settings or seed.
+        Returns:
+            The saved progress, or None if there is no checkpoint with this fingerprint.
         """
         for folder in (self.folder, self._beside("old")):
-            progress = folder / "progress.json"
-            if not progress.is_file():
+            path = folder / "progress.json"
+            if not path.is_file():
                 continue
-            found: dict[str, Any] = json.loads(progress.read_text())
-            if found.pop("fingerprint") != self.fingerprint:
+            progress: dict[str, Any] = json.loads(path.read_text())
+            if progress.pop("fingerprint") != self.fingerprint:
+                accelerator.print(
+                    f"{folder}: is of other data, settings or weights: training starts anew"
+                )
                 return None
             accelerator.load_state(str(folder))
-            return found
+            return progress
         return None
 
     def _beside(self, state: str) -> Path:

@@ -1,15 +1,19 @@
-"""The tokens of a text that continues a prompt."""
+"""Encode a text that continues a prompt."""
 
 from transformers import PreTrainedTokenizerBase
 
 
-def continuation(
+def encode_continuation(
     tokenizer: PreTrainedTokenizerBase, prompt: str, text: str
 ) -> tuple[list[int], list[int], list[int]]:
-    """Return the tokens of prompt and text, and the character that each of the text's begins with.
+    """Encode prompt and text so that the text has the tokens that a model would draw.
 
-    The text is read behind its prompt. SentencePiece's tokenizers begin any text with a space of
-    their own: read alone, it would begin with a token that no model draws there.
+    The text is encoded behind its prompt. SentencePiece tokenizers put a space of their own
+    before any text: encoded alone, the text would begin with a token that no model draws there.
+
+    Returns:
+        The token ids of the prompt, those of the text, and the index of the character of the text
+        at which each of its tokens begins.
     """
     prompt_ids: list[int] = tokenizer.encode(prompt)
     whole = tokenizer(prompt + text, return_offsets_mapping=True)
@@ -17,6 +21,7 @@ def continuation(
     if whole["input_ids"][:first] == prompt_ids:
         starts = [start - len(prompt) for start, _ in whole["offset_mapping"][first:]]
         return prompt_ids, whole["input_ids"][first:], starts
-    # A token holds the prompt's end and the text's beginning, which a model draws apart.
+    # One token spans the end of the prompt and the start of the text. A model draws the text's
+    # own tokens instead.
     alone = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     return prompt_ids, alone["input_ids"], [start for start, _ in alone["offset_mapping"]]

@@ -1,4 +1,4 @@
-"""What PPO draws in an iteration, through which engine, and what the responses are like."""
+"""Draw the responses of a PPO iteration through an engine, and measure them."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -13,47 +13,58 @@ from shepherd.requests import Completion, Engine, Request, draw_all
 from shepherd.settings import PpoSettings
 from training.episodes import Episode, Question
 
-Grader = Callable[[Sequence[str], Sequence[str], Sequence[str]], Sequence[bool]]
-"""Says of gold answers, texts and finish reasons which texts are right."""
+GradeTexts = Callable[[Sequence[str], Sequence[str], Sequence[str]], Sequence[bool]]
+"""Returns which texts are right, from gold answers, texts and finish reasons."""
+
+Response = tuple[Question, Completion]
 
 
 @dataclass(frozen=True)
-class Sampler:
-    """Draws responses of at most ``max_tokens``; ``open_engine`` opens a checkpoint folder."""
+class PolicySampler:
+    """Draw responses from the checkpoint of a policy."""
 
     open_engine: Callable[[Path], Engine]
+    """Opens a checkpoint folder, which is written anew in each iteration."""
     max_tokens: int
+    """Most tokens of a response, the stop token included."""
     seed: int
+    """Seed of the run, from which the order of questions and all draws derive."""
 
     def draw(
         self,
         checkpoint: Path,
-        asked: Sequence[Question],
+        questions: Sequence[Question],
         held_out: Sequence[Question],
         settings: PpoSettings,
         iteration: int,
-    ) -> tuple[list[tuple[Question, Completion]], list[tuple[Question, Completion]]]:
-        """Return responses to some of ``asked``, in turn, and greedy ones to ``held_out``."""
-        sampled = list(self._sampled(asked, settings, iteration))
+    ) -> tuple[list[Response], list[Response]]:
+        """Draw sampled responses to the iteration's share of questions, greedy ones to held-out.
+
+        Returns:
+            The sampled responses, ``samples_per_problem`` to each of ``problems_per_iteration``
+            questions, and one greedy response to each held-out question.
+        """
+        sampled = list(self._sampled_requests(questions, settings, iteration))
         greedy = [
             (question, Request(f"held out {index}", question.prompt, 0, 0.0, self.max_tokens))
             for index, question in enumerate(held_out)
         ]
         requests = [request for _, request in sampled + greedy]
         with closing(self.open_engine(checkpoint)) as engine:
-            drawn = draw_all(engine, requests)
-        questions = [question for question, _ in sampled + greedy]
-        told = list(zip(questions, drawn, strict=True))
-        return told[: len(sampled)], told[len(sampled) :]
+            completions = draw_all(engine, requests)
+        requested = [question for question, _ in sampled + greedy]
+        responses = list(zip(requested, completions, strict=True))
+        return responses[: len(sampled)], responses[len(sampled) :]
 
-    def _sampled(
-        self, asked: Sequence[Question], settings: PpoSettings, iteration: int
+    def _sampled_requests(
+        self, questions: Sequence[Question], settings: PpoSettings, iteration: int
     ) -> Iterator[tuple[Question, Request]]:
+        """Yield requests to the questions in turn; each epoch shuffles the questions anew."""
         count = settings.problems_per_iteration
         for turn in range(iteration * count, (iteration + 1) * count):
-            epoch, place = divmod(turn, len(asked))
-            order = _order(len(asked), derive_seed(self.seed, "ppo", "problems", epoch))
-            question = asked[order[place]]
+            epoch, position = divmod(turn, len(questions))
+            order = _order(len(questions), derive_seed(self.seed, "ppo", "problems", epoch))
+            question = questions[order[position]]
             for index in range(settings.samples_per_problem):
                 seed = derive_seed(self.seed, "ppo", str(turn), index)
                 identity = f"{turn}:{index}"
@@ -68,13 +79,14 @@ def _order(count: int, seed: int) -> list[int]:
     return random.Random(seed).sample(range(count), count)
 
 
-def describe(episodes: Sequence[Episode], grade: Grader) -> dict[str, float]:
-    """Return how right, how long and how repetitive responses are, on average.
+def response_metrics(episodes: Sequence[Episode], grade: GradeTexts) -> dict[str, float]:
+    """Return the accuracy, length and repetition of responses, each a mean over responses.
 
-    ``repeated_steps`` is the share of steps that say what an earlier one of the response said.
+    ``repeated_steps`` is the share of steps that repeat an earlier step of their response,
+    ``cut_share`` the share of responses that reached their token limit.
 
     Raises:
-        ValueError: there is no response.
+        ValueError: there is no response. Raise ``num_validation`` or ``problems_per_iteration``.
     """
     if not episodes:
         raise ValueError(
@@ -82,14 +94,14 @@ def describe(episodes: Sequence[Episode], grade: Grader) -> dict[str, float]:
             "iteration's in tokens as its tokenizer writes them: raise num_validation or "
             "problems_per_iteration, or leave out questions that are longer than the model's window"
         )
-    right = grade(
+    are_right = grade(
         [e.gold_answer for e in episodes],
         [e.text for e in episodes],
         ["length" if e.is_cut else "stop" for e in episodes],
     )
     num_steps = sum(len(e.steps) for e in episodes)
     return {
-        "accuracy": sum(right) / len(episodes),
+        "accuracy": sum(are_right) / len(episodes),
         "tokens": sum(len(e.response) for e in episodes) / len(episodes),
         "steps": num_steps / len(episodes),
         "repeated_steps": sum(num_repeated_steps(e.steps) for e in episodes) / num_steps,

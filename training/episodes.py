@@ -1,55 +1,60 @@
-"""Responses of a policy as token ids, with the token that ends each step, and padded batches."""
+"""Represent responses of a policy as token ids with the last token of each step."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from shepherd.requests import Completion
 from shepherd.splitting import Method, split_steps
-from training.continuation import continuation
+from training.continuation import encode_continuation
 
 
 @dataclass(frozen=True)
 class Question:
-    """A problem to draw responses to, the policy's prompt, and how responses are cut into steps."""
+    """A problem to draw responses to."""
 
     text: str
     gold_answer: str
     prompt: str
+    """The policy's prompt: the question in its template."""
     method: Method
+    """How responses are split into steps."""
 
 
 @dataclass(frozen=True)
 class Episode:
-    """One response to a question. ``prompt`` and ``response`` are token ids.
-
-    ``ends[i]`` is the place of step i's last token in ``response``. ``is_cut``: it reached its
-    token limit.
-    """
+    """One response to a question."""
 
     question: str
     gold_answer: str
     text: str
+    """The response as text."""
     prompt: list[int]
+    """Token ids of the prompt."""
     response: list[int]
+    """Token ids of the response, the stop token included."""
     steps: list[str]
     ends: list[int]
+    """Index in ``response`` of the last token of each step."""
     is_cut: bool
+    """Whether the response reached its token limit."""
 
 
-def read_response(tokenizer: Any, question: Question, completion: Completion) -> Episode | None:
-    """Return a completion as an episode; None if it is an error or holds no token.
+def read_response(
+    tokenizer: PreTrainedTokenizerBase, question: Question, completion: Completion
+) -> Episode | None:
+    """Return a completion as an episode; None for an error or a completion without a token.
 
-    The text is tokenized once, as one piece, and a step ends with the token that holds its last
-    character, its separator included. The last one ends with the stop token, if the response has
+    The text is encoded once, as a whole. A step ends with the token that holds its last
+    character, the separator included. The last step ends with the stop token if the response has
     one. An empty text is one empty step.
     """
     is_cut = completion.finish_reason != "stop"
-    prompt, response, starts = continuation(tokenizer, question.prompt, completion.text)
+    prompt, response, starts = encode_continuation(tokenizer, question.prompt, completion.text)
     steps = split_steps(completion.text, question.method) or [completion.text]
     ends = [bisect_left(starts, end) - 1 for end in accumulate(len(step) for step in steps)]
     if not is_cut:
@@ -70,53 +75,57 @@ def read_response(tokenizer: Any, question: Question, completion: Completion) ->
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Padded episodes.
-
-    ``ids`` is (episodes, length); ``tokens``, ``mask`` and ``before`` are (episodes, response
-    tokens), ``before`` being the place in ``ids`` from which each token is foretold.
-    """
+class EpisodeBatch:
+    """Episodes padded on the right, where causal attention never looks."""
 
     ids: torch.Tensor
+    """Prompts and responses, (episodes, longest episode), int64."""
     tokens: torch.Tensor
+    """Responses, (episodes, longest response), int64."""
     mask: torch.Tensor
+    """1 at the tokens of a response, 0 at padding; float32, as ``tokens``."""
     before: torch.Tensor
+    """Position in ``ids`` whose output predicts each token; int64, as ``tokens``."""
 
     @classmethod
-    def of(cls, episodes: Sequence[Episode], device: torch.device) -> "Rows":
-        """Pad on the right, where causal attention never looks."""
+    def of(cls, episodes: Sequence[Episode], device: torch.device) -> "EpisodeBatch":
+        """Pad episodes and move them to a device."""
         responses = [episode.response for episode in episodes]
         whole = [episode.prompt + episode.response for episode in episodes]
         lengths = torch.tensor([[len(response)] for response in responses])
         first = torch.tensor([[len(episode.prompt) - 1] for episode in episodes])
-        places = torch.arange(int(lengths.max()))[None]
-        mask = places < lengths
+        positions = torch.arange(int(lengths.max()))[None]
+        mask = positions < lengths
         return cls(
             ids=padded(whole, 0).to(device),
             tokens=padded(responses, 0).to(device),
             mask=mask.float().to(device),
-            before=((first + places) * mask).to(device),
+            before=((first + positions) * mask).to(device),
         )
 
 
 def padded(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
-    """Return rows of different lengths as (rows, longest), padded on the right."""
+    """Return rows of different lengths as (rows, longest), padded on the right with ``value``."""
     length = max(map(len, rows))
     return torch.tensor([[*row, *[value] * (length - len(row))] for row in rows])
 
 
-def groups_of(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Yield indices of similar lengths, at most ``batch_tokens`` padded tokens at a time."""
+def episode_batches(
+    episodes: Sequence[Episode], max_tokens: int, device: torch.device
+) -> Iterator[tuple[list[int], EpisodeBatch]]:
+    """Yield batches of at most ``max_tokens`` padded tokens, each with its episodes' indices."""
+    lengths = [len(episode.prompt) + len(episode.response) for episode in episodes]
+    for indices in padded_groups(lengths, max_tokens):
+        yield indices, EpisodeBatch.of([episodes[index] for index in indices], device)
+
+
+def padded_groups(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    """Yield indices of similar lengths, at most ``max_tokens`` padded tokens at a time."""
     group: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda index: (lengths[index], index)):
-        if group and (len(group) + 1) * lengths[index] > batch_tokens:
+        if group and (len(group) + 1) * lengths[index] > max_tokens:
             yield group
             group = []
         group.append(index)
     if group:
         yield group
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """Return bfloat16 arithmetic on a GPU, float32 on a CPU."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")

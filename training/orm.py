@@ -1,46 +1,46 @@
-"""Outcome reward model: one probability for a whole solution that its answer is right.
+r"""Train an outcome reward model (ORM): one probability for a whole solution.
 
     python -m training orm --base BASE --data labeled_solutions.parquet --out models/orm
 
-Equation 1 of arXiv 2312.08935: y log r + (1 - y) log(1 - r), once per solution, with y its
-correctness and r the sigmoid score at the tag that closes it.
+The probability says whether the solution's answer is right. A solution becomes one sequence with
+one tag at its end (:mod:`training.step_tags`):
+
+    question  solution ки    token ids, (tokens,)
+                       r     reward at the tag, (1,)
+                       y     1 if the answer is right, else 0, (1,)
 """
 
-from pathlib import Path
+import torch
+from torch.nn import functional as F
 
-import polars as pl
-
-from shepherd.settings import TrainingSettings
-from training import loop
 from training.reward_model import train_reward_model
+from training.runs import TrainingReport, TrainingRun
 
 
-def train_orm(
-    base: str | Path,
-    examples: pl.LazyFrame | pl.DataFrame,
-    out: Path,
-    settings: TrainingSettings,
-    *,
-    template: str,
-    seed: int,
-    held_out: pl.LazyFrame | pl.DataFrame | None = None,
-    work: Path | None = None,
-) -> loop.TrainingReport:
-    """Train on (question, steps, labels) rows and save the checkpoint to ``out``.
+def outcome_loss(rewards: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    r"""Return the ORM loss of equation 1 of arXiv 2312.08935, summed over solutions.
 
-    A solution is one untagged text here: it is one "step" with one tag at its end, and its label
-    is its correctness (:func:`shepherd.training_sets.outcome_examples`). Solutions over
-    ``settings.max_length`` tokens are left out and counted (``num_cut``).
-    ``held_out`` and ``work`` are as in :func:`training.loop.train`.
+        L_ORM = - [ y log \sigma(r) + (1 - y) log(1 - \sigma(r)) ]
+
+    The paper writes r for the sigmoid score; here r is the reward before the sigmoid. The caller
+    divides the sum by the solutions of the whole optimisation step
+    (:func:`training.reward_model.reward_loss`).
+
+    Args:
+        rewards: r, (solutions,), unbounded.
+        labels: y, (solutions,), 0 or 1.
+
+    Returns:
+        A scalar of 0 or more.
     """
-    return train_reward_model(
-        base,
-        examples,
-        out,
-        settings,
-        name="train ORM",
-        template=template,
-        seed=seed,
-        held_out=held_out,
-        work=work,
-    )
+    return F.binary_cross_entropy_with_logits(rewards, labels, reduction="sum")
+
+
+def train_orm(run: TrainingRun) -> TrainingReport:
+    """Train on (question, steps, labels) rows and save the checkpoint to ``run.out``.
+
+    ``steps`` has one text, the whole solution, and ``labels`` one number
+    (:func:`shepherd.training_sets.outcome_examples`). Solutions over ``settings.max_length``
+    tokens are left out, and counted in the report (``num_cut``).
+    """
+    return train_reward_model(run, "train ORM", outcome_loss)

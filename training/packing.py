@@ -1,9 +1,8 @@
-"""Examples of token ids, and batches of them packed end to end: no padding, nothing shared.
+"""Pack examples of token ids end to end into batches without padding.
 
-A batch is one row. Positions restart with each example, and attention takes the row apart again,
-so that each example attends to itself alone. A block-diagonal mask over the whole row, what
-transformers builds from such positions, gives the same logits, but scores every token against
-every other of the row.
+A batch is one row. Positions restart with each example, and attention splits the row again, so
+that each example attends to itself only. The block-diagonal mask that transformers builds from
+such positions gives the same logits, but computes scores between all tokens of the row.
 """
 
 import heapq
@@ -18,28 +17,28 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 IGNORED = -100
-"""A target that does not count."""
+"""A target that no loss counts."""
 
 PACKED = "packed"
-"""The name of this attention among those of transformers."""
+"""The name under which transformers knows this attention."""
 
 ONE_BY_ONE = frozenset({"cpu"})
-"""Devices where a call costs so little that padding would cost more."""
+"""Devices on which one attention call an example costs less than padding."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One sequence. ``targets[t]`` is the token to predict at position t, or IGNORED.
-
-    ``tags`` are the positions whose reward is trained and ``labels`` their labels in [0, 1]:
-    none for SFT, one for an ORM, one a step for a PRM. ``is_cut``: some steps did not fit.
-    """
+    """One sequence of token ids with its targets and labels."""
 
     ids: Sequence[int]
     targets: Sequence[int]
+    """Token to predict at each position, or IGNORED."""
     tags: Sequence[int]
+    """Positions whose reward is trained: none for SFT, one for an ORM, one a step for a PRM."""
     labels: Sequence[float]
+    """Label of each tag, in [0, 1]."""
     is_cut: bool = False
+    """Whether steps were left out because they did not fit."""
 
     def __post_init__(self) -> None:
         assert len(self.ids) == len(self.targets)
@@ -47,37 +46,43 @@ class Example:
 
 
 class Counts(NamedTuple):
-    """What losses divide by: the tokens to predict and the tags of all that a loss is over."""
+    """The numbers that losses divide by, over all examples of an optimisation step."""
 
     targets: int
+    """Tokens to predict."""
     tags: int
+    """Tags with a label."""
 
     @classmethod
     def of(cls, examples: Sequence[Example]) -> "Counts":
-        """Count in these examples."""
+        """Count the targets and tags of examples."""
         targets = (len(e.targets) - e.targets.count(IGNORED) for e in examples)
         return cls(sum(targets), sum(len(example.tags) for example in examples))
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Packed examples: ``ids`` and ``positions`` are (1, tokens), int64.
-
-    Logits are computed at the ``kept`` positions alone, (places,), those with a target or a tag:
-    ``targets`` are (places,) and tag i stands at ``kept[tagged[i]]`` with ``labels[i]``.
-    ``slots`` (tokens,) says where each token lies in (examples, longest), flat. Losses are sums
-    divided by ``counts``: those of all batches of one optimisation step, on all processes.
-    """
+    """Packed examples. Logits are computed only at *places*: positions with a target or a tag."""
 
     ids: torch.Tensor
+    """Token ids, (1, tokens), int64."""
     positions: torch.Tensor
+    """Position of each token in its example, (1, tokens), int64."""
     lengths: tuple[int, ...]
+    """Tokens of each example."""
     slots: torch.Tensor
-    kept: torch.Tensor
+    """Index of each token in the flattened (examples, longest example), (tokens,)."""
+    places: torch.Tensor
+    """Index of each place in the row, (places,)."""
     targets: torch.Tensor
+    """Token to predict at each place, or IGNORED, (places,)."""
     tagged: torch.Tensor
+    """Index of each tag among the places, (tags,)."""
     labels: torch.Tensor
+    """Label of each tag in [0, 1], (tags,)."""
     counts: Counts
+    """Counts of all batches of the optimisation step, on all processes. Losses are sums divided
+    by these."""
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch with its tensors on a device."""
@@ -89,14 +94,17 @@ class Batch:
         return replace(self, **moved)
 
 
-def next_tokens(ids: Sequence[int], counts: Sequence[bool]) -> list[int]:
-    """Return the target of each position: the next token where that one counts, else IGNORED."""
-    following = zip(ids[1:], counts[1:], strict=True)
-    return [*(token if counted else IGNORED for token, counted in following), IGNORED]
+def next_tokens(ids: Sequence[int], is_target: Sequence[bool]) -> list[int]:
+    """Return the target of each position: the next token if that is a target, else IGNORED."""
+    following = zip(ids[1:], is_target[1:], strict=True)
+    return [*(token if counts else IGNORED for token, counts in following), IGNORED]
 
 
 def pack(examples: Sequence[Example], counts: Counts | None = None) -> Batch:
-    """Pack examples; ``counts`` are of all that the loss is over, if these are a part of it."""
+    """Pack examples into one batch.
+
+    ``counts`` are those of the whole optimisation step. By default the examples are all of it.
+    """
     lengths = [len(example.ids) for example in examples]
     longest = max(lengths)
     starts = [0]
@@ -111,9 +119,9 @@ def pack(examples: Sequence[Example], counts: Counts | None = None) -> Batch:
         ],
         dtype=torch.long,
     )
-    is_kept = targets != IGNORED
-    is_kept[tags] = True
-    kept = is_kept.nonzero()[:, 0]
+    is_place = targets != IGNORED
+    is_place[tags] = True
+    places = is_place.nonzero()[:, 0]
     return Batch(
         ids=torch.tensor([[token for example in examples for token in example.ids]]),
         positions=torch.cat([torch.arange(length) for length in lengths])[None],
@@ -121,30 +129,30 @@ def pack(examples: Sequence[Example], counts: Counts | None = None) -> Batch:
         slots=torch.cat(
             [torch.arange(length) + row * longest for row, length in enumerate(lengths)]
         ),
-        kept=kept,
-        targets=targets[kept],
-        tagged=torch.searchsorted(kept, tags),
+        places=places,
+        targets=targets[places],
+        tagged=torch.searchsorted(places, tags),
         labels=torch.tensor([label for example in examples for label in example.labels]),
         counts=counts or Counts.of(examples),
     )
 
 
 def logits_of(model: nn.Module, batch: Batch) -> torch.Tensor:
-    """Return the logits at the kept positions, (places, vocabulary or labels), in float32.
+    """Return the logits at the places, (places, vocabulary or labels), in float32.
 
-    The model is one of transformers' with this module's attention (``PACKED``).
+    The model is a transformers model with this module's attention (``PACKED``).
     """
     logits: torch.Tensor = model(
         input_ids=batch.ids,
         position_ids=batch.positions,
-        logits_to_keep=batch.kept,
+        logits_to_keep=batch.places,
         lengths=batch.lengths,
         slots=batch.slots,
         use_cache=False,
     ).logits[0]
-    # Token classifiers know no logits_to_keep.
-    kept = logits if logits.shape[0] == batch.kept.shape[0] else logits[batch.kept]
-    return kept.float()
+    # Token classifiers ignore logits_to_keep and return all positions.
+    at_places = logits if logits.shape[0] == batch.places.shape[0] else logits[batch.places]
+    return at_places.float()
 
 
 def packed_attention(
@@ -168,10 +176,10 @@ def packed_attention(
         lengths, slots: as in :class:`Batch`.
 
     Returns:
-        (1, tokens, heads, width), and no weights.
+        (1, tokens, heads, width), and None for the attention weights.
 
     Raises:
-        ValueError: an example is longer than the model's sliding window.
+        ValueError: an example is longer than the model's sliding window. Lower ``max_length``.
     """
     assert attention_mask is None, "a packed row has no mask"
     if sliding_window is not None and max(lengths) > sliding_window:
@@ -202,7 +210,7 @@ def attend_one_by_one(
     value: torch.Tensor,
     lengths: tuple[int, ...],
 ) -> torch.Tensor:
-    """Attend in one example after another: no padding at all."""
+    """Attend in one example after another, without any padding."""
     parts = (torch.split(packed, list(lengths), dim=2) for packed in (query, key, value))
     return torch.cat([attend(q, k, v)[0] for q, k, v in zip(*parts, strict=True)], dim=1)
 
@@ -215,9 +223,9 @@ def attend_side_by_side(
     lengths: tuple[int, ...],
     slots: torch.Tensor,
 ) -> torch.Tensor:
-    """Attend in all examples at once, each padded to the longest: few calls, for GPUs.
+    """Attend in all examples at once, each padded to the longest: one call, for GPUs.
 
-    Needs no mask: causal attention never looks ahead into the padding.
+    No mask is needed, because causal attention never looks ahead into the padding.
     """
     shape = (len(lengths), max(lengths))
 
@@ -234,10 +242,10 @@ AttentionInterface.register(PACKED, packed_attention)
 
 
 def share_out(lengths: Sequence[int], num_groups: int) -> list[list[int]]:
-    """Share indices out among groups of about equally many tokens; none is left empty.
+    """Distribute indices over groups of about equally many tokens, none of them empty.
 
     Raises:
-        ValueError: there are fewer examples than groups.
+        ValueError: there are fewer examples than groups. Raise ``batch_size``.
     """
     if len(lengths) < num_groups:
         raise ValueError(
@@ -257,31 +265,33 @@ def split_passes(
 ) -> list[list[list[int]]]:
     """Return the indices of each forward pass of each process: ``[process][pass]``.
 
-    All processes make equally many passes (sharded models must) of at most ``tokens_per_pass``
-    tokens, wherever that can hold more than one example; those of a pass are of similar length.
+    All processes get equally many passes, which sharded models need. A pass has at most
+    ``tokens_per_pass`` tokens or one example. The examples of a pass have similar lengths.
     """
     shares = share_out(lengths, num_processes)
     most = min(map(len, shares))
     num_passes = min(most, max(1, -(-sum(lengths) // (num_processes * tokens_per_pass))))
     while True:
-        passes = [cut(share, lengths, num_passes) for share in shares]
-        fullest = max(sum(lengths[index] for index in part) for cuts in passes for part in cuts)
+        passes = [split_share(share, lengths, num_passes) for share in shares]
+        fullest = max(sum(lengths[index] for index in part) for parts in passes for part in parts)
         if fullest <= tokens_per_pass or num_passes == most:
             return passes
         num_passes += 1
 
 
-def cut(share: Sequence[int], lengths: Sequence[int], num_parts: int) -> list[list[int]]:
-    """Cut indices, in order of length, into parts of about equally many tokens, none empty."""
-    waiting = sorted(share, key=lambda index: lengths[index])
-    left = sum(lengths[index] for index in waiting)
+def split_share(share: Sequence[int], lengths: Sequence[int], num_parts: int) -> list[list[int]]:
+    """Split indices, in order of length, into parts of about equally many tokens, none empty."""
+    pending = sorted(share, key=lambda index: lengths[index])
+    pending_tokens = sum(lengths[index] for index in pending)
     parts: list[list[int]] = []
-    for others in reversed(range(num_parts)):
-        goal, taken = left / (others + 1), 0
+    for num_later_parts in reversed(range(num_parts)):
+        goal, num_tokens = pending_tokens / (num_later_parts + 1), 0
         part: list[int] = []
-        while len(waiting) > others and (not part or not others or taken < goal):
-            part.append(waiting.pop(0))
-            taken += lengths[part[-1]]
-        left -= taken
+        while len(pending) > num_later_parts and (
+            not part or not num_later_parts or num_tokens < goal
+        ):
+            part.append(pending.pop(0))
+            num_tokens += lengths[part[-1]]
+        pending_tokens -= num_tokens
         parts.append(part)
     return parts

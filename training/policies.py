@@ -1,135 +1,167 @@
-"""Train a policy from the command line: PPO, or rejection-sampling fine-tuning.
+"""Train a policy from the command line: rejection-sampling fine-tuning (RFT), or PPO.
 
+    python -m training rft --base BASE --data problems.parquet --draws draws.parquet --out OUT
     python -m training ppo --base models/generator --data problems.parquet --out models/step_ppo \
         --reward-model process_reward_model --judge models/process_reward_model
-    python -m training rft --base BASE --data problems.parquet --draws draws.parquet --out OUT
 
-``--data`` are files of the lake's ``problems``, of which the train split counts; ``--draws`` are
-solutions of these (problem_id, text, is_correct), such as its ``solutions``.
+``--data`` are files of the lake's ``problems``, of which the train split counts. ``--draws`` are
+solutions of these problems (problem_id, text, is_correct), such as the lake's ``solutions``.
 """
 
 import argparse
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import get_args
 
 import polars as pl
 
-from shepherd.answers import extract_answer
-from shepherd.equivalence import compare
-from shepherd.settings import PpoSettings, TrainingSettings
+from resources.engines import open_engine
+from resources.sampling.completion_grading import CompletionGrader
+from shepherd.settings import EngineSettings, PpoSettings, TrainingSettings
 from shepherd.splitting import Method
-from training.command_line import add_fields, read_fields
-from training.draws import Sampler
-from training.ppo import train_ppo
+from training.command_line import (
+    add_common_flags,
+    add_data_flags,
+    add_fields,
+    check_model,
+    read_fields,
+    require_columns,
+    scan_files,
+)
+from training.draws import PolicySampler
+from training.ppo import PpoRun, train_ppo
 from training.rft import train_rft
+from training.runs import TrainingReport, TrainingRun, work_folder_of
 from training.scoring import Scorer
 
-ENGINE = "resources.engines.transformers:TransformersEngine"
+ENGINES = ("transformers", "vllm")
+"""Engines that load weights from a folder, as PPO needs in each iteration; a server cannot."""
+SUMMARIZED = ("reward", "kl", "held_out_accuracy", "tokens", "repeated_steps")
+"""Metrics of the first and the last iteration that the summary shows."""
+PROFILE_FIELDS = {"kind": "ppo", "start": ""}
+"""Fields of PpoSettings that name things of a profile; the command line has flags for them."""
+
+Trainers = argparse._SubParsersAction  # argparse has no public name for it
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read Parquet files, train, save a checkpoint and print what was done."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def add_rft(trainers: "Trainers[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command line of RFT."""
+    purpose = "fine-tune on gold solutions and on right draws (arXiv 2308.01825)"
+    parser = trainers.add_parser("rft", help=purpose, description=purpose)
+    add_common_flags(parser)
+    add_data_flags(parser, "problems")
+    parser.add_argument(
+        "--draws", type=Path, nargs="+", required=True, help="Parquet files of drawn solutions"
     )
-    kinds = parser.add_subparsers(dest="trainer", required=True)
-    ppo, rft = kinds.add_parser("ppo"), kinds.add_parser("rft")
-    for kind in (ppo, rft):
-        kind.add_argument("--base", required=True, help="checkpoint folder or hub name")
-        kind.add_argument("--data", type=Path, nargs="+", required=True, help="Parquet files")
-        kind.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
-        kind.add_argument("--work", type=Path, help="folder for what a killed run goes on from")
-        kind.add_argument("--template", default="plain")
-        kind.add_argument("--splitting", choices=get_args(Method), default="auto")
-        kind.add_argument("--seed", type=int, default=0)
-    rft.add_argument("--draws", type=Path, nargs="+", required=True, help="Parquet files")
-    ppo.add_argument("--judge", required=True, help="checkpoint folder of the reward model")
-    ppo.add_argument("--judge-template", default="plain")
-    ppo.add_argument("--judge-length", type=int, default=512, help="tokens it reads at most")
-    ppo.add_argument("--max-tokens", type=int, default=512, help="most tokens of a response")
-    ppo.add_argument("--engine", default=ENGINE, help="module:name that opens a checkpoint folder")
-    ppo.set_defaults(kind="ppo", start="")
-    add_fields(ppo, PpoSettings)
-    add_fields(rft, TrainingSettings)
-    args = parser.parse_args(arguments)
-    problems = pl.read_parquet(args.data).filter(split="train")
-    problems = problems.with_columns(splitting=pl.lit(args.splitting))
-    work = args.work or args.out.with_name(f".{args.out.name}.training")
-    if args.trainer == "rft":
-        print(_rft(args, read_fields(rft, args, TrainingSettings), problems, work))
-    else:
-        print(_ppo(args, read_fields(ppo, args, PpoSettings), problems, work))
+    add_fields(parser, TrainingSettings)
+    parser.set_defaults(train=run_rft)
+    return parser
 
 
-def _rft(
-    args: argparse.Namespace, settings: TrainingSettings, problems: pl.DataFrame, work: Path
-) -> str:
-    gold = problems.filter(pl.col("gold_solution").is_not_null())
-    draws = pl.read_parquet(args.draws).join(problems, on="problem_id", maintain_order="left")
+def add_ppo(trainers: "Trainers[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command line of PPO."""
+    purpose = "train by PPO against a reward model (section 3.4 of arXiv 2312.08935)"
+    parser = trainers.add_parser("ppo", help=purpose, description=purpose)
+    add_common_flags(parser)
+    add_data_flags(parser, "problems")
+    parser.add_argument(
+        "--splitting",
+        choices=get_args(Method),
+        default="auto",
+        help="how responses are split into steps (default: auto)",
+    )
+    parser.add_argument("--judge", required=True, help="checkpoint folder of the reward model")
+    parser.add_argument(
+        "--judge-template", default="plain", help="the reward model's template (default: plain)"
+    )
+    parser.add_argument(
+        "--judge-length",
+        type=int,
+        default=512,
+        metavar="TOKENS",
+        help="most tokens that the reward model reads (default: 512)",
+    )
+    parser.add_argument(
+        "--max-tokens",
+        type=int,
+        default=512,
+        metavar="TOKENS",
+        help="most tokens of a response (default: 512)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="transformers",
+        help="engine that draws responses (default: transformers)",
+    )
+    add_fields(parser, PpoSettings, without={*PROFILE_FIELDS, "candidates"})
+    parser.set_defaults(train=run_ppo)
+    return parser
+
+
+def run_rft(args: argparse.Namespace) -> TrainingReport:
+    """Train by RFT and print a summary.
+
+    Raises:
+        ValueError: no draw is a solution of a train problem.
+    """
+    settings = read_fields(args, TrainingSettings)
+    problems = read_problems(args, "gold_solution")
+    solutions = scan_files(args.draws, "--draws")
+    require_columns(solutions, ("problem_id", "text", "is_correct"), "--draws")
+    draws = solutions.collect().join(problems, on="problem_id", maintain_order="left")
     if draws.is_empty():
         raise ValueError(
             "--draws: no solution is of a train problem of --data: give solutions of these problems"
         )
-    report = train_rft(
+    gold = problems.filter(pl.col("gold_solution").is_not_null())
+    run = TrainingRun(
         args.base,
         gold.select("question", solution="gold_solution"),
-        draws,
         args.out,
         settings,
         template=args.template,
         seed=args.seed,
-        work=work,
+        work=args.work,
     )
-    return f"{report.num_steps} steps on {report.num_examples:,} examples; saved to {args.out}"
+    report = train_rft(run, draws)
+    print(f"{report.summary()}; saved to {args.out}")
+    return report
 
 
-def _ppo(
-    args: argparse.Namespace, settings: PpoSettings, problems: pl.DataFrame, work: Path
-) -> str:
-    judges_steps = settings.reward_model == "process_reward_model"
-    rows = train_ppo(
-        args.base,
-        problems,
-        args.out,
-        settings,
+def run_ppo(args: argparse.Namespace) -> None:
+    """Train by PPO and print a summary."""
+    settings = read_fields(args, PpoSettings, **PROFILE_FIELDS)
+    problems = read_problems(args, "gold_answer")
+    check_model(args.judge, "--judge")
+    scores_steps = settings.reward_model == "process_reward_model"
+    run = PpoRun(
+        start=args.base,
+        problems=problems.with_columns(splitting=pl.lit(args.splitting)),
+        out=args.out,
+        settings=settings,
         template=args.template,
         scorer=Scorer(
             args.judge,
-            kind="process" if judges_steps else "outcome",
+            kind="process" if scores_steps else "outcome",
             template=args.judge_template,
             max_length=args.judge_length,
         ),
-        sampler=Sampler(resolve_name(args.engine), args.max_tokens, args.seed),
-        grade=grade_exactly,
-        work=work,
-        tell=lambda _row: None,
+        sampler=PolicySampler(
+            partial(open_engine, EngineSettings(kind=args.engine)), args.max_tokens, args.seed
+        ),
+        grade=CompletionGrader().are_correct,
+        work=args.work or work_folder_of(args.out),
     )
-    first, last = rows[0], rows[-1]
-    return "; ".join(
-        [
-            f"{settings.iterations} iterations",
-            *(f"{name} {first[name]:.3f} -> {last[name]:.3f}" for name in SHOWN),
-            f"saved to {args.out}",
-        ]
-    )
+    history = train_ppo(run)
+    first, last = history[0], history[-1]
+    changes = [f"{name} {first[name]:.3f} -> {last[name]:.3f}" for name in SUMMARIZED]
+    print("; ".join([f"{settings.iterations} iterations", *changes, f"saved to {args.out}"]))
 
 
-SHOWN = ("reward", "kl", "held_out_accuracy", "tokens", "repeated_steps")
-
-
-def grade_exactly(
-    golds: Sequence[str], texts: Sequence[str], finish_reasons: Sequence[str]
-) -> list[bool]:
-    """Say which texts have the gold answer, as far as plain comparison can tell."""
-    answers = [
-        extract_answer(text) if reason == "stop" else None
-        for text, reason in zip(texts, finish_reasons, strict=True)
-    ]
-    return [
-        answer is not None and compare(gold, answer) in ("equal", "rounded")
-        for gold, answer in zip(golds, answers, strict=True)
-    ]
+def read_problems(args: argparse.Namespace, *columns: str) -> pl.DataFrame:
+    """Return the train problems of ``--data``, with a check of its columns and of ``--base``."""
+    check_model(args.base, "--base")
+    problems = scan_files(args.data, "--data")
+    require_columns(problems, ("problem_id", "split", "question", *columns), "--data")
+    return problems.filter(split="train").collect()

@@ -1,7 +1,6 @@
-"""What a killed PPO run goes on from: weights, optimiser and metrics after the last iteration."""
+"""Save and load the state of a PPO run after an iteration, so that a killed run resumes."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,37 +9,37 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-Row = dict[str, float]
+from resources.storage.atomic import replacing_file
+
+IterationMetrics = dict[str, float]
+"""What one iteration of PPO measured, by name."""
 
 
 def save_state(
     folder: Path,
     fingerprint: str,
-    rows: list[Row],
+    history: list[IterationMetrics],
     modules: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Replace the state in one move, so that a kill leaves the old one or the new one.
+    """Replace the saved state by one rename, so that a kill leaves the old state or the new one.
 
-    ``rows`` has one row for each iteration done. Random numbers need no state: those of an
-    iteration derive from the run's seed and its number.
+    ``history`` has the metrics of each complete iteration. Random states are not saved: the seeds
+    of an iteration derive from the run's seed and the iteration's number.
     """
-    tensors = dict(_named(modules))
+    tensors = dict(_named_parameters(modules))
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": moment for name, moment in moments.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / ".state.safetensors.new"
-    header = {"fingerprint": fingerprint, "rows": json.dumps(rows)}
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside, header)
-    with aside.open("rb") as file:
-        os.fsync(file.fileno())
-    aside.replace(folder / "state.safetensors")
-    write_metrics(folder, rows)
+    header = {"fingerprint": fingerprint, "rows": json.dumps(history)}
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    with replacing_file(folder / "state.safetensors") as file:
+        save_file(contiguous, file.name, header)
+    write_metrics(folder, history)
 
 
-def write_metrics(folder: Path, rows: list[Row]) -> None:
-    """Write ``metrics.jsonl``: one line for each iteration done."""
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+def write_metrics(folder: Path, history: list[IterationMetrics]) -> None:
+    """Write ``metrics.jsonl``: one line for each complete iteration."""
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
 
 
 def load_state(
@@ -48,11 +47,14 @@ def load_state(
     fingerprint: str,
     modules: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer,
-) -> list[Row]:
-    """Bring modules and optimiser to the kept state; return the rows of the iterations done.
+) -> list[IterationMetrics]:
+    """Load the saved state into modules and optimizer.
 
-    Nothing changes and no row is returned if there is no state of this fingerprint; one of
-    another is told of, and replaced by the next that is saved.
+    Nothing changes if there is no saved state, or one with another fingerprint. The latter is
+    reported in one line, and the next state that is saved replaces it.
+
+    Returns:
+        The metrics of each complete iteration.
     """
     path = folder / "state.safetensors"
     if not path.is_file():
@@ -63,7 +65,7 @@ def load_state(
             print(f"PPO: {path} is of other settings, problems or weights: starts anew")
             return []
         with torch.no_grad():
-            for name, parameter in _named(modules):
+            for name, parameter in _named_parameters(modules):
                 parameter.copy_(file.get_tensor(name))
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for name in file.keys():  # noqa: SIM118 - a safetensors file, not a mapping
@@ -72,11 +74,11 @@ def load_state(
                 moments.setdefault(int(index), {})[moment] = file.get_tensor(name)
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
-    rows: list[Row] = json.loads(header["rows"])
-    return rows
+    history: list[IterationMetrics] = json.loads(header["rows"])
+    return history
 
 
-def _named(modules: Mapping[str, nn.Module]) -> list[tuple[str, torch.Tensor]]:
+def _named_parameters(modules: Mapping[str, nn.Module]) -> list[tuple[str, torch.Tensor]]:
     return [
         (f"{name}.{key}", parameter.data)
         for name, module in modules.items()

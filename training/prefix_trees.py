@@ -1,8 +1,9 @@
-"""Token sequences that begin alike, packed so that a model reads each common prefix once.
+"""Pack token sequences as prefix trees, so that a model reads each common prefix once.
 
-Sorted, sequences with the longest common prefixes are neighbours, so a depth-first walk over the
-trees of their prefixes writes them one after another without what the one before has already.
-A token sees its ancestors alone, at the positions that they have in their own sequence.
+In sorted order, sequences with the longest common prefixes are neighbours. A depth-first walk
+over the trees of their prefixes therefore writes one sequence after another, without the prefix
+that it shares with the sequence before. A token attends to itself and its ancestors only, at the
+positions that they have in their own sequence.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,45 +18,44 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Pack:
-    """Sequences as one sequence of the tokens of their prefix trees, depth first.
-
-    ``ids``, ``positions`` (in a token's own sequences) and ``ends`` (index of the last token
-    that follows from a token) are (tokens,). ``paths`` has, for each packed sequence by its index,
-    the indices of its tokens here.
-    """
+    """One sequence of the tokens of several sequences' prefix trees, depth first."""
 
     ids: Ints
+    """Token ids, (tokens,)."""
     positions: Ints
+    """Position of each token in its own sequences, (tokens,)."""
     ends: Ints
+    """Index of the last descendant of each token, (tokens,)."""
     paths: dict[int, Ints]
+    """For each packed sequence, by its index, the indices of its tokens in the pack."""
 
-    def sees(self, device: torch.device) -> torch.Tensor:
-        """Return whether token i sees token j, (tokens, tokens): j is i or an ancestor of it."""
+    def attention_mask(self, device: torch.device) -> torch.Tensor:
+        """Return whether token i attends to token j, (tokens, tokens): j is i or its ancestor."""
         index = torch.arange(len(self.ids), device=device)
         ends = torch.from_numpy(self.ends).to(device)
         return (index <= index[:, None]) & (index[:, None] <= ends)
 
 
 def pack_sequences(sequences: Sequence[list[int]], max_tokens: int) -> Iterator[Pack]:
-    """Yield packs that hold every sequence once.
+    """Yield packs that together hold every sequence once.
 
-    A pack has at most ``max_tokens`` tokens, or one longer sequence. Where a pack is full, the
-    next begins with its sequences' common prefix anew.
+    A pack has at most ``max_tokens`` tokens, or one longer sequence. After a full pack, the next
+    pack repeats the prefix that its sequences share with the sequences before.
     """
-    pack, before = _Growing(), np.zeros(0, np.int64)
+    pack, before = _GrowingPack(), np.zeros(0, np.int64)
     for index in sorted(range(len(sequences)), key=sequences.__getitem__):
         ids = np.asarray(sequences[index], np.int64)
         num_shared = _num_common(before, ids)
         if pack.paths and pack.size + len(ids) - num_shared > max_tokens:
-            yield pack.done()
-            pack, num_shared = _Growing(), 0
+            yield pack.finish()
+            pack, num_shared = _GrowingPack(), 0
         pack.add(index, ids, num_shared)
         before = ids
     if pack.paths:
-        yield pack.done()
+        yield pack.finish()
 
 
-class _Growing:
+class _GrowingPack:
     """A pack under construction; ``size`` counts its tokens."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class _Growing:
         self._positions: list[Ints] = []
 
     def add(self, index: int, ids: Ints, num_shared: int) -> None:
-        """Add a sequence that begins with ``num_shared`` tokens of the one before."""
+        """Add a sequence whose first ``num_shared`` tokens are those of the sequence before."""
         fresh = np.arange(self.size, self.size + len(ids) - num_shared)
         self._path = np.concatenate([self._path[:num_shared], fresh])
         self.paths[index] = self._path
@@ -74,9 +74,11 @@ class _Growing:
         self._positions.append(np.arange(num_shared, len(ids)))
         self.size += len(fresh)
 
-    def done(self) -> Pack:
+    def finish(self) -> Pack:
+        """Return the pack of the sequences that were added."""
         ends = np.zeros(self.size, np.int64)
-        # In the order of the walk a path's own end is the furthest that its tokens lead to.
+        # Paths come in the order of the walk: the last path through a token has its last
+        # descendant.
         for path in self.paths.values():
             ends[path] = path[-1:]
         return Pack(np.concatenate(self._ids), np.concatenate(self._positions), ends, self.paths)

@@ -1,20 +1,17 @@
-"""Pretrain the small base models that the project ships, from nothing.
+"""Pretrain the small base models that the project ships, from random weights.
 
     python -m training.pretrain --model base-large --out resources/base_models/base-large
     python -m training.pretrain --model base-small --out resources/base_models/base-small
 
-The corpus is unlimited and drawn on the fly from the train split of the word problems: worked
-solutions to continue, and flawed ones with the question "?" after each step, to which the
-target is "right" or "wrong" (exact, from the oracle; the answer never stands in the input). A
-base model thus brings arithmetic and an idea of checking, as a base model that has read the web
-does; a reward model's tag and labels start as copies of "?", "right" and "wrong". Solutions of
-a generator it has never seen: which steps of those are wrong only the annotators tell.
+The corpus (:mod:`training.corpus`) teaches arithmetic and the checking of steps, so that a base
+model brings what a base model that has read the web brings. A reward model's tag and labels start
+as copies of "?", "right" and "wrong". A base has never read solutions of a generator: only the
+annotators say which steps of those are wrong.
 """
 
 import argparse
-import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -25,32 +22,37 @@ from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
-from shepherd.mistakes import Wanted, draw_sum, true_result, write_flawed
-from shepherd.word_problems import (
-    ITEMS,
-    NAMES,
-    WordProblem,
-    draw_problems,
-    judge_steps,
-    write_solution,
-    write_step,
-)
-from training.packing import IGNORED, next_tokens
-from training.reward_model import BAD, GOOD, STEP_TAG
+from training.corpus import CorpusBatch, Mixture, draw_batches
+from training.packing import IGNORED
+from training.schedules import warm_up_then_linear
+from training.step_tags import BAD, GOOD, TAG_TEXT
 from training.tokenizer import CHECK, RIGHT, WRONG, build_tokenizer
+
+NUM_WARMUP = 100
+"""Steps over which the learning rate rises."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Size and schedule of one base model. ``check_share`` of the corpus is checking."""
+    """Size, corpus and schedule of one base model."""
 
     hidden: int
+    """Width; heads have a width of 32."""
     layers: int
     steps: int
     check_share: float
+    """Share of checked solutions among solutions."""
     drill_share: float = 0.0
+    """Share of drill sheets at the start."""
     batch_size: int = 32
+    """Texts a step."""
     learning_rate: float = 3e-3
+    """Peak of the learning rate."""
+
+    @property
+    def mixture(self) -> Mixture:
+        """Return the shares of the kinds of text."""
+        return Mixture(self.steps * self.batch_size, self.check_share, self.drill_share)
 
 
 RECIPES = {
@@ -60,7 +62,7 @@ RECIPES = {
 
 
 def build_model(recipe: Recipe, tokenizer: Tokenizer) -> LlamaForCausalLM:
-    """Return an untrained Llama with heads of 32 and tied embeddings."""
+    """Return an untrained Llama with heads of width 32 and tied embeddings."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=recipe.hidden,
@@ -79,139 +81,13 @@ def build_model(recipe: Recipe, tokenizer: Tokenizer) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One text: its token ids, the target of each position (IGNORED where none), and its kind.
-
-    ``expected`` marks the targets that say what should stand next in an equation whatever is
-    written there.
-    """
-
-    ids: list[int]
-    targets: list[int]
-    expected: list[bool]
-    kind: str
-
-
-def encode_worked(problem: WordProblem, rng: random.Random, tokenizer: Tokenizer) -> Row:
-    """Return a right solution to continue; the question is not a target."""
-    question = tokenizer.encode(problem.question + "\n")
-    solution = tokenizer.encode(write_solution(problem, rng), add_special_tokens=False)
-    solution.append(tokenizer.eos_token_id)
-    ids = question + solution
-    targets = next_tokens(ids, [False] * len(question) + [True] * len(solution))
-    return Row(ids, targets, [False] * len(ids), "worked")
-
-
-def encode_checked(problem: WordProblem, rng: random.Random, tokenizer: Tokenizer) -> Row:
-    """Return a flawed solution with a "?" after each step, to which the verdict is the target."""
-    steps, wanted = write_flawed(problem, rng, error_rate=rng.choice((0.0, 0.15, 0.3)))
-    verdicts = judge_steps(problem.question, steps)
-    question = tokenizer.encode(problem.question + "\n")
-    return _with_checks(question, steps, verdicts, wanted, tokenizer, "checked")
-
-
-def encode_drill(rng: random.Random, tokenizer: Tokenizer) -> Row:
-    """Return a sheet of unrelated sums in the form of steps, each with a "?" and its verdict."""
-    lines, verdicts = [], []
-    for index in range(1, 9):
-        equation, right = draw_sum(rng)
-        lead, item, wordy = f"{rng.choice(NAMES)} has", rng.choice(ITEMS), rng.random() < 0.5
-        lines.append(write_step(index, equation, lead, item, wordy))
-        verdicts.append(right)
-    row = _with_checks(
-        [tokenizer.bos_token_id], lines, verdicts, [None] * len(lines), tokenizer, "drill"
-    )
-    check = tokenizer.convert_tokens_to_ids(CHECK)
-    # The sums are random: nothing in them can be foretold but results and verdicts.
-    foretold = [
-        target if expected or token == check else IGNORED
-        for token, target, expected in zip(row.ids, row.targets, row.expected, strict=True)
-    ]
-    return replace(row, targets=foretold)
-
-
-def _with_checks(
-    start: list[int],
-    steps: Sequence[str],
-    verdicts: Sequence[bool],
-    wanted: Sequence[Wanted | None],
-    tokenizer: Tokenizer,
-    kind: str,
-) -> Row:
-    """Append the steps with their checks.
-
-    Steps judged right are also text to continue. In wrong ones the targets are the operands,
-    the operation and the result that should stand there.
-    """
-    to_id = tokenizer.convert_tokens_to_ids
-    ids, counts = list(start), [False] * len(start)
-    corrections: dict[int, int] = {}
-    verdict_targets: dict[int, int] = {}
-    for step, verdict, equation in zip(steps, verdicts, wanted, strict=True):
-        body = tokenizer.encode(step.rstrip("\n"), add_special_tokens=False)
-        closing = tokenizer.encode("\n", add_special_tokens=False) if step.endswith("\n") else []
-        verdict_targets[len(ids) + len(body)] = to_id(RIGHT if verdict else WRONG)
-        if (result := true_result(step)) is not None:
-            equals = len(ids) + body.index(to_id(" ="))
-            corrections[equals] = to_id(f" {result}")
-            for offset, piece in zip((-4, -3, -2), equation or (), strict=False):
-                corrections[equals + offset] = to_id(f" {piece}")
-        ids += [*body, to_id(CHECK), *closing]
-        counts += [verdict] * len(body) + [False] * (1 + len(closing))
-    targets = next_tokens(ids, counts)
-    for position, target in (corrections | verdict_targets).items():
-        targets[position] = target
-    return Row(ids, targets, [position in corrections for position in range(len(ids))], kind)
-
-
-def draw_batches(
-    recipe: Recipe, seed: int, tokenizer: Tokenizer, first_step: int = 0
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]]:
-    """Yield padded ids, targets and expected, each (batch, length), and the kind of each row."""
-    rng = random.Random(seed)
-    drawn = first_step * recipe.batch_size
-    while True:
-        size = 32 * recipe.batch_size
-        progress = drawn / (recipe.steps * recipe.batch_size)
-        drills = recipe.drill_share * max(0.15, 1 - 2 * progress) if recipe.check_share else 0.0
-        num_drills = round(size * drills)
-        problems = draw_problems(rng.randrange(2**31), "train", size - num_drills)
-        rows = [encode_drill(rng, tokenizer) for _ in range(num_drills)] + [
-            (encode_checked if rng.random() < recipe.check_share else encode_worked)(
-                problem, rng, tokenizer
-            )
-            for problem in problems
-        ]
-        drawn += size
-        rows.sort(key=lambda row: len(row.ids))
-        groups = [rows[i : i + recipe.batch_size] for i in range(0, size, recipe.batch_size)]
-        rng.shuffle(groups)
-        for group in groups:
-            length = max(len(row.ids) for row in group)
-            pad = tokenizer.pad_token_id
-            yield (
-                torch.tensor([row.ids + [pad] * (length - len(row.ids)) for row in group]),
-                torch.tensor([row.targets + [IGNORED] * (length - len(row.ids)) for row in group]),
-                torch.tensor([row.expected + [False] * (length - len(row.ids)) for row in group]),
-                [row.kind for row in group],
-            )
-
-
-def learning_rate_at(step: int, recipe: Recipe) -> float:
-    """Return the rate after linear warm-up (100 steps) and linear decay to zero."""
-    warm = min(1.0, (step + 1) / 100)
-    return recipe.learning_rate * warm * min(1.0, 2.0 * (1 - step / recipe.steps))
-
-
 class Hints(nn.Module):
-    """Two auxiliary losses that make a small model learn checking in minutes, not hours.
+    """Add two auxiliary losses that make a small model learn checking in minutes, not hours.
 
-    A verdict compares what is written with what the model would have written. So the middle
-    layer is asked to know already what should stand next in an equation (through the model's
-    own output head), and a probe asks the layer before the last, at what does stand there,
-    whether the two agree. The probe is thrown away afterwards: the saved model is an ordinary
-    Llama.
+    A verdict compares what is written with what the model would have written. So the first loss
+    asks the middle layer, through the model's own output head, for what should stand next in an
+    equation. The second asks a probe in the layer before the last, at what does stand there,
+    whether the two agree. The probe is not saved: the saved model is an ordinary Llama.
     """
 
     def __init__(self, hidden_size: int) -> None:
@@ -219,28 +95,74 @@ class Hints(nn.Module):
         self.agrees = nn.Linear(hidden_size, 1)
 
     def forward(
-        self,
-        model: LlamaForCausalLM,
-        hidden: Sequence[torch.Tensor],
-        ids: torch.Tensor,
-        targets: torch.Tensor,
-        expected: torch.Tensor,
+        self, model: LlamaForCausalLM, hidden: Sequence[torch.Tensor], batch: CorpusBatch
     ) -> torch.Tensor:
-        """Return the loss; all but ``hidden`` (one (batch, length, width) a layer) as in Row."""
-        halfway = hidden[len(hidden) // 2][expected]
-        early = F.cross_entropy(model.lm_head(model.model.norm(halfway)), targets[expected])
-        written = hidden[-2][:, 1:][expected[:, :-1]]
-        agree = (ids[:, 1:] == targets[:, :-1])[expected[:, :-1]].float()
-        probed = F.binary_cross_entropy_with_logits(self.agrees(written)[:, 0], agree)
+        """Return the loss; ``hidden`` has one (texts, longest text, width) tensor a layer."""
+        targets, is_correction = batch.targets, batch.is_correction
+        halfway = hidden[len(hidden) // 2][is_correction]
+        early = F.cross_entropy(model.lm_head(model.model.norm(halfway)), targets[is_correction])
+        written = hidden[-2][:, 1:][is_correction[:, :-1]]
+        agrees = (batch.ids[:, 1:] == targets[:, :-1])[is_correction[:, :-1]].float()
+        probed = F.binary_cross_entropy_with_logits(self.agrees(written)[:, 0], agrees)
         return 0.5 * early + probed
+
+
+class ProgressPrinter:
+    """Print step, mean loss, shares of right sums and verdicts, and speed every so many steps."""
+
+    def __init__(self, every: int, check: int, equals: int) -> None:
+        self._every = every
+        self._tokens = (("verdicts", check), ("sums", equals))
+        self._started = time.monotonic()
+        self._num_tokens = 0
+        self._reset()
+
+    def add(self, step: int, batch: CorpusBatch, logits: torch.Tensor, loss: float) -> None:
+        """Count one step; ``logits`` are (texts, longest text, vocabulary)."""
+        self._num_tokens += batch.ids.numel()
+        self._loss += loss
+        is_target, is_hit = batch.targets != IGNORED, logits.argmax(-1) == batch.targets
+        for name, token in self._tokens:
+            for kind in set(batch.kinds):
+                is_kind = torch.tensor([one == kind for one in batch.kinds])[:, None]
+                hits = is_hit[(batch.ids == token) & is_target & is_kind]
+                self._hits.setdefault(f"{kind} {name}", []).append(hits)
+        if step % self._every == 0:
+            self._print(step)
+            self._reset()
+
+    def _reset(self) -> None:
+        self._loss = 0.0
+        self._hits: dict[str, list[torch.Tensor]] = {}
+
+    def _print(self, step: int) -> None:
+        shares = {name: torch.cat(hits).float().mean() for name, hits in self._hits.items()}
+        seconds = time.monotonic() - self._started
+        print(
+            f"step {step}: loss {self._loss / self._every:.4f}, "
+            + ", ".join(f"{name} {share:.3f}" for name, share in sorted(shares.items()))
+            + f", {self._num_tokens / seconds:,.0f} tokens/s, {seconds:.0f} s",
+            flush=True,
+        )
+
+
+def corpus_loss(logits: torch.Tensor, batch: CorpusBatch, check: int) -> torch.Tensor:
+    """Return the cross entropy of the targets, weighted mean over tokens.
+
+    A verdict counts three times: one token in fifteen is a verdict, and it is harder to learn.
+    """
+    is_target = batch.targets != IGNORED
+    weights = 1.0 + 2.0 * (batch.ids == check)[is_target]
+    losses = F.cross_entropy(logits[is_target], batch.targets[is_target], reduction="none")
+    return (losses * weights).sum() / weights.sum()
 
 
 def pretrain(
     recipe: Recipe, seed: int, log_every: int = 100, start: Path | None = None
 ) -> LlamaForCausalLM:
-    """Train a base model; prints step, loss, shares of right sums and verdicts, and speed.
+    """Train a base model and print its progress every ``log_every`` steps.
 
-    From a checkpoint (``start``) it goes on with the second half of the recipe.
+    With a checkpoint ``start`` it trains that with the second half of the recipe.
     """
     torch.manual_seed(seed)
     tokenizer = build_tokenizer()
@@ -251,54 +173,37 @@ def pretrain(
     check, equals = tokenizer.convert_tokens_to_ids([CHECK, " ="])
     parameters = [*model.parameters(), *hints.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=0.01, betas=(0.9, 0.98))
-    started, num_tokens, total = time.monotonic(), 0, 0.0
-    hits: dict[str, list[torch.Tensor]] = {}
+    progress = ProgressPrinter(log_every, check, equals)
     first_step = 0 if start is None else recipe.steps // 2
-    batches = draw_batches(recipe, seed, tokenizer, first_step)
-    batches = islice(batches, recipe.steps - first_step)
-    for step, (ids, targets, expected, kinds) in enumerate(batches, start=first_step + 1):
+    batches = islice(
+        draw_batches(recipe.mixture, recipe.batch_size, seed, tokenizer, first_step),
+        recipe.steps - first_step,
+    )
+    for step, batch in enumerate(batches, start=first_step + 1):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(step, recipe)
-        outputs = model(input_ids=ids, use_cache=False, output_hidden_states=True)
-        kept = targets != IGNORED
-        # A verdict is one token in fifteen and the harder thing to learn.
-        weights = 1.0 + 2.0 * (ids == check)[kept]
-        losses = F.cross_entropy(outputs.logits[kept], targets[kept], reduction="none")
-        loss = (losses * weights).sum() / weights.sum()
+            group["lr"] = warm_up_then_linear(
+                step, recipe.steps, peak=recipe.learning_rate, num_warmup=NUM_WARMUP
+            )
+        outputs = model(input_ids=batch.ids, use_cache=False, output_hidden_states=True)
+        loss = corpus_loss(outputs.logits, batch, check)
         if recipe.check_share:
-            loss = loss + hints(model, outputs.hidden_states, ids, targets, expected)
+            loss = loss + hints(model, outputs.hidden_states, batch)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        num_tokens += ids.numel()
-        total += loss.item()
-        right = outputs.logits.argmax(-1) == targets
-        for name, token in (("verdicts", check), ("sums", equals)):
-            for kind in set(kinds):
-                rows = torch.tensor([k == kind for k in kinds])[:, None]
-                hits.setdefault(f"{kind} {name}", []).append(right[(ids == token) & kept & rows])
-        if step % log_every == 0:
-            shares = {name: torch.cat(found).float().mean() for name, found in hits.items()}
-            seconds = time.monotonic() - started
-            print(
-                f"step {step}: loss {total / log_every:.4f}, "
-                + ", ".join(f"{name} {share:.3f}" for name, share in sorted(shares.items()))
-                + f", {num_tokens / seconds:,.0f} tokens/s, {seconds:.0f} s",
-                flush=True,
-            )
-            hits, total = {}, 0.0
+        progress.add(step, batch, outputs.logits, loss.item())
     return model
 
 
-def seed_reward_tokens(model: LlamaForCausalLM, tokenizer: Tokenizer) -> None:
-    """Let the tokens of a reward model start as copies of "?", "right" and "wrong".
+def copy_reward_tokens(model: LlamaForCausalLM, tokenizer: Tokenizer) -> None:
+    """Copy the embeddings of "?", "right" and "wrong" to the tag and the labels.
 
-    They do not occur in the corpus, and new tokens usually start from related ones.
+    The corpus does not hold the tag and the labels. New tokens usually start from related ones.
     """
     new, related = (
         tokenizer.convert_tokens_to_ids(pieces)
-        for pieces in ([STEP_TAG, GOOD, BAD], [CHECK, RIGHT, WRONG])
+        for pieces in ([TAG_TEXT, GOOD, BAD], [CHECK, RIGHT, WRONG])
     )
     with torch.no_grad():
         weights = model.get_input_embeddings().weight
@@ -307,20 +212,26 @@ def seed_reward_tokens(model: LlamaForCausalLM, tokenizer: Tokenizer) -> None:
 
 def main() -> None:
     """Pretrain one of RECIPES and save it as a Hugging Face checkpoint in bfloat16."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--model", choices=RECIPES, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.pretrain", description=(__doc__ or "").split("\n\n")[0]
+    )
+    parser.add_argument("--model", choices=RECIPES, required=True, help="recipe to follow")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the run (default: 0)")
+    parser.add_argument("--steps", type=int, help="steps to train (default: the recipe's)")
     parser.add_argument(
-        "--start", type=Path, help="checkpoint to go on from, with the recipe's second half"
+        "--start",
+        type=Path,
+        help="checkpoint folder to train with the second half of the recipe (default: none)",
     )
     args = parser.parse_args()
+    if args.start is not None and not args.start.is_dir():
+        parser.error(f"--start: no folder {args.start.resolve()}: name a checkpoint folder")
     recipe = RECIPES[args.model]
     if args.steps:
         recipe = replace(recipe, steps=args.steps)
     model = pretrain(recipe, args.seed, start=args.start)
-    seed_reward_tokens(model, build_tokenizer())
+    copy_reward_tokens(model, build_tokenizer())
     model.to(torch.bfloat16).save_pretrained(args.out)
     build_tokenizer().save_pretrained(args.out)
 

@@ -1,46 +1,47 @@
-"""Process reward model: a probability for every step that it can still reach the answer.
+r"""Train a process reward model (PRM): one probability a step.
 
     python -m training prm --base BASE --data labeled_solutions.parquet --out models/prm
 
-Equation 2 of arXiv 2312.08935: the sum over the steps i of a solution of
-y_i log r_i + (1 - y_i) log(1 - r_i), with y_i the label of step i, hard (eq. 3) or soft (eq. 4),
-and r_i the sigmoid score at its tag.
+The probability of a step says whether the solution can still reach the right answer from there.
+A solution of K steps becomes one sequence with K tags (:mod:`training.step_tags`):
+
+    question  step 1 ки  step 2 ки  ...  step K ки        token ids, (tokens,)
+                     r_1         r_2               r_K    rewards at the tags, (K,)
+                     y_1         y_2               y_K    step labels in [0, 1], (K,)
+
+The label y_i is hard (equation 3 of arXiv 2312.08935) or soft (equation 4).
 """
 
-from pathlib import Path
+import torch
+from torch.nn import functional as F
 
-import polars as pl
-
-from shepherd.settings import TrainingSettings
-from training import loop
 from training.reward_model import train_reward_model
+from training.runs import TrainingReport, TrainingRun
 
 
-def train_prm(
-    base: str | Path,
-    examples: pl.LazyFrame | pl.DataFrame,
-    out: Path,
-    settings: TrainingSettings,
-    *,
-    template: str,
-    seed: int,
-    held_out: pl.LazyFrame | pl.DataFrame | None = None,
-    work: Path | None = None,
-) -> loop.TrainingReport:
-    """Train on (question, steps, labels) rows and save the checkpoint to ``out``.
+def process_loss(rewards: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    r"""Return the PRM loss of equation 2 of arXiv 2312.08935, summed over steps.
 
-    Solutions of which some steps do not fit into ``settings.max_length`` are counted
-    (``num_cut``); the steps that fit are kept.
-    ``held_out`` and ``work`` are as in :func:`training.loop.train`.
+        L_PRM = - \sum_{i=1}^{K} [ y_i log \sigma(r_i) + (1 - y_i) log(1 - \sigma(r_i)) ]
+
+    The paper writes r_i for the sigmoid score; here r_i is the reward before the sigmoid. A batch
+    holds the steps of several solutions. The caller divides the sum by the steps of the whole
+    optimisation step (:func:`training.reward_model.reward_loss`).
+
+    Args:
+        rewards: r_i, (steps,), unbounded.
+        labels: y_i, (steps,), in [0, 1].
+
+    Returns:
+        A scalar of 0 or more.
     """
-    return train_reward_model(
-        base,
-        examples,
-        out,
-        settings,
-        name="train PRM",
-        template=template,
-        seed=seed,
-        held_out=held_out,
-        work=work,
-    )
+    return F.binary_cross_entropy_with_logits(rewards, labels, reduction="sum")
+
+
+def train_prm(run: TrainingRun) -> TrainingReport:
+    """Train on (question, steps, labels) rows and save the checkpoint to ``run.out``.
+
+    Steps that exceed ``settings.max_length`` tokens are left out; the steps before them are
+    trained on. The report counts such solutions (``num_cut``).
+    """
+    return train_reward_model(run, "train PRM", process_loss)

@@ -1,40 +1,30 @@
-"""Rejection-sampling fine-tuning: a generator learns from its own right solutions.
+"""Train by rejection-sampling fine-tuning (RFT): a generator learns from its own right solutions.
 
     python -m training rft --base BASE --data problems.parquet --draws draws.parquet --out OUT
 
-Of the draws for each question the right ones are kept, once for each way of reasoning, and the
-base is fine-tuned anew on them and the gold solutions (arXiv 2308.01825; eight draws a question
-in arXiv 2312.08935).
+RFT selects the right draws of each question, one for each way of reasoning, and fine-tunes the
+base anew on them and on the gold solutions (arXiv 2308.01825). arXiv 2312.08935 draws eight
+solutions a question.
 """
 
-from pathlib import Path
+from dataclasses import replace
 
 import polars as pl
 
 from shepherd.repeats import distinct_solutions
-from shepherd.settings import TrainingSettings
-from training.loop import TrainingReport
+from training.runs import TrainingReport, TrainingRun
 from training.sft import train_sft
 
 
-def train_rft(
-    base: str | Path,
-    gold: pl.DataFrame,
-    draws: pl.DataFrame,
-    out: Path,
-    settings: TrainingSettings,
-    *,
-    template: str,
-    seed: int,
-    work: Path | None = None,
-) -> TrainingReport:
-    """Fine-tune ``base`` on gold (question, solution) rows and on the right ones of the draws.
+def train_rft(run: TrainingRun, draws: pl.DataFrame) -> TrainingReport:
+    """Fine-tune on the gold solutions of ``run.examples`` and on the right, distinct draws.
 
-    Draws are rows of problem_id, question, text and is_correct; ``work`` is as in
-    :func:`training.loop.train`.
+    Args:
+        run: its examples are gold rows of (question, solution).
+        draws: rows of (problem_id, question, text, is_correct).
     """
-    kept = distinct_solutions(draws).select("question", solution="text")
-    examples = pl.concat([gold.select("question", "solution"), kept])
-    # A draw may be the gold solution to the letter.
-    examples = examples.unique(maintain_order=True)
-    return train_sft(base, examples, out, settings, template=template, seed=seed, work=work)
+    distinct = distinct_solutions(draws).select("question", solution="text")
+    gold = run.examples.lazy().select("question", "solution").collect()
+    # A draw may equal the gold solution character for character.
+    examples = pl.concat([gold, distinct]).unique(maintain_order=True)
+    return train_sft(replace(run, examples=examples))

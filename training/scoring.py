@@ -1,7 +1,7 @@
-"""Score solutions with a reward model, common beginnings once.
+"""Score solutions with a reward model, and compute each common prefix once.
 
-The candidates of a problem share its question and often their first steps, and what a causal
-model makes of a prefix does not depend on what follows: so each distinct prefix is computed once
+The candidates of a problem share its question and often their first steps. A causal model's
+output on a prefix does not depend on what follows, so each distinct prefix is computed once
 (:mod:`training.prefix_trees`), without padding.
 """
 
@@ -20,28 +20,35 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from resources.storage.weights import weights_identity
 from shepherd.identity import content_id
 from shepherd.prompts import build_prompt, open_template
-from training.checkpoints import identity_of
 from training.prefix_trees import Pack, pack_sequences
-from training.reward_model import Tags, encode_tagged
+from training.step_tags import Tags, encode_tagged
 
 Kind = Literal["outcome", "process"]
 
 MIN_PACK, MAX_PACK = 256, 8192
-"""Tokens of a forward pass. Attention costs their square, so small models take small packs."""
+"""Bounds of the tokens of a forward pass. Attention costs their square: small models read small
+packs."""
 
 
 class Scorer:
-    """A reward model that stays open, on the GPU if there is one.
+    """Score solutions with a reward model that stays loaded, on the GPU if there is one.
 
-    ``kind`` is ``process`` for a score of each step, ``outcome`` for one of the whole solution.
     The checkpoint is a causal language model with the two label tokens, or a token classifier
-    with one output. ``identity`` tells it from all that score otherwise.
+    with one output. ``identity`` is a hash of all that scores depend on.
+
+    Args:
+        model_path: checkpoint folder or hub name.
+        kind: ``process`` for a score of each step, ``outcome`` for one of the whole solution.
+        template: prompt template around the question.
+        max_length: most tokens of a sequence.
+        dtype: precision of the weights; by default bfloat16 on a GPU and float32 on a CPU.
 
     Raises:
         ValueError: the tokenizer lacks a tag, or the model's attention window is shorter than
-            ``max_length``.
+            ``max_length`` (lower ``max_length``).
     """
 
     def __init__(
@@ -54,7 +61,7 @@ class Scorer:
         dtype: torch.dtype | None = None,
     ) -> None:
         logging.disable_progress_bar()
-        self.identity = content_id(identity_of(model_path), kind, template, str(max_length))
+        self.identity = content_id(weights_identity(model_path), kind, template, str(max_length))
         on_gpu = torch.cuda.is_available()
         # Many CPUs compute small products in bfloat16 more slowly than in float32.
         dtype = dtype or (torch.bfloat16 if on_gpu else torch.float32)
@@ -71,10 +78,10 @@ class Scorer:
                 "lower max_length of the reward model in the profile"
             )
         self._is_classifier = any("TokenClassif" in name for name in config.architectures or ())
-        kind_of_model = (
+        auto_class = (
             AutoModelForTokenClassification if self._is_classifier else AutoModelForCausalLM
         )
-        self._model = kind_of_model.from_pretrained(
+        self._model = auto_class.from_pretrained(
             model_path, dtype=dtype, attn_implementation="sdpa"
         ).eval()
         self._model.to("cuda" if on_gpu else "cpu")
@@ -89,12 +96,13 @@ class Scorer:
     ) -> list[list[float]]:
         """Return sigmoid(r), the probability of the label ``+``, of every step of each solution.
 
-        An outcome reward model gives one for the whole solution. Steps past ``max_length`` tokens
-        score 0: the model never saw them. With ``description`` a progress bar is shown.
+        An outcome reward model gives one score for the whole solution. Steps beyond
+        ``max_length`` tokens score 0, because the model does not read them. ``description`` is
+        the title of a progress bar; None shows no bar.
         """
         units = [tuple(texts) if self.kind == "process" else ("".join(texts),) for texts in steps]
-        asked = list(zip(questions, units, strict=True))
-        distinct = list(dict.fromkeys(asked))
+        solutions = list(zip(questions, units, strict=True))
+        distinct = list(dict.fromkeys(solutions))
         examples = [
             encode_tagged(
                 self._tokenizer,
@@ -106,43 +114,47 @@ class Scorer:
             )
             for question, unit in distinct
         ]
-        # Nothing after the last tag is asked for.
+        # No score depends on tokens after the last tag.
         sequences = [list(e.ids[: e.tags[-1] + 1]) if e.tags else [] for e in examples]
-        found: dict[tuple[str, tuple[str, ...]], list[float]] = {}
+        scores: dict[tuple[str, tuple[str, ...]], list[float]] = {}
         with tqdm(
             total=len(distinct), desc=description, unit="solution", disable=description is None
         ) as bar:
             for pack in pack_sequences(sequences, self._pack_tokens):
-                places = {index: path[examples[index].tags] for index, path in pack.paths.items()}
-                nodes = sorted({node for tags in places.values() for node in tags.tolist()})
-                value_of = dict(zip(nodes, self._values(pack, nodes), strict=True))
-                for index, tags in places.items():
-                    unseen = len(distinct[index][1]) - len(tags)
-                    values = [value_of[node] for node in tags.tolist()]
-                    found[distinct[index]] = values + [0.0] * unseen
+                tag_nodes = {
+                    index: path[examples[index].tags].tolist() for index, path in pack.paths.items()
+                }
+                distinct_nodes = sorted(set().union(*tag_nodes.values()))
+                probabilities = self._probabilities(pack, distinct_nodes)
+                score_of = dict(zip(distinct_nodes, probabilities, strict=True))
+                for index, nodes in tag_nodes.items():
+                    num_unread = len(distinct[index][1]) - len(nodes)
+                    scores[distinct[index]] = [score_of[node] for node in nodes] + [
+                        0.0
+                    ] * num_unread
                 bar.update(len(pack.paths))
-        return [list(found[key]) for key in asked]
+        return [list(scores[solution]) for solution in solutions]
 
     @torch.inference_mode()
-    def _values(self, pack: Pack, nodes: list[int]) -> list[float]:
-        """Return sigmoid(r) at the tokens ``nodes`` of a pack."""
+    def _probabilities(self, pack: Pack, nodes: list[int]) -> list[float]:
+        """Return sigmoid(r) at the tokens with indices ``nodes`` of a pack."""
         if not nodes:
             return []
         device = self._model.device
-        kept = torch.tensor(nodes, device=device)
+        positions = torch.tensor(nodes, device=device)
         inputs = {
             "input_ids": torch.from_numpy(pack.ids)[None].to(device),
             "position_ids": torch.from_numpy(pack.positions)[None].to(device),
-            "attention_mask": pack.sees(device)[None, None],
+            "attention_mask": pack.attention_mask(device)[None, None],
             "use_cache": False,
         }
         if self._is_classifier:
-            rewards = self._model(**inputs).logits[0, kept, 0]
+            rewards = self._model(**inputs).logits[0, positions, 0]
         else:
-            logits = self._model(**inputs, logits_to_keep=kept).logits[0].float()
+            logits = self._model(**inputs, logits_to_keep=positions).logits[0].float()
             rewards = logits[:, self._tags.good] - logits[:, self._tags.bad]
-        values: list[float] = torch.sigmoid(rewards.float()).tolist()
-        return values
+        probabilities: list[float] = torch.sigmoid(rewards.float()).tolist()
+        return probabilities
 
 
 def score_solutions(

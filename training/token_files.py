@@ -1,4 +1,4 @@
-"""Encoded examples on disk, read back through memory maps: a set larger than memory trains too."""
+"""Write encoded examples to disk and read them through memory maps, for sets larger than memory."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,20 +14,23 @@ _PARTS = {"ids": np.int32, "targets": np.int32, "tags": np.int32, "labels": np.f
 
 
 class TokenFiles(Sequence[Example]):
-    """Examples in the order of their hashes, which is the same in whatever order they came.
+    """Examples on disk, in the order of their hashes: the order of writing does not matter."""
 
-    ``lengths`` are their tokens, (examples,), int64; ``counts`` are those of the whole set, and
-    ``digest`` is its hash.
-    """
+    lengths: np.ndarray
+    """Tokens of each example, (examples,), int64."""
+    counts: Counts
+    """Targets and tags of the whole set."""
+    digest: str
+    """Hash of the whole set."""
 
     def __init__(self, folder: Path) -> None:
-        """Open what :meth:`write` has written."""
+        """Open a folder that :meth:`write` has filled."""
         index = np.load(folder / "index.npz")
         order = np.argsort(index["hashes"], kind="stable")
         self._starts = {name: index[name][:-1][order] for name in ("tokens", "tags")}
         self._ends = {name: index[name][1:][order] for name in ("tokens", "tags")}
         self._parts = {
-            # An empty file cannot be mapped: examples of SFT have no tags.
+            # An empty file cannot be mapped, and examples of SFT have no tags.
             name: np.memmap(path, dtype, mode="r") if path.stat().st_size else np.empty(0, dtype)
             for name, dtype in _PARTS.items()
             for path in [folder / name]
@@ -38,7 +41,7 @@ class TokenFiles(Sequence[Example]):
 
     @classmethod
     def write(cls, folder: Path, examples: Iterable[Example]) -> "TokenFiles":
-        """Write examples as they come, keeping none, and open them."""
+        """Write examples one by one, without holding them in memory, and open them."""
         folder.mkdir(parents=True, exist_ok=True)
         hashes: list[int] = []
         num_targets = 0
@@ -79,8 +82,9 @@ class TokenFiles(Sequence[Example]):
             return [self[at] for at in range(*index.indices(len(self)))]
 
         def part(name: str, kind: str) -> list[int]:
-            found = self._parts[name][self._starts[kind][index] : self._ends[kind][index]]
-            return found.tolist()  # type: ignore[no-any-return]
+            first, end = self._starts[kind][index], self._ends[kind][index]
+            values: list[int] = self._parts[name][first:end].tolist()
+            return values
 
         return Example(
             part("ids", "tokens"),
@@ -94,13 +98,13 @@ class TokenFiles(Sequence[Example]):
 
 
 def draw_order(num_examples: int, first: int, count: int, seed: int) -> list[int]:
-    """Return which examples stand at places ``first`` to ``first + count`` of the training order.
+    """Return the indices of the examples at places ``first`` to ``first + count - 1`` of the order.
 
-    The order is one permutation after another, one an epoch, each drawn from seed and epoch: a
-    run resumes at any place without having drawn what came before.
+    The training order is one permutation an epoch, each drawn from seed and epoch. So a run
+    resumes at any place without drawing what came before.
     """
-    epochs_and_places = (divmod(place, num_examples) for place in range(first, first + count))
-    return [int(_permutation(num_examples, epoch, seed)[at]) for epoch, at in epochs_and_places]
+    places = (divmod(place, num_examples) for place in range(first, first + count))
+    return [int(_permutation(num_examples, epoch, seed)[index]) for epoch, index in places]
 
 
 @lru_cache(maxsize=2)

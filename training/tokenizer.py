@@ -1,4 +1,4 @@
-"""The word-level tokenizer of the small models: lossless, one token per number and word."""
+"""Build the tokenizer of the small models: lossless, one token a word and a number."""
 
 import re
 
@@ -6,27 +6,27 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import PreTrainedTokenizerFast
 
 from shepherd.word_problems import ITEMS, MAX_VALUE, NAMES, PHRASES
-from training.reward_model import BAD, GOOD, STEP_TAG
+from training.step_tags import BAD, GOOD, TAG_TEXT
 
 PAD, BOS, EOS, UNK = "<pad>", "<s>", "</s>", "<unk>"
 CHECK, RIGHT, WRONG = " ?", " right", " wrong"
-"""How the pretraining corpus asks after a step and what it answers."""
+"""The question after a step in the pretraining corpus, and its two verdicts."""
 
 _PIECE = r"\n| ?[A-Za-zА-я]+| ?[0-9]+| ?[^\sA-Za-zА-я0-9]|\s"
 _LEADS = "Step There are Together they have has The answer is: = + - * . ?"
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Return a tokenizer for which ``decode(encode(text))`` is the text, word for word.
+    """Return a word-level tokenizer for which ``decode(encode(text))`` equals the text.
 
-    Tokens carry their leading space, so a prefix and its continuation tokenize as their join
-    does wherever the cut falls before a space or after a newline.
+    Tokens include their leading space. So a prefix and its continuation have the tokens of the
+    joined text if the cut is before a space or after a newline.
     """
     text = " ".join([_LEADS, *NAMES, *ITEMS, *(p for kind in PHRASES.values() for p in kind)])
     words = sorted(set(re.findall(r"[A-Za-z]+|[^\sA-Za-z0-9{}]", text)) - {"n", "m"})
     numbers = [str(number) for number in range(2 * MAX_VALUE)]
     pieces = ["\n", *(" " + word for word in words), *words, *(" " + n for n in numbers)]
-    extra = [STEP_TAG, GOOD, BAD, CHECK, RIGHT, WRONG]
+    extra = [TAG_TEXT, GOOD, BAD, CHECK, RIGHT, WRONG]
     vocabulary = list(dict.fromkeys([PAD, BOS, EOS, UNK, *extra, *pieces]))
     tokenizer = Tokenizer(
         models.WordLevel({piece: i for i, piece in enumerate(vocabulary)}, unk_token=UNK)

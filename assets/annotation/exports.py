@@ -47,7 +47,7 @@ def exports_of(settings: Settings) -> dg.AssetsDefinition:
         deployment: DeploymentResource, **tables: Frames | pl.DataFrame
     ) -> dg.MaterializeResult[None]:
         """Write every export of the profile, a partition at a time."""
-        from resources.files.label_files import export_labels
+        from resources.files.label_export import export_labels
 
         folder = deployment.home.exports
         wholes = {name: rows for name, rows in tables.items() if isinstance(rows, pl.DataFrame)}

@@ -17,7 +17,7 @@ from shepherd.schemas import LABELED_SOLUTIONS, REJECTED_LABELS
 from shepherd.settings import DatasetSettings, Settings
 
 if TYPE_CHECKING:
-    from resources.files.label_files import ImportReport
+    from resources.files.label_import import ImportReport
 
 
 def labeled_solutions_of(settings: Settings) -> dg.AssetsDefinition:
@@ -79,7 +79,7 @@ def published_labels(
     Raises:
         ValueError: a file cannot be read or too many of its rows are bad; nothing is written.
     """
-    from resources.files.label_files import read_rejected, scan_labels
+    from resources.files.label_import import read_rejected, scan_labels
 
     partitions = tuple(Partition.of(key) for key in sorted(context.partition_keys))
     # Every file is imported before one is written to the lake, because each may be refused.
@@ -119,14 +119,14 @@ def import_labels_of(
 
     ``problems`` holds every shard of the dataset.
     """
-    from resources.files.label_files import Rules, import_labels
+    from resources.files.label_import import LabelRules, import_labels
 
     shards = [problems[at] for at in problems if at.dataset == name]
     train = pl.concat(shards).filter(split="train")
     return import_labels(
         [Path(labels_path).expanduser()],
         folder,
-        Rules(
+        LabelRules(
             dataset.labels_format,
             dataset.annotator,
             dataset=name,

@@ -19,7 +19,7 @@ from shepherd.settings import ModelSettings, Settings, TrainingSettings
 from shepherd.training_sets import Part
 
 if TYPE_CHECKING:
-    from training.loop import TrainingReport
+    from training.runs import TrainingReport
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -131,16 +131,19 @@ def train_here(
 ) -> "TrainingReport":
     """Train in this process."""
     from training.__main__ import TRAINERS
+    from training.runs import TrainingRun
 
     return TRAINERS[trainer](
-        base,
-        plans.train,
-        out,
-        training,
-        template=settings.template,
-        seed=seed,
-        held_out=plans.held_out,
-        work=work,
+        TrainingRun(
+            base,
+            plans.train,
+            out,
+            training,
+            template=settings.template,
+            seed=seed,
+            held_out=plans.held_out,
+            work=work,
+        )
     )
 
 
@@ -160,7 +163,7 @@ def train_in_processes(
     The processes read the examples from files in ``work`` and report through Dagster Pipes.
     """
     from training.command_line import flags_of
-    from training.loop import TrainingReport
+    from training.runs import TrainingReport
 
     work.mkdir(parents=True, exist_ok=True)
     base_path = base.resolve() if isinstance(base, Path) else base

@@ -15,7 +15,7 @@ from shepherd.settings import PolicySettings, PpoSettings, RftSettings, Settings
 from shepherd.training_sets import train_problems
 
 if TYPE_CHECKING:
-    from training.ppo_state import Row
+    from training.ppo_state import IterationMetrics
 
 FIGURES = (
     "reward",
@@ -73,6 +73,7 @@ def train_by_rft(
     from resources.sampling.stage import Shard
     from shepherd.repeats import distinct_solutions
     from training.rft import train_rft
+    from training.runs import TrainingRun
 
     settings, start = deployment.settings, deployment.model(policy.start)
     sampling = settings.sampling.model_copy(
@@ -95,14 +96,16 @@ def train_by_rft(
     report = deployment.models.save(
         name,
         lambda out: train_rft(
-            deployment.models.resolve(start.base),
-            gold,
+            TrainingRun(
+                deployment.models.resolve(start.base),
+                gold,
+                out,
+                policy.training,
+                template=start.template,
+                seed=settings.seed,
+                work=work,
+            ),
             draws,
-            out,
-            policy.training,
-            template=start.template,
-            seed=settings.seed,
-            work=work,
         ),
     )
     return model_result(
@@ -127,8 +130,8 @@ def train_by_ppo(
     """Train by PPO. Each iteration is logged as an observation while the run goes on."""
     from resources.engines import open_engine
     from resources.sampling.completion_grading import CompletionGrader
-    from training.draws import Sampler
-    from training.ppo import train_ppo
+    from training.draws import PolicySampler
+    from training.ppo import PpoRun, train_ppo
     from training.scoring import Scorer
 
     settings, scorer_settings = deployment.settings, deployment.model(policy.reward_model)
@@ -141,25 +144,29 @@ def train_by_ppo(
     rows = deployment.models.save(
         name,
         lambda out: train_ppo(
-            start,
-            problems,
-            out,
-            policy,
-            template=deployment.model(policy.start).template,
-            scorer=Scorer(
-                reward_model,
-                kind=REWARD_MODELS[policy.reward_model],
-                template=scorer_settings.template,
-                max_length=(scorer_settings.training or TrainingSettings()).max_length,
-            ),
-            sampler=Sampler(
-                partial(open_engine, settings.engine), settings.sampling.max_tokens, settings.seed
-            ),
-            grade=grader.are_correct,
-            work=deployment.models.work(name),
-            tell=lambda row: context.log_event(
-                dg.AssetObservation(asset_key=name, metadata=_figures(row))
-            ),
+            PpoRun(
+                start,
+                problems,
+                out,
+                policy,
+                template=deployment.model(policy.start).template,
+                scorer=Scorer(
+                    reward_model,
+                    kind=REWARD_MODELS[policy.reward_model],
+                    template=scorer_settings.template,
+                    max_length=(scorer_settings.training or TrainingSettings()).max_length,
+                ),
+                sampler=PolicySampler(
+                    partial(open_engine, settings.engine),
+                    settings.sampling.max_tokens,
+                    settings.seed,
+                ),
+                grade=grader.are_correct,
+                work=deployment.models.work(name),
+                on_iteration=lambda metrics: context.log_event(
+                    dg.AssetObservation(asset_key=name, metadata=_figures(metrics))
+                ),
+            )
         ),
     )
     first, last = rows[0], rows[-1]
@@ -176,5 +183,5 @@ def train_by_ppo(
     )
 
 
-def _figures(row: "Row") -> dict[str, Any]:
+def _figures(row: "IterationMetrics") -> dict[str, Any]:
     return {"iteration": int(row["iteration"])} | {name: round(row[name], 4) for name in FIGURES}

@@ -1,51 +1,65 @@
 """Train the reward models: the ORM scores a whole solution, the PRM each step."""
 
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
 import dagster as dg
 import polars as pl
 
-from assets.deployment import WHOLE_TABLE, DeploymentResource
+from assets.deployment import WHOLE_TABLE, DeploymentResource, models_of
 from assets.models.fine_tuning import ExamplePlans, fine_tune, model_asset
 from shepherd.schemas import LABELED_SOLUTIONS, PROBLEMS
 from shepherd.settings import Settings
 from shepherd.training_sets import outcome_examples, process_examples
 
-INPUTS = dict.fromkeys((LABELED_SOLUTIONS.name, PROBLEMS.name), WHOLE_TABLE)
+
+class RewardModelKind(NamedTuple):
+    """How a reward model is trained: its trainer and its examples."""
+
+    trainer: Literal["orm", "prm"]
+    examples: Callable[..., pl.LazyFrame]
+    description: str
 
 
-def outcome_reward_model_of(settings: Settings) -> dg.AssetsDefinition:
-    """Return the asset of the ORM."""
+KINDS = {
+    "outcome_reward_model": RewardModelKind(
+        "orm",
+        outcome_examples,
+        "ORM: the probability that a solution is right (arXiv 2312.08935, eq. 1).",
+    ),
+    "process_reward_model": RewardModelKind(
+        "prm",
+        process_examples,
+        "PRM: the probability that each step is right (arXiv 2312.08935, eq. 2).",
+    ),
+}
+
+
+def reward_models_of(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Return the assets of the reward models that a profile has."""
+    models = models_of(settings)
+    return [reward_model_of(settings, name, kind) for name, kind in KINDS.items() if name in models]
+
+
+def reward_model_of(settings: Settings, name: str, kind: RewardModelKind) -> dg.AssetsDefinition:
+    """Return the asset of one reward model."""
     annotators, chosen, seed = settings.training_annotators, settings.training_set, settings.seed
 
-    @model_asset(settings, "outcome_reward_model", group="reward_models", ins=INPUTS)
-    def outcome_reward_model(
+    @model_asset(
+        settings,
+        name,
+        group="reward_models",
+        description=kind.description,
+        ins=dict.fromkeys((LABELED_SOLUTIONS.name, PROBLEMS.name), WHOLE_TABLE),
+    )
+    def trained(
         labeled_solutions: pl.LazyFrame, problems: pl.LazyFrame, deployment: DeploymentResource
     ) -> dg.MaterializeResult[None]:
-        """ORM: the probability that a solution is right (arXiv 2312.08935, eq. 1)."""
         labeled = of_train_problems(labeled_solutions, problems)
-        plans = ExamplePlans.of(
-            lambda part: outcome_examples(labeled, chosen, annotators, part, seed)
-        )
-        return fine_tune(deployment, "outcome_reward_model", "orm", plans)
+        plans = ExamplePlans.of(lambda part: kind.examples(labeled, chosen, annotators, part, seed))
+        return fine_tune(deployment, name, kind.trainer, plans)
 
-    return outcome_reward_model
-
-
-def process_reward_model_of(settings: Settings) -> dg.AssetsDefinition:
-    """Return the asset of the PRM."""
-    annotators, chosen, seed = settings.training_annotators, settings.training_set, settings.seed
-
-    @model_asset(settings, "process_reward_model", group="reward_models", ins=INPUTS)
-    def process_reward_model(
-        labeled_solutions: pl.LazyFrame, problems: pl.LazyFrame, deployment: DeploymentResource
-    ) -> dg.MaterializeResult[None]:
-        """PRM: the probability that each step is right (arXiv 2312.08935, eq. 2)."""
-        labeled = of_train_problems(labeled_solutions, problems)
-        plans = ExamplePlans.of(
-            lambda part: process_examples(labeled, chosen, annotators, part, seed)
-        )
-        return fine_tune(deployment, "process_reward_model", "prm", plans)
-
-    return process_reward_model
+    return trained
 
 
 def of_train_problems(labeled_solutions: pl.LazyFrame, problems: pl.LazyFrame) -> pl.LazyFrame:

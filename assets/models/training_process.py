@@ -1,6 +1,6 @@
-"""A training run in processes of its own, as Dagster launches it where it asks for several.
+"""Train in processes of their own, launched by Dagster for models on several GPUs.
 
-The command line is that of :mod:`training`; the main process tells Dagster the report.
+The command line is that of :mod:`training`. The main process reports to Dagster through Pipes.
 """
 
 import os
@@ -13,6 +13,8 @@ from training.__main__ import run
 if __name__ == "__main__":
     if os.environ["RANK"] == "0":
         with open_dagster_pipes() as pipes:
-            pipes.report_custom_message(asdict(run()))
+            report = run()
+            assert report is not None, "PPO runs in one process"
+            pipes.report_custom_message(asdict(report))
     else:
         run()

@@ -8,7 +8,7 @@ from resources.sampling.completion_grading import CompletionGrader
 from resources.sampling.request_source import with_completions
 from resources.sampling.stage import stripped
 from resources.storage.growing_frame import GrowingFrame
-from shepherd.annotators.problem import Annotator, Problem, Rollout
+from shepherd.annotators.problem import Annotator, Rollout, SolvedProblem
 from shepherd.scheduling import Draw, Scheduler
 from shepherd.schemas import ROLLOUTS
 from shepherd.settings import SplittingSettings
@@ -59,7 +59,7 @@ class RollingRequests:
 
     def __init__(
         self,
-        gathered: Sequence[Problem],
+        gathered: Sequence[SolvedProblem],
         annotators: Sequence[Annotator],
         problems: pl.DataFrame,
         to_requests: Callable[[pl.DataFrame], pl.DataFrame],
@@ -130,7 +130,7 @@ class RollingRequests:
             graded["num_tokens"],
             graded["finish_reason"] == "error",
         )
-        self._scheduler.tell(
+        self._scheduler.record(
             (draw, index, rollout) for (draw, index), rollout in zip(draws, rollouts, strict=True)
         )
 

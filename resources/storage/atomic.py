@@ -50,3 +50,16 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(written, ignore_errors=True)
     shutil.rmtree(retired, ignore_errors=True)
+
+
+def refuse_other_files(folder: Path, names: set[str]) -> None:
+    """Check that replacing ``folder`` removes no files but those that we name so.
+
+    Raises:
+        ValueError: it holds other files: name a new folder.
+    """
+    existing = {path.name for path in folder.iterdir()} if folder.is_dir() else set[str]()
+    if existing - names or folder.is_file():
+        raise ValueError(
+            f"{folder}: would be replaced, and holds something else: name a new folder"
+        )

@@ -109,8 +109,7 @@ class ParquetIOManager(dg.IOManager):
             return
         partitions = _partitions(context)
         if isinstance(obj, pl.DataFrame):
-            assert len(partitions) == 1, f"one frame for {len(partitions)} partitions"
-            obj = Frames(partitions, lambda _, frame=obj: frame)  # type: ignore[misc]
+            obj = _only(obj, partitions)
         contents = []
         for partition in partitions:
             frame = obj[partition]
@@ -151,6 +150,12 @@ class ParquetIOManager(dg.IOManager):
             "path": dg.MetadataValue.path(path),
             CONTENT_KEY: content,
         }
+
+
+def _only(frame: pl.DataFrame, partitions: tuple[Partition, ...]) -> Frames:
+    """Return a frame as that of the only partition."""
+    assert len(partitions) == 1, f"one frame for {len(partitions)} partitions"
+    return Frames(partitions, lambda _: frame)
 
 
 def _partitions(context: dg.InputContext | dg.OutputContext) -> tuple[Partition, ...]:

@@ -1,4 +1,4 @@
-"""Checkpoints: those a run trains, and the bases they start from."""
+"""Store trained checkpoints, and find the base models that training starts from."""
 
 import json
 import re
@@ -28,7 +28,7 @@ class ModelStore:
         """Return the folder of a trained model.
 
         Raises:
-            ValueError: it was not trained yet; the message names the asset to materialize.
+            ValueError: the model is not trained yet; the message names the asset to materialize.
         """
         folder = self._folder(name)
         if not folder.is_dir():
@@ -36,25 +36,25 @@ class ModelStore:
         return folder
 
     def save(self, name: str, writer: Callable[[Path], T]) -> T:
-        """Let ``writer`` fill a new folder, then swap it in; return what the writer returns.
+        """Let ``writer`` fill a new folder, then replace the old one; return the writer's result.
 
-        If the writer fails, the model of before stays.
+        If the writer fails, the old model stays.
         """
         with replacing_folder(self._folder(name)) as written:
             return writer(written)
 
     def work(self, name: str) -> Path:
-        """Return the folder in which a model's training keeps what it needs to be resumed."""
+        """Return the folder of checkpoints from which a model's training resumes."""
         folder = self._folder(name)
         return folder.with_name(f".{name}.training")
 
     def resolve(self, base: str, *, is_served: bool = False) -> str | Path:
-        """Return where a base model lies: a shipped folder, a local folder, or the hub name.
+        """Return a base model: the shipped folder, a local folder, or the hub name.
 
-        ``is_served``: any other name may be a server's for a model that it serves.
+        With ``is_served``, any other name is accepted: it may be a server's name for its model.
 
         Raises:
-            ValueError: it is none of these.
+            ValueError: the base is none of these; correct `base` in the profile.
         """
         if re.fullmatch(NAME_PATTERN, base) and (BASE_MODELS / base).is_dir():
             return BASE_MODELS / base
@@ -78,9 +78,9 @@ class ModelStore:
 
 
 def architecture_of(base: str | Path) -> Architecture | None:
-    """Return the dimensions of a base: of its folder, as published, or as cached from the hub.
+    """Return the dimensions of a base, from its folder, from our table or from the hub's cache.
 
-    Null if it is of another design, or unknown here.
+    Null if its architecture is not supported or not known here.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -98,10 +98,10 @@ def architecture_of(base: str | Path) -> Architecture | None:
 
 
 def check_hub(base: str | Path) -> None:
-    """Check that a base that is a hub name can be loaded here: it is cached, or the hub gives it.
+    """Check that a base can be loaded here: a folder, a cached hub model or one of the hub.
 
     Raises:
-        ValueError: the hub is out of reach, has no such model or does not show it to this user.
+        ValueError: the hub cannot be reached, has no such model or refuses access to it.
     """
     refusal = None if Path(base).is_dir() else hub_refusal(str(base), "config.json", "model")
     if refusal:

@@ -2,12 +2,9 @@
 
 The lake's tables are copied into the schema ``lake``: the file names no path outside it, so it
 can be moved. Staging models are views on those copies, all other models are tables.
-
-    python -m resources.storage.warehouse build|test|lineage
 """
 
 import re
-import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +13,6 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from resources.storage.home import Home
 from resources.storage.sql_files import (
     SQL_ROOT,
     SqlModel,
@@ -107,9 +103,7 @@ def run_tests(warehouse: Path, sql_root: Path = SQL_ROOT) -> list[TestResult]:
         ValueError: there is no warehouse (build it), or a test does not fit it (build it again).
     """
     if not warehouse.is_file():
-        raise ValueError(
-            f"{warehouse}: no such file: build it with shepherd warehouse build"
-        )
+        raise ValueError(f"{warehouse}: no such file: build it with shepherd warehouse build")
     results = []
     tests = sql_tests(sql_models(sql_root), sql_root)
     with duckdb.connect(warehouse, read_only=True, config=_CONFIG) as connection:
@@ -173,29 +167,3 @@ def _quoted(text: str) -> str:
 
 def _log_of(database: Path) -> Path:
     return database.with_name(f"{database.name}.wal")
-
-
-def _main(command: str, home: Home) -> int:
-    if command == "build":
-        for name, num_rows in build_warehouse(home.lake, home.warehouse).items():
-            print(f"{num_rows:>12,}  {name}")
-    elif command == "lineage":
-        for model in sql_models():
-            print(f"{model.name}: {', '.join(model.upstream)}")
-    elif command == "test":
-        results = run_tests(home.warehouse)
-        failed = [result for result in results if result.num_failures]
-        for result in failed:
-            print(f"{result.name}: {result.num_failures} rows, the first are\n{result.rows}")
-        print(f"{len(results) - len(failed)} of {len(results)} tests hold")
-        return int(bool(failed))
-    else:
-        raise ValueError("usage: python -m resources.storage.warehouse build|test|lineage")
-    return 0
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(_main(" ".join(sys.argv[1:]), Home.from_env()))
-    except ValueError as error:
-        sys.exit(str(error))

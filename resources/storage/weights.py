@@ -24,7 +24,7 @@ def weights_identity(checkpoint: str | Path) -> str:
 
     The files are weights, configuration and tokenizer. Their digests are remembered in
     :data:`DIGESTS`, with each file's size and time stamp, where the folder can be written: a
-    second call reads no weights. Reading 1 GB takes about a second (docs/models.md).
+    second call reads no weights. 1 GiB takes one second of a processor (docs/models.md).
     """
     folder = Path(checkpoint)
     if not folder.is_dir():
@@ -36,7 +36,7 @@ def weights_identity(checkpoint: str | Path) -> str:
             digests[name] = known
         else:
             with (folder / name).open("rb") as file:
-                digests[name] = stamp + file_digest(file, "blake2b").hexdigest()[:32]
+                digests[name] = stamp + file_digest(file, "sha256").hexdigest()
     _remember(folder, digests, remembered)
     parts = (f"{name} {line.rpartition(' ')[2]}" for name, line in sorted(digests.items()))
     return content_id(*parts)

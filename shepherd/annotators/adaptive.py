@@ -1,6 +1,6 @@
-"""Rollouts where they tell most: our own annotator, by a posterior over the first errors' places.
+"""Rollouts where they inform most: our own annotator, by a posterior over the first errors.
 
-docs/annotators.md says why it is sound, and where it is biased.
+docs/annotators.md explains the model and its biases.
 """
 
 from collections.abc import Iterator
@@ -16,32 +16,36 @@ from pydantic import Field
 from shepherd.annotators.annotator import RolloutSettings
 from shepherd.annotators.first_error_belief import Belief, Floats, Tree, believe, entropy
 from shepherd.annotators.outcomes import outcome
-from shepherd.annotators.problem import Label, Problem, Rounds, Shown, Wanted
+from shepherd.annotators.problem import DrawnRollouts, Label, RolloutTargets, Rounds, SolvedProblem
 from shepherd.splitting import Method
 
 Counts = NDArray[np.int64]
-"""By step of a tree: its rollouts that succeeded, that failed, and that could not be drawn, which
-say nothing of the step; none is drawn after these."""
+"""Rollouts of each step of a tree, (steps, 3): successes, failures, and engine errors. An error
+says nothing about the step, and no rollout of the step is drawn after it."""
 
 RIGHT_CONCENTRATION, WRONG_CONCENTRATION = 3.0, 1.0
-"""Of the Beta distributions of success rates: the smaller, the more alike are the rollouts of one
-prefix. From a wrong one nearly all fail or nearly all succeed."""
+"""Concentrations of the Beta distributions of success rates. The smaller it is, the more alike are
+the rollouts of one prefix: from a wrong prefix nearly all fail or nearly all succeed."""
 
 WORTH = 0.01
-"""Bits that a rollout must be expected to tell for each step that it writes."""
+"""Least expected information of a rollout, in bits for each step that it writes."""
 
 
 @dataclass(frozen=True)
 class Adaptive:
     """Rolls out until every step is right or wrong with the probability ``confidence``.
 
-    What it believes of the first errors is :func:`shepherd.annotators.first_error_belief.believe`.
-    Rollouts succeed at a Beta distributed rate: of mean ``success_rate`` from right and mended
-    prefixes, ``false_success_rate`` from wrong ones. Each undecided solution asks for the next
-    rollout of the prefix that is expected to lower the entropy of the first errors' places most,
-    over all undecided solutions through it, for each step that the completer has to write; at
-    most ``num_rollouts`` of a prefix, and none that tells less than ``WORTH``. The hard label is
-    the more probable one, the soft label the posterior probability that the step is right.
+    :func:`shepherd.annotators.first_error_belief.believe` gives the posterior. The success rate of
+    a prefix's rollouts has a Beta distribution: its mean is ``success_rate`` for right and mended
+    prefixes, ``false_success_rate`` for wrong ones.
+
+    In each round every undecided solution asks for one rollout: that of its prefix with the largest
+    expected fall of the entropy of first errors, summed over all undecided solutions with this
+    prefix, for each step that the completer writes. A prefix gets at most ``num_rollouts``, and
+    none whose expected information is below ``WORTH``.
+
+    The hard label is the more probable one. The soft label is the posterior probability that the
+    step is right.
     """
 
     name: ClassVar[str] = "adaptive"
@@ -51,16 +55,16 @@ class Adaptive:
     false_success_rate: float
     mending_rate: float
 
-    def ask(self, problem: Problem, shown: Shown) -> Rounds:
-        """Ask for one rollout of the most telling prefix of each undecided solution."""
+    def ask(self, problem: SolvedProblem, drawn: DrawnRollouts) -> Rounds:
+        """Ask for one rollout of the most informative prefix of each undecided solution."""
         tree = Tree.of(problem)
-        while wanted := self._most_telling(tree, _counts(tree, shown)):
-            yield wanted
+        while targets := self._next_targets(tree, _counts(tree, drawn)):
+            yield targets
 
-    def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
+    def label(self, problem: SolvedProblem, drawn: DrawnRollouts) -> list[list[Label]]:
         """Return hard and soft labels."""
         tree = Tree.of(problem)
-        counts = _counts(tree, shown)
+        counts = _counts(tree, drawn)
         beliefs = self._believe(tree, counts)
         return [
             [*_labels(belief, counts[steps]), outcome(solution)]
@@ -69,21 +73,21 @@ class Adaptive:
             )
         ]
 
-    def _most_telling(self, tree: Tree, counts: Counts) -> Wanted:
+    def _next_targets(self, tree: Tree, counts: Counts) -> RolloutTargets:
         undecided = [
             (steps, belief)
             for steps, belief in zip(tree.to_roll_out, self._believe(tree, counts), strict=True)
             if np.any(np.maximum(belief.right, 1 - belief.right) < self.confidence)
         ]
-        telling = np.zeros(len(counts))
+        information = np.zeros(len(counts))
         for steps, belief in undecided:
-            telling[steps] += self._telling(belief, counts[steps])
-        wanted = {}
+            information[steps] += self._information(belief, counts[steps])
+        targets = {}
         for steps, _ in undecided:
-            best = steps[telling[steps].argmax()]
-            if telling[best] > WORTH:
-                wanted[tree.prefixes[best]] = int(counts[best].sum()) + 1
-        return wanted
+            best = steps[information[steps].argmax()]
+            if information[best] > WORTH:
+                targets[tree.prefixes[best]] = int(counts[best].sum()) + 1
+        return targets
 
     def _believe(self, tree: Tree, counts: Counts) -> list[Belief]:
         likelihoods = np.ones((len(counts), 3))
@@ -93,8 +97,8 @@ class Adaptive:
             likelihoods[step] = right, wrong, right
         return believe(tree, likelihoods, self.mending_rate)
 
-    def _telling(self, belief: Belief, counts: Counts) -> Floats:
-        """Return the bits that the next rollout of each prefix tells, for each step it writes."""
+    def _information(self, belief: Belief, counts: Counts) -> Floats:
+        """Return the expected information of each prefix's next rollout, in bits a written step."""
         goes_on = (counts.sum(axis=1) < self.num_rollouts) & (counts[:, 2] == 0)
         right = _next_success(self.success_rate, RIGHT_CONCENTRATION, counts)
         wrong = _next_success(self.false_success_rate, WRONG_CONCENTRATION, counts)
@@ -137,13 +141,13 @@ class AdaptiveSettings(RolloutSettings):
         )
 
 
-def _counts(tree: Tree, shown: Shown) -> Counts:
+def _counts(tree: Tree, drawn: DrawnRollouts) -> Counts:
     counts = np.zeros((len(tree.prefixes), 3), np.int64)
     for step, prefix in enumerate(tree.prefixes):
-        found = shown.get(prefix, ())
-        good = sum(rollout.is_correct for rollout in found)
-        errors = sum(rollout.is_error for rollout in found)
-        counts[step] = good, len(found) - good - errors, errors
+        rollouts = drawn.get(prefix, ())
+        good = sum(rollout.is_correct for rollout in rollouts)
+        errors = sum(rollout.is_error for rollout in rollouts)
+        counts[step] = good, len(rollouts) - good - errors, errors
     return counts
 
 
@@ -154,14 +158,14 @@ def _labels(belief: Belief, counts: Counts) -> Iterator[Label]:
 
 @cache
 def _likelihood(rate: float, concentration: float, good: int, bad: int) -> float:
-    """Return the probability of outcomes in their order, for a Beta distributed success rate."""
+    """Return the probability of a sequence of outcomes, for a Beta distributed success rate."""
     successes = prod(rate * concentration + i for i in range(good))
     failures = prod((1 - rate) * concentration + i for i in range(bad))
     return successes * failures / prod(concentration + i for i in range(good + bad))
 
 
 def _next_success(rate: float, concentration: float, counts: Counts) -> Floats:
-    """Return how probable it is that the next rollout succeeds, after such outcomes."""
+    """Return the probability that the next rollout succeeds, given the outcomes so far."""
     good, bad = counts[:, 0], counts[:, 1]
     expected: Floats = (rate * concentration + good) / (concentration + good + bad)
     return expected

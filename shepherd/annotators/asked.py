@@ -1,10 +1,10 @@
-"""Who asked for which rollouts, as data: what each annotator paid, and the trees it searched."""
+"""The rollouts that each annotator asked for, and the trees that it searched, as tables."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
 import polars as pl
 
-from shepherd.annotators.problem import Annotator, Problem, Replay, replay_problems
+from shepherd.annotators.problem import Annotator, Replay, SolvedProblem, replay_problems
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.identity import content_id
 from shepherd.schemas import ASKED_ROLLOUTS, SEARCH_TREES
@@ -12,14 +12,14 @@ from shepherd.schemas import ASKED_ROLLOUTS, SEARCH_TREES
 
 def asked_rollouts(
     annotators: Sequence[Annotator],
-    problems: Sequence[Problem],
+    problems: Sequence[SolvedProblem],
     rollouts: pl.DataFrame,
     consensus: Iterable[str] | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return ASKED_ROLLOUTS and SEARCH_TREES, replayed from the ``rollouts`` of a completer.
 
-    Two annotators that agree (``consensus``) need what either asked for: of each prefix the
-    first rollouts, as many as the one that asked for more.
+    The annotator ``consensus`` needs the rollouts of its two annotators: of each prefix as many as
+    the one that asked for more.
     """
     asked, trees = [ASKED_ROLLOUTS.empty()], [SEARCH_TREES.empty()]
     for annotator in annotators:
@@ -38,20 +38,20 @@ def asked_rollouts(
 
 def _asked(annotator: str, replay: Replay) -> Iterator[tuple[object, ...]]:
     problem_id = replay.problem.problem_id
-    for prefix, found in replay.shown.items():
+    for prefix, rollouts in replay.drawn.items():
         yield (
             annotator,
             content_id(problem_id, prefix),
             problem_id,
-            len(found),
-            sum(rollout.is_correct for rollout in found),
-            sum(rollout.num_tokens for rollout in found),
+            len(rollouts),
+            sum(rollout.is_correct for rollout in rollouts),
+            sum(rollout.num_tokens for rollout in rollouts),
         )
 
 
 def _tree(annotator: TreeSearch, replay: Replay) -> Iterator[tuple[object, ...]]:
     problem_id = replay.problem.problem_id
-    for discovery, state in enumerate(annotator.tree(replay.problem, replay.shown)):
+    for discovery, state in enumerate(annotator.tree(replay.problem, replay.drawn)):
         yield (
             problem_id,
             content_id(problem_id, state.prefix),

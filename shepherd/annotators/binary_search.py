@@ -7,7 +7,14 @@ from pydantic import Field
 
 from shepherd.annotators.annotator import RolloutSettings
 from shepherd.annotators.first_error import before_error, num_proven
-from shepherd.annotators.problem import Label, Problem, Rounds, Shown, Solution, Wanted
+from shepherd.annotators.problem import (
+    DrawnRollouts,
+    Label,
+    RolloutTargets,
+    Rounds,
+    SolutionSteps,
+    SolvedProblem,
+)
 from shepherd.splitting import Method
 
 
@@ -15,41 +22,43 @@ from shepherd.splitting import Method
 class BinarySearch:
     """OmegaPRM's search for the first error (arXiv 2406.06592, section 3.2).
 
-    Halves the unknown part of a wrong solution by rolling its middle out until a success, at
-    most ``num_rollouts`` times: O(log K) prefixes of K. A right solution proves its own steps,
-    and those of others that share them.
+    It halves the undecided part of a wrong solution: it rolls out the middle prefix until a
+    success, at most ``num_rollouts`` times. So it rolls out O(log K) of K prefixes. A right
+    solution proves its own prefixes, also where other solutions share them.
     """
 
     name: ClassVar[str] = "binary_search"
     num_rollouts: int
 
-    def ask(self, problem: Problem, shown: Shown) -> Rounds:
+    def ask(self, problem: SolvedProblem, drawn: DrawnRollouts) -> Rounds:
         """Ask for one more rollout of the middle prefix of each wrong solution."""
-        while wanted := self._middles(problem, shown):
-            yield wanted
+        while targets := self._middles(problem, drawn):
+            yield targets
 
-    def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
+    def label(self, problem: SolvedProblem, drawn: DrawnRollouts) -> list[list[Label]]:
         """Return hard labels."""
         return [
-            before_error(solution, self._bounds(solution, problem, shown)[0], shown)
+            before_error(solution, self._bounds(solution, problem, drawn)[0], drawn)
             for solution in problem.solutions
         ]
 
-    def _middles(self, problem: Problem, shown: Shown) -> Wanted:
-        wanted = {}
+    def _middles(self, problem: SolvedProblem, drawn: DrawnRollouts) -> RolloutTargets:
+        targets = {}
         for solution in problem.solutions:
-            right, wrong = self._bounds(solution, problem, shown)
+            right, wrong = self._bounds(solution, problem, drawn)
             if not solution.is_correct and wrong - right > 1:
                 middle = solution.prefixes[(right + wrong) // 2 - 1]
-                wanted[middle] = len(shown.get(middle, ())) + 1
-        return wanted
+                targets[middle] = len(drawn.get(middle, ())) + 1
+        return targets
 
-    def _bounds(self, solution: Solution, problem: Problem, shown: Shown) -> tuple[int, int]:
-        """Return how many steps are proven right, and the first step known to be wrong."""
+    def _bounds(
+        self, solution: SolutionSteps, problem: SolvedProblem, drawn: DrawnRollouts
+    ) -> tuple[int, int]:
+        """Return the number of steps proven right, and the first step known to be wrong."""
         prefixes = solution.prefixes
-        right = num_proven(solution, problem, shown)
+        right = num_proven(solution, problem, drawn)
         for index in range(right + 1, len(prefixes) + 1):
-            if len(shown.get(prefixes[index - 1], ())) >= self.num_rollouts:
+            if len(drawn.get(prefixes[index - 1], ())) >= self.num_rollouts:
                 return right, index
         return right, len(prefixes) + 1
 

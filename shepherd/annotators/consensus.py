@@ -12,16 +12,16 @@ def consensus_labels(
 ) -> pl.DataFrame:
     """Return ``first``'s labels, as those of the annotator ``consensus``, where both agree.
 
-    A solution is kept if both label all of it and see its first error in the same step, or see
-    none; the others are left unlabelled. The paper's two are Monte Carlo and an LLM as judge.
+    They agree on a solution if both label all its steps and find the first error in the same step,
+    or none. Other solutions stay unlabelled. The paper's two are Monte Carlo and an LLM as judge.
     """
     agreed = (
         first_errors(first, steps)
         .join(first_errors(second, steps), on=["solution_id", "first_error"])
         .select("solution_id")
     )
-    kept = steps.join(agreed, on="solution_id").select("step_id")
-    return first.join(kept, on="step_id", how="semi", maintain_order="left").with_columns(
+    step_ids = steps.join(agreed, on="solution_id").select("step_id")
+    return first.join(step_ids, on="step_id", how="semi", maintain_order="left").with_columns(
         annotator=pl.lit("consensus")
     )
 

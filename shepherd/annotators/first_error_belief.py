@@ -1,7 +1,8 @@
-"""What is known of the first errors in a problem's solutions: a posterior over all of them.
+"""The posterior of the first errors in a problem's solutions.
 
-The steps of the solutions form a tree, as solutions begin alike. A step is right, wrong, or
-mended: wrong, but rollouts succeed from it as from a right one. docs/annotators.md says why.
+Solutions share their beginnings, so their steps form a tree. A step is in one of three states:
+right, wrong, or mended (an error came before, but rollouts succeed as from a right step).
+docs/annotators.md explains the model.
 """
 
 from dataclasses import dataclass
@@ -9,31 +10,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shepherd.annotators.problem import Problem
+from shepherd.annotators.problem import SolvedProblem
 
 Floats = NDArray[np.float64]
 
 RIGHT, WRONG = 0, 1
 REACHED = np.array((1.0, 0.0, 1.0))
-"""Which steps may end in the right answer: right and mended ones, not wrong ones."""
+"""Whether a last step in each state (right, wrong, mended) gives the right answer."""
 
 SLIP_RATES = np.array((0.02, 0.1, 0.3, 0.6, 0.9))
-"""How often the step after a right one is wrong. Each rate is as probable as the others, anew
-after each step: one generator wrote all that follows, so it slips there in all or in few."""
+"""Rates at which the step after a right one is wrong. Each has the same prior probability, drawn
+anew after each step: one generator wrote all steps that follow, so they tend to fail together."""
 
 BRANCHING = np.zeros((3, len(SLIP_RATES) + 2))
-"""By state of a step: how probable are the situations before the next one. After a right step
-there is one for each slip rate; after a wrong or a mended one there is one alone."""
+"""Probability of each situation after a step, by the state of the step: (states, situations). After
+a right step there is one situation for each slip rate, after a wrong or mended step only one."""
 BRANCHING[RIGHT, :-2] = 1 / len(SLIP_RATES)
 BRANCHING[1:, -2:] = np.eye(2)
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The steps of a problem's solutions, each after the one that it follows; none is the root.
+    """The steps of a problem's solutions as a tree; node 0, the root, is no step.
 
-    ``prefixes`` are the texts up to and with each step; ``paths`` lead from the root to the last
-    step of each solution, which no two share.
+    ``prefixes`` holds the text up to and with each step, ``parents`` the node before it. ``paths``
+    lead from the root to the last step of each solution; no two solutions share a last step.
+    ``outcomes`` says whether each solution is right.
     """
 
     prefixes: tuple[str, ...]
@@ -47,19 +49,19 @@ class Tree:
         return [list(path[1:-1]) for path in self.paths]
 
     @classmethod
-    def of(cls, problem: Problem) -> "Tree":
-        """Return the tree; parents stand before what follows them."""
+    def of(cls, problem: SolvedProblem) -> "Tree":
+        """Return the tree of a problem. A parent has a lower number than its children."""
         prefixes, parents, paths = [""], [0], []
-        known: dict[tuple[str, ...], int] = {}
+        nodes: dict[tuple[str, ...], int] = {}
         for solution in problem.solutions:
             path = [0]
             for count, prefix in enumerate(solution.prefixes, start=1):
                 steps = solution.texts[:count]
-                if steps not in known:
-                    known[steps] = len(prefixes)
+                if steps not in nodes:
+                    nodes[steps] = len(prefixes)
                     prefixes.append(prefix)
                     parents.append(path[-1])
-                path.append(known[steps])
+                path.append(nodes[steps])
             paths.append((*path, len(prefixes)))
             prefixes.append("".join(solution.texts))
             parents.append(path[-1])
@@ -69,10 +71,11 @@ class Tree:
 
 @dataclass(frozen=True)
 class Belief:
-    """Where the first error of a solution may be, given all rollouts and answers of its problem.
+    """The posterior of a solution's first error, given all rollouts and answers of its problem.
 
-    ``places`` is the probability of each place: of each step, then of none. Of the steps but for
-    the last, ``wrong`` holds the part of it with which that step is wrong and not mended.
+    ``places``, (K + 1,), is the probability that the first error is in each of the K steps, then
+    that there is none. ``wrong``, (K - 1, K + 1), is the part of ``places`` in which a step but the
+    last is wrong and not mended.
     """
 
     places: Floats
@@ -80,49 +83,51 @@ class Belief:
 
     @property
     def right(self) -> Floats:
-        """The probability of each step but the last that it is right, and all before it."""
+        """The probability that each step but the last, and all before it, are right: (K - 1,)."""
         return 1 - self.places.cumsum()[: len(self.wrong)]
 
 
 def believe(tree: Tree, likelihoods: Floats, mending_rate: float) -> list[Belief]:
-    """Return the belief about each solution.
+    """Return the belief about each solution, by sum-product on the tree.
 
-    ``likelihoods`` are, by step of the tree, the probabilities of its rollouts if it is right,
-    wrong or mended. A wrong step is mended by the next one with the probability
-    ``mending_rate``; a mended one goes wrong again as often.
+    ``likelihoods``, (nodes, 3), are the probabilities of each step's rollouts if the step is right,
+    wrong or mended. The step after a wrong one is mended with the probability ``mending_rate``, and
+    the step after a mended one is wrong with the same probability.
 
-    What follows a step is taken in from the last steps to the first, as in any tree of states
-    that depend on the one before (sum-product). On each path remain a chain of steps, and beside
-    it what its side branches tell.
+    Messages pass from the last steps up to the root. Then each solution is a chain of steps, whose
+    links also hold the messages of the branches beside it.
     """
     following = _following(mending_rate)
     evidence = likelihoods.copy()
     for path, is_correct in zip(tree.paths, tree.outcomes, strict=True):
         evidence[path[-1]] = REACHED if is_correct else 1 - REACHED
-    # Logarithms, as many branches would underflow, and as those of a path are taken out again.
-    told = np.zeros((len(tree.parents), len(following)))
-    heard = np.zeros_like(told)
+    # Logarithms do not underflow, and subtraction removes the message of the path itself.
+    messages_up = np.zeros((len(tree.parents), len(following)))
+    incoming = np.zeros_like(messages_up)
     for step in range(len(tree.parents) - 1, 0, -1):
-        below = evidence[step] * (BRANCHING @ _scaled(heard[step]))
-        told[step] = np.log(following @ (below / below.max()))
-        heard[tree.parents[step]] += told[step]
-    beside = _scaled(heard[list(tree.parents)] - told)
-    links = evidence[list(tree.parents)][:, :, None] * ((BRANCHING * beside[:, None]) @ following)
+        below = evidence[step] * (BRANCHING @ _scaled(incoming[step]))
+        messages_up[step] = np.log(following @ (below / below.max()))
+        incoming[tree.parents[step]] += messages_up[step]
+    from_siblings = _scaled(incoming[list(tree.parents)] - messages_up)
+    links = evidence[list(tree.parents)][:, :, None] * (
+        (BRANCHING * from_siblings[:, None]) @ following
+    )
     links /= links.max(axis=(1, 2), keepdims=True)
     return [_along(links[list(path[1:])], evidence[path[-1]]) for path in tree.paths]
 
 
 def entropy(weights: Floats) -> Floats:
-    """Return the entropy in bits of weights once normalised, times their sum."""
-    found: Floats = _plogp(weights.sum(axis=-1)) - _plogp(weights).sum(axis=-1)
-    return found
+    """Return the sum of weights times the entropy, in bits, of the normalised weights."""
+    bits: Floats = _plogp(weights.sum(axis=-1)) - _plogp(weights).sum(axis=-1)
+    return bits
 
 
 def _along(links: Floats, outcome: Floats) -> Belief:
     """Return the belief about one solution.
 
-    ``links[k]`` is, from the state before step k to the state after it, how probable the change
-    is together with what is known of the former; ``outcome`` the same of the last state.
+    ``links``, (K, 3, 3), holds the probability of each step's state given the state before it,
+    times the evidence about the state before it. ``outcome``, (3,), is the evidence about the last
+    state.
     """
     num_steps = len(links)
     ahead = [outcome]
@@ -144,14 +149,14 @@ def _along(links: Floats, outcome: Floats) -> Belief:
 
 
 def _following(mending_rate: float) -> Floats:
-    """Return, by situation, how probable is each state of the next step."""
+    """Return the probability of each state of the next step, by situation: (situations, 3)."""
     slips = [(1 - rate, rate, 0.0) for rate in SLIP_RATES]
     stays, changes = 1 - mending_rate, mending_rate
     return np.array([*slips, (0.0, stays, changes), (0.0, changes, stays)])
 
 
 def _scaled(logarithms: Floats) -> Floats:
-    """Return what logarithms stand for, as shares of the largest of a row."""
+    """Return the exponentials of each row, divided by the largest of the row."""
     shares: Floats = np.exp(logarithms - logarithms.max(axis=-1, keepdims=True))
     return shares
 

@@ -7,30 +7,30 @@ from pydantic import Field
 
 from shepherd.annotators.annotator import RolloutSettings
 from shepherd.annotators.outcomes import hard_only, reached, with_outcomes
-from shepherd.annotators.problem import Label, Problem, Rounds, Shown
+from shepherd.annotators.problem import DrawnRollouts, Label, Rounds, SolvedProblem
 from shepherd.splitting import Method
 
 
 @dataclass(frozen=True)
 class FirstSuccess:
-    """Rollouts of a prefix until one is right, at most ``num_rollouts``.
+    """Rolls a prefix out until one rollout is right, at most ``num_rollouts`` times.
 
-    The hard labels are those of :class:`MonteCarlo` with the same seeds. The soft label is null:
-    a share of a sample that stops at a success is biased.
+    The hard labels equal Monte Carlo's with the same seeds. The soft label is null: the share of
+    successes of a sample that stops at a success is biased.
     """
 
     name: ClassVar[str] = "first_success"
     num_rollouts: int
 
-    def ask(self, problem: Problem, shown: Shown) -> Rounds:
+    def ask(self, problem: SolvedProblem, drawn: DrawnRollouts) -> Rounds:
         """Ask for one more rollout of each prefix that has failed so far."""
         for count in range(self.num_rollouts):
-            yield {prefix: count + 1 for prefix in problem.prefixes if not reached(shown, prefix)}
+            yield {prefix: count + 1 for prefix in problem.prefixes if not reached(drawn, prefix)}
 
-    def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
+    def label(self, problem: SolvedProblem, drawn: DrawnRollouts) -> list[list[Label]]:
         """Return hard labels."""
-        found = {prefix: hard_only(rollouts) for prefix, rollouts in shown.items()}
-        return with_outcomes(problem, found)
+        labels = {prefix: hard_only(rollouts) for prefix, rollouts in drawn.items()}
+        return with_outcomes(problem, labels)
 
 
 class FirstSuccessSettings(RolloutSettings):

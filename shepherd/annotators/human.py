@@ -1,8 +1,8 @@
 """Published human ratings as step labels.
 
-The one rule for PRM800K (arXiv 2305.20050) is that of its paper, and
-:func:`shepherd.label_formats.parse_prm800k` applies it: the ratings +1 and 0 (neutral) are right,
--1 is wrong, a human's own step is right; as probabilities they are 1, 1/2, 0 and 1.
+:func:`shepherd.label_formats.parse_prm800k` turns the ratings of PRM800K (arXiv 2305.20050) into
+labels, as its paper does: +1 and 0 (neutral) are right, -1 is wrong, and a step that a labeller
+wrote is right. Their probabilities are 1, 1/2, 0 and 1.
 """
 
 import polars as pl
@@ -12,12 +12,12 @@ from shepherd.schemas import STEP_LABELS
 
 
 def rated_steps(rated: pl.DataFrame) -> pl.DataFrame:
-    """Return the ``steps`` of rated ``labeled_solutions``, cut as they were shown to the raters."""
+    """Return the ``steps`` of rated ``labeled_solutions``, cut as the labellers saw them."""
     return steps_of(rated.select("solution_id", "problem_id", "steps").iter_rows())
 
 
 def human_labels(steps: pl.DataFrame, rated: pl.DataFrame) -> pl.DataFrame:
-    """Return ``step_labels`` of the annotator ``human`` for the rated ones of ``steps``.
+    """Return ``step_labels`` of the annotator ``human`` for the steps that are rated.
 
     Raises:
         ValueError: a rated solution is cut into other steps than those that were rated.

@@ -1,7 +1,7 @@
-r"""Labels by a language model that is asked for the first wrong step (ProcessBench).
+r"""Labels by a language model that names the first wrong step (ProcessBench, arXiv 2412.06559).
 
-The task is put as in arXiv 2412.06559: the steps are numbered paragraphs, and the answer is the
-index (from 0) of the first wrong one in ``\boxed{}``, or -1.
+As in the paper, the prompt numbers the steps as paragraphs from 0. The model answers with the
+index of the first wrong paragraph in ``\boxed{}``, or -1.
 """
 
 import re
@@ -29,7 +29,7 @@ _INDEX = re.compile(
 
 
 def critique_task(question: str, steps: Sequence[str]) -> str:
-    """Return the task in words: the problem, its solution in paragraphs, and what to answer."""
+    """Return the prompt's question: the problem, its solution in paragraphs, and the task."""
     paragraphs = "\n\n".join(
         f"<paragraph_{index}>\n{step.strip()}\n</paragraph_{index}>"
         for index, step in enumerate(steps)
@@ -57,9 +57,9 @@ def judge_requests(
 ) -> pl.DataFrame:
     """Return ``num_votes`` requests for each solution; ids are ``<solution_id>:<vote>``.
 
-    They are ``REQUESTS`` beside solution_id, problem_id and vote. ``template`` is the judge's, as
-    in :func:`shepherd.prompts.build_prompt`. Solutions of one problem stand together: their
-    prompts begin alike.
+    The columns are those of ``REQUESTS``, and solution_id, problem_id and vote. ``template`` is as
+    in :func:`shepherd.prompts.build_prompt`. Solutions of one problem follow each other, as their
+    prompts share a beginning.
     """
     gathered = (
         steps.sort("problem_id", "solution_id", "step_index")
@@ -88,7 +88,7 @@ def judge_requests(
 def read_vote(text: str, num_steps: int) -> int | None:
     r"""Return the index in the last ``\boxed{}`` of an answer, or -1; None if unparsable.
 
-    What stands before ``</think>`` does not count. An index that names no paragraph is unparsable.
+    Text before ``</think>`` is ignored. An index that names no paragraph is unparsable.
     """
     boxes = _BOXED.findall(text.rpartition("</think>")[2])
     match = _INDEX.fullmatch(boxes[-1].strip(" \t\r\n$\"'`.<>/")) if boxes else None
@@ -99,10 +99,10 @@ def read_vote(text: str, num_steps: int) -> int | None:
 
 
 def collect_critiques(drawn: pl.DataFrame, steps: pl.DataFrame, judge: str) -> pl.DataFrame:
-    """Return what was ``drawn`` by :func:`judge_requests` as ``critiques``.
+    """Return the completions of :func:`judge_requests` as ``critiques``.
 
-    ``drawn`` are the requests with the columns of their completions. A critique that was cut, or
-    is an error, names no step.
+    ``drawn`` holds the requests with the columns of their completions. A critique that was cut, or
+    failed, has no vote.
     """
     lengths = dict(steps.select("solution_id", "num_steps").iter_rows())
     answers = drawn.select("solution_id", "text", "finish_reason").iter_rows()
@@ -120,11 +120,10 @@ def collect_critiques(drawn: pl.DataFrame, steps: pl.DataFrame, judge: str) -> p
 def judge_labels(steps: pl.DataFrame, critiques: pl.DataFrame) -> pl.DataFrame:
     """Return ``step_labels`` of the annotator ``judge`` from its ``critiques``.
 
-    The first wrong step is what most votes name; of equally many, the vote that was drawn first.
-    A critique that names none has no vote, and a solution without votes stays unlabelled. All
-    steps before the first wrong one are right (hard = 1), all from it on wrong, the last step
-    included: the gold answer is not needed. Soft is the share of votes by which a step comes
-    before any error.
+    The first wrong step is the one with the most votes; a tie goes to the vote drawn first. A
+    solution without votes stays unlabelled. All steps before the first wrong one are right (hard
+    1), the others are wrong. This includes the last step, so that no gold answer is needed. Soft is
+    the share of the votes that put the first error after the step.
     """
     votes = (
         critiques.drop_nulls("first_error")

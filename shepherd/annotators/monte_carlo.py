@@ -14,7 +14,14 @@ from pydantic import Field
 
 from shepherd.annotators.annotator import LabelInputs, RolloutSettings
 from shepherd.annotators.outcomes import estimate, with_outcomes
-from shepherd.annotators.problem import Annotator, Label, Problem, Rounds, Shown, not_drawn
+from shepherd.annotators.problem import (
+    Annotator,
+    DrawnRollouts,
+    Label,
+    Rounds,
+    SolvedProblem,
+    not_drawn,
+)
 from shepherd.intervals import wilson_interval
 from shepherd.schemas import STEP_LABELS
 from shepherd.splitting import Method
@@ -22,19 +29,19 @@ from shepherd.splitting import Method
 
 @dataclass(frozen=True)
 class MonteCarlo:
-    """Exactly ``num_rollouts`` of each prefix: hard by eq. 3, soft by eq. 4 with its interval."""
+    """Rolls each prefix out exactly ``num_rollouts`` times: hard labels by eq. 3, soft by eq. 4."""
 
     name: ClassVar[str] = "monte_carlo"
     num_rollouts: int
 
-    def ask(self, problem: Problem, shown: Shown) -> Rounds:  # noqa: ARG002
+    def ask(self, problem: SolvedProblem, drawn: DrawnRollouts) -> Rounds:  # noqa: ARG002
         """Ask for all rollouts at once."""
         yield dict.fromkeys(problem.prefixes, self.num_rollouts)
 
-    def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
+    def label(self, problem: SolvedProblem, drawn: DrawnRollouts) -> list[list[Label]]:
         """Return hard and soft labels."""
-        found = {prefix: estimate(rollouts) for prefix, rollouts in shown.items()}
-        return with_outcomes(problem, found)
+        labels = {prefix: estimate(rollouts) for prefix, rollouts in drawn.items()}
+        return with_outcomes(problem, labels)
 
 
 class MonteCarloSettings(RolloutSettings):
@@ -58,7 +65,7 @@ class MonteCarloSettings(RolloutSettings):
 
 
 def known_rollouts(annotators: Sequence[Annotator]) -> int | None:
-    """Return how many rollouts of each prefix are asked for; None if that depends on rollouts."""
+    """Return the number of rollouts of every prefix; None if it depends on other rollouts."""
     counts = [one.num_rollouts for one in annotators if isinstance(one, MonteCarlo)]
     return max(counts) if counts and len(counts) == len(annotators) else None
 
@@ -68,7 +75,7 @@ def monte_carlo_labels(
 ) -> pl.DataFrame:
     """Return the ``step_labels`` of :class:`MonteCarlo`, in the order of ``steps``.
 
-    A solution is left unlabelled if a rollout could not be drawn.
+    A solution stays unlabelled if the engine failed to draw one of its rollouts.
 
     Raises:
         ValueError: a rollout that is asked for was not drawn.
@@ -93,10 +100,10 @@ def monte_carlo_labels(
         )
     )
     is_last = pl.col("is_last")
-    lacking = rolled.filter(~is_last, ~pl.col("num_rollouts").eq_missing(num_rollouts))
-    if lacking.height:
-        problem_id = str(lacking["problem_id"].min())
-        prefixes = lacking.filter(problem_id=problem_id)["prefix_id"]
+    missing = rolled.filter(~is_last, ~pl.col("num_rollouts").eq_missing(num_rollouts))
+    if missing.height:
+        problem_id = str(missing["problem_id"].min())
+        prefixes = missing.filter(problem_id=problem_id)["prefix_id"]
         raise not_drawn(MonteCarlo.name, prefixes.n_unique(), problem_id)
     failed = rolled.filter(~is_last, "is_failed").select("solution_id")
     outcome = {

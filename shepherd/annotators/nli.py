@@ -1,6 +1,6 @@
 """Labels by entailment between the steps of wrong and of right solutions (DIVERSE).
 
-A baseline of the paper (arXiv 2206.02336): two steps say the same if each entails the other.
+A baseline of the paper (arXiv 2206.02336): two steps are equivalent if each entails the other.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,22 +26,22 @@ def nli_labels(
 ) -> pl.DataFrame:
     """Return ``step_labels`` of the annotator ``nli``.
 
-    A step of a wrong solution is as right as the steps so far are equivalent to those of the
-    same index of one reference: soft is the least probability of the entailments that takes,
-    for the reference that gives most, and hard is 1 where soft is above 1/2. Gold solutions are
-    cut by ``method``. What else holds, and where references come from:
+    A step of a wrong solution is right if it and all steps before it are equivalent to the steps of
+    the same index of one reference. Soft is the smallest probability of the entailments that this
+    takes, for the reference with the highest result. Hard is 1 where soft is above 1/2. Gold
+    solutions are cut by ``method``. References and other steps:
     :func:`shepherd.annotators.reference.label_by_references`.
 
-    All distinct pairs are asked in one call; equal texts entail each other unasked.
+    One call of ``entails`` gets all distinct pairs; equal texts need no call.
     """
 
-    def judge(wrong: Sequence[Compared]) -> Iterator[list[Label]]:
+    def label_wrong(wrong: Sequence[Compared]) -> Iterator[list[Label]]:
         pairs = sorted({pair for compared in wrong for pair in _pairs(compared)})
-        found = dict(zip(pairs, entails(pairs) if pairs else (), strict=True))
+        entailment = dict(zip(pairs, entails(pairs) if pairs else (), strict=True))
         for compared in wrong:
-            yield _label(compared, found)
+            yield _label(compared, entailment)
 
-    return label_by_references("nli", judge, steps, solutions, problems, method)
+    return label_by_references("nli", label_wrong, steps, solutions, problems, method)
 
 
 def _pairs(compared: Compared) -> Iterator[Pair]:

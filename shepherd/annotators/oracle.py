@@ -1,4 +1,4 @@
-"""The exact annotator of word problems: truth to measure every other annotator against."""
+"""The exact truth of word problems, to measure all other annotators against."""
 
 from typing import Literal
 
@@ -13,8 +13,8 @@ from shepherd.word_problems import judge_steps
 def oracle_labels(steps: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
     """Label each step right (1) or wrong (0); a step after a wrong one is wrong.
 
-    Takes ``steps`` and ``problems`` as in the schemas; returns ``step_labels`` rows of the
-    annotator ``oracle``, without rollouts and without an interval: it does not estimate.
+    ``steps`` and ``problems`` are as in the schemas. The result is ``step_labels`` of the annotator
+    ``oracle``, without rollouts and intervals.
 
     Raises:
         ValueError: a problem is not a word problem of this project.

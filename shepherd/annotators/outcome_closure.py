@@ -7,7 +7,7 @@ from pydantic import Field
 
 from shepherd.annotators.annotator import RolloutSettings
 from shepherd.annotators.outcomes import estimate, with_outcomes
-from shepherd.annotators.problem import Label, Problem, Rounds, Shown
+from shepherd.annotators.problem import DrawnRollouts, Label, Rounds, SolvedProblem
 from shepherd.splitting import Method
 
 
@@ -15,23 +15,23 @@ from shepherd.splitting import Method
 class OutcomeClosure:
     """A right solution proves its own steps; only the other prefixes are rolled out.
 
-    Hard labels differ from :class:`MonteCarlo`'s where N rollouts miss what a sampled solution
-    found: these are then the better ones.
+    Hard labels differ from Monte Carlo's only where N rollouts failed and a sampled solution
+    reached the answer; there these labels are the right ones.
     """
 
     name: ClassVar[str] = "outcome_closure"
     num_rollouts: int
 
-    def ask(self, problem: Problem, shown: Shown) -> Rounds:  # noqa: ARG002
-        """Ask for all rollouts of what no solution proves."""
+    def ask(self, problem: SolvedProblem, drawn: DrawnRollouts) -> Rounds:  # noqa: ARG002
+        """Ask for all rollouts of the prefixes that no solution proves."""
         unproven = [prefix for prefix in problem.prefixes if prefix not in problem.proven]
         yield dict.fromkeys(unproven, self.num_rollouts)
 
-    def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
-        """Return hard and soft labels; soft is null where a solution is the proof."""
-        found = {prefix: estimate(rollouts) for prefix, rollouts in shown.items()}
-        found |= dict.fromkeys(problem.proven, Label(hard=1))
-        return with_outcomes(problem, found)
+    def label(self, problem: SolvedProblem, drawn: DrawnRollouts) -> list[list[Label]]:
+        """Return hard and soft labels; soft is null where a solution proves the prefix."""
+        labels = {prefix: estimate(rollouts) for prefix, rollouts in drawn.items()}
+        labels |= dict.fromkeys(problem.proven, Label(hard=1))
+        return with_outcomes(problem, labels)
 
 
 class OutcomeClosureSettings(RolloutSettings):

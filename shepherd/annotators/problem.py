@@ -1,9 +1,9 @@
-"""What an annotator sees of a problem, and the replay of what it asked for.
+"""Problems with their solutions, and the protocol of annotators that roll out.
 
-An annotator that rolls out says how many rollouts of which prefixes it wants next, given those
-that it was shown. Rollouts are numbered, and the number is part of a rollout's seed: so what an
-annotator asks for, is shown and labels does not depend on batch size, order or on the other
-annotators that share the draws, and its labels can be computed again from the raw rollouts.
+An annotator asks for rollouts of prefixes in rounds, given the rollouts of the rounds before.
+Rollouts of a prefix are numbered, and the number is part of the rollout's seed. So labels depend
+neither on batch size and order nor on other annotators that share the draws, and a replay computes
+them again from the raw rollouts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,26 +26,29 @@ class Rollout(NamedTuple):
     text: str
     num_tokens: int = 0
     is_error: bool = False
-    """The engine could not draw it: it says nothing about the prefix."""
+    """Whether the engine failed to draw it: such a rollout says nothing about the prefix."""
 
 
-Shown = Mapping[str, Sequence[Rollout]]
-"""By prefix text: its first rollouts, in the order of their index."""
+DrawnRollouts = Mapping[str, Sequence[Rollout]]
+"""The first rollouts of each prefix, by its text, in the order of their index."""
 
 Pool = Mapping[str, Sequence[Rollout]]
-"""By prefix id: the first rollouts drawn, whoever asked for them."""
+"""The first rollouts of each prefix, by its id, whichever annotator asked for them."""
 
-Wanted = Mapping[str, int]
-"""By prefix text: how many rollouts there should be; more than were shown."""
+RolloutTargets = Mapping[str, int]
+"""How many rollouts each prefix should have in all, by its text; more than it has."""
 
-Rounds = Iterator[Wanted]
-"""What is wanted next, round by round; what came of one is shown before the next is asked for.
-An empty round is the last."""
+Rounds = Iterator[RolloutTargets]
+"""The targets of one round after another. The rollouts of a round are drawn before the next round
+is asked for. An empty round ends them."""
 
 
 @dataclass(frozen=True)
-class Solution:
-    """One solution of a problem, as its steps. The last step needs no rollouts."""
+class SolutionSteps:
+    """One solution of a problem, as its steps. The last step needs no rollouts.
+
+    ``step_ids`` and ``texts`` have one entry a step; the joined texts are the solution.
+    """
 
     solution_id: str
     is_correct: bool
@@ -54,29 +57,29 @@ class Solution:
 
     @cached_property
     def prefixes(self) -> tuple[str, ...]:
-        """The steps so far, after each step but the last."""
+        """The text up to each step but the last."""
         return tuple(accumulate(self.texts[:-1]))
 
 
 @dataclass(frozen=True)
-class Problem:
+class SolvedProblem:
     """A problem with the solutions to label."""
 
     problem_id: str
     question: str
-    solutions: tuple[Solution, ...]
+    solutions: tuple[SolutionSteps, ...]
 
     @cached_property
     def prefixes(self) -> tuple[str, ...]:
-        """Each distinct non-final prefix once, sorted: neighbours share the longest prefill."""
+        """Each distinct prefix once, sorted: neighbours share the longest beginning."""
         return tuple(sorted({prefix for s in self.solutions for prefix in s.prefixes}))
 
     def prefix_id(self, prefix: str) -> str:
         """Return the content hash of the problem and the steps so far."""
-        found = self._prefix_ids.get(prefix)
-        if found is None:
-            found = self._prefix_ids[prefix] = content_id(self.problem_id, prefix)
-        return found
+        prefix_id = self._prefix_ids.get(prefix)
+        if prefix_id is None:
+            prefix_id = self._prefix_ids[prefix] = content_id(self.problem_id, prefix)
+        return prefix_id
 
     @cached_property
     def _prefix_ids(self) -> dict[str, str]:
@@ -84,13 +87,17 @@ class Problem:
 
     @cached_property
     def proven(self) -> frozenset[str]:
-        """The prefixes of right solutions: they reach the answer, as the solution shows."""
+        """The prefixes of right solutions: the solution proves that they reach the answer."""
         return frozenset(p for s in self.solutions if s.is_correct for p in s.prefixes)
 
 
 @dataclass(frozen=True)
 class Label:
-    """What an annotator says of a step: a row of ``step_labels`` but for its id and annotator."""
+    """The label of one step: a row of ``step_labels`` without its id and annotator.
+
+    ``hard`` is 0 or 1, ``soft`` the probability that the step is right; ``low`` and ``high`` are
+    the ends of the interval of ``soft``.
+    """
 
     hard: int
     soft: float | None = None
@@ -101,27 +108,28 @@ class Label:
 
 
 class Annotator(Protocol):
-    """Labels the steps of a problem by rollouts that it asks for in rounds."""
+    """Labels the steps of a problem from rollouts that it asks for in rounds."""
 
     @property
     def name(self) -> str:
-        """The word that stands for it in a profile and in ``step_labels``."""
+        """Its name in profiles and in ``step_labels``."""
         ...
 
     @property
     def num_rollouts(self) -> int:
-        """N: the most rollouts of one prefix that it asks for."""
+        """N: the rollouts of one prefix that it asks for at most."""
         ...
 
-    def ask(self, problem: Problem, shown: Shown) -> Rounds:
-        """Yield what is wanted beyond what is shown; end once the labels are decided.
+    def ask(self, problem: SolvedProblem, drawn: DrawnRollouts) -> Rounds:
+        """Yield the targets of each round; end once the labels are decided.
 
-        ``shown`` is empty at first and holds all that was wanted whenever this goes on.
+        ``drawn`` is empty at first. It holds the rollouts of all earlier rounds whenever the
+        generator resumes.
         """
         ...
 
-    def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
-        """Return the labels of each solution's steps from all that was wanted.
+    def label(self, problem: SolvedProblem, drawn: DrawnRollouts) -> list[list[Label]]:
+        """Return the labels of each solution's steps, from the rollouts of all rounds.
 
         An empty list leaves a solution unlabelled.
         """
@@ -130,8 +138,8 @@ class Annotator(Protocol):
 
 def read_problems(
     steps: pl.DataFrame, solutions: pl.DataFrame, problems: pl.DataFrame
-) -> list[Problem]:
-    """Gather ``steps``, ``solutions`` and ``problems`` by problem, in the order of their ids."""
+) -> list[SolvedProblem]:
+    """Return the problems of three tables with their solutions, in the order of their ids."""
     gathered = (
         steps.sort("solution_id", "step_index")
         .group_by("solution_id", maintain_order=True)
@@ -144,11 +152,11 @@ def read_problems(
     columns = ("problem_id", "question", "solution_id", "is_correct", "step_id", "text")
     rows = gathered.select(columns).iter_rows()
     return [
-        Problem(
+        SolvedProblem(
             problem_id,
             question,
             tuple(
-                Solution(solution_id, is_correct, tuple(step_ids), tuple(texts))
+                SolutionSteps(solution_id, is_correct, tuple(step_ids), tuple(texts))
                 for _, _, solution_id, is_correct, step_ids, texts in of_problem
             ),
         )
@@ -157,43 +165,45 @@ def read_problems(
 
 
 class Replay:
-    """What one annotator was shown of one problem so far."""
+    """The rounds of one annotator on one problem, and the rollouts that it has got so far."""
 
-    def __init__(self, annotator: Annotator, problem: Problem) -> None:
+    def __init__(self, annotator: Annotator, problem: SolvedProblem) -> None:
         self.annotator = annotator
         self.problem = problem
-        self.shown: dict[str, Sequence[Rollout]] = {}
-        self._rounds = annotator.ask(problem, self.shown)
-        self._wanted = next(self._rounds, {})
+        self.drawn: dict[str, Sequence[Rollout]] = {}
+        self._rounds = annotator.ask(problem, self.drawn)
+        self._targets = next(self._rounds, {})
 
-    def advance(self, pool: Pool) -> Wanted:
-        """Show what is asked for as long as ``pool`` has it; return what is asked for beyond.
+    def advance(self, pool: Pool) -> RolloutTargets:
+        """Take rollouts from ``pool`` round by round; return the first targets that it lacks.
 
-        Returns nothing once the annotator wants no more. A round is shown only when all of it
-        is there, so that the order in which an engine finishes cannot matter.
+        Returns no targets once the annotator asks for no more. It takes a round as a whole, so that
+        the order in which an engine finishes has no effect.
         """
-        while wanted := self._wanted:
-            found = {p: pool.get(self.problem.prefix_id(p), ()) for p in wanted}
-            if any(len(found[prefix]) < n for prefix, n in wanted.items()):
-                return wanted
-            for prefix, n in wanted.items():
-                assert n > len(self.shown.get(prefix, ())), "an annotator asked in vain"
-                self.shown[prefix] = found[prefix][:n]
-            self._wanted = next(self._rounds, {})
+        while targets := self._targets:
+            available = {p: pool.get(self.problem.prefix_id(p), ()) for p in targets}
+            if any(len(available[prefix]) < n for prefix, n in targets.items()):
+                return targets
+            for prefix, n in targets.items():
+                assert n > len(self.drawn.get(prefix, ())), (
+                    "an annotator asked for rollouts that it has"
+                )
+                self.drawn[prefix] = available[prefix][:n]
+            self._targets = next(self._rounds, {})
         return {}
 
     def labels(self) -> Iterator[tuple[str, Label]]:
         """Yield step id and label of every labelled step of the problem.
 
-        A solution is left unlabelled if a rollout that was asked for could not be drawn.
+        A solution stays unlabelled if the engine failed to draw one of its rollouts.
         """
-        failed = {p for p, rollouts in self.shown.items() if any(r.is_error for r in rollouts)}
-        labels = self.annotator.label(self.problem, self.shown)
-        for solution, found in zip(self.problem.solutions, labels, strict=True):
+        failed = {p for p, rollouts in self.drawn.items() if any(r.is_error for r in rollouts)}
+        labels = self.annotator.label(self.problem, self.drawn)
+        for solution, of_steps in zip(self.problem.solutions, labels, strict=True):
             if not failed.isdisjoint(solution.prefixes):
                 continue
-            assert len(found) in (0, len(solution.texts)), "a solution is labelled in part"
-            yield from zip(solution.step_ids, found, strict=False)
+            assert len(of_steps) in (0, len(solution.texts)), "a solution is labelled in part"
+            yield from zip(solution.step_ids, of_steps, strict=False)
 
 
 def read_pool(rollouts: pl.DataFrame) -> dict[str, list[Rollout]]:
@@ -217,9 +227,9 @@ def read_pool(rollouts: pl.DataFrame) -> dict[str, list[Rollout]]:
 
 
 def replay_problems(
-    annotator: Annotator, problems: Sequence[Problem], rollouts: pl.DataFrame
+    annotator: Annotator, problems: Sequence[SolvedProblem], rollouts: pl.DataFrame
 ) -> list[Replay]:
-    """Return what the annotator is shown of each problem, from the ``rollouts`` of a completer.
+    """Replay the annotator on each problem, from the ``rollouts`` of a completer.
 
     Raises:
         ValueError: a rollout that the annotator asks for was not drawn.

@@ -37,9 +37,9 @@ def rule_labels(
 ) -> pl.DataFrame:
     """Return ``step_labels`` of the annotator ``rule``: hard labels alone.
 
-    A step of a wrong solution is right if the numbers computed in the steps so far are all
-    computed in one and the same reference as well. What else holds, and where references come
-    from: :func:`shepherd.annotators.reference.label_by_references`.
+    A step of a wrong solution is right if one reference computes all numbers that the solution has
+    computed up to this step. References and other steps:
+    :func:`shepherd.annotators.reference.label_by_references`.
     """
     labels = label_by_references(
         "rule", lambda wrong: map(_label, wrong), steps, solutions, problems
@@ -61,7 +61,7 @@ def _label(compared: Compared) -> list[Label]:
 def computed_numbers(text: str) -> frozenset[Fraction]:
     r"""Return the numbers computed in a text, as exact fractions.
 
-    Thousands separators, currency and percent signs, units and trailing zeros carry no value:
+    Thousands separators, currency and percent signs, units and trailing zeros are ignored:
     ``= \$1,200.00`` computes 1200, ``= 25\%`` 25, ``= \frac{2}{4}`` and ``= 0.5`` both 1/2.
     """
     values = (number(normalize(match["value"])) for match in _COMPUTED.finditer(text))

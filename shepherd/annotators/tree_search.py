@@ -1,9 +1,9 @@
 """OmegaPRM's Monte Carlo tree search (arXiv 2406.06592, algorithm 1).
 
-States are prefixes; the root's rollouts are the sampled solutions. Each search selects a wrong
-rollout of a state, looks for its first error by halving, and adds the states met on the way to
-the tree, with their own rollouts to select from later. So compute goes where a wrong rollout
-comes from a state that mostly succeeds, which is where an error is.
+A state is a prefix; the rollouts of the root are the sampled solutions. Each search selects a wrong
+rollout of a state and finds its first error by binary search. It adds the states on the way to the
+tree, and later searches select among their rollouts. So most compute goes to wrong rollouts of
+states that mostly succeed, where an error must follow.
 """
 
 from collections import defaultdict, deque
@@ -17,12 +17,13 @@ from pydantic import Field
 
 from shepherd.annotators.annotator import RolloutSettings
 from shepherd.annotators.first_error import before_error, num_proven
-from shepherd.annotators.problem import Label, Problem, Rollout, Rounds, Shown
+from shepherd.annotators.problem import DrawnRollouts, Label, Rollout, Rounds, SolvedProblem
 from shepherd.splitting import Method, split_steps
 
 ALPHA, BETA, L, C_PUCT = 0.5, 0.9, 500, 0.125
-"""The published constants: weights of a state's value and of a rollout's length, and how much to
-explore. The unit of length is not reported: words of five characters here."""
+"""The published constants: weight of a state's value, weight and unit of a rollout's length, and
+weight of exploration. The paper does not report the unit of length; here it is a word of five
+characters."""
 
 
 @dataclass
@@ -34,7 +35,7 @@ class State:
     num_rollouts: int
     num_correct: int
     wrong: deque[tuple[str, ...]]
-    """Continuations, as steps, that end in a wrong answer and were not searched yet."""
+    """Wrong rollouts that no search has selected yet, each as its steps."""
     visits: int = 0
 
     @property
@@ -44,17 +45,17 @@ class State:
 
     @property
     def quality(self) -> float:
-        """What speaks for its next wrong rollout: Q (equation 1 there)."""
+        """Q of its next wrong rollout (equation 1 of the paper)."""
         length = sum(map(len, self.wrong[0])) / 5
         return float(ALPHA ** (1 - self.value) * BETA ** (length / L))
 
 
 class Frontier:
-    """The states with a rollout to search, ready to be selected.
+    """The states that a search can select: those with a wrong rollout left.
 
-    What is left of Q + U (equation 2 there) between states of equally many visits is Q, which
-    changes with the state alone: so one heap for each number of visits, and only their tops to
-    compare.
+    The score is Q + U (equation 2 of the paper). U depends only on a state's visits and the visits
+    of all states, so states with equally many visits rank by Q. There is one heap for each number
+    of visits, and a selection compares the tops of the heaps.
     """
 
     def __init__(self) -> None:
@@ -63,13 +64,13 @@ class Frontier:
         self._order: dict[str, int] = {}
 
     def add(self, state: State) -> None:
-        """Let a state be selected, unless nothing is left to search of it."""
+        """Add a state, unless it has no wrong rollout left."""
         if state.wrong:
             order = self._order.setdefault(state.prefix, len(self._order))
             heappush(self._heaps[state.visits], (-state.quality, order, state))
 
     def select(self) -> State | None:
-        """Take out the best state and count the visit; of equally good ones, the oldest."""
+        """Remove the best state, the oldest of equal ones, and count the visit; None if empty."""
 
         def score(visits: int) -> tuple[float, int]:
             negated, order, _ = self._heaps[visits][0]
@@ -88,10 +89,10 @@ class Frontier:
 
 @dataclass(frozen=True)
 class TreeSearch:
-    """``num_searches`` searches a problem, ``num_rollouts`` of each state that one meets.
+    """Searches each problem ``num_searches`` times, with ``num_rollouts`` of each state.
 
-    Rollouts are cut into steps by ``method``, as solutions were.
-    Labels the steps of the solutions whose first error was found; the others stay unlabelled.
+    ``method`` cuts rollouts into steps, as it cut the solutions. Only solutions whose first error
+    was found are labelled.
     """
 
     name: ClassVar[str] = "tree_search"
@@ -99,31 +100,33 @@ class TreeSearch:
     num_searches: int
     method: Method = "auto"
 
-    def ask(self, problem: Problem, shown: Shown) -> Rounds:
-        """Ask for the rollouts of the state that the search waits for."""
-        for prefix in self._grow(problem, shown, {}):
+    def ask(self, problem: SolvedProblem, drawn: DrawnRollouts) -> Rounds:
+        """Ask for the rollouts of the next state that a search meets."""
+        for prefix in self._grow(problem, drawn, {}):
             yield {prefix: self.num_rollouts}
 
-    def label(self, problem: Problem, shown: Shown) -> list[list[Label]]:
-        """Return hard labels; none of a solution whose first error no search found."""
+    def label(self, problem: SolvedProblem, drawn: DrawnRollouts) -> list[list[Label]]:
+        """Return hard labels; none for a solution whose first error was not found."""
         labels = []
         for solution in problem.solutions:
-            right = num_proven(solution, problem, shown)
-            decided = right == len(solution.prefixes) or solution.prefixes[right] in shown
-            labels.append(before_error(solution, right, shown) if decided else [])
+            right = num_proven(solution, problem, drawn)
+            decided = right == len(solution.prefixes) or solution.prefixes[right] in drawn
+            labels.append(before_error(solution, right, drawn) if decided else [])
         return labels
 
-    def tree(self, problem: Problem, shown: Shown) -> list[State]:
-        """Return the states of the tree as far as it is shown, in the order of their discovery.
+    def tree(self, problem: SolvedProblem, drawn: DrawnRollouts) -> list[State]:
+        """Return the states that the drawn rollouts give, in the order of their discovery.
 
         The first is the root: its prefix is empty, and its rollouts are the solutions.
         """
         states: dict[str, State] = {}
-        next(self._grow(problem, shown, states), None)
+        next(self._grow(problem, drawn, states), None)
         return list(states.values())
 
-    def _grow(self, problem: Problem, shown: Shown, states: dict[str, State]) -> Iterator[str]:
-        """Search, filling ``states``; yield each prefix that lacks rollouts, then go on."""
+    def _grow(
+        self, problem: SolvedProblem, drawn: DrawnRollouts, states: dict[str, State]
+    ) -> Iterator[str]:
+        """Search and fill ``states``; yield each prefix that lacks rollouts, and wait for them."""
         solutions = problem.solutions
         root = State(
             "",
@@ -145,9 +148,9 @@ class TreeSearch:
                 middle = (right + wrong) // 2
                 prefix = state.prefix + "".join(steps[:middle])
                 if prefix not in states:
-                    if len(shown.get(prefix, ())) < self.num_rollouts:
+                    if len(drawn.get(prefix, ())) < self.num_rollouts:
                         yield prefix
-                    states[prefix] = self._state(prefix, parent.prefix, shown[prefix])
+                    states[prefix] = self._state(prefix, parent.prefix, drawn[prefix])
                     frontier.add(states[prefix])
                 if states[prefix].num_correct:
                     right, parent = middle, states[prefix]
@@ -157,7 +160,7 @@ class TreeSearch:
 
     def _state(self, prefix: str, parent: str, rollouts: Sequence[Rollout]) -> State:
         num_correct = sum(rollout.is_correct for rollout in rollouts)
-        # From a state without a right rollout every step is wrong already.
+        # Without a right rollout the error is before this state: its rollouts show no first error.
         texts = {r.text: None for r in rollouts if num_correct and not r.is_correct}
         continuations = (tuple(split_steps(text, self.method)) for text in texts)
         wrong = deque(steps for steps in continuations if len(steps) > 1)

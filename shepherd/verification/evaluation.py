@@ -1,59 +1,32 @@
-"""Verification: choose one answer among N candidates, and see how often it is right.
-
-Math-Shepherd (arXiv 2312.08935), section 4: self-consistency, best-of-N by an outcome or a
-process reward model, and votes weighted by their scores (eq. 5).
-"""
+"""The accuracy of every way to choose among N candidates (Math-Shepherd, section 4)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import comb
-from typing import Literal, TypeVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
 
 from shepherd.equivalence import answer_key
 from shepherd.identity import derive_seed
 from shepherd.schemas import EVALUATIONS
-
-Aggregation = Literal["min", "last", "product", "mean"]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-Scalar = TypeVar("Scalar", bound=np.generic)
+from shepherd.verification.aggregation import Aggregation, aggregate
+from shepherd.verification.choice import (
+    Bools,
+    Floats,
+    Ints,
+    best_of_subsets,
+    groups_of,
+    pick,
+    take,
+    votes_of,
+)
 
 VERIFIERS = {"ORM": "outcome_reward_model", "PRM": "process_reward_model"}
 """Methods that rank candidates, and the reward model of each."""
 
 MAX_GROUPS = 2**63 - 1
 """The largest number that a column holds: there are more subsets of half of 256."""
-
-
-def aggregate(step_scores: pl.Series, how: Aggregation) -> pl.Series:
-    """Return the score of each solution from the list of its step scores.
-
-    The paper takes the minimum; later work finds the last step to rank better for Monte Carlo
-    labels (arXiv 2501.07301), so it is a choice.
-
-    Raises:
-        ValueError: a solution has no step scores, or one that is not a number.
-    """
-    score = pl.element()
-    aggregated = {
-        "min": score.min(),
-        "last": score.last(),
-        "product": score.product(),
-        "mean": score.mean(),
-    }[how]
-    finite = step_scores.list.eval(score.is_finite().fill_null(False)).list.all()
-    usable = (step_scores.list.len() > 0) & finite
-    if usable.sum() < len(step_scores):
-        raise ValueError(
-            f"step_scores: {len(step_scores) - usable.sum()} of {len(step_scores)} solutions have "
-            "no score or one that is not a number: score them again"
-        )
-    return step_scores.list.eval(aggregated).list.first()
 
 
 def evaluate(
@@ -233,23 +206,6 @@ def _pool(part: pl.DataFrame) -> _Pool:
     )
 
 
-def best_of_subsets(correct: Bools, worth: Floats, count: int) -> Floats:
-    """Return how often the best of N candidates is right, over all subsets of N: (problems,).
-
-    Of T candidates in order of worth, the one with r before it is the best of a subset if the
-    subset holds it and N - 1 of the T - 1 - r after it: in C(T - 1 - r, N - 1) of C(T, N) subsets.
-    ``correct`` and ``worth`` are (problems, T); of equal worth the first drawn is the best.
-    """
-    total = correct.shape[1]
-    rank = np.arange(total)
-    # The weight of rank r + 1 is that of r times the chance that a subset without r lacks it.
-    ratios = np.maximum(total - count - rank[:-1], 0) / (total - 1 - rank[:-1])
-    weights = count / total * np.concatenate([[1.0], np.cumprod(ratios)])
-    order = np.argsort(-worth, axis=1, kind="stable")
-    in_order: Floats = np.take_along_axis(correct, order, axis=1) @ weights
-    return in_order
-
-
 def _outcomes(
     pool: _Pool, counts: Sequence[int], groups: int, name: str, seed: int
 ) -> Iterator[tuple[str, int, int, Floats]]:
@@ -258,82 +214,15 @@ def _outcomes(
     yield "pass@1", 1, total, pool.correct.mean(axis=1)
     for count in sorted({count for count in counts if count <= total}):
         rng = np.random.default_rng(derive_seed(seed, "groups", name, count))
-        members = _groups(rng, num_problems, total, count, groups)
-        correct, answers = _take(pool.correct, members), _take(pool.answers, members)
+        members = groups_of(rng, num_problems, total, count, groups)
+        correct, answers = take(pool.correct, members), take(pool.answers, members)
         num_subsets = min(comb(total, count), MAX_GROUPS)
         right = pool.correct.astype(np.float64)
         yield "oracle", count, num_subsets, best_of_subsets(pool.correct, right, count)
         num_groups = members.shape[1]
-        votes = _votes(answers, np.ones(answers.shape))
-        yield "SC", count, num_groups, _pick(correct, votes).mean(axis=1)
+        votes = votes_of(answers, np.ones(answers.shape))
+        yield "SC", count, num_groups, pick(correct, votes).mean(axis=1)
         for method, scores in pool.scores.items():
             yield method, count, num_subsets, best_of_subsets(pool.correct, scores, count)
-            votes = _votes(answers, _take(scores, members))
-            yield f"SC+{method}", count, num_groups, _pick(correct, votes).mean(axis=1)
-
-
-def _groups(
-    rng: np.random.Generator, num_problems: int, total: int, count: int, groups: int
-) -> Ints:
-    """Return indices of candidates, (problems, groups, N), ascending within a group."""
-    disjoint = total // count
-    shuffles = 1 if count == total else -(-groups // disjoint)
-    order = rng.random((num_problems, shuffles, total)).argsort(axis=-1)
-    cut = order[..., : disjoint * count].reshape(num_problems, shuffles * disjoint, count)
-    return np.sort(cut, axis=-1)
-
-
-def _take(values: NDArray[Scalar], members: Ints) -> NDArray[Scalar]:
-    return np.take_along_axis(values[:, None, :], members, axis=-1)
-
-
-def _pick(correct: Bools, worth: Floats) -> Bools:
-    """Return whether the first candidate of the highest worth in each group is right."""
-    best = worth.argmax(axis=-1)[..., None]
-    return np.take_along_axis(correct, best, axis=-1)[..., 0]
-
-
-def _votes(answers: Ints, weights: Floats) -> Floats:
-    """Return the summed weight of each candidate's answer in its group; -inf without answer."""
-    width = int(answers.max(initial=0)) + 2
-    group = np.arange(answers.size // answers.shape[-1]).repeat(answers.shape[-1])
-    ballot = group * width + answers.ravel() + 1
-    sums = np.bincount(ballot, weights=weights.ravel())[ballot].reshape(answers.shape)
-    return np.where(answers < 0, -np.inf, sums)
-
-
-def auc(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Return the chance that a positive is scored above a negative; ties count half.
-
-    nan if there are no positives or no negatives.
-    """
-    positive = np.asarray(labels, dtype=bool)
-    num_positive = int(positive.sum())
-    pairs = num_positive * (positive.size - num_positive)
-    if not pairs:
-        return float("nan")
-    _, rank, ties = np.unique(np.asarray(scores), return_inverse=True, return_counts=True)
-    mean_rank = np.cumsum(ties) - (ties - 1) / 2
-    ranks_of_positive = mean_rank[rank][positive].sum()
-    return float((ranks_of_positive - num_positive * (num_positive + 1) / 2) / pairs)
-
-
-def auc_within_problems(scores: ArrayLike, labels: ArrayLike, problem_ids: Sequence[str]) -> float:
-    """Return the mean AUC over the problems that have right and wrong candidates.
-
-    Unlike :func:`auc` it cannot gain from telling easy problems from hard ones, which helps no
-    choice among candidates. nan if no problem has both.
-    """
-    frame = pl.DataFrame(
-        {
-            "problem_id": list(problem_ids),
-            "score": np.asarray(scores, dtype=np.float64),
-            "label": np.asarray(labels, dtype=bool),
-        }
-    )
-    per_problem = [
-        auc(part["score"].to_numpy(), part["label"].to_numpy())
-        for _, part in frame.group_by("problem_id", maintain_order=True)
-        if part["label"].n_unique() == 2
-    ]
-    return float(np.mean(per_problem)) if per_problem else float("nan")
+            votes = votes_of(answers, take(scores, members))
+            yield f"SC+{method}", count, num_groups, pick(correct, votes).mean(axis=1)

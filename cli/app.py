@@ -1,0 +1,65 @@
+"""The command ``shepherd``: its subcommands, exit codes and one-line errors.
+
+Only :mod:`typer` is imported here. Each subcommand imports what it needs when it runs, so that
+``shepherd --help`` answers at once.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import typer
+
+from cli.commands.estimate import estimate
+from cli.commands.labels import export, labels
+from cli.commands.report import report
+from cli.commands.run import run
+from cli.commands.score import score
+from cli.commands.ui import ui
+from cli.commands.warehouse import warehouse_app
+from cli.parsing import message_of, repeat_options
+
+MANY_VALUES = ("--assets", "--partitions")
+"""Options of ``shepherd run`` that take several values."""
+
+DONE: Final = 0
+USER_ERROR: Final = 2
+
+EXIT_CODES = """
+\b
+Exit codes:
+  0    done
+  1    a part failed; what is finished is saved
+  2    an error that you can correct; one line on stderr says how
+  130  interrupted; the same command resumes
+"""
+
+app = typer.Typer(
+    name="shepherd",
+    help="Math-Shepherd: from math problems to step labels, reward models and verification.",
+    epilog=EXIT_CODES,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for function in (run, estimate, score, labels, export, report):
+    app.command()(function)
+app.add_typer(warehouse_app, name="warehouse")
+app.command()(ui)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return the exit code; ``arguments`` are those of the process if None.
+
+    A ValueError is a mistake of the user: its message goes to stderr in one line.
+    """
+    given = repeat_options(sys.argv[1:] if arguments is None else arguments, MANY_VALUES)
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(given or ["--help"], prog_name="shepherd", standalone_mode=False)
+    except typer.TyperException as error:
+        print(f"error: {message_of(error)}", file=sys.stderr)
+        return USER_ERROR
+    except ValueError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_ERROR
+    return code if isinstance(code, int) else DONE

@@ -1,0 +1,109 @@
+"""``shepherd labels`` and ``shepherd export``: step labels from and to published formats."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.choices import Calculations, ExportFormat, FileType, ImportFormat
+from cli.options import DEFAULT_HOME, HomeOption, home_at
+
+
+def labels(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Published files of step labels.")
+    ],
+    format_name: Annotated[
+        ImportFormat, typer.Option("--format", help="Format of the files (docs/data.md).")
+    ],
+    annotator: Annotated[
+        str, typer.Option(metavar="NAME", help="Name that the labels get as their annotator.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Folder to write; one that an import wrote is replaced."),
+    ],
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default="each row's task",
+            help="Dataset of the problems; required for formats other than math_shepherd.",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="TASK", show_default="all", help="Read only the rows of this task."),
+    ] = None,
+    calculations: Annotated[
+        Calculations, typer.Option(help="Whether steps keep annotations such as <<48/2=24>>.")
+    ] = "keep",
+    max_rejected_share: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Largest share of rows that may be rejected, 0 to 1.",
+        ),
+    ] = 0.01,
+) -> None:
+    """Import published step labels into Parquet files.
+
+    The labels, rows of the table labeled_solutions, go to
+    DIR/labeled_solutions/part-*.parquet, rejected rows to DIR/rejected.
+    """
+    from resources.files.label_import import LabelRules, import_labels
+    from shepherd.settings import SplittingSettings
+
+    if dataset is None and format_name != "math_shepherd":
+        raise ValueError(f"--dataset: is required, because rows of {format_name} do not name it")
+    splitting = SplittingSettings(calculations=calculations)
+    rules = LabelRules(format_name, annotator, dataset, task, splitting=splitting)
+    print(import_labels(files, out.absolute(), rules, max_rejected_share=max_rejected_share))
+
+
+def export(
+    format_name: Annotated[
+        ExportFormat, typer.Option("--format", help="Format to write (docs/data.md).")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Folder to write; one that an export wrote is replaced."),
+    ],
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="LABELS",
+            show_default="the lake of the home folder",
+            help="Parquet file or folder of labeled_solutions.",
+        ),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    file_type: Annotated[FileType, typer.Option(help="Type of the file to write.")] = "jsonl",
+    title: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", show_default="the folder's name", help="Title of the dataset card."
+        ),
+    ] = None,
+    license_name: Annotated[
+        str, typer.Option("--license", metavar="NAME", help="Licence of the problems' source.")
+    ] = "unknown",
+) -> None:
+    """Export step labels in a published format.
+
+    Writes DIR/train.jsonl (or .parquet) and a dataset card; `datasets` loads the folder.
+    """
+    from resources.files.label_export import export_labels, read_batches
+    from shepherd.dataset_card import CardFacts
+
+    labels_root = source or home_at(home).lake
+    folder = labels_root / "labeled_solutions"
+    root = folder if folder.is_dir() else labels_root
+    if source is None and not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder: run a profile first, or name LABELS")
+    paths = sorted(root.rglob("*.parquet")) if root.is_dir() else [root]
+    out = out.absolute()
+    facts = CardFacts(title=title or out.name, license=license_name)
+    print(export_labels(read_batches(paths), out, format_name, file_type, facts))

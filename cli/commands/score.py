@@ -1,0 +1,76 @@
+"""``shepherd score``: the score of each step of a solution."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.choices import RewardModelKind, ScoreAggregation
+
+
+def score(
+    model: Annotated[
+        str,
+        typer.Option(metavar="MODEL", help="Reward model: a checkpoint folder or a hub name."),
+    ],
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            show_default="standard input",
+            help="Solutions: .jsonl, .jsonl.gz or .parquet with question (or problem) and steps "
+            "(or solution, or text), or a text file: a question, a blank line, its solution.",
+        ),
+    ] = None,
+    kind: Annotated[
+        RewardModelKind,
+        typer.Option(help="process: a score for each step; outcome: one for the whole solution."),
+    ] = "process",
+    question: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Question, in place of FILE.")
+    ] = None,
+    solution: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", show_default="standard input", help="Solution of --question."),
+    ] = None,
+    template: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Prompt template that the model was trained with (docs/models.md)."
+        ),
+    ] = "plain",
+    max_length: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="TOKENS", help="Longest sequence that is read; later steps score 0."
+        ),
+    ] = 512,
+    aggregation: Annotated[
+        ScoreAggregation, typer.Option(help="How step scores become the solution's score.")
+    ] = "min",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per solution.")
+    ] = False,
+) -> None:
+    """Score each step of solutions with a reward model.
+
+    Scores lie between 0 and 1. On a terminal, steps are green from 0.7, yellow from 0.3 and
+    red below, unless NO_COLOR is set.
+    """
+    from cli.scored_solutions import print_scores, score_solutions
+    from cli.solution_files import read_file, read_solutions, solution_of
+
+    if solution is not None and question is None:
+        raise ValueError("--solution: needs --question: add the question")
+    if file is not None and question is not None:
+        raise ValueError("--question: cannot go with FILE: leave one of them out")
+    if file is not None:
+        solutions = read_file(file)
+    elif question is None:
+        solutions = read_solutions(sys.stdin.read(), "standard input")
+    else:
+        solutions = [solution_of(question, sys.stdin.read() if solution is None else solution)]
+    print_scores(
+        score_solutions(model, solutions, kind, template, max_length, aggregation), as_json=as_json
+    )

@@ -1,0 +1,41 @@
+"""Prepare the folder and the environment that Dagster reads."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from resources.storage.home import Home
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "resources" / "dagster_home" / "dagster.yaml"
+
+
+def set_environment(profile: str, home: Home, dagster_home: Path | None) -> Path:
+    """Set the variables that the code location and Dagster read; return the path of DAGSTER_HOME.
+
+    Dagster refuses a relative ``DAGSTER_HOME``, and its servers may have another working
+    directory, so paths are made absolute.
+    """
+    dagster_root = (dagster_home or home.dagster).expanduser().absolute()
+    if profile.endswith((".yaml", ".yml")):
+        profile = str(Path(profile).expanduser().absolute())
+    os.environ.update(
+        SHEPHERD_PROFILE=profile, SHEPHERD_HOME=str(home.root), DAGSTER_HOME=str(dagster_root)
+    )
+    return dagster_root
+
+
+def prepare_dagster_home(folder: Path) -> None:
+    """Create the folder with the project's dagster.yaml, unless it has one already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / TEMPLATE.name).exists():
+        shutil.copy(TEMPLATE, folder / TEMPLATE.name)
+
+
+def silence_exit() -> None:
+    """Discard what native code prints to stderr after Python has ended.
+
+    Objects that Dagster and torch keep alive hold constants of DuckDB's module, and its binding
+    reports them as leaks.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

@@ -1,0 +1,114 @@
+"""Estimate what a profile's run needs: requests, tokens, hours, and GPU memory of its models."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from cli.gpu_memory import published_models, table_of, uses_of
+from cli.tables import plain_tables
+from resources.files.problems import load_problems_of
+from resources.profiles import load_settings
+from resources.storage.home import Home
+from resources.storage.lake import Lake
+from resources.storage.model_store import ModelStore
+from shepherd.estimates import Estimate, estimate_critiques, estimate_dataset, extrapolate
+from shepherd.schemas import CANDIDATE_COSTS, CRITIQUE_COSTS, ROLLOUT_COSTS, SOLUTION_COSTS
+from shepherd.settings import GpuSettings, Settings
+
+COSTS = {
+    "solutions": SOLUTION_COSTS,
+    "rollouts": ROLLOUT_COSTS,
+    "critiques": CRITIQUE_COSTS,
+    "candidates": CANDIDATE_COSTS,
+}
+"""The table of each sampling stage's costs."""
+
+
+def print_estimate(profile: str, home: Home, tokens_per_second: float | None) -> None:
+    """Print the estimate of each stage, and of each model's memory if the profile names GPUs.
+
+    Raises:
+        ValueError: the profile or a file that it names is wrong.
+    """
+    settings = load_settings(profile)
+    if settings.gpus:
+        print_memory(settings, settings.gpus, ModelStore(home.models))
+    print_stages(list(estimate_run(settings, Lake(home.lake))), tokens_per_second)
+    if settings.policies:
+        print("\nNot estimated: samples that policies learn from, and greedy solutions.")
+
+
+def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
+    """Yield the estimate of each sampling stage of each dataset.
+
+    A dataset that is not annotated has only candidates, and only if another dataset is annotated.
+    Greedy solutions and samples that policies learn from are left out.
+    """
+    if not any(dataset.is_annotated for dataset in settings.datasets.values()):
+        return
+    rolls_out = settings.annotation.max_rollouts > 0
+    for name, dataset in settings.datasets.items():
+        if not dataset.is_annotated and (dataset.num_test == 0 or dataset.source == "metamath"):
+            continue
+        for estimate in _estimates_of(settings, name):
+            if estimate.stage == "rollouts" and not rolls_out:
+                continue
+            if estimate.stage == "solutions" and dataset.solutions is not None:
+                continue
+            table = COSTS[estimate.stage]
+            costs = lake.read(table) if lake.partitions(table) else table.empty()
+            yield extrapolate(name, estimate.stage, costs, settings.shards) or estimate
+
+
+def _estimates_of(settings: Settings, name: str) -> list[Estimate]:
+    """Return the estimates of a dataset's stages from the lengths of its texts."""
+    dataset, judge = settings.datasets[name], settings.annotation.judge
+    problems, _ = load_problems_of(settings, name)
+    estimates = estimate_dataset(
+        name,
+        problems,
+        len(settings.generators_of("train")),
+        len(settings.candidate_generators),
+        settings.sampling,
+        settings.annotation.max_rollouts,
+        dataset.splitting.method,
+    )
+    if not dataset.is_annotated:
+        return [estimate for estimate in estimates[-1:] if estimate.requests]
+    if judge is not None:
+        estimates.insert(2, estimate_critiques(name, estimates[0], judge))
+    return estimates
+
+
+def print_memory(settings: Settings, gpus: GpuSettings, store: ModelStore) -> None:
+    """Print the memory that each model needs on each GPU; unknown architectures are left out."""
+    print(f"GiB per GPU on {gpus.count} x {gpus.name} ({gpus.memory_gib:.0f} GiB), by formula:")
+    with plain_tables():
+        print(table_of(list(uses_of(settings, store))), end="\n\n")
+
+
+def print_published_models() -> None:
+    """Print the GiB per GPU that each of the paper's models needs, by use and number of GPUs."""
+    with plain_tables():
+        print(published_models())
+
+
+def print_stages(estimates: list[Estimate], tokens_per_second: float | None) -> None:
+    """Print requests, millions of tokens and hours by dataset and stage."""
+    if not estimates:
+        print("Nothing is sampled in this profile: its datasets import their solutions.")
+        return
+    speed = pl.lit(tokens_per_second) if tokens_per_second else pl.col("tokens_per_second")
+    table = pl.DataFrame([vars(estimate) for estimate in estimates]).select(
+        "dataset",
+        "stage",
+        requests=pl.col("requests").round().cast(pl.Int64),
+        million_tokens_in=(pl.col("prompt_tokens") / 1e6).round(2),
+        million_tokens_out=(pl.col("completion_tokens") / 1e6).round(2),
+        hours=(pl.col("completion_tokens") / speed.cast(pl.Float64) / 3600).round(2),
+        basis="basis",
+    )
+    with plain_tables():
+        print(table)
+    if table["hours"].null_count():
+        print("\nHours need a speed: give --tokens-per-second, or finish one shard of each stage.")

@@ -1,0 +1,89 @@
+"""Score solutions with a reward model and print the score of each step."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import polars as pl
+
+from cli.choices import RewardModelKind, ScoreAggregation
+from cli.solution_files import SplitSolution
+from shepherd.verification import aggregate
+from training.scoring import Scorer
+
+GREEN_FROM, YELLOW_FROM = 0.7, 0.3
+"""Scores from which a step is green, and yellow; lower scores are red."""
+GREEN, YELLOW, RED, BOLD, PLAIN = "\033[32m", "\033[33m", "\033[31m", "\033[1m", "\033[0m"
+
+
+@dataclass(frozen=True)
+class ScoredSolution:
+    """A solution with the score of each step, between 0 and 1; an ORM scores all steps as one.
+
+    ``weakest`` is the index, from 0, of the lowest score; ``score`` aggregates all of them.
+    """
+
+    question: str
+    steps: list[str]
+    scores: list[float]
+    weakest: int
+    score: float
+
+
+def score_solutions(
+    model: str,
+    solutions: Sequence[SplitSolution],
+    kind: RewardModelKind,
+    template: str,
+    max_length: int,
+    aggregation: ScoreAggregation,
+) -> list[ScoredSolution]:
+    """Score solutions with a checkpoint, in their order.
+
+    Raises:
+        ValueError: there is no such checkpoint or template, or it is no reward model.
+    """
+    try:
+        scorer = Scorer(model, kind=kind, template=template, max_length=max_length)
+    except OSError as error:
+        raise ValueError(f"--model {model}: {error}") from error
+    step_scores = scorer.score([s.question for s in solutions], [s.steps for s in solutions])
+    totals = aggregate(pl.Series(step_scores, dtype=pl.List(pl.Float64)), aggregation).to_list()
+    return [
+        ScoredSolution(
+            solution.question,
+            solution.steps if kind == "process" else ["".join(solution.steps)],
+            scores,
+            scores.index(min(scores)),
+            total,
+        )
+        for solution, scores, total in zip(solutions, step_scores, totals, strict=True)
+    ]
+
+
+def print_scores(solutions: Sequence[ScoredSolution], *, as_json: bool) -> None:
+    """Print one JSON object per solution, or its steps in colour if stdout is a terminal."""
+    if as_json:
+        for solution in solutions:
+            print(json.dumps(asdict(solution), ensure_ascii=False))
+        return
+    in_colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    print("\n\n".join(render(solution, in_colour=in_colour) for solution in solutions))
+
+
+def render(solution: ScoredSolution, *, in_colour: bool) -> str:
+    """Return a solution as text: one line per step with its score, the weakest step marked."""
+
+    def painted(text: str, *codes: str) -> str:
+        return "".join(codes) + text + PLAIN if in_colour else text
+
+    lines = [painted(solution.question.strip(), BOLD)]
+    for index, (step, score) in enumerate(zip(solution.steps, solution.scores, strict=True)):
+        colour = GREEN if score >= GREEN_FROM else YELLOW if score >= YELLOW_FROM else RED
+        first, *others = step.strip().split("\n")
+        mark = "  <- weakest" if index == solution.weakest and len(solution.steps) > 1 else ""
+        lines.append(f"  {painted(f'{score:.2f}', colour)}  {painted(first, colour)}{mark}")
+        lines += [f"        {painted(line, colour)}" for line in others]
+    return "\n".join([*lines, f"  {solution.score:.2f}  the solution"])

@@ -1,0 +1,120 @@
+"""Every benchmark runs at its smallest size, explains itself, and names what is missing."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import names
+from benchmarks.command import USER_CAN_FIX, Benchmark, Size
+from benchmarks.report import Result, at_most
+
+WITH_SIZES = [name for name in names() if name not in ("compare_homes", "gsm8k_import")]
+"""The two others have no sizes, and tests of their own."""
+SLOW = {
+    *("demo_study", "engine_overhead", "kill_resume", "label_io", "label_quality"),
+    *("paper_study", "search", "step_rewards", "ui"),
+}
+"""These take more than about ten CPU seconds at their smallest size: ``pytest -m slow``."""
+MISSING = re.compile(r"is not installed|no browser is installed|does not exist")
+RESULT_FIELDS = ["name", "value", "unit", "baseline", "target", "met"]
+
+
+def benchmark_of(name: str) -> Benchmark:
+    benchmark = importlib.import_module(f"benchmarks.{name}").BENCHMARK
+    assert isinstance(benchmark, Benchmark)
+    return benchmark
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in WITH_SIZES],
+)
+def test_the_smallest_size_prints_one_json_object(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    benchmark = benchmark_of(name)
+    code = benchmark.main(["--smallest", "--json"])
+    out, err = capsys.readouterr()
+    if code == USER_CAN_FIX:
+        [line] = err.splitlines()
+        assert out == ""
+        assert MISSING.search(line), line
+        pytest.skip(line)
+    assert code == 0, err
+    [line] = out.splitlines()
+    report = json.loads(line)
+    assert list(report) == ["benchmark", "command", "results"]
+    assert report["benchmark"] == name
+    assert report["command"] == f"python -m benchmarks.{name} --smallest"
+    assert report["results"]
+    for result in report["results"]:
+        assert list(result) == RESULT_FIELDS
+        assert isinstance(result["name"], str)
+        assert isinstance(result["value"], int | float)
+        assert isinstance(result["unit"], str)
+        assert result["met"] in (None, True, False)
+
+
+@pytest.mark.parametrize("name", names())
+def test_help_explains_and_measures_nothing(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark = benchmark_of(name)
+    with pytest.raises(SystemExit) as exit_:
+        benchmark.main(["--help"])
+    assert exit_.value.code == 0
+    text = capsys.readouterr().out
+    assert benchmark.name == name
+    assert benchmark.description.splitlines()[0] in text
+    assert "Exit codes" in text
+    for size in benchmark.sizes:
+        assert f"--{size.name}" in text
+
+
+def test_help_of_all_lists_every_benchmark() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--help"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    for name in names():
+        assert f"python -m benchmarks.{name} " in text
+
+
+def test_missing_data_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SHEPHERD_SHARED_DATA", str(tmp_path))
+    assert benchmark_of("splitting").main(["--smallest"]) == USER_CAN_FIX
+    [line] = capsys.readouterr().err.splitlines()
+    assert str(tmp_path) in line
+    assert "SHEPHERD_SHARED_DATA" in line
+
+
+def test_a_missed_target_ends_with_1_but_not_at_the_smallest_size(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(options: object) -> list[Result]:
+        return [at_most("mistakes", 3, "mistakes", 0)]
+
+    benchmark = Benchmark("made_up", "Is it right?", run, sizes=[Size("rows", 10, 1, "rows")])
+    assert benchmark.main(["--smallest"]) == 0
+    assert benchmark.main([]) == 1
+    assert "1 targets missed: mistakes" in capsys.readouterr().err
+
+
+def test_a_given_size_wins_over_the_smallest() -> None:
+    benchmark = Benchmark("made_up", "", lambda _: [], sizes=[Size("num-rows", 10, 1, "rows")])
+    assert benchmark.parse([]).num_rows == 10
+    assert benchmark.parse(["--smallest"]).num_rows == 1
+    assert benchmark.parse(["--smallest", "--num-rows", "5"]).num_rows == 5
+
+
+def test_the_stubbed_pipeline_labels_every_solution() -> None:
+    command = [sys.executable, "-m", "benchmarks.stubbed_pipeline", "--solutions", "20"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, input="begin\n")
+    ready, measured = done.stdout.splitlines()
+    assert ready == "ready"
+    seconds, mib = map(float, measured.split())
+    assert seconds > 0
+    assert mib > 10

@@ -1,0 +1,74 @@
+"""Load a model to train, on one process or several, and save the trained checkpoint."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
+
+from training.packing import PACKED
+
+
+def join_processes() -> Accelerator:
+    """Join the processes of ``accelerate launch``; without it the run has one process.
+
+    Arithmetic is bfloat16 on GPUs and float32 on CPUs.
+    """
+    on_gpu = torch.cuda.is_available()
+    # Encoding a large set takes the main process longer than the default time-out of the others.
+    timeout = InitProcessGroupKwargs(timeout=timedelta(hours=6))
+    return Accelerator(
+        mixed_precision="bf16" if on_gpu else "no", cpu=not on_gpu, kwargs_handlers=[timeout]
+    )
+
+
+def load_model(
+    base: str | Path, auto_class: Any = AutoModelForCausalLM, **config: Any
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a model for training in float32 on packed batches, and its tokenizer.
+
+    Args:
+        base: checkpoint folder or hub name.
+        auto_class: the Auto class of transformers that builds the model.
+        config: the model's config, or fields of it to override.
+    """
+    join_processes()  # before the weights: if they are sharded, not every process reads them
+    logging.disable_progress_bar()
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model = auto_class.from_pretrained(
+        base, dtype=torch.float32, attn_implementation=PACKED, **config
+    )
+    return model, tokenizer
+
+
+def save_model(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    out: Path,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Write an ordinary Hugging Face checkpoint in bfloat16 safetensors.
+
+    ``weights`` are the gathered weights of a model whose own parameters are shards.
+    """
+    if weights is None:
+        model.to(torch.bfloat16).save_pretrained(out)
+    else:
+        # Tied weights share storage, and must still share it after the conversion.
+        halved = {tensor.data_ptr(): tensor.to(torch.bfloat16) for tensor in weights.values()}
+        model.save_pretrained(
+            out, state_dict={name: halved[tensor.data_ptr()] for name, tensor in weights.items()}
+        )
+    tokenizer.save_pretrained(out)

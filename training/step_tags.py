@@ -1,0 +1,98 @@
+"""Tag the end of each step, and read the reward that a model gives there.
+
+As in the published Math-Shepherd PRM (arXiv 2312.08935), the tag ``ки`` closes a step. The score
+of the step is the softmax over the tokens ``+`` and ``-`` at the tag, that is sigmoid(r) with the
+reward r = logit(+) - logit(-). A scalar head outputs r itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from shepherd.label_formats import TAG_WORD
+from training.packing import Batch, Example, next_tokens
+
+TAG_TEXT = f" {TAG_WORD}"
+"""The tag as a tokenizer reads it behind a step. Published texts write a space before the tag."""
+GOOD, BAD = "+", "-"
+"""The published labels. Plus and minus signs in sums are other tokens: a space precedes them."""
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Token ids of the step tag and of the two labels."""
+
+    tag: int
+    good: int
+    bad: int
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase) -> "Tags":
+        """Look the three tokens up.
+
+        Raises:
+            ValueError: the tokenizer has no token for one of them. Add it to the base model.
+        """
+        ids = []
+        for text in (TAG_TEXT, GOOD, BAD):
+            token = tokenizer.encode(text, add_special_tokens=False)[-1]
+            if token == tokenizer.unk_token_id:
+                raise ValueError(
+                    f"the tokenizer has no token for {text!r}: add it to the base model's "
+                    "vocabulary before training a reward model from it"
+                )
+            ids.append(token)
+        return cls(*ids)
+
+
+def encode_tagged(
+    tokenizer: PreTrainedTokenizerBase,
+    tags: Tags,
+    prompt: str,
+    steps: Sequence[str],
+    labels: Sequence[float],
+    max_length: int,
+) -> Example:
+    """Join prompt, steps and tags as token ids; a tag stands before a step's closing newline.
+
+    The parts are encoded one by one, because tokenizing the joined text would move the tag. Steps
+    that exceed ``max_length`` tokens are left out whole, with their labels. Language-model targets
+    are the tokens of the steps with a label above 0.5.
+
+    Returns:
+        The example. Its ``tags`` and ``labels`` are equal in number.
+    """
+    ids = tokenizer.encode(prompt)
+    is_target = [False] * len(ids)
+    tag_positions: list[int] = []
+    bodies = [step.rstrip() for step in steps]
+    closings = [step[len(body) :] for step, body in zip(steps, bodies, strict=True)]
+    texts = [*bodies, *closings]
+    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    pairs = zip(encoded[: len(steps)], encoded[len(steps) :], strict=True)
+    for (body, closing), label in zip(pairs, labels, strict=True):
+        if len(ids) + len(body) + 1 > max_length:
+            break
+        tag_positions.append(len(ids) + len(body))
+        ids += [*body, tags.tag, *closing]
+        is_target += [label > 0.5] * len(body) + [False] * (1 + len(closing))
+    fitting = [float(label) for label in labels[: len(tag_positions)]]
+    is_cut = len(fitting) < len(steps)
+    return Example(ids, next_tokens(ids, is_target), tag_positions, fitting, is_cut=is_cut)
+
+
+def rewards_at_tags(logits: torch.Tensor, batch: Batch, tags: Tags) -> torch.Tensor:
+    """Return the reward r at each tag of a batch.
+
+    Args:
+        logits: (places, vocabulary) of a language model, or (places, 1) of a scalar head.
+        batch: says which places have a tag.
+        tags: token ids of the labels.
+
+    Returns:
+        (tags,), unbounded: logit(+) - logit(-), or the scalar head's output.
+    """
+    at_tags = logits[batch.tagged]
+    return at_tags[:, 0] if at_tags.shape[1] == 1 else at_tags[:, tags.good] - at_tags[:, tags.bad]

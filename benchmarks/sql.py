@@ -22,7 +22,8 @@ from benchmarks.big_lake import write_big_lake
 from benchmarks.command import Benchmark, Size
 from benchmarks.report import Result, at_most
 from resources.report import build_report
-from resources.storage.warehouse import build_warehouse, run_tests, sql_models
+from resources.storage.sql_files import sql_models
+from resources.storage.warehouse import build_warehouse, run_tests
 
 MAX_MART_S = 20.0
 MAX_ALL_MARTS_S = 180.0

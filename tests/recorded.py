@@ -14,7 +14,7 @@ import pytest
 from resources.storage.io_manager import ParquetIOManager
 from resources.storage.lake import Lake
 from resources.storage.model_store import ModelStore
-from resources.storage.warehouse import sql_models
+from resources.storage.sql_files import sql_models
 from shepherd.schemas import Table
 
 Accesses = dict[str, set[str]]

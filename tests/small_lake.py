@@ -33,7 +33,9 @@ from shepherd.schemas import (
     CRITIQUES,
     GREEDY_SOLUTIONS,
     PROBLEMS,
+    REJECTED_LABELS,
     REJECTED_PROBLEMS,
+    REJECTED_SOLUTIONS,
     ROLLOUT_COSTS,
     ROLLOUTS,
     SOLUTION_COSTS,
@@ -116,18 +118,9 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         "rollout_costs": _cost(ROLLOUT_COSTS, "rollouts", rollouts.height, wanted),
         "candidate_costs": _cost(CANDIDATE_COSTS, "candidates", candidates.height, 0),
         "critique_costs": _cost(CRITIQUE_COSTS, "critiques", 2 * solutions.height, 0),
-        "rejected_problems": frame(
-            REJECTED_PROBLEMS,
-            [
-                {
-                    "dataset": DATASET,
-                    "file": "train.jsonl",
-                    "line": 3,
-                    "reason": "answer: has no final answer after ####",
-                    "content": "{}",
-                }
-            ],
-        ),
+        "rejected_problems": _rejected(REJECTED_PROBLEMS, "train.jsonl"),
+        "rejected_solutions": _rejected(REJECTED_SOLUTIONS, "solutions.jsonl"),
+        "rejected_labels": _rejected(REJECTED_LABELS, "labels.jsonl"),
     }
 
 
@@ -329,6 +322,21 @@ def _cost(table: Table, stage: str, num_requests: int, wanted: int) -> pl.DataFr
                 "cached_tokens": 45 * num_requests,
                 "completion_tokens": 25 * num_requests,
                 "seconds": 0.004 * num_requests,
+            }
+        ],
+    )
+
+
+def _rejected(table: Table, file: str) -> pl.DataFrame:
+    return frame(
+        table,
+        [
+            {
+                "dataset": DATASET,
+                "file": file,
+                "line": 3,
+                "reason": "answer: has no final answer after ####",
+                "content": "{}",
             }
         ],
     )

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 
 from benchmarks.browser import Page, dump_dom, find_chromium, open_page
-from resources import report
-from resources.report import build_report, cut, render
+from resources.report import build_report, report_relations
+from resources.report.problems import LIMITS, cut
+from resources.report.rendering import PAGE, render
+from resources.storage.sql_files import sql_models
 from resources.storage.warehouse import build_warehouse
 from shepherd.labels import label_accuracy
 from tests.small_lake import NUM_ROLLOUTS, small_lake, write_lake
@@ -92,6 +95,18 @@ def test_equal_warehouses_give_equal_bytes(page: Path, tmp_path: Path) -> None:
     assert build(FRAMES, tmp_path).read_bytes() == page.read_bytes()
 
 
+def test_the_report_reads_only_the_relations_that_it_declares(page: Path, tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    build_warehouse(write_lake(FRAMES, tmp_path / "lake"), warehouse)
+    with duckdb.connect(warehouse) as connection:
+        for model in sql_models():
+            if model.name not in report_relations():
+                kind = "view" if model.layer == "staging" else "table"
+                connection.execute(f"drop {kind} {model.name}")
+    build_report(warehouse, tmp_path / "study", tmp_path / "report.html", profile="demo")
+    assert (tmp_path / "report.html").read_bytes() == page.read_bytes()
+
+
 def test_the_page_asks_no_network_for_anything(page: Path) -> None:
     text = page.read_text()
     assert not re.search(r"""(?:src|href)=["'](?!#)|url\(|@import|fetch\(|XMLHttpRequest""", text)
@@ -101,7 +116,7 @@ def test_the_page_asks_no_network_for_anything(page: Path) -> None:
 
 
 def test_the_page_makes_no_markup_of_text() -> None:
-    for path in report.PAGE.glob("*.js"):
+    for path in PAGE.glob("*.js"):
         code = path.read_text()
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", code)
 
@@ -134,9 +149,9 @@ def test_the_content_is_the_lake(page: Path) -> None:
 def test_what_is_left_out_is_limited_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "MAX_PROBLEMS", 2)
-    monkeypatch.setattr(report, "MAX_SOLUTIONS", 3)
-    monkeypatch.setattr(report, "MAX_ROLLOUTS", 1)
+    monkeypatch.setitem(LIMITS, "problems", 2)
+    monkeypatch.setitem(LIMITS, "solutions", 3)
+    monkeypatch.setitem(LIMITS, "rollouts", 1)
     content = content_of(build(FRAMES, tmp_path))
     assert len(content["problems"]) == 4
     assert content["limits"]["problems"] == 2

@@ -10,13 +10,14 @@ import duckdb
 import polars as pl
 import pytest
 
-from resources.storage.warehouse import (
-    build_warehouse,
+from resources.report.problems import report_queries
+from resources.storage.sql_files import (
     column_meanings,
-    run_tests,
+    declared_constraints,
     sql_models,
     sql_tests,
 )
+from resources.storage.warehouse import build_warehouse, run_tests
 from shepherd.labels import label_accuracy
 from shepherd.schemas import TABLES
 from shepherd.verification import Aggregation, aggregate
@@ -125,6 +126,7 @@ PLANTED = {
         "update lake.candidate_scores set step_scores = [0.5, 'nan'::double] where rowid = 0"
     ),
     "stg_candidates__are_of_test_problems": "update lake.problems set split = 'train'",
+    "stg_candidates__draw_is_unique": "update lake.candidates set draw = 0",
     "stg_candidates__draws_are_equally_many": "delete from lake.candidates where rowid = 0",
     "stg_candidates__finish_reason_is_known": "update lake.candidates set finish_reason = ''",
     "stg_candidates__verdict_follows_its_reason": (
@@ -226,28 +228,9 @@ PLANTED = {
 }
 """One defect for each rule that is special to its model."""
 
-NULLED_IN_LAKE = {
-    "stg_problems": "lake.problems set question",
-    "stg_solutions": "lake.solutions set text",
-    "stg_steps": "lake.steps set prefix_id",
-    "stg_rollouts": "lake.rollouts set completer",
-    "stg_step_labels": "lake.oracle_labels set hard",
-}
-READS = {"stg_costs": "rollout_costs"}
 MODELS = sql_models()
 TESTS = {test.name: test for test in sql_tests(MODELS)}
-
-
-def defect_of(name: str) -> str:
-    """Return a statement that breaks the rule of a test."""
-    model, rule = name.split("__")
-    if rule.endswith("is_unique"):
-        table = f"lake.{READS.get(model, model[4:])}" if model.startswith("stg_") else model
-        return f"insert into {table} from {table} limit 1"
-    if rule == "required_columns_are_filled":
-        [column, *_] = re.findall(r"(\w+) is null", TESTS[name].sql)
-        return f"update {NULLED_IN_LAKE.get(model, f'{model} set {column}')} = null"
-    return PLANTED[name]
+GENERATED = {name for name, test in TESTS.items() if test.path.suffix == ".yaml"}
 
 
 @pytest.fixture(scope="module")
@@ -266,14 +249,42 @@ def connection(warehouse: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPy
     warehouse.execute("rollback")
 
 
-@pytest.mark.parametrize("name", TESTS)
+@pytest.mark.parametrize("name", sorted(set(TESTS) - GENERATED))
 def test_every_sql_test_holds_and_catches_a_planted_defect(
     connection: duckdb.DuckDBPyConnection, name: str
 ) -> None:
     sql = TESTS[name].sql
     assert connection.execute(sql).fetchall() == []
-    connection.execute(defect_of(name))
+    connection.execute(PLANTED[name])
     assert connection.execute(sql).fetchall() != []
+
+
+@pytest.mark.parametrize("name", sorted(GENERATED))
+def test_every_generated_test_holds_and_catches_a_planted_defect(
+    connection: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    """A repeated row breaks a key; a null breaks each declared column."""
+    model, rule = name.split("__")
+    constraints = declared_constraints()[model]
+    columns = [*constraints.key, *constraints.required]
+    defects = {
+        "key_is_unique": [f"insert into {model} from {model} limit 1"],
+        "required_columns_are_filled": [
+            f"update {model} set {column} = null" for column in columns
+        ],
+    }
+    sql = TESTS[name].sql
+    assert connection.execute(sql).fetchall() == []
+    for defect in defects[rule]:
+        # A temporary table is found before the relation of the same name, which may be a view.
+        connection.execute(f"create or replace temp table {model} as from main.{model}")
+        connection.execute(defect.replace(f" {model} ", f" temp.{model} "))
+        assert connection.execute(sql).fetchall() != [], defect
+
+
+def test_every_model_but_the_draws_declares_a_key() -> None:
+    """``int_draws`` lists the draws of both stages, of which equal rows are possible."""
+    assert set(declared_constraints()) == {model.name for model in MODELS} - {"int_draws"}
 
 
 def test_every_planted_defect_is_of_a_test() -> None:
@@ -294,13 +305,16 @@ def test_only_staging_reads_the_lake() -> None:
 
 
 def test_no_file_is_a_template_or_carries_a_path() -> None:
-    for model in [*MODELS, *TESTS.values()]:
+    for model in [*MODELS, *TESTS.values(), *report_queries()]:
         assert not any(mark in model.sql for mark in ("{", "}", "read_parquet", ".parquet", "/'"))
 
 
 def test_files_run_as_they_stand(connection: duckdb.DuckDBPyConnection) -> None:
     for model in [*MODELS, *TESTS.values()]:
-        connection.execute(model.path.read_text())
+        assert model.name in GENERATED or model.sql == model.path.read_text()
+        connection.execute(model.sql)
+    for query in report_queries():
+        connection.execute(f"create temp table {query.name} as {query.sql}")
 
 
 def mart(connection: duckdb.DuckDBPyConnection, name: str) -> pl.DataFrame:
@@ -473,8 +487,10 @@ def test_annotation_cost_divides_by_the_labelled_steps(
 def test_dataset_counts_count_the_lake(connection: duckdb.DuckDBPyConnection) -> None:
     [counts] = mart(connection, "dataset_counts").to_dicts()
     assert counts["num_draws"] == FRAMES["problems"].filter(split="train").height * NUM_SAMPLES
-    for table in ("problems", "solutions", "steps", "rollouts", "candidates", "rejected_problems"):
+    for table in ("problems", "solutions", "steps", "rollouts", "candidates"):
         assert counts[f"num_{table}"] == FRAMES[table].height
+    rejected = [frame.height for name, frame in FRAMES.items() if name.startswith("rejected_")]
+    assert counts["num_rejected"] == sum(rejected) > 0
     assert counts["num_paper_solutions"] is None
 
 

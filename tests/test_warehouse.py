@@ -10,16 +10,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from resources.storage.warehouse import (
-    MAX_FAILING_ROWS,
-    SQL_ROOT,
-    build_warehouse,
-    lineage,
-    parsed,
-    run_tests,
-    sql_models,
-    sql_tests,
-)
+from resources.storage.sql_files import SQL_ROOT, lineage, parsed, sql_models, sql_tests
+from resources.storage.warehouse import MAX_FAILING_ROWS, build_warehouse, run_tests
 from shepherd.schemas import TABLES
 from tests.small_lake import small_lake, write_lake
 
@@ -117,6 +109,29 @@ def test_a_test_of_no_model_is_refused(tmp_path: Path) -> None:
         sql_tests(sql_models(tmp_path), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ("b: {key: [step_id]}", r"columns\.yaml: relations: no model is named b"),
+        ("a: {required: [step_id]}", r"columns\.yaml: relations: a: name its columns in `key`"),
+    ],
+)
+def test_a_wrong_declaration_is_named(tmp_path: Path, declared: str, message: str) -> None:
+    write_sql(tmp_path, {"marts/a": "-- A.\nfrom lake.steps"})
+    (tmp_path / "columns.yaml").write_text(f"columns: {{}}\nrelations:\n  {declared}\n")
+    with pytest.raises(ValueError, match=message):
+        sql_tests(sql_models(tmp_path), tmp_path)
+
+
+def test_a_declared_column_that_a_model_lacks_is_named(tmp_path: Path) -> None:
+    sql_root = write_sql(tmp_path / "sql", {"marts/a": "-- A.\nfrom lake.steps"})
+    declared = "columns: {}\nrelations:\n  a: {key: [no_such_column]}\n"
+    (sql_root / "columns.yaml").write_text(declared)
+    build_warehouse(tmp_path / "lake", tmp_path / "warehouse.duckdb", sql_root)
+    with pytest.raises(ValueError, match=r"columns\.yaml: a__key_is_unique: .*no_such_column"):
+        run_tests(tmp_path / "warehouse.duckdb", sql_root)
+
+
 def test_an_empty_lake_gives_empty_relations_and_all_tests_hold(tmp_path: Path) -> None:
     warehouse = tmp_path / "home" / "warehouse.duckdb"
     rows = build_warehouse(tmp_path / "lake", warehouse)
@@ -173,7 +188,7 @@ def test_hidden_files_of_a_write_in_progress_are_not_read(tmp_path: Path) -> Non
 def test_a_file_that_is_not_of_its_table_names_the_asset(tmp_path: Path) -> None:
     frames = {**FRAMES, "rollout_costs": FRAMES["rollout_costs"].drop("seconds")}
     lake = write_lake(frames, tmp_path / "lake")
-    with pytest.raises(ValueError, match=r"rollout_costs.*seconds.*asset rollouts again"):
+    with pytest.raises(ValueError, match=r"rollout_costs.*seconds.*asset rollout_costs again"):
         build_warehouse(lake, tmp_path / "warehouse.duckdb")
 
 
@@ -213,10 +228,10 @@ def test_failing_rows_are_counted_and_the_first_are_kept(tmp_path: Path) -> None
     lake = write_lake({**FRAMES, "rollouts": twice}, tmp_path / "lake")
     build_warehouse(lake, tmp_path / "warehouse.duckdb")
     results = {result.name: result for result in run_tests(tmp_path / "warehouse.duckdb")}
-    found = results["stg_rollouts__key_is_unique"]
-    assert (found.model, found.num_failures) == ("stg_rollouts", FRAMES["rollouts"].height)
-    assert found.rows.height == min(MAX_FAILING_ROWS, found.num_failures)
-    assert found.rows["num_rows"].unique().to_list() == [2]
+    result = results["stg_rollouts__key_is_unique"]
+    assert (result.model, result.num_failures) == ("stg_rollouts", FRAMES["rollouts"].height)
+    assert result.rows.height == min(MAX_FAILING_ROWS, result.num_failures)
+    assert result.rows["num_rows"].unique().to_list() == [2]
 
 
 def test_tests_without_a_warehouse_say_how_to_build_it(tmp_path: Path) -> None:

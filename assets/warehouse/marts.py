@@ -9,15 +9,8 @@ import duckdb
 from assets.deployment import DeploymentResource
 from assets.describe import OWNERS, preview
 from resources.report import MARTS
-from resources.storage.warehouse import (
-    MAX_FAILING_ROWS,
-    SqlModel,
-    build_warehouse,
-    column_meanings,
-    run_tests,
-    sql_models,
-    sql_tests,
-)
+from resources.storage.sql_files import SqlModel, column_meanings, sql_models, sql_tests
+from resources.storage.warehouse import MAX_FAILING_ROWS, build_warehouse, run_tests
 from shepherd.identity import content_id
 
 if TYPE_CHECKING:
@@ -39,7 +32,9 @@ def warehouse_of(tables: Collection[str]) -> dg.AssetsDefinition:
         specs=[_spec(model, tables) for model in ordered],
         check_specs=[
             dg.AssetCheckSpec(
-                _rule(test.name), asset=_model(test.name), description=test.description
+                _rule(test.name),
+                asset=test.tested_model,
+                description=test.description,
             )
             for test in sql_tests(ordered)
         ],
@@ -66,12 +61,13 @@ def warehouse_of(tables: Collection[str]) -> dg.AssetsDefinition:
         for result in run_tests(path):
             warns = result.name in QUALITY_TESTS
             yield dg.AssetCheckResult(
-                asset_key=_model(result.name),
+                asset_key=result.model,
                 check_name=_rule(result.name),
                 passed=not result.num_failures,
                 severity=dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,
                 metadata={
                     "failing_rows": result.num_failures,
+                    "query": dg.MetadataValue.md(f"```sql\n{result.sql}\n```"),
                     "first_rows": dg.MetadataValue.md(preview(result.rows, MAX_FAILING_ROWS)),
                 },
             )
@@ -104,9 +100,5 @@ def _columns(relation: duckdb.DuckDBPyRelation, meanings: Mapping[str, str]) -> 
     )
 
 
-def _model(test: str) -> str:
-    return test.split("__", maxsplit=1)[0]
-
-
 def _rule(test: str) -> str:
-    return test.split("__")[1]
+    return test.partition("__")[2]

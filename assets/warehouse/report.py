@@ -4,22 +4,9 @@ import dagster as dg
 
 from assets.deployment import DeploymentResource
 from assets.describe import OWNERS, provenance
-from resources.report import MARTS, build_report
+from resources.report import build_report, report_relations
 from shepherd.dependencies import code_version
 from shepherd.settings import Settings
-
-PROBLEM_MODELS = (
-    "int_draws",
-    "int_labelled_steps",
-    "stg_candidate_scores",
-    "stg_candidates",
-    "stg_problems",
-    "stg_rollouts",
-    "stg_solutions",
-    "stg_steps",
-    "suspicious_solutions",
-)
-"""The models of the warehouse from which the page shows single problems."""
 
 
 def report_of(settings: Settings) -> dg.AssetsDefinition:
@@ -28,7 +15,7 @@ def report_of(settings: Settings) -> dg.AssetsDefinition:
 
     @dg.asset(
         name="report",
-        deps=[*MARTS, *PROBLEM_MODELS],
+        deps=report_relations(),
         group_name="warehouse",
         kinds={"html"},
         owners=OWNERS,

@@ -42,7 +42,7 @@ def check(home: HomeOption = DEFAULT_HOME) -> int:
 @warehouse_app.command()
 def lineage() -> None:
     """Print the relations that each SQL model reads."""
-    from resources.storage.warehouse import sql_models
+    from resources.storage.sql_files import sql_models
 
     for model in sql_models():
         print(f"{model.name}: {', '.join(model.upstream)}")

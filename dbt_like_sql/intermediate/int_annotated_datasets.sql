@@ -1,5 +1,5 @@
--- Which datasets have solutions, drawn or imported, that are labelled here? Labels of the others
--- were published with their solutions: those are in stg_labeled_solutions alone.
+-- Which datasets have solutions that this pipeline labels? The other datasets have published
+-- labels only, which are in stg_labeled_solutions.
 -- Grain: one row per dataset.
 select dataset
 from stg_costs

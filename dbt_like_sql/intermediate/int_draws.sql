@@ -1,4 +1,4 @@
--- Which solutions were drawn for a problem, in annotation and in verification?
+-- Which solutions and candidates were drawn for a problem?
 -- Grain: one row per distinct solution, or per candidate.
 select
     'solutions' as stage,

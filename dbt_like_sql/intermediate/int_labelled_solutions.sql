@@ -1,4 +1,4 @@
--- Where does an annotator see the first wrong step of a solution?
+-- Which step of a solution is the first that an annotator labels wrong?
 -- Grain: one row per solution and annotator.
 select
     solution_id,

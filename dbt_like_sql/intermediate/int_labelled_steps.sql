@@ -1,4 +1,4 @@
--- What is known of a labelled step: its label, its dataset, its place, its solution's outcome?
+-- What are the label, dataset, position and solution of a labelled step?
 -- Grain: one row per step and annotator.
 select
     labels.step_id,

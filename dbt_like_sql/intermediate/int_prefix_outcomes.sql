@@ -1,5 +1,5 @@
--- What came of the rollouts from a prefix? The right ones are kept by number, so that the estimate
--- from any first N of them can be computed again.
+-- How many rollouts of a prefix are right? The indices of the right ones are listed, so that the
+-- estimate from the first N rollouts can be computed for any N.
 -- Grain: one row per prefix and completer.
 with outcomes as (
     select

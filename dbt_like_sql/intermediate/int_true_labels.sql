@@ -1,4 +1,4 @@
--- What is the truth about a step that is not the last: a human's word, or else the oracle's?
+-- What is the true label of a step that is not the last? Human labels come before the oracle's.
 -- Grain: one row per step that is not the last and that a human or the oracle labelled.
 select
     step_id,

@@ -1,5 +1,6 @@
--- Which way to make one score of a solution's step scores picks the right candidate most often?
--- Grain: one row per dataset, generator and aggregation; the best of all candidates by the PRM.
+-- Which aggregation of step scores into one score chooses the right candidate most often?
+-- Grain: one row per dataset, generator and aggregation. The candidate with the highest score of
+-- the process reward model is chosen among all candidates of a problem.
 with scored as (
     select
         problems.dataset,
@@ -28,7 +29,7 @@ aggregated as (
     from scored
 ),
 
--- As in shepherd/verification.py, the first drawn of equals is the best.
+-- Of candidates with equal scores the first draw is chosen, as in shepherd/verification.py.
 chosen as (
     select *
     from aggregated

@@ -1,6 +1,6 @@
--- What does a step label cost, and what did it save to roll identical prefixes out once and to
--- stop before N?
--- Grain: one row per dataset and model that completed.
+-- How many rollouts, tokens and seconds does a step label cost? How many rollouts were saved
+-- because solutions share prefixes, and because annotators stopped before N?
+-- Grain: one row per dataset and completer.
 with spent as (
     select
         dataset,
@@ -22,7 +22,7 @@ labelled as (
         count(distinct step_id) as num_labels,
         count(distinct solution_id) as num_solutions
     from int_labelled_steps
-    -- What no rollout was paid for is no label here: last steps, and annotators that only read.
+    -- Only labels that cost rollouts count: no last steps, no annotators without rollouts.
     where not is_last and annotator in (select annotator from stg_asked_rollouts)
     group by dataset
 )

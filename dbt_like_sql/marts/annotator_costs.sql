@@ -1,8 +1,9 @@
--- How many rollouts did the labels of an annotator take, and what did it save to roll identical
--- prefixes out once and to stop early? All that it asked for counts, also for states inside steps
--- and for solutions that it left unlabelled. The full budget is the most rollouts that a prefix of
--- the dataset has. A consensus is paid for by what either of its two annotators asked for.
--- Grain: one row per dataset and annotator that rolls out.
+-- How many rollouts did an annotator request? How many were saved because solutions share
+-- prefixes, and because it stopped early? Rollouts of states inside steps and of solutions that
+-- stayed without labels count too. The full budget is the largest number of rollouts that a prefix
+-- of the dataset has. A consensus costs the rollouts that at least one of its two annotators
+-- requested.
+-- Grain: one row per dataset and annotator that uses rollouts.
 with budgets as (
     select
         dataset,
@@ -25,23 +26,23 @@ labels as (
 prefixes as (
     select
         problems.dataset,
-        asked.annotator,
-        asked.num_rollouts as num_needed,
-        asked.num_tokens as tokens_needed,
+        requests.annotator,
+        requests.num_rollouts as num_requested,
+        requests.num_tokens as tokens_requested,
         coalesce(labels.num_steps, 0) as num_steps
-    from stg_asked_rollouts as asked
+    from stg_asked_rollouts as requests
     inner join stg_problems as problems using (problem_id)
     left join labels
         on
-            asked.annotator = labels.annotator
-            and asked.prefix_id = labels.prefix_id
+            requests.annotator = labels.annotator
+            and requests.prefix_id = labels.prefix_id
 ),
 
 labelled as (
     select
         dataset,
         annotator,
-        sum(num_steps)::bigint as num_found
+        sum(num_steps)::bigint as num_labelled
     from labels
     group by dataset, annotator
 )
@@ -50,14 +51,14 @@ select
     prefixes.dataset,
     prefixes.annotator,
     budgets.full_budget,
-    coalesce(any_value(labelled.num_found), 0) as num_labels,
+    coalesce(any_value(labelled.num_labelled), 0) as num_labels,
     count(*) as num_prefixes,
-    sum(prefixes.num_needed)::bigint as num_rollouts,
-    sum(prefixes.num_needed * greatest(prefixes.num_steps - 1, 0))::bigint as num_merged,
-    sum(budgets.full_budget - prefixes.num_needed)::bigint as num_stopped,
+    sum(prefixes.num_requested)::bigint as num_rollouts,
+    sum(prefixes.num_requested * greatest(prefixes.num_steps - 1, 0))::bigint as num_merged,
+    sum(budgets.full_budget - prefixes.num_requested)::bigint as num_stopped,
     num_merged / nullif(num_rollouts + num_merged, 0) as share_merged,
     num_stopped / nullif(num_rollouts + num_stopped, 0) as share_stopped,
-    sum(prefixes.tokens_needed)::bigint as num_tokens,
+    sum(prefixes.tokens_requested)::bigint as num_tokens,
     num_rollouts / nullif(num_labels, 0) as rollouts_per_label,
     num_tokens / nullif(num_labels, 0) as tokens_per_label
 from prefixes

@@ -1,6 +1,6 @@
--- Of the steps with a soft label near some value, how many are truly right (last steps left out)?
--- Grain: one row per dataset, annotator and tenth of the soft label; a soft label of 1 is in the
--- last tenth.
+-- Is a soft label the probability that the step is right? Last steps are left out.
+-- Grain: one row per dataset, annotator, reference and tenth of the soft label. A soft label of 1
+-- is in the last tenth.
 select
     steps.dataset,
     steps.annotator,

@@ -1,5 +1,5 @@
--- How many completions were cut at the token limit, ended in an error, named no answer, or said
--- what another draw had said already? A cut completion loops if half of its lines repeat others.
+-- How many completions were cut at the token limit, failed, have no answer, or repeat the text of
+-- another draw? A cut completion loops if at least half of its lines repeat other lines.
 -- Grain: one row per dataset, stage and model.
 with completions as (
     select

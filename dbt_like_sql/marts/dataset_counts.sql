@@ -1,5 +1,6 @@
--- How large is each dataset, and how does it compare with the paper's 170K GSM8K and 270K MATH
--- solutions (arXiv 2312.08935, section 4.1)? The datasets named gsm8k and math are compared.
+-- How large is a dataset, and how many solutions does the paper have for it? The paper has 170K
+-- for GSM8K and 270K for MATH (arXiv 2312.08935, section 4.1). Datasets named gsm8k and math are
+-- compared.
 -- Grain: one row per dataset.
 with problem_counts as (
     select

@@ -1,4 +1,4 @@
--- Over which steps do annotators differ, and who is right (last steps left out)?
+-- On which steps do annotators disagree, and which of them are right? Last steps are left out.
 -- Grain: one row per step that one annotator labels good and another wrong.
 with disputed as (
     select

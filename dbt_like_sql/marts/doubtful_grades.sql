@@ -1,4 +1,4 @@
--- Which answers could the grader not decide, and which did it call right once and wrong once?
+-- Which answers could the grader not decide, and which have both verdicts?
 -- Grain: one row per problem and answer that was given up or has both verdicts.
 with graded as (
     select

@@ -1,7 +1,7 @@
--- How does the estimate of a step move with the number of rollouts? Hard and soft labels computed
--- again from the first N rollouts of each prefix, with 95 % Wilson intervals, and beside those
--- from all rollouts. N goes up to the fewest rollouts that a prefix of the dataset has, so that
--- each N is over the same prefixes.
+-- How do hard and soft labels change with the number of rollouts? They are computed from the first
+-- N rollouts of each prefix, with 95 % Wilson intervals, and compared with the labels from all
+-- rollouts. N goes up to the smallest number of rollouts that a prefix of the dataset has, so that
+-- every N covers the same prefixes.
 -- Grain: one row per dataset, completer and number of rollouts (N).
 with patterns as (
     select

@@ -1,4 +1,4 @@
--- How were answers graded, and how many were never found or never decided?
+-- Which share of the answers was graded for which reason?
 -- Grain: one row per dataset, stage, model and reason.
 with graded as (
     select

@@ -1,4 +1,4 @@
--- How did the judge answer: could its critiques be read, and do its votes agree?
+-- How many critiques of the judge are readable, and do its votes agree?
 -- Grain: one row per dataset and judge.
 with solutions as (
     select

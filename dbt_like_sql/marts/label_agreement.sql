@@ -1,5 +1,5 @@
--- How far do two annotators agree on the steps that both labelled (last steps left out), and on
--- where a solution goes wrong first?
+-- How often do two annotators agree on a step, and on the first wrong step of a solution? Steps
+-- that both labelled are compared; last steps are left out.
 -- Grain: one row per dataset and pair of annotators, in alphabetical order.
 with pairs as (
     select

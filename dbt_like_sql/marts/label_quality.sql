@@ -1,6 +1,7 @@
--- How good are the labels of each annotator, by generator, early and late in a solution? Last steps
--- are left out: their label is the solution's own correctness, which needs no estimate. Counts add
--- up, so that shares over several rows are sums divided by sums.
+-- How often do the labels of an annotator agree with the reference, by generator and step
+-- position? Last steps are left out: their label is the correctness of the solution, which needs
+-- no estimate. Counts can be summed over rows, and a share over several rows is a sum divided by a
+-- sum.
 -- Grain: one row per dataset, annotator, generator and step position.
 select
     steps.dataset,

@@ -1,6 +1,6 @@
--- Where does a later step of a solution succeed after an earlier one never did? What can be
--- reached from more steps can be reached from fewer: the earlier label had too few rollouts, or
--- the later success was luck. The reference says which, where it is.
+-- In which solutions is a later step labelled good after a step that was labelled wrong? A prefix
+-- of a successful prefix can succeed too. So either the wrong step had too few rollouts, or the
+-- later success was luck. The reference, where there is one, decides.
 -- Grain: one row per solution and annotator.
 select
     solutions.dataset,

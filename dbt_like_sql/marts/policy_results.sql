@@ -1,4 +1,4 @@
--- Which way to learn from own solutions helps most, and do solutions grow or repeat themselves?
+-- Which training method improves a policy most, and do its solutions become longer or repetitive?
 -- Grain: one row per dataset and policy, generators included.
 select
     results.dataset,

@@ -1,6 +1,6 @@
--- How good would labels from fewer rollouts be? Hard and soft labels are computed again from the
--- first N rollouts of each prefix and compared with the truth (last steps left out). N goes up to
--- the fewest rollouts that a prefix has, so that each N is over the same steps.
+-- How good would labels from fewer rollouts be? Hard and soft labels are computed from the first N
+-- rollouts of each prefix and compared with the reference; last steps are left out. N goes up to
+-- the smallest number of rollouts that a prefix has, so that every N covers the same steps.
 -- Grain: one row per dataset, completer, reference and number of rollouts (N).
 with patterns as (
     select

@@ -1,4 +1,5 @@
--- What did each stage of sampling take, what did merging and early stops spare, how fast was it?
+-- How many requests, tokens and seconds did a sampling stage use, and how many requests did shared
+-- prefixes and early stops save?
 -- Grain: one row per dataset, stage and model.
 select
     dataset,

@@ -1,4 +1,4 @@
--- Which problems does no sample solve, and which do all?
+-- Which problems does no draw solve, and which do all draws solve?
 -- Grain: one row per problem, stage and generator.
 select
     problems.dataset,

@@ -1,5 +1,5 @@
--- Which solutions reach the right answer although an annotator labels a step wrong? Either the
--- answer was reached by luck, or the label is mistaken: the reference says which, where it is.
+-- Which solutions have the right answer although an annotator labels a step wrong? Either the
+-- answer is right by luck, or the label is wrong. The reference, where there is one, decides.
 -- Grain: one row per solution and annotator.
 with truth as (
     select

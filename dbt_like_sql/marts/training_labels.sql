@@ -1,5 +1,4 @@
--- What do reward models learn from, early and late in a solution? Published labels stand beside our
--- own.
+-- Which labels train the reward models, by step position? Published labels are included.
 -- Grain: one row per dataset, annotator and step position.
 with step_labels as (
     select

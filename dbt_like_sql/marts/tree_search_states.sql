@@ -1,6 +1,6 @@
--- How far did the tree search go into a problem? The value of a state is the share of its rollouts
--- that are right, of the root that of the solutions; a search sets out from a state with a wrong
--- rollout.
+-- Which states of a problem did the tree search visit, and how good is each? The value of a state
+-- is the share of its rollouts that are right; for the root, the share of solutions that are
+-- right.
 -- Grain: one row per problem and state of its tree.
 with recursive tree as (
     select

@@ -1,5 +1,5 @@
--- Which method picks a right answer most often, and what does it gain over one sample and over
--- self-consistency?
+-- Which method chooses a right candidate most often, and what does it gain over one sample and
+-- over self-consistency?
 -- Grain: one row per dataset, generator, method and number of candidates (N of best-of-N).
 with baselines as (
     select

@@ -1,4 +1,4 @@
--- Of which prefixes did an annotator ask for rollouts, and for how many?
+-- How many rollouts of a prefix did an annotator request?
 -- Grain: one row per annotator and prefix.
 select
     annotator,

@@ -1,4 +1,4 @@
--- What does each reward model say of each candidate?
+-- Which scores does a reward model give a candidate?
 -- Grain: one row per candidate and reward model.
 select
     candidate_id,

@@ -1,5 +1,6 @@
--- Which solutions compete in verification?
--- Grain: one row per draw for a test problem; equal texts are votes and stay.
+-- Which solutions of test problems does verification choose from?
+-- Grain: one row per draw for a test problem. Equal texts stay separate rows, because each is a
+-- vote.
 select
     candidate_id,
     problem_id,

@@ -1,4 +1,4 @@
--- What did sampling take?
+-- How many requests, tokens and seconds did sampling use?
 -- Grain: one row per stage, dataset, shard and model.
 with all_costs as (
     from lake.solution_costs

@@ -1,4 +1,4 @@
--- What did the judge say of each solution?
+-- Which first wrong step does the judge name in a solution?
 -- Grain: one row per solution, judge and vote.
 select
     solution_id,

@@ -1,4 +1,4 @@
--- How often does each method choose a right candidate?
+-- How often does a verification method choose a right candidate?
 -- Grain: one row per dataset, generator, method and number of candidates.
 select
     dataset,

@@ -1,4 +1,4 @@
--- What is each model's likeliest solution of each test problem?
+-- Which solution does a model write for a test problem by greedy decoding?
 -- Grain: one row per test problem and generator or policy.
 select
     problem_id,

@@ -1,4 +1,4 @@
--- What do the reward models learn from?
+-- Which labelled solutions train the reward models?
 -- Grain: one row per solution and annotator.
 select
     solution_id,

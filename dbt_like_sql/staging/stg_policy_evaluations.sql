@@ -1,5 +1,5 @@
--- How good is each policy beside the generator that it started from?
--- Grain: one row per dataset and policy; generators are policies without a gain.
+-- How accurate is a policy, compared with the generator that it started from?
+-- Grain: one row per dataset and policy. Generators are policies with a gain of 0.
 select
     dataset,
     policy,

@@ -1,4 +1,4 @@
--- Which problems are there?
+-- Which problems are in the lake?
 -- Grain: one row per problem.
 select
     problem_id,

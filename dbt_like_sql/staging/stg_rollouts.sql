@@ -1,4 +1,4 @@
--- How did the completer go on from each prefix?
+-- Which completions did the completer draw from a prefix?
 -- Grain: one row per prefix, completer and draw.
 select
     prefix_id,

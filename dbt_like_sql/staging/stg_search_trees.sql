@@ -1,4 +1,4 @@
--- Which states does the search tree of a problem have, and how did each come about?
+-- Which states does the search tree of a problem have, and from which state was each reached?
 -- Grain: one row per problem and state.
 select
     problem_id,

@@ -1,8 +1,8 @@
--- What does each annotator, the oracle among them, say of each step?
+-- Which label does an annotator give a step? The oracle counts as an annotator.
 -- Grain: one row per step and annotator.
 with all_labels as (
     from lake.step_labels
-    -- Also an annotator of the profile, the oracle is a table of its own.
+    -- A profile may list the oracle as an annotator; its labels are in their own table anyway.
     where annotator != 'oracle'
     union all by name
     from lake.oracle_labels

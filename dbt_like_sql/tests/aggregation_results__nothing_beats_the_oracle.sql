@@ -1,4 +1,4 @@
--- Fails for aggregations that solve more than the problems with a right candidate.
+-- Fails for aggregations that solve more problems than have a right candidate.
 with solvable as (
     select
         problems.dataset,

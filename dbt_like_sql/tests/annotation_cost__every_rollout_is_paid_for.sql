@@ -1,4 +1,4 @@
--- Fails where the costs do not count as many rollouts as there are.
+-- Fails for completers whose costs count more or fewer rollouts than were drawn.
 with drawn as (
     select
         problems.dataset,

@@ -1,4 +1,4 @@
--- Fails where the rollouts merged are not those that further steps of the same prefix would need.
+-- Fails where num_merged differs from the rollouts that shared prefixes saved.
 with drawn as (
     select
         prefix_id,
@@ -19,11 +19,11 @@ prefixes as (
     group by problems.dataset, steps.prefix_id
 ),
 
-wanted as (
+expected as (
     select
         prefixes.dataset,
         drawn.completer as model,
-        sum(drawn.num_rollouts * (prefixes.num_steps - 1))::bigint as num_wanted
+        sum(drawn.num_rollouts * (prefixes.num_steps - 1))::bigint as num_expected
     from prefixes
     inner join drawn using (prefix_id)
     group by prefixes.dataset, drawn.completer
@@ -32,8 +32,8 @@ wanted as (
 select
     dataset,
     model,
-    num_wanted,
+    num_expected,
     num_merged
-from wanted
+from expected
 inner join annotation_cost using (dataset, model)
-where num_merged != num_wanted;
+where num_merged != num_expected;

@@ -1,4 +1,4 @@
--- Fails where a consensus costs less than each of the others, or more than all of them together.
+-- Fails where a consensus costs fewer rollouts than any other annotator, or more than all others.
 select costs.*
 from annotator_costs as costs
 inner join annotator_costs as others using (dataset)

@@ -1,4 +1,4 @@
--- Fails where drawn and saved rollouts are not the full budget of all prefixes.
+-- Fails where rollouts drawn and saved do not add up to the full budget of all prefixes.
 select *
 from annotator_costs
 where

@@ -1,4 +1,4 @@
--- Fails for bins whose mean soft label lies outside of them.
+-- Fails for bins whose mean soft label is outside the bin.
 select *
 from calibration_bins
 where

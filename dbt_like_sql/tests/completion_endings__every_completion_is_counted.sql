@@ -1,4 +1,4 @@
--- Fails where another number of completions was graded than ended.
+-- Fails where the number of completions differs from the number of graded answers.
 with graded as (
     select
         dataset,

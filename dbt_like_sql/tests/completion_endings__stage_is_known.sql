@@ -1,4 +1,4 @@
--- Fails for completions of a stage that does not sample.
+-- Fails for stages that draw no completions.
 select *
 from completion_endings
 where stage not in ('solutions', 'rollouts', 'candidates');

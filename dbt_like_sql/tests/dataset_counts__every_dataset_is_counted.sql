@@ -1,4 +1,4 @@
--- Fails for datasets that have problems and no row, and for rows that lose problems.
+-- Fails for datasets without a row, or with another number of problems than in staging.
 select
     problems.dataset,
     count(*) as num_in_staging,

@@ -1,4 +1,4 @@
--- Fails for datasets with disputed steps and no pair of annotators that differ, or the reverse.
+-- Fails for datasets whose disputed steps contradict the counts in label_agreement.
 with pairs as (
     select
         dataset,

@@ -1,4 +1,4 @@
--- Fails for doubts that the counts and reasons do not give.
+-- Fails where the doubt contradicts the counts.
 select *
 from doubtful_grades
 where

@@ -1,4 +1,5 @@
--- Fails for answers that were called right once and wrong once: equal pairs have one verdict.
+-- Fails for answers with both verdicts. Equal pairs of gold answer and answer must have one
+-- verdict.
 select *
 from doubtful_grades
 where doubt = 'both verdicts';

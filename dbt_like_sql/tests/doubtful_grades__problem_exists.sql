@@ -1,4 +1,4 @@
--- Fails for answers to no known problem.
+-- Fails for answers to a problem that does not exist.
 select *
 from doubtful_grades
 anti join stg_problems using (problem_id);

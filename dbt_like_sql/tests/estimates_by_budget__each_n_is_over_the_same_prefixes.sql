@@ -1,4 +1,4 @@
--- Fails for completers whose budgets are not over the same prefixes, all that were rolled out.
+-- Fails for rows that do not cover all prefixes of their completer.
 with prefixes as (
     select
         dataset,

@@ -1,4 +1,4 @@
--- Fails where more rollouts make fewer prefixes good: one right rollout is enough for good.
+-- Fails where more rollouts label fewer prefixes good. One right rollout makes a prefix good.
 select *
 from estimates_by_budget
 qualify

@@ -1,4 +1,4 @@
--- Fails for models of whose answers the grader gave up on more than one in a hundred.
+-- Fails for models with more than 1 % of answers on which the grader timed out.
 select *
 from grading_reasons
 where grade_reason = 'timeout' and share > 0.01;

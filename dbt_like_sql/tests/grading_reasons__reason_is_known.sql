@@ -1,4 +1,4 @@
--- Fails for verdicts of an unknown reason.
+-- Fails for reasons that the grader does not give.
 select *
 from grading_reasons
 where grade_reason not in (

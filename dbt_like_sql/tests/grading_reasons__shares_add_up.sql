@@ -1,4 +1,4 @@
--- Fails for models whose shares do not add up to one.
+-- Fails for models whose shares do not add up to 1.
 select
     dataset,
     stage,

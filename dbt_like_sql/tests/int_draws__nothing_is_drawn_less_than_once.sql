@@ -1,4 +1,4 @@
--- Fails for draws that count for nothing.
+-- Fails for solutions with fewer than one draw.
 select *
 from int_draws
 where num_samples < 1;

@@ -1,4 +1,4 @@
--- Fails for completers whose rollouts are not all counted.
+-- Fails for completers with another number of rollouts than in staging.
 with drawn as (
     select
         completer,

@@ -1,4 +1,4 @@
--- Fails where a part counts more than its whole.
+-- Fails where a part is larger than its whole.
 select *
 from judge_votes
 where

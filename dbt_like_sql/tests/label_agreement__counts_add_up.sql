@@ -1,4 +1,4 @@
--- Fails for pairs whose four cases are not all of their steps.
+-- Fails for pairs whose four counts do not add up, or that are out of alphabetical order.
 select *
 from label_agreement
 where

@@ -1,4 +1,4 @@
--- Fails for solutions with a good step right after a wrong one that are not listed.
+-- Fails for unlisted solutions with a good step directly after a wrong one.
 with pairs as (
     select
         solution_id,

@@ -1,4 +1,4 @@
--- Fails for recoveries by anything else than rollouts or the solution's own answer.
+-- Fails for values other than rollouts and answer.
 select *
 from monotonicity_violations
 where recovered_by not in ('rollouts', 'answer');

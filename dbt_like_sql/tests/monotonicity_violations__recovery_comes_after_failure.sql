@@ -1,4 +1,4 @@
--- Fails for recoveries before the failure, behind the last step, or of no step.
+-- Fails where the recovered step does not follow the failed step, or does not exist.
 select *
 from monotonicity_violations
 where

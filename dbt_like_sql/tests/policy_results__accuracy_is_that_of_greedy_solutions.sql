@@ -1,4 +1,4 @@
--- Fails where a policy's accuracy is not that of its greedy solutions or is outside its interval.
+-- Fails for accuracies outside their interval, or that differ from those of the greedy solutions.
 with solved as (
     select
         problems.dataset,

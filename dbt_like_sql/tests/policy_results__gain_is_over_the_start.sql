@@ -1,4 +1,4 @@
--- Fails where a gain is not the difference of two accuracies, or lies outside its interval.
+-- Fails for gains outside their interval, or that are not the difference of the two accuracies.
 select
     results.*,
     starts.accuracy as start_accuracy

@@ -1,4 +1,5 @@
--- Fails where more rollouts turn a good hard label wrong: one right rollout is enough for good.
+-- Fails where more rollouts turn a good label into a wrong one. One right rollout makes a step
+-- good.
 select *
 from rollout_budgets
 window budgets as (partition by dataset, completer, reference order by num_rollouts)

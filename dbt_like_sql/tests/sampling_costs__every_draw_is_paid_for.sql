@@ -1,4 +1,4 @@
--- Fails where the costs do not count as many draws as there are (imported ones cost nothing).
+-- Fails where costs count more or fewer draws than were made. Imported solutions cost nothing.
 with drawn as (
     select
         problems.dataset,

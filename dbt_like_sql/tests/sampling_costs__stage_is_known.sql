@@ -1,4 +1,4 @@
--- Fails for costs of a stage that does not sample.
+-- Fails for stages that do not sample.
 select *
 from sampling_costs
 where stage not in ('solutions', 'rollouts', 'critiques', 'candidates');

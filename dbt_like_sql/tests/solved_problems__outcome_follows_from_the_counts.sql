@@ -1,4 +1,4 @@
--- Fails for outcomes that the counts do not give.
+-- Fails where solved_by contradicts the counts.
 select *
 from solved_problems
 where

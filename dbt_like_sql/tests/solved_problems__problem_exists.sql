@@ -1,4 +1,4 @@
--- Fails for problems that are not known.
+-- Fails for problems that do not exist.
 select *
 from solved_problems
 anti join stg_problems using (problem_id);

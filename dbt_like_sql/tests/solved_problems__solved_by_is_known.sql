@@ -1,4 +1,4 @@
--- Fails for outcomes other than none, some and all.
+-- Fails for values other than none, some and all.
 select *
 from solved_problems
 where solved_by not in ('none', 'some', 'all');

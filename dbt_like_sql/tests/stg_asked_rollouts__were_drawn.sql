@@ -1,5 +1,5 @@
--- Fails where an annotator asked for more than was drawn.
-select asked.*
-from stg_asked_rollouts as asked
+-- Fails where an annotator requested more rollouts than were drawn.
+select requests.*
+from stg_asked_rollouts as requests
 left join int_prefix_outcomes as outcomes using (prefix_id)
-where asked.num_rollouts > coalesce(outcomes.num_rollouts, 0);
+where requests.num_rollouts > coalesce(outcomes.num_rollouts, 0);

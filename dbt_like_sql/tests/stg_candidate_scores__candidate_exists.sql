@@ -1,4 +1,4 @@
--- Fails for scores of no known candidate.
+-- Fails for scores of a candidate that does not exist.
 select *
 from stg_candidate_scores
 anti join stg_candidates using (candidate_id);

@@ -1,4 +1,4 @@
--- Fails for candidates without a score, or with one outside 0 to 1.
+-- Fails for candidates without a score, or with a score outside 0 to 1.
 select *
 from stg_candidate_scores
 where

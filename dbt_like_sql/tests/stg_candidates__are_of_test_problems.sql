@@ -1,4 +1,4 @@
--- Fails for candidates that are not of a test problem.
+-- Fails for candidates whose problem is not in the split test.
 select candidates.*
 from stg_candidates as candidates
 left join stg_problems as problems using (problem_id)

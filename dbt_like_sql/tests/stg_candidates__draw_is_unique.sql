@@ -1,4 +1,4 @@
--- Fails for keys that more than one row has: one row per draw of a generator.
+-- Fails for draws of a problem and generator that more than one row has.
 select
     problem_id,
     generator,

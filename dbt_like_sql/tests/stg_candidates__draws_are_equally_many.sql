@@ -1,4 +1,4 @@
--- Fails for problems with fewer candidates of a generator than another problem of the dataset has.
+-- Fails for problems with fewer candidates than another problem of the dataset and generator.
 with drawn as (
     select
         problems.dataset,

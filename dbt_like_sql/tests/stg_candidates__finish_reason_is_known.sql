@@ -1,4 +1,4 @@
--- Fails for candidates that ended in a way that no engine has.
+-- Fails for finish reasons that no engine gives.
 select *
 from stg_candidates
 where finish_reason not in ('stop', 'length', 'error', 'imported');

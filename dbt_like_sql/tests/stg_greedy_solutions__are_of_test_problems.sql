@@ -1,4 +1,4 @@
--- Fails for greedy solutions that are not of a test problem.
+-- Fails for greedy solutions whose problem is not in the split test.
 select greedy.*
 from stg_greedy_solutions as greedy
 left join stg_problems as problems using (problem_id)

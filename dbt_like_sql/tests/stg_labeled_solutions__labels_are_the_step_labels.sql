@@ -1,5 +1,5 @@
--- Fails for training rows whose hard labels are not those of the steps, in datasets that are
--- labelled here: labels that were published have no steps.
+-- Fails for training rows whose hard labels differ from the step labels. Published labels are left
+-- out, because they have no rows in stg_steps.
 with gathered as (
     select
         solution_id,

@@ -1,5 +1,5 @@
--- Fails for labelled solutions that are not among the solutions, in datasets that have any: where
--- labels are imported, they bring their own.
+-- Fails for labelled solutions that are not in stg_solutions. Datasets with published labels only
+-- are left out, because their solutions come with the labels.
 select labeled.*
 from stg_labeled_solutions as labeled
 semi join int_annotated_datasets using (dataset)

@@ -1,4 +1,4 @@
--- Fails for problems of a split other than train and test.
+-- Fails for splits other than train and test.
 select *
 from stg_problems
 where split not in ('train', 'test');

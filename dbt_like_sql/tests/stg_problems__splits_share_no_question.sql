@@ -1,4 +1,4 @@
--- Fails for questions that a dataset has in train and in test.
+-- Fails for questions of a dataset that are in more than one split.
 select
     dataset,
     question

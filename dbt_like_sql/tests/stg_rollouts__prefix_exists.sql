@@ -1,5 +1,5 @@
--- Fails for rollouts from no prefix of a solution, or from a whole solution. A tree search rolls
--- out states of its own as well.
+-- Fails for rollouts from a prefix that does not exist or is a whole solution. States of the tree
+-- search count as prefixes.
 with steps as (
     from stg_steps
     where not is_last

@@ -1,4 +1,4 @@
--- Fails for verdicts that their reason does not give.
+-- Fails for verdicts that contradict their reason.
 select *
 from stg_rollouts
 where is_correct != (grade_reason in ('exact', 'numeric', 'symbolic'));

@@ -1,4 +1,4 @@
--- Fails for states with more right rollouts than rollouts, or without any.
+-- Fails for states without rollouts, or with more right rollouts than rollouts.
 select *
 from stg_search_trees
 where num_rollouts < 1 or num_correct not between 0 and num_rollouts;

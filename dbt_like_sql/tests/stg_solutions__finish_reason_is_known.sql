@@ -1,4 +1,4 @@
--- Fails for solutions that ended in a way that no engine has.
+-- Fails for finish reasons that no engine gives.
 select *
 from stg_solutions
 where finish_reason not in ('stop', 'length', 'error', 'imported');

@@ -1,4 +1,4 @@
--- Fails for verdicts of an unknown reason.
+-- Fails for reasons that the grader does not give.
 select *
 from stg_solutions
 where

@@ -1,4 +1,4 @@
--- Fails for solutions that were never drawn.
+-- Fails for solutions with fewer than one draw.
 select *
 from stg_solutions
 where num_samples < 1;

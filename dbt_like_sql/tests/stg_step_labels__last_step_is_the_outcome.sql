@@ -1,4 +1,4 @@
--- Fails for last steps whose Monte Carlo label is not their solution's own correctness.
+-- Fails for Monte Carlo labels of last steps that differ from the correctness of the solution.
 select *
 from int_labelled_steps
 where

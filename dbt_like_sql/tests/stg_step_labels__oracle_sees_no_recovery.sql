@@ -1,4 +1,4 @@
--- Fails for steps that the oracle calls right after one that it calls wrong.
+-- Fails for steps that the oracle labels good after a step that it labels wrong.
 select later.*
 from int_labelled_steps as later
 inner join int_labelled_solutions as solutions using (solution_id, annotator)

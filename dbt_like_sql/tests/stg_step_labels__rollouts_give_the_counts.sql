@@ -1,4 +1,4 @@
--- Fails for Monte Carlo labels that no completer's raw rollouts give.
+-- Fails for Monte Carlo labels whose counts fit the rollouts of no completer.
 select labels.*
 from stg_step_labels as labels
 inner join stg_steps as steps using (step_id)

@@ -1,4 +1,4 @@
--- Fails for Monte Carlo labels whose soft label is not the share of right rollouts (eq. 4).
+-- Fails for Monte Carlo labels that are not the share of right rollouts (eq. 4).
 select *
 from stg_step_labels
 where

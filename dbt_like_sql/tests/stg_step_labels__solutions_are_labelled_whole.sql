@@ -1,4 +1,4 @@
--- Fails for solutions of which an annotator labelled some steps and not the others.
+-- Fails for solutions of which an annotator labelled some steps only.
 select
     solution_id,
     annotator,

@@ -1,4 +1,4 @@
--- Fails for labels of no known step.
+-- Fails for labels of a step that does not exist.
 select *
 from stg_step_labels
 anti join stg_steps using (step_id);

@@ -1,4 +1,4 @@
--- Fails for solutions whose steps, joined, are not their text.
+-- Fails for solutions that differ from the concatenation of their steps.
 with joined as (
     select
         solution_id,

@@ -1,4 +1,4 @@
--- Fails for steps that are last without having the last number, or the other way round.
+-- Fails for steps where is_last contradicts the step number.
 select *
 from stg_steps
 where is_last != (step_index = num_steps);

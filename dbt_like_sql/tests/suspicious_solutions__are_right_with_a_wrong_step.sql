@@ -1,4 +1,4 @@
--- Fails for solutions whose own labels do not make them suspicious.
+-- Fails for listed solutions that are wrong or have no step labelled wrong.
 with wrong as (
     select
         solution_id,

@@ -1,4 +1,4 @@
--- Fails for right solutions with a step labelled wrong that are not listed.
+-- Fails for unlisted right solutions with a step labelled wrong.
 select distinct
     steps.solution_id,
     steps.annotator

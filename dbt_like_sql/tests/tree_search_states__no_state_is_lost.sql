@@ -1,5 +1,5 @@
--- Fails for states that hang on no root.
+-- Fails for states that are not connected to a root.
 select states.*
 from stg_search_trees as states
-anti join tree_search_states as found
-    on states.problem_id = found.problem_id and states.prefix_id = found.prefix_id;
+anti join tree_search_states as trees
+    on states.problem_id = trees.problem_id and states.prefix_id = trees.prefix_id;

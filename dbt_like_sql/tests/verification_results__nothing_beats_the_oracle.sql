@@ -1,4 +1,4 @@
--- Fails for methods that solve more than the problems with a right candidate, on the same subsets.
+-- Fails for methods that solve more problems than have a right candidate in the same groups.
 select
     results.*,
     bounds.accuracy as oracle_accuracy

@@ -1,4 +1,4 @@
--- Fails for methods that, given one candidate, do not pick just that one.
+-- Fails for methods whose accuracy with one candidate is not pass@1.
 select
     results.*,
     single.accuracy as single_accuracy

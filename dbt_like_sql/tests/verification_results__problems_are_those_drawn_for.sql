@@ -1,4 +1,4 @@
--- Fails where another number of problems was judged than has candidates.
+-- Fails where the number of evaluated problems differs from the problems with candidates.
 with drawn as (
     select
         problems.dataset,

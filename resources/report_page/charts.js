@@ -5,7 +5,7 @@ const MARKS = {
   triangle: (x, y) => `M${x},${y - 4.8}l4.8,8.4h-9.6z`,
 };
 
-/** Return a small picture of a series' line and mark, so that colour is never the only clue. */
+/** Return a small picture of a series' line and mark, so that colour is not the only difference. */
 function swatch(series) {
   return shape(
     "svg",
@@ -141,7 +141,7 @@ function niceDomain(points) {
   return top - bottom < 0.2 ? [Math.max(0, top - 0.2), Math.max(0.2, top)] : [bottom, top];
 }
 
-/** Return where the names at the ends of the lines go, moved apart until none overlaps. */
+/** Return the positions of the names at the ends of the lines, moved apart so that none overlap. */
 function labelPlaces(visible, X, Y, floor) {
   const places = visible
     .filter((series) => series.points.length)

@@ -4,8 +4,8 @@ function showCost(section, { marts }) {
   section.append(
     element(
       "p", { class: "note" },
-      "A label of a last step costs nothing, and equal prefixes are rolled out once for all solutions that share " +
-        "them. Seconds are the engine's own.",
+      "The label of a last step costs no rollouts. Solutions that share a prefix share its rollouts. Seconds are the " +
+        "running time of the engine.",
     ),
     table(
       "Step labels",
@@ -15,7 +15,7 @@ function showCost(section, { marts }) {
         { head: "Labels", cell: (row) => count(row.num_labels) },
         { head: "Rollouts", cell: (row) => count(row.num_rollouts) },
         { head: "Saved by merging", cell: (row) => `${count(row.num_merged)} (${percent(row.share_merged)})` },
-        { head: "Spared by stopping", cell: (row) => `${count(row.num_spared)} (${percent(row.share_spared)})` },
+        { head: "Saved by stopping", cell: (row) => `${count(row.num_spared)} (${percent(row.share_spared)})` },
         { head: "Rollouts / label", cell: (row) => significant(row.rollouts_per_label) },
         { head: "Tokens / label", cell: (row) => significant(row.tokens_per_label) },
         { head: "Seconds / 1,000 labels", cell: (row) => significant(row.seconds_per_label === null ? null : 1000 * row.seconds_per_label) },
@@ -45,7 +45,7 @@ function annotatorCosts(rows) {
   if (!rows.length) return [];
   return [
     table(
-      "What merging and early stopping save, by annotator",
+      "Rollouts that shared prefixes and early stopping save, by annotator",
       [
         { head: "Dataset", text: true, cell: (row) => row.dataset },
         { head: "Annotator", text: true, cell: (row) => annotatorName(row.annotator) },
@@ -66,7 +66,7 @@ function showGrading(section, { marts }) {
   if (!marts.grading_reasons.length) return showNothing(section, "No answer was graded yet.");
   section.append(
     table(
-      "Ends",
+      "Completions",
       [
         { head: "Dataset", text: true, cell: (row) => row.dataset },
         { head: "Stage", text: true, cell: (row) => row.stage },
@@ -76,7 +76,7 @@ function showGrading(section, { marts }) {
         { head: "Cut in a loop", cell: (row) => count(row.num_looping) },
         { head: "Failed", cell: (row) => count(row.num_failed) },
         { head: "No answer", cell: (row) => percent(row.share_unanswered) },
-        { head: "Said before", cell: (row) => percent(row.share_repeated) },
+        { head: "Repeated", cell: (row) => percent(row.share_repeated) },
         { head: "Mean tokens", cell: (row) => significant(row.mean_tokens) },
       ],
       marts.completion_endings,

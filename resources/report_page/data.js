@@ -1,6 +1,6 @@
 const sum = (rows, column) => rows.reduce((total, row) => total + (row[column] ?? 0), 0);
 
-/** Return rows in groups by the values of some columns, in the order in which they come. */
+/** Return rows in groups by the values of some columns, in the order of the rows. */
 function grouped(rows, ...columns) {
   const groups = new Map();
   for (const row of rows) {
@@ -11,7 +11,7 @@ function grouped(rows, ...columns) {
   return [...groups.values()];
 }
 
-/** Return what gzip and base64 packed into a text. */
+/** Return the JSON value of a text that is compressed with gzip and coded in base64. */
 function unpack(packed) {
   const coded = atob(packed);
   const bytes = new Uint8Array(coded.length);
@@ -23,7 +23,7 @@ function unpack(packed) {
   return new Response(readable).json();
 }
 
-/** Return the page's content; what rollouts say stays packed until a problem is asked for its own. */
+/** Return the page's content. The rollouts of a problem stay packed until `unpackRollouts` is called. */
 async function load() {
   const content = await unpack(document.getElementById("data").textContent);
   const packed = document.getElementById("rollouts").textContent.split("\n");
@@ -49,13 +49,13 @@ const TRUTHS = ["human", "oracle"];
 
 const annotatorName = (annotator) => ANNOTATOR_NAMES[annotator] ?? annotator.replaceAll("_", " ");
 
-/** Return the annotators among some names, estimates before truths. */
+/** Return the annotators among some names, those that estimate before the human and the oracle. */
 function inOrder(annotators) {
   const rank = (name) => [TRUTHS.includes(name), name !== "monte_carlo"].map(Number).join("");
   return [...new Set(annotators)].sort((a, b) => (rank(a) + a < rank(b) + b ? -1 : 1));
 }
 
-/** Return the rows of the mart label_quality with all generators of a position in one. */
+/** Return the rows of the mart label_quality with one row for all generators of a position. */
 function pooledQuality(rows) {
   return grouped(rows, "dataset", "annotator", "step_index").map((parts) => {
     const sums = Object.fromEntries(

@@ -20,7 +20,7 @@ function showLabels(section, { marts }) {
     element("h2", {}, "How good are the step labels?"),
     element(
       "p", { class: "note" },
-      "Last steps are left out everywhere: their label is the solution's own correctness, which needs no estimate.",
+      "Last steps are left out. Their label is the correctness of the solution, which needs no estimate.",
     ),
   );
   if (!marts.label_quality.length) return showNothing(section, "No labels yet.");
@@ -41,7 +41,7 @@ function labelFigures(quality, marts) {
   if (!reference) {
     return [
       lineFigure({
-        title: `Where do the solutions${of} go wrong?`,
+        title: `At which steps do the solutions${of} go wrong?`,
         note: "Share of steps labelled good, with 95\u00a0% Wilson intervals.",
         ...position,
         series: annotatorLines(quality, (row) => ({
@@ -54,7 +54,7 @@ function labelFigures(quality, marts) {
   }
   return [
     lineFigure({
-      title: `Do labels${of} agree with the ${reference}, early and late?`,
+      title: `Do labels${of} agree with the ${reference} at every step position?`,
       note: "Share of hard labels that agree, with 95\u00a0% Wilson intervals.",
       ...position,
       series: annotatorLines(quality.filter((row) => row.num_compared), (row) => ({
@@ -63,8 +63,8 @@ function labelFigures(quality, marts) {
       })),
     }),
     lineFigure({
-      title: `Is a soft label${of} the chance that a step is right?`,
-      note: `Share of steps that the ${reference} calls right, by tenth of the soft label. On the dotted line the two are equal.`,
+      title: `Is a soft label${of} the probability that the step is right?`,
+      note: `Share of steps that the ${reference} labels good, by tenth of the soft label. The dotted line is equality.`,
       diagonal: true,
       yDomain: [0, 1],
       xDomain: [0, 1],
@@ -85,15 +85,15 @@ const BUDGET = { xName: "N =", xLabel: "N, rollouts of a step", x: count };
 
 function budgetFigure(rows, reference, of) {
   return lineFigure({
-    title: `Would fewer rollouts${of} by the ${rows[0].completer} have done?`,
-    note: `Agreement with the ${reference} of labels from the first N rollouts only. Soft: one minus the mean distance from the truth.`,
+    title: `How good are labels${of} from fewer rollouts of the ${rows[0].completer}?`,
+    note: `Labels from the first N rollouts, compared with the ${reference}. Hard: share that agree. Soft: one minus the mean absolute error.`,
     ...BUDGET,
     series: [
       {
         name: "hard", ...ANNOTATOR_STYLES[0],
         points: rows.map((row) => ({
           x: row.num_rollouts, y: row.hard_agreement,
-          detail: `${count(row.num_false_good)} falsely good, ${count(row.num_false_wrong)} falsely wrong`,
+          detail: `${count(row.num_false_good)} false good, ${count(row.num_false_wrong)} false wrong`,
         })),
       },
       {
@@ -107,17 +107,17 @@ function budgetFigure(rows, reference, of) {
 function estimateFigures(estimates, of) {
   return grouped(estimates, "completer").map((rows) =>
     lineFigure({
-      title: `How does the estimate${of} by the ${rows[0].completer} move with N?`,
+      title: `How does the estimate${of} of the ${rows[0].completer} change with N?`,
       note:
-        `Share of ${count(rows[0].num_prefixes)} distinct prefixes that the first N rollouts call good, with its ` +
-        "95\u00a0% Wilson interval, and the mean soft label with the mean interval of one step.",
+        `Hard: share of ${count(rows[0].num_prefixes)} distinct prefixes labelled good from the first N rollouts, with its ` +
+        "95\u00a0% Wilson interval. Soft: mean soft label, with the mean interval of a prefix.",
       ...BUDGET,
       series: [
         {
           name: "hard", ...ANNOTATOR_STYLES[0],
           points: rows.map((row) => ({
             x: row.num_rollouts, y: row.share_good, low: row.share_good_low, high: row.share_good_high,
-            detail: `${count(row.num_changed_later)} change with more`,
+            detail: `${count(row.num_changed_later)} change with more rollouts`,
           })),
         },
         {
@@ -133,7 +133,7 @@ function estimateFigures(estimates, of) {
 
 function qualityTable(rows) {
   return table(
-    "What do annotators say, by position of the step?",
+    "Labels by step position",
     [
       { head: "Dataset", text: true, cell: (row) => row.dataset },
       { head: "Annotator", text: true, cell: (row) => annotatorName(row.annotator) },
@@ -154,17 +154,17 @@ function agreementTable(rows) {
   if (!rows.length) return [];
   return [
     table(
-      "How far do annotators agree?",
+      "How often do annotators agree?",
       [
         { head: "Dataset", text: true, cell: (row) => row.dataset },
-        { head: "One", text: true, cell: (row) => annotatorName(row.annotator) },
-        { head: "The other", text: true, cell: (row) => annotatorName(row.other_annotator) },
+        { head: "First", text: true, cell: (row) => annotatorName(row.annotator) },
+        { head: "Second", text: true, cell: (row) => annotatorName(row.other_annotator) },
         { head: "Steps", cell: (row) => count(row.num_steps) },
         { head: "Agreement", cell: (row) => percent(row.agreement) },
         { head: "Cohen's kappa", cell: (row) => significant(row.cohen_kappa) },
-        { head: "Only one: good", cell: (row) => count(row.num_only_first_good) },
-        { head: "Only the other: good", cell: (row) => count(row.num_only_second_good) },
-        { head: "Same first error", cell: (row) => percent(row.first_error_agreement) },
+        { head: "Good by first only", cell: (row) => count(row.num_only_first_good) },
+        { head: "Good by second only", cell: (row) => count(row.num_only_second_good) },
+        { head: "Same first wrong step", cell: (row) => percent(row.first_error_agreement) },
       ],
       rows,
     ),

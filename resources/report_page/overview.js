@@ -19,14 +19,14 @@ function showLead({ marts }) {
       .map(([name, method]) => `${name} ${percent(at(method))}`);
     if (!ways.length || single === undefined) continue;
     sentences.push(
-      `Of ${count(problems)} test problems${judged.length > 1 ? ` of ${results[0].dataset} (${results[0].generator})` : ""}, ` +
-        `one sample solves ${percent(single)}; choosing among ${count(largest)}, ${ways.join(", ")}.`,
+      `Among ${count(problems)} test problems${judged.length > 1 ? ` of ${results[0].dataset} (${results[0].generator})` : ""}, ` +
+        `one sample solves ${percent(single)}. Choosing one of ${count(largest)} candidates solves: ${ways.join(", ")}.`,
     );
   }
   const solutions = sum(marts.dataset_counts, "num_solutions");
   if (!sentences.length && solutions) {
     const right = sum(marts.dataset_counts, "num_correct_solutions");
-    sentences.push(`${percent(right / solutions)} of ${count(solutions)} distinct solutions are right. No step is labelled yet.`);
+    sentences.push(`${percent(right / solutions)} of ${count(solutions)} distinct solutions are right. No step has a label yet.`);
   }
   lead.textContent = sentences.join(" ") || "Nothing was sampled yet.";
 }
@@ -34,14 +34,14 @@ function showLead({ marts }) {
 function showOverview(section, { marts }) {
   const counts = marts.dataset_counts;
   const merged = sum(marts.annotation_cost, "num_merged");
-  const asked = merged + sum(marts.annotation_cost, "num_rollouts");
+  const unmerged = merged + sum(marts.annotation_cost, "num_rollouts");
   const tiles = [
     [count(sum(counts, "num_problems")), "problems"],
     [count(sum(counts, "num_draws")), `solutions drawn, ${count(sum(counts, "num_solutions"))} of them distinct`],
     [count(sum(counts, "num_steps")), "steps"],
     [count(sum(counts, "num_rollouts")), `rollouts from ${count(sum(counts, "num_prefixes"))} distinct prefixes`],
-    [count(sum(counts, "num_labels")), "step labels, by all annotators"],
-    asked ? [percent(merged / asked), "of rollouts saved by merging equal prefixes"] : null,
+    [count(sum(counts, "num_labels")), "step labels of all annotators"],
+    unmerged ? [percent(merged / unmerged), "of rollouts saved because solutions share prefixes"] : null,
   ].filter(Boolean);
   section.append(
     element(

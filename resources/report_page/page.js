@@ -13,7 +13,7 @@ load().then(
     showStudies(document.getElementById("study"), content);
     showProblems(document.getElementById("solutions"), content);
     performance.mark("drawn");
-    // The sections were empty when the browser looked for the one that the address names.
+    // The sections were still empty when the browser scrolled to the one in the address.
     const section = document.getElementById(location.hash.slice(1));
     requestAnimationFrame(() => requestAnimationFrame(() => section?.scrollIntoView({ behavior: "instant" })));
   },

@@ -6,7 +6,7 @@ const isSuspicious = (solution, annotator) =>
 
 const isDisputed = ({ labels }) => new Set(Object.values(labels).map(([hard]) => hard)).size > 1;
 
-/** Whether a score and a label stand on different sides; of a candidate, its lowest score and its outcome. */
+/** Return whether the PRM contradicts a label or, for a candidate, whether its lowest score contradicts the verdict. */
 function prmDiffers(solution, annotator) {
   const scored = solution.steps.filter((step) => typeof step.score === "number");
   const labelled = scored.filter((step) => hardLabel(step, annotator) !== undefined);
@@ -34,13 +34,13 @@ const COLOURINGS = {
 const groupOf = (problem) => `${problem.dataset}, ${problem.split}`;
 const addressOf = (problem) => `#problem=${encodeURIComponent(problem.id)}`;
 
-/** Return the problem that the page's address names: null if it names none, undefined if an unknown one. */
+/** Return the problem in the page's address: null if there is none, undefined if the page lacks it. */
 function addressed(problems) {
   const [, id] = location.hash.match(/^#problem=(.*)$/) ?? [];
   return id === undefined ? null : problems.find((problem) => addressOf(problem) === `#problem=${id}`);
 }
 
-/** Fill the section with a list of problems beside the one that is chosen. */
+/** Fill the section with a list of problems and the chosen problem. */
 function showProblems(section, { problems, limits, marts }) {
   const annotators = inOrder(
     problems.flatMap(({ solutions }) => solutions.flatMap(({ steps }) => steps.flatMap(({ labels }) => Object.keys(labels)))),
@@ -53,7 +53,7 @@ function showProblems(section, { problems, limits, marts }) {
     annotator: choice("Labels by", annotators, annotatorName),
     search: element("input", { type: "search", placeholder: "words of the question", "aria-label": "Search" }),
   };
-  const found = element("p", { class: "note", role: "status" });
+  const numMatching = element("p", { class: "note", role: "status" });
   const list = element("div", { class: "list", role: "list", "aria-label": "Problems" });
   const detail = element("div", { class: "detail", "aria-live": "polite" });
   let chosen = addressed(problems) ?? null;
@@ -84,7 +84,7 @@ function showProblems(section, { problems, limits, marts }) {
         words.every((word) => problem.question.toLowerCase().includes(word)),
     );
     if (!matching.includes(chosen)) chosen = matching[0] ?? null;
-    found.textContent = `${count(matching.length)} of ${count(problems.length)} problems`;
+    numMatching.textContent = `${count(matching.length)} of ${count(problems.length)} problems`;
     list.replaceChildren(...matching.map((problem) => listItem(problem, controls.annotator.value)));
     if (!matching.length) list.append(element("p", { class: "empty" }, "No problem matches."));
     markChosen();
@@ -95,7 +95,7 @@ function showProblems(section, { problems, limits, marts }) {
     if (problem === null) return;
     chosen = problem ?? null;
     if (!chosen) {
-      detail.replaceChildren(element("p", { class: "note" }, "The page does not hold the problem of this link: the warehouse does."));
+      detail.replaceChildren(element("p", { class: "note" }, "The page does not hold the problem of this link. Look it up in the warehouse."));
       return;
     }
     if (!list.querySelector(`[data-address="${CSS.escape(addressOf(chosen))}"]`)) {
@@ -122,7 +122,7 @@ function showProblems(section, { problems, limits, marts }) {
       annotators.length > 1 ? labelled("Labels by", controls.annotator) : null,
       element("label", { class: "grow" }, "Search", controls.search),
     ),
-    found,
+    numMatching,
     element("div", { class: "browser" }, list, detail),
   );
   showList();
@@ -134,12 +134,12 @@ function whatIsShown(problems, limits, marts) {
   const shown =
     problems.length < total
       ? `The page holds ${count(problems.length)} of ${count(total)} problems (at most ${count(limits.problems)} ` +
-        "of a dataset and split, those with a suspicious solution first)"
+        "of a dataset and split, problems with a suspicious solution first)"
       : `The page holds all ${count(total)} problems`;
   return (
-    `${shown}, up to ${limits.solutions} distinct solutions of each, ${limits.rollouts} rollouts of a step ` +
+    `${shown}, with at most ${limits.solutions} distinct solutions of a problem, ${limits.rollouts} rollouts of a step ` +
     `and ${count(limits.characters)} characters of a text. The warehouse holds everything. ` +
-    "Press a step to unfold the completions that its label counts."
+    "Press a step to see its rollouts."
   );
 }
 
@@ -162,7 +162,7 @@ function listItem(problem, annotator) {
     element("span", { class: "question", dir: "auto" }, problem.question.slice(0, 200)),
     element(
       "span", { class: "meta" },
-      `${count(right)} of ${count(draws)} right${suspicious ? " · one by a wrong step" : ""}`,
+      `${count(right)} of ${count(draws)} right${suspicious ? " · one with a step labelled wrong" : ""}`,
       element("span", { class: "bar", "aria-hidden": "true" }, fillBar),
     ),
   );

@@ -1,12 +1,12 @@
-/** Return the view of a problem: its solutions side by side, each step coloured. */
+/** Return the view of a problem: its solutions side by side, with coloured steps. */
 function problemView(problem, colouring, colour, colourBy) {
   const [right, draws] = problem.draws;
-  const left = problem.distinct - problem.solutions.length;
+  const numHidden = problem.distinct - problem.solutions.length;
   const facts = [
     groupOf(problem),
     problem.level === null ? null : `level ${problem.level}`,
     `${count(right)} of ${count(draws)} draws right`,
-    left > 0 ? `${count(left)} more distinct solutions are not shown` : null,
+    numHidden > 0 ? `${count(numHidden)} more distinct solutions are not on the page` : null,
   ];
   return [
     element("p", { class: "problem", dir: "auto" }, problem.question),
@@ -22,7 +22,7 @@ function problemView(problem, colouring, colour, colourBy) {
   ];
 }
 
-/** Return a link to a problem that copies its address when pressed, where the browser lets it. */
+/** Return a link to a problem. A press copies its address, if the browser allows it. */
 function linkTo(problem) {
   const link = element("a", { href: addressOf(problem) }, "Copy link");
   link.addEventListener("click", () => {
@@ -34,7 +34,7 @@ function linkTo(problem) {
   return link;
 }
 
-/** Return what the colours mean or, if no step of the problem has the chosen number, what to choose. */
+/** Return the key of the colours or, if no step has the chosen value, a button for another value. */
 function colourKey(problem, colouring, colour, colourBy) {
   const steps = problem.solutions.flatMap((solution) => solution.steps);
   if (!steps.length || steps.some((step) => colouring(step) !== null)) {
@@ -56,8 +56,8 @@ function solutionCard(solution, problem, colouring) {
       element("b", { dir: "auto" }, solution.answer ?? "no answer"),
       ...[
         solution.draws > 1 ? `drawn ${count(solution.draws)} times` : null,
-        scores.length ? `lowest PRM ${Math.min(...scores).toFixed(2)}` : null,
-        typeof solution.outcome === "number" ? `ORM ${solution.outcome.toFixed(2)}` : null,
+        scores.length ? `lowest PRM score ${Math.min(...scores).toFixed(2)}` : null,
+        typeof solution.outcome === "number" ? `ORM score ${solution.outcome.toFixed(2)}` : null,
         solution.generator,
       ]
         .filter((fact) => fact !== null)
@@ -110,16 +110,16 @@ function stepView(step, problem, solution, colouring) {
 }
 
 function chips(step) {
-  const found = [];
+  const nodes = [];
   for (const [annotator, [hard, soft]] of Object.entries(step.labels)) {
     const word = hard ? "✓" : "✗";
     const share = TRUTHS.includes(annotator) || soft === null ? "" : ` ${soft.toFixed(2)}`;
-    found.push(element("span", {}, `${annotatorName(annotator)} `, element("b", {}, word + share)));
+    nodes.push(element("span", {}, `${annotatorName(annotator)} `, element("b", {}, word + share)));
   }
   if (typeof step.score === "number") {
-    found.push(element("span", {}, "PRM ", element("b", {}, step.score.toFixed(2))));
+    nodes.push(element("span", {}, "PRM ", element("b", {}, step.score.toFixed(2))));
   }
-  return found;
+  return nodes;
 }
 
 function rolloutView(rollout) {

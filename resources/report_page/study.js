@@ -1,4 +1,4 @@
-/** Show what benchmarks measured beside this run; the section goes where there is nothing. */
+/** Show the results of benchmarks; remove the section if there are none. */
 function showStudies(section, { studies }) {
   if (!studies.length) {
     section.remove();
@@ -8,8 +8,8 @@ function showStudies(section, { studies }) {
   const measured = (number, unit) =>
     number === null ? "" : `${number.toLocaleString("en", { maximumSignificantDigits: 4 })}\u00a0${unit}`;
   section.append(
-    element("h2", {}, "What did the studies measure?"),
-    element("p", { class: "note" }, "Results of benchmarks that lie in the folder study beside this page."),
+    element("h2", {}, "What did the benchmarks measure?"),
+    element("p", { class: "note" }, "Results of benchmarks from the folder study, which is next to this page."),
     ...studies.map(({ name, command, results }) =>
       table(
         `${name.replaceAll("_", " ")}: ${command}`,

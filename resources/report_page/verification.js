@@ -17,18 +17,18 @@ function bestOfN(results) {
 
 function showVerification(section, { marts }) {
   section.append(
-    element("h2", {}, "Does choosing by process labels beat voting?"),
+    element("h2", {}, "Does a process reward model choose better than a vote?"),
     element(
       "p", { class: "note" },
-      "A test problem counts as solved if the one candidate that a method picks among N is right. SC is the " +
-        "majority vote, ORM and PRM take the best score, SC+ORM and SC+PRM weight the votes by it (paper, eq. 5). " +
-        "The oracle picks a right candidate wherever there is one: nothing can be above it.",
+      "A method chooses one of N candidates, and the problem is solved if that candidate is right. SC is the majority " +
+        "vote. ORM and PRM choose the highest score. SC+ORM and SC+PRM weight the votes by the score (paper, eq. 5). " +
+        "The oracle chooses a right candidate if there is one, so no method can be better.",
     ),
   );
   if (!marts.verification_results.length) return showNothing(section, "No evaluations yet.");
   const figures = grouped(marts.verification_results, "dataset", "generator").map((results) =>
     lineFigure({
-      title: `How many problems of ${results[0].dataset} are solved by choosing among N candidates of ${results[0].generator}?`,
+      title: `How many problems of ${results[0].dataset} does choosing one of N candidates of ${results[0].generator} solve?`,
       note: `Share of ${count(results[0].num_problems)} test problems solved. Bands: 95\u00a0% bootstrap interval over problems.`,
       wide: true,
       log2: true,

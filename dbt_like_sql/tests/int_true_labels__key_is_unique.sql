@@ -1,7 +1,0 @@
--- Fails for keys that more than one row has: one row per step.
-select
-    step_id,
-    count(*) as num_rows
-from int_true_labels
-group by step_id
-having count(*) > 1;

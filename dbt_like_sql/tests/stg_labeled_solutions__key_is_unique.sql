@@ -1,8 +1,0 @@
--- Fails for keys that more than one row has: one row per solution and annotator.
-select
-    solution_id,
-    annotator,
-    count(*) as num_rows
-from stg_labeled_solutions
-group by solution_id, annotator
-having count(*) > 1;

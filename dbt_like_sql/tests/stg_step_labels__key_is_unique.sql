@@ -1,8 +1,0 @@
--- Fails for keys that more than one row has: one row per step and annotator.
-select
-    step_id,
-    annotator,
-    count(*) as num_rows
-from stg_step_labels
-group by step_id, annotator
-having count(*) > 1;

@@ -1,9 +1,8 @@
-"""A small lake of real word problems with real mistakes, drawn in well under a second.
+"""A small lake of word problems with mistakes, drawn in well under a second.
 
-Some solutions have a wrong result in one step, and of those some reach the right answer all the
-same. A rollout goes on rightly from a right prefix most of the time and from a wrong one by rare
-luck. Everything after that - steps, labels, evaluations - is what the pipeline's own functions
-make of it.
+Some solutions have a wrong result in one step, and a few of those have the right answer anyway. A
+rollout is usually right from a right prefix and rarely right from a wrong one. Steps, labels and
+evaluations are computed by the pipeline's own functions.
 """
 
 import random
@@ -91,7 +90,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         GREEDY_SOLUTIONS,
         [_greedy(p, name, rng) for p in drawn["test"] for name in ("generator", "policy")],
     )
-    wanted = steps.filter(~pl.col("is_last")).height * NUM_ROLLOUTS
+    num_planned = steps.filter(~pl.col("is_last")).height * NUM_ROLLOUTS
     return {
         "problems": problems,
         "solutions": solutions,
@@ -115,7 +114,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
             seed=0,
         ),
         "solution_costs": _cost(SOLUTION_COSTS, "solutions", num_train * NUM_SAMPLES, 0),
-        "rollout_costs": _cost(ROLLOUT_COSTS, "rollouts", rollouts.height, wanted),
+        "rollout_costs": _cost(ROLLOUT_COSTS, "rollouts", rollouts.height, num_planned),
         "candidate_costs": _cost(CANDIDATE_COSTS, "candidates", candidates.height, 0),
         "critique_costs": _cost(CRITIQUE_COSTS, "critiques", 2 * solutions.height, 0),
         "rejected_problems": _rejected(REJECTED_PROBLEMS, "train.jsonl"),
@@ -127,7 +126,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
 def write_lake(frames: dict[str, pl.DataFrame], root: Path) -> Path:
     """Write frames as a lake and return its root; problems, solutions and steps in two shards.
 
-    No constraint is enforced, so that a test can plant what the lake would refuse.
+    No schema is enforced, so that a test can plant rows that the lake would refuse.
     """
     lake = Lake(root)
     for name, table in frames.items():
@@ -283,7 +282,7 @@ def _scores(candidates: pl.DataFrame, problems: pl.DataFrame, rng: random.Random
 
 
 def _critiques(steps: pl.DataFrame, rng: random.Random) -> pl.DataFrame:
-    """Two votes on each solution, at random; some cannot be read."""
+    """Return two random votes on each solution; some are unreadable."""
     rows: Rows = []
     for solution_id, problem_id, num_steps in (
         steps.filter("is_last").select("solution_id", "problem_id", "num_steps").iter_rows()
@@ -306,7 +305,7 @@ def _critiques(steps: pl.DataFrame, rng: random.Random) -> pl.DataFrame:
     return frame(CRITIQUES, rows)
 
 
-def _cost(table: Table, stage: str, num_requests: int, wanted: int) -> pl.DataFrame:
+def _cost(table: Table, stage: str, num_requests: int, num_planned: int) -> pl.DataFrame:
     return frame(
         table,
         [
@@ -316,7 +315,7 @@ def _cost(table: Table, stage: str, num_requests: int, wanted: int) -> pl.DataFr
                 "shard": "00",
                 "model": {"rollouts": "completer", "critiques": "judge"}.get(stage, "generator"),
                 "num_requests": num_requests,
-                "num_merged": max(0, wanted - num_requests),
+                "num_merged": max(0, num_planned - num_requests),
                 "num_spared": 0,
                 "prompt_tokens": 60 * num_requests,
                 "cached_tokens": 45 * num_requests,

@@ -1,4 +1,4 @@
-"""The report: self-contained, equal bytes, and inert whatever a model wrote - in a real browser."""
+"""The report: self-contained, with equal bytes, and safe from what a model wrote, in a browser."""
 
 import base64
 import gzip
@@ -39,7 +39,7 @@ def build(frames: dict[str, pl.DataFrame], root: Path, profile: str = "demo") ->
 
 
 def content_of(page: Path) -> dict[str, Any]:
-    """Unpack a page's data, as :func:`render` was given it."""
+    """Unpack the data of a page: the argument of :func:`render`."""
     html = page.read_text()
     packed = {name: re.search(rf'id="{name}">([^<]*)<', html) for name in ("data", "rollouts")}
     assert packed["data"]
@@ -234,9 +234,9 @@ def test_a_file_of_the_study_that_holds_no_results_is_named(tmp_path: Path) -> N
 def test_the_page_draws_itself_under_its_own_policy(page: Path) -> None:
     assert CHROMIUM is not None
     dom = dump_dom(CHROMIUM, page.as_uri())
-    found = label_accuracy(FRAMES["step_labels"], FRAMES["oracle_labels"], FRAMES["steps"])
-    assert found.agreement is not None
-    agreement = f"{100 * found.agreement:.1f}"
+    accuracy = label_accuracy(FRAMES["step_labels"], FRAMES["oracle_labels"], FRAMES["steps"])
+    assert accuracy.agreement is not None
+    agreement = f"{100 * accuracy.agreement:.1f}"
     assert f"Hard labels from rollouts agree with the oracle on {agreement}" in dom
     assert dom.count('class="chart"') == 5
     for name in ("PRM", "SC+PRM", "ORM", "SC+ORM", "SC", "oracle"):

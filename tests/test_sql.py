@@ -1,4 +1,4 @@
-"""The SQL itself: every test catches a planted defect, and the marts say what is in the lake."""
+"""The SQL files: every test fails for a planted defect, and the marts agree with the lake."""
 
 import os
 import re
@@ -226,7 +226,7 @@ PLANTED = {
         "update verification_results set num_problems = num_problems - 1"
     ),
 }
-"""One defect for each rule that is special to its model."""
+"""A defect for each test that is written by hand."""
 
 MODELS = sql_models()
 TESTS = {test.name: test for test in sql_tests(MODELS)}
@@ -324,22 +324,22 @@ def mart(connection: duckdb.DuckDBPyConnection, name: str) -> pl.DataFrame:
 def test_label_quality_adds_up_to_the_label_accuracy(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    found = label_accuracy(FRAMES["step_labels"], FRAMES["oracle_labels"], FRAMES["steps"])
+    accuracy = label_accuracy(FRAMES["step_labels"], FRAMES["oracle_labels"], FRAMES["steps"])
     quality = mart(connection, "label_quality").filter(annotator="monte_carlo")
     sums = quality.select(pl.selectors.starts_with("num_").sum()).row(0, named=True)
-    assert sums["num_steps"] == sums["num_compared"] == found.num_steps
-    assert sums["num_agreeing"] / sums["num_compared"] == pytest.approx(found.agreement)
+    assert sums["num_steps"] == sums["num_compared"] == accuracy.num_steps
+    assert sums["num_agreeing"] / sums["num_compared"] == pytest.approx(accuracy.agreement)
     precision = sums["num_found_wrong"] / sums["num_labelled_wrong"]
-    assert precision == pytest.approx(found.wrong_precision)
-    assert sums["num_found_wrong"] / sums["num_truly_wrong"] == pytest.approx(found.wrong_recall)
+    assert precision == pytest.approx(accuracy.wrong_precision)
+    assert sums["num_found_wrong"] / sums["num_truly_wrong"] == pytest.approx(accuracy.wrong_recall)
     assert quality["reference"].unique().to_list() == ["oracle"]
 
 
 def test_all_rollouts_give_the_labels_again(connection: duckdb.DuckDBPyConnection) -> None:
     budgets = mart(connection, "rollout_budgets")
-    found = label_accuracy(FRAMES["step_labels"], FRAMES["oracle_labels"], FRAMES["steps"])
+    accuracy = label_accuracy(FRAMES["step_labels"], FRAMES["oracle_labels"], FRAMES["steps"])
     assert budgets["num_rollouts"].to_list() == list(range(1, NUM_ROLLOUTS + 1))
-    assert budgets["hard_agreement"][-1] == pytest.approx(found.agreement)
+    assert budgets["hard_agreement"][-1] == pytest.approx(accuracy.agreement)
 
 
 def test_the_estimate_at_n_is_that_of_the_first_n_rollouts(
@@ -352,9 +352,9 @@ def test_the_estimate_at_n_is_that_of_the_first_n_rollouts(
         means = prefixes.select(
             mean_soft=(pl.col("c") / pl.col("n")).mean(), share_good=(pl.col("c") > 0).mean()
         ).row(0, named=True)
-        found = counts.row(budget - 1, named=True)
-        assert {name: found[name] for name in means} == pytest.approx(means)
-        assert found["num_prefixes"] == prefixes.height
+        row = counts.row(budget - 1, named=True)
+        assert {name: row[name] for name in means} == pytest.approx(means)
+        assert row["num_prefixes"] == prefixes.height
     assert counts["num_changed_later"][-1] == 0
 
 
@@ -378,9 +378,9 @@ def test_a_violation_is_a_good_step_after_a_wrong_one(
     expected = {
         solution_id for solution_id, hard in labels.iter_rows() if hard != sorted(hard)[::-1]
     }
-    found = mart(connection, "monotonicity_violations")
-    assert set(found["solution_id"]) == expected
-    assert found["is_truly_wrong"].null_count() == 0
+    violations = mart(connection, "monotonicity_violations")
+    assert set(violations["solution_id"]) == expected
+    assert violations["is_truly_wrong"].null_count() == 0
 
 
 def test_disputed_steps_are_those_where_labels_and_truth_differ(
@@ -523,8 +523,8 @@ def test_aggregations_choose_as_verification_does(connection: duckdb.DuckDBPyCon
             .unique(["generator", "problem_id"], keep="first", maintain_order=True)
         )
         expected = dict(best.group_by("generator").agg(pl.col("is_correct").mean()).iter_rows())
-        found = results.filter(aggregation=how).select("generator", "accuracy")
-        assert dict(found.iter_rows()) == pytest.approx(expected)
+        accuracies = results.filter(aggregation=how).select("generator", "accuracy")
+        assert dict(accuracies.iter_rows()) == pytest.approx(expected)
 
 
 def test_suspicious_solutions_are_right_with_a_step_labelled_wrong(
@@ -571,7 +571,7 @@ def test_a_human_annotator_is_the_reference_before_the_oracle(tmp_path: Path) ->
     ]
 
 
-def test_every_column_is_told_and_none_is_told_that_is_not_there(
+def test_every_column_has_a_meaning_and_every_meaning_a_column(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     names = connection.execute(
@@ -584,7 +584,7 @@ def test_every_column_is_told_and_none_is_told_that_is_not_there(
 DOCS = Path(__file__).parent.parent / "docs" / "sql.md"
 
 
-def shown(frame: pl.DataFrame) -> str:
+def as_markdown(frame: pl.DataFrame) -> str:
     """Return the first rows as the docs show them."""
     with pl.Config(
         tbl_formatting="MARKDOWN",
@@ -599,19 +599,20 @@ def shown(frame: pl.DataFrame) -> str:
         return str(frame.with_columns(pl.col(pl.String).str.replace_all("\n", " ")).head(6))
 
 
-def test_every_query_of_the_docs_finds_what_the_docs_say(
+def test_every_query_of_the_docs_has_the_result_in_the_docs(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    """After a wanted change: UPDATE_SNAPSHOTS=1 pytest tests/test_sql.py, then review."""
-    told = DOCS.read_text()
+    """After an intended change: UPDATE_SNAPSHOTS=1 pytest tests/test_sql.py, then review."""
+    written = DOCS.read_text()
     cookbook = re.compile(r"```sql\n((?:(?!```).*\n)+)```\n\n(?:\|.*\n)*\n*")
-    found = cookbook.sub(
-        lambda match: f"```sql\n{match[1]}```\n\n{shown(connection.sql(match[1]).pl())}\n\n", told
+    expected = cookbook.sub(
+        lambda match: f"```sql\n{match[1]}```\n\n{as_markdown(connection.sql(match[1]).pl())}\n\n",
+        written,
     )
     if os.environ.get("UPDATE_SNAPSHOTS"):
-        DOCS.write_text(found)
-    assert len(cookbook.findall(told)) > 10
-    assert DOCS.read_text() == found
+        DOCS.write_text(expected)
+    assert len(cookbook.findall(written)) > 10
+    assert DOCS.read_text() == expected
 
 
 def test_the_docs_name_every_mart() -> None:

@@ -1,4 +1,4 @@
-"""Building the warehouse: lineage, order, replacement in one move, and what users do wrong."""
+"""Building the warehouse: lineage, order, replacement by renaming, and mistakes of users."""
 
 import os
 import shutil
@@ -193,7 +193,7 @@ def test_a_file_that_is_not_of_its_table_names_the_asset(tmp_path: Path) -> None
 
 
 def test_an_analyst_with_the_file_open_meets_no_lock(tmp_path: Path) -> None:
-    """Neither a reader nor a writer in another process stands in the way, nor loses its own."""
+    """A build works while another process has the file open, and that process reads on."""
     lake, warehouse = write_lake(FRAMES, tmp_path / "lake"), tmp_path / "warehouse.duckdb"
     build_warehouse(lake, warehouse)
     session = (

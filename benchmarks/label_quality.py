@@ -125,7 +125,11 @@ def measure(seed: int, options: argparse.Namespace) -> pl.DataFrame:
     by_name = {labels.name: labels.frame for labels in all_labels}
     exact = by_name["monte_carlo"]
     assert by_name["first_success"]["hard"].equals(exact["hard"]), "the same hard labels by design"
-    return pl.concat(quality_row(labels, exact, work, seed) for labels in all_labels)
+    for labels in all_labels:
+        if labels.frame.is_empty():
+            print(f"seed {seed}: {labels.name} labels no step: left out", file=sys.stderr)
+    measured = [labels for labels in all_labels if not labels.frame.is_empty()]
+    return pl.concat(quality_row(labels, exact, work, seed) for labels in measured)
 
 
 def quality_row(

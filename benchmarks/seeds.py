@@ -15,6 +15,7 @@ import yaml
 from resources.profiles import PROFILES
 
 T = TypeVar("T")
+STDERR_DESCRIPTOR = 2
 
 
 def run_profile(
@@ -32,7 +33,8 @@ def run_profile(
     profile.write_text(yaml.safe_dump(merged(fields, {**(changes or {}), "seed": seed})))
     environment = os.environ | {"SHEPHERD_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
     command = [sys.executable, "-m", "cli", "run", "--profile", str(profile)]
-    subprocess.run(command, env=environment, stdout=sys.stderr, check=True)
+    # stdout holds only the results of the benchmark.
+    subprocess.run(command, env=environment, stdout=STDERR_DESCRIPTOR, check=True)
     return profile
 
 

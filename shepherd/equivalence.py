@@ -16,54 +16,28 @@ What is left needs algebra: ``resources.grading`` asks a symbolic worker.
 """
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from typing import Literal
 
 from shepherd.answer_forms import FORMS, choice, clock, has_words, is_name, same_time
-from shepherd.answers import boxed_answer
 from shepherd.numbers import ends, number
-from shepherd.plain_text import MAX_LENGTH, plain_form
+from shepherd.readings import SEPARATOR, Reading, read_answer
 from shepherd.units import is_compound, is_counted, quantity
 
 Comparison = Literal["equal", "rounded", "different", "undecided"]
 """``rounded``: equal by the rule on decimals; ``undecided``: algebra has to decide."""
 
-_SENTENCE = re.compile(r"[A-Za-z]{2,}[ :]{1,2}(?:\$|\\[(\[])")
-_FORMULA = re.compile(r"\$[^$]{1,400}\$(?!\d)|\\\(.{1,400}?\\\)|\\\[.{1,400}?\\\]", re.DOTALL)
 _NAME = re.compile(r"([A-Za-z]+(?:_\{?\w+\}?)?)(?:\([a-z]\))?=(?=[^=])")
 _BASED = re.compile(r"-?\d+(?:_(?:\{\d+\}|\d))?")
-_SEPARATOR = re.compile(r"[,;] ?|(?<=\d) (?=\d)")
 _CLOCK_LIKE = re.compile(r"\d{1,2}:\d\d")
 _COUNTED = re.compile(r"(-?\d+(?:\.\d+)?)([A-Za-z]{3,})")
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|ne|in)(?![A-Za-z])")
 _LETTER_UNIT = re.compile(r"([-+]?[\d.,/ ]*\d) ?[mgshL]")
-_SAME = {
-    **dict.fromkeys(
-        ("allrealnumbers", "allreals", "realnumbers", "thesetofrealnumbers"), "\\mathbb{R}"
-    ),
-    **dict.fromkeys(
-        ("(-\\infty,\\infty)", "(-\\infty,+\\infty)", "x\\in\\mathbb{R}"), "\\mathbb{R}"
-    ),
-    **dict.fromkeys(("theemptyset", "emptyset", "{}"), "\\emptyset"),
-}
-"""Other spellings of sets."""
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """An answer as it is compared."""
-
-    normal: str
-    words: str
-    condition: str
-    value: Fraction | None
 
 
 def compare(gold: str, answer: str) -> Comparison:
     """Compare two bare answers; a question of algebra is left undecided."""
-    left, right = _read(gold), _read(answer)
+    left, right = read_answer(gold), read_answer(answer)
     first, second = left.value, right.value
     if first is None or second is None or left.words != left.normal or right.words != right.normal:
         by_form = _compare_forms(left, right)
@@ -72,7 +46,7 @@ def compare(gold: str, answer: str) -> Comparison:
     return _compare_readings(left, right)
 
 
-def _compare_readings(left: _Reading, right: _Reading) -> Comparison:
+def _compare_readings(left: Reading, right: Reading) -> Comparison:
     """Compare values, lists and texts."""
     if left.value is not None and right.value is not None:
         return _compare_numbers(left.normal, left.value, right.normal, right.value)
@@ -82,40 +56,17 @@ def _compare_readings(left: _Reading, right: _Reading) -> Comparison:
     return comparison
 
 
-@lru_cache(maxsize=2**16)
-def _read(answer: str) -> _Reading:
-    """Return an answer's forms and its value; cached, since rollouts repeat few answers."""
-    plain = plain_form(_formula_within(answer))
-    normal = _without_repetition(_SAME.get(plain.normal.lower(), plain.normal))
-    return _Reading(normal, plain.words, plain.condition, number(normal))
-
-
-def _formula_within(answer: str) -> str:
-    """Return the boxes, or the only formula, of an answer that is a sentence round it."""
-    if "\\boxed" in answer:
-        return boxed_answer(answer) or answer
-    if len(answer) > MAX_LENGTH or not _SENTENCE.search(answer):
-        return answer
-    formulas = _FORMULA.findall(answer)
-    return formulas[0] if len(formulas) == 1 else answer
-
-
-def normal_form(answer: str) -> str:
-    """Return the form of an answer that algebra reads."""
-    return _read(answer).normal
-
-
 def answer_key(answer: str) -> str:
     """Return a key for voting: plain answers that are equal share it.
 
     Names, units and the percent sign are dropped; items keep their order. Answers that need
     algebra to be found equal keep different keys.
     """
-    reading = _read(answer)
+    reading = read_answer(answer)
     return _key(reading.normal) if reading.value is None else str(reading.value)
 
 
-def _compare_forms(left: _Reading, right: _Reading) -> Comparison | None:
+def _compare_forms(left: Reading, right: Reading) -> Comparison | None:
     """Compare quantities, choices, times, dates and remainders; None where none of them is."""
     quantities = _compare_quantities(left.words, right.words)
     if quantities is not None:
@@ -132,12 +83,13 @@ def _compare_forms(left: _Reading, right: _Reading) -> Comparison | None:
     return _compare_letter_unit(left, right) or _compare_choices(left, right)
 
 
-def _differ_in_condition(left: _Reading, right: _Reading) -> bool:
+def _differ_in_condition(left: Reading, right: Reading) -> bool:
+    """Say whether both answers have a condition with a relation, and not the same one."""
     conditions = {left.condition, right.condition}
     return len(conditions) == 2 and all(map(_RELATION.search, conditions))
 
 
-def _compare_letter_unit(left: _Reading, right: _Reading) -> Comparison | None:
+def _compare_letter_unit(left: Reading, right: Reading) -> Comparison | None:
     """Compare a number with an answer such as ``5m``: next to a number the letter is a unit."""
     measure = _LETTER_UNIT.fullmatch(right.normal)
     value = number(measure[1]) if measure else None
@@ -156,7 +108,7 @@ def _compare_quantities(left: str, right: str) -> Comparison | None:
     return "different" if is_compound(left) or is_compound(right) else None
 
 
-def _compare_times(left: _Reading, right: _Reading) -> Comparison | None:
+def _compare_times(left: Reading, right: Reading) -> Comparison | None:
     first, second = clock(left.words), clock(right.words)
     if first is not None and second is not None:
         return "equal" if same_time(first, second) else "different"
@@ -165,14 +117,14 @@ def _compare_times(left: _Reading, right: _Reading) -> Comparison | None:
     return "different" if one_is_time and both_look_so else None
 
 
-def _compare_choices(left: _Reading, right: _Reading) -> Comparison | None:
+def _compare_choices(left: Reading, right: Reading) -> Comparison | None:
     first, second = choice(left.words), choice(right.words)
     if first is not None and second is not None and not (first.is_bare and second.is_bare):
         return "equal" if first.letter.lower() == second.letter.lower() else "different"
     if first is not None and second is None and first.text:
-        return _compare_readings(_read(first.text), right)
+        return _compare_readings(read_answer(first.text), right)
     if second is not None and first is None and second.text:
-        return _compare_readings(left, _read(second.text))
+        return _compare_readings(left, read_answer(second.text))
     return None
 
 
@@ -289,19 +241,10 @@ def _items(normal: str) -> tuple[str, list[str]] | None:
     opening, inner, closing = "", normal, ""
     if normal[:1] in ("(", "[", "{") and normal[-1:] in (")", "]", "}"):
         opening, inner, closing = normal[0], normal[1:-1], normal[-1]
-    items = _SEPARATOR.split(inner)
+    items = SEPARATOR.split(inner)
     if len(items) < 2 or not all(items) or _unbalanced(items):
         return None
     return opening + closing, items
-
-
-def _without_repetition(normal: str) -> str:
-    """Drop a number that another spelling repeats: ``15 39/40, 639/40`` is one item."""
-    if "," not in normal or normal[:1] in ("(", "[", "{"):
-        return normal
-    items = _SEPARATOR.split(normal)
-    values = {number(item) for item in items}
-    return items[0] if len(values) == 1 < len(set(items)) and None not in values else normal
 
 
 def _unbalanced(items: list[str]) -> bool:

@@ -17,10 +17,11 @@ import sys
 import sympy
 from math_verify import LatexExtractionConfig, parse, verify
 
-from resources.grading.algebra import has_variables, same_expressions, same_formulas
+from resources.grading.algebra import has_variables, same_formulas
+from resources.grading.constants import same_expressions
 from shepherd.answer_forms import has_words, is_name
-from shepherd.equivalence import normal_form
 from shepherd.formulas import UnreadableFormula
+from shepherd.readings import normal_form
 from shepherd.unicode_math import ascii_math
 
 _DEGREES = re.compile(r"\\circ(?![A-Za-z])|\bdegrees?\b")

@@ -7,6 +7,7 @@ from shepherd.dependencies.rules import paths_of
 from shepherd.identity import SEEDING, content_id
 from shepherd.policies import descents_of
 from shepherd.settings import Settings
+from shepherd.splitting import SPLITTING_VERSION
 
 WRITTEN_WITH = {
     "solution_costs": "solutions",
@@ -43,10 +44,13 @@ def code_version(settings: Settings, asset: str) -> str:
     """Return a hash of what an asset's rows depend on: 8 hexadecimal digits.
 
     Beside settings it holds a revision, which changes where code makes other rows of equal
-    settings: other seeds, or ids of another form.
+    settings: other seeds, other splits, or ids of another
+    form.
     """
     values = dependencies_of(settings, asset)
     revision = f"seeding {SEEDING}" if "seed" in values else ""
     if asset == "steps":
         revision = "solution_id:step_index"
+    if any(path.endswith(".splitting.method") for path in values):
+        revision += f" splitting {SPLITTING_VERSION}"
     return content_id(json.dumps(values, sort_keys=True), revision)[:8]

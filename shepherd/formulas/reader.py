@@ -1,42 +1,26 @@
 """Parse the tokens of a formula by precedence: lists, relations, sums, products, powers."""
 
+from shepherd.formulas.names import (
+    ACCENTS,
+    ADDING,
+    CLOSING,
+    CONSTANTS,
+    FRACTIONS,
+    FUNCTION_LETTERS,
+    INVERSES,
+    MATRICES,
+    MULTIPLYING,
+    OPENING,
+    RELATIONS,
+    ROUNDING,
+    SET_OPERATORS,
+    SHAPES,
+)
 from shepherd.formulas.tokens import FUNCTIONS, Token, tokens_of
 from shepherd.formulas.tree import Node, UnreadableFormula, call
 
 _MAX_DEPTH = 60
 """Nested parts past which a text is not read; the parser calls itself for each."""
-_RELATIONS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\notin", "\\equiv", "\\approx"}
-_SET_OPERATORS = {"\\cup": "cup", "\\cap": "cap", "\\setminus": "setminus"}
-_ADDING = {"+", "-", "\\pm", "\\mp"}
-_MULTIPLYING = {"*", "\\cdot", "\\times", "/", "\\div", "\\bullet", "\\mod", "\\bmod"}
-_CLOSING = {")": "()", "]": "[]", "}": "{}", "\\rangle": "()"}
-_OPENING = {"(", "[", "{", "\\langle"}
-_CONSTANT_NAMES = (
-    "pi infty alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa "
-    "lambda mu nu xi rho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta "
-    "Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar emptyset partial nabla aleph"
-)
-_CONSTANTS = set(_CONSTANT_NAMES.split())
-_ACCENT_NAMES = (
-    "overline bar hat widehat tilde widetilde dot ddot overrightarrow underline "
-    "mathbb mathcal mathscr mathfrak"
-)
-_ACCENTS = set(_ACCENT_NAMES.split())
-_SHAPES = {"angle", "triangle", "odot", "measuredangle", "square", "parallelogram"}
-_ROUNDING = {"\\lfloor": ("floor", "\\rfloor"), "\\lceil": ("ceil", "\\rceil")}
-_FRACTIONS = {"frac": "divide", "binom": "binomial", "dbinom": "binomial", "tbinom": "binomial"}
-_INVERSES = {"sin", "cos", "tan", "cot", "sec", "csc"}
-_FUNCTION_LETTERS = set("fghFGH")
-_MATRICES = {
-    "matrix",
-    "pmatrix",
-    "bmatrix",
-    "Bmatrix",
-    "vmatrix",
-    "Vmatrix",
-    "smallmatrix",
-    "array",
-}
 
 
 def read_formula(text: str) -> Node:
@@ -96,15 +80,15 @@ class _Reader:
 
     def _relation(self) -> Node:
         parts, operators = [self._union()], []
-        while self.peek() in _RELATIONS:
+        while self.peek() in RELATIONS:
             operators.append(self._next().text.lstrip("\\"))
             parts.append(self._union())
         return Node("relation", " ".join(operators), tuple(parts)) if operators else parts[0]
 
     def _union(self) -> Node:
         node = self._ratio()
-        while self.peek() in _SET_OPERATORS:
-            operator = _SET_OPERATORS[self._next().text]
+        while self.peek() in SET_OPERATORS:
+            operator = SET_OPERATORS[self._next().text]
             node = Node("union", operator, (node, self._ratio()))
         return node
 
@@ -117,9 +101,9 @@ class _Reader:
 
     def _sum(self) -> Node:
         parts = []
-        sign = self._next().text if self.peek() in _ADDING else "+"
+        sign = self._next().text if self.peek() in ADDING else "+"
         parts.append(_with_sign(sign, self._product()))
-        while self.peek() in _ADDING:
+        while self.peek() in ADDING:
             sign = self._next().text
             while self.peek() in ("+", "-"):
                 sign = "-" if (self._next().text == "-") != (sign == "-") else "+"
@@ -130,7 +114,7 @@ class _Reader:
         node = self._signed_factor()
         while True:
             following = self.peek()
-            if following in _MULTIPLYING:
+            if following in MULTIPLYING:
                 operator = self._next().text
                 node = _combined(node, operator, self._signed_factor())
             elif self._starts_factor():
@@ -150,20 +134,20 @@ class _Reader:
         if self._position >= len(self._tokens):
             return False
         token = self._tokens[self._position]
-        if token.kind in ("number", "letter") or token.text in _OPENING:
+        if token.kind in ("number", "letter") or token.text in OPENING:
             return True
         if token.text == "|":
             return self._bars == 0
         name = token.text[1:]
-        known = _CONSTANTS | FUNCTIONS | _ACCENTS | _SHAPES | {"vec"}
+        known = CONSTANTS | FUNCTIONS | ACCENTS | SHAPES | {"vec"}
         return token.kind == "operator" or (
             token.kind == "command"
             and (
                 name in known
-                or name in _FRACTIONS
+                or name in FRACTIONS
                 or name == "sqrt"
                 or name.startswith("begin{")
-                or token.text in _ROUNDING
+                or token.text in ROUNDING
             )
         )
 
@@ -222,7 +206,7 @@ class _Reader:
             return Node("number", token.text) if self.peek() != "_" else self._named(token.text)
         if token.kind == "letter":
             return self._letter(token.text)
-        if token.text in _OPENING:
+        if token.text in OPENING:
             return self._bracketed(token.text)
         if token.text in ("|", "\\|"):
             return self._absolute(token.text)
@@ -232,7 +216,7 @@ class _Reader:
 
     def _letter(self, letter: str) -> Node:
         node = self._named(letter)
-        is_function = letter in _FUNCTION_LETTERS and self.peek() == "("
+        is_function = letter in FUNCTION_LETTERS and self.peek() == "("
         if is_function and self._tokens[self._position + 2 : self._position + 3] == [
             Token("sign", ")")
         ]:
@@ -276,9 +260,9 @@ class _Reader:
         node = self.items(opening)
         self._bars = bars
         closing = self._next().text
-        if closing not in _CLOSING:
+        if closing not in CLOSING:
             raise UnreadableFormula(f"unexpected {closing}")
-        brackets = _CLOSING[closing][1] if opening == "\\langle" else _CLOSING[closing]
+        brackets = CLOSING[closing][1] if opening == "\\langle" else CLOSING[closing]
         brackets = ("(" if opening == "\\langle" else opening) + brackets[-1]
         if len(node.parts) == 1 and brackets in ("()", "[]", "{}"):
             return node.parts[0]
@@ -297,18 +281,18 @@ class _Reader:
             return self._function(name)
         if name in ("pi", "infty"):
             return Node("symbol", "\\" + name)
-        if name in _CONSTANTS:
+        if name in CONSTANTS:
             return self._named("\\" + name)
-        if name in _ACCENTS or name in _SHAPES:
+        if name in ACCENTS or name in SHAPES:
             return self._accented(name)
         return self._structure(name)
 
     def _structure(self, name: str) -> Node:
         """Read a command with arguments in braces, or an environment."""
         node: Node | None = None
-        if name in _FRACTIONS:
+        if name in FRACTIONS:
             over = self._argument()
-            node = call(_FRACTIONS[name], over, self._argument())
+            node = call(FRACTIONS[name], over, self._argument())
         elif name == "sqrt":
             node = self._root()
         elif name == "vec":
@@ -317,8 +301,8 @@ class _Reader:
             node = call(name[13:-1], self._primary())
         elif name.startswith("begin{"):
             node = self._matrix(name[6:-1])
-        elif "\\" + name in _ROUNDING:
-            function, closing = _ROUNDING["\\" + name]
+        elif "\\" + name in ROUNDING:
+            function, closing = ROUNDING["\\" + name]
             node = call(function, self.items(""))
             self._expect(closing)
         if node is None:
@@ -330,7 +314,7 @@ class _Reader:
         start = self._position
         if self.peek() == "{":
             self._skip_argument()
-        while name in _SHAPES and self._position < len(self._tokens):
+        while name in SHAPES and self._position < len(self._tokens):
             if self._tokens[self._position].kind != "letter":
                 break
             self._next()
@@ -357,7 +341,7 @@ class _Reader:
             mark = self._next().text
             argument = self._argument()
             base, power = (argument, power) if mark == "_" else (base, argument)
-        if power == Node("negative", "", (Node("number", "1"),)) and name in _INVERSES:
+        if power == Node("negative", "", (Node("number", "1"),)) and name in INVERSES:
             name, power = f"arc{name}", None
         argument = self._function_argument()
         arguments = argument.parts if argument.kind == "list" else (argument,)
@@ -371,14 +355,14 @@ class _Reader:
         parts = [self._signed_factor()]
         while self._starts_factor():
             token = self._tokens[self._position]
-            is_name = token.kind in ("number", "letter") or token.text[1:] in _CONSTANTS
+            is_name = token.kind in ("number", "letter") or token.text[1:] in CONSTANTS
             if not (is_name or token.text == "\\frac"):
                 break
             parts.append(self._factor())
         return Node("product", "", tuple(parts)) if len(parts) > 1 else parts[0]
 
     def _matrix(self, environment: str) -> Node:
-        if environment not in _MATRICES:
+        if environment not in MATRICES:
             raise UnreadableFormula(f"unknown environment {environment}")
         if environment == "array" and self.peek() == "{":
             self._skip_argument()

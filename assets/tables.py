@@ -53,28 +53,14 @@ def table_asset(
                 yield dg.Output(rows.get(each.name, each.empty()), each.name)
 
         del compute.__annotations__["return"]
-        docstring = inspect.getdoc(body) or ""
-        note = f"Written together with `{table.name}`."
-        outs = {
-            each.name: dg.AssetOut(
-                description=f"{each.grain[0].upper()}{each.grain[1:]}.\n\n"
-                f"{docstring if each is table else note}",
-                group_name=group,
-                kinds={"parquet", *kinds},
-                owners=OWNERS,
-                tags={"stage": group},
-                metadata={
-                    "dagster/column_schema": column_schema(each),
-                    **provenance(settings, each.name),
-                },
-                code_version=code_version(settings, each.name),
-                key=each.name,
-            )
-            for each in (*siblings, table)
-        }
+        notes = dict.fromkeys(siblings, f"Written together with `{table.name}`.")
+        notes[table] = inspect.getdoc(body) or ""
         return dg.multi_asset(
             name=table.name,
-            outs=outs,
+            outs={
+                each.name: table_out(settings, each, note, group=group, kinds=kinds)
+                for each, note in notes.items()
+            },
             ins=ins or {},
             deps=deps,
             partitions_def=partitions_of(settings) if is_partitioned else None,
@@ -83,3 +69,22 @@ def table_asset(
         )(compute)
 
     return decorate
+
+
+def table_out(
+    settings: Settings, table: Table, note: str, *, group: str, kinds: set[str]
+) -> dg.AssetOut:
+    """Return the output of a table. Its description is the table's grain, then ``note``."""
+    return dg.AssetOut(
+        description=f"{table.grain[0].upper()}{table.grain[1:]}.\n\n{note}",
+        group_name=group,
+        kinds={"parquet", *kinds},
+        owners=OWNERS,
+        tags={"stage": group},
+        metadata={
+            "dagster/column_schema": column_schema(table),
+            **provenance(settings, table.name),
+        },
+        code_version=code_version(settings, table.name),
+        key=table.name,
+    )

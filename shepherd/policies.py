@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from shepherd.identity import derive_seed
+from shepherd.intervals import bootstrap_interval, bootstrap_weights
 from shepherd.schemas import POLICY_EVALUATIONS
 from shepherd.settings import Settings
 
@@ -58,34 +59,35 @@ def evaluate_policies(
     for (dataset,), part in solved.sort("dataset", "problem_id").group_by(
         "dataset", maintain_order=True
     ):
-        of = _solutions_by_policy(part, descents, str(dataset))
+        solutions = _solutions_by_policy(part, descents, str(dataset))
         num_problems = part["problem_id"].n_unique()
-        right = {name: one["is_correct"].to_numpy().astype(float) for name, one in of.items()}
-        rng = np.random.default_rng(derive_seed(seed, "bootstrap", str(dataset), 0))
-        weights = rng.multinomial(num_problems, [1 / num_problems] * num_problems, size=bootstrap)
+        right = {
+            name: one["is_correct"].to_numpy().astype(float) for name, one in solutions.items()
+        }
+        weights = bootstrap_weights(str(dataset), num_problems, num_resamples=bootstrap, seed=seed)
         for name, (start, method) in descents.items():
             gain = right[name] - right[start]
-            (low, high), (gain_low, gain_high) = (
-                np.quantile(weights @ values / num_problems, [0.025, 0.975])
-                for values in (right[name], gain)
-            )
             rows.append(
                 {
                     "dataset": dataset,
                     "policy": name,
                     "start": start,
                     "method": method,
-                    "accuracy": right[name].mean(),
-                    "low": low,
-                    "high": high,
-                    "gain": gain.mean(),
-                    "gain_low": gain_low,
-                    "gain_high": gain_high,
+                    **_mean_and_interval("accuracy", "", right[name], weights),
+                    **_mean_and_interval("gain", "gain_", gain, weights),
                     "num_problems": num_problems,
-                    **of[name].select(**_MEANS).row(0, named=True),
+                    **solutions[name].select(**_MEANS).row(0, named=True),
                 }
             )
     return pl.DataFrame(rows, schema=POLICY_EVALUATIONS.schema)
+
+
+def _mean_and_interval(
+    mean: str, prefix: str, values: NDArray[np.float64], weights: NDArray[np.int64]
+) -> dict[str, float]:
+    """Return a mean over problems and its interval: ``mean``, ``<prefix>low``, ``<prefix>high``."""
+    low, high = bootstrap_interval(weights, values)
+    return {mean: float(values.mean()), f"{prefix}low": low, f"{prefix}high": high}
 
 
 def _solutions_by_policy(
@@ -97,14 +99,14 @@ def _solutions_by_policy(
         ValueError: a policy did not solve all problems.
     """
     num_problems = part["problem_id"].n_unique()
-    of = {name: part.filter(generator=name) for name in names}
-    for name, solutions in of.items():
+    by_policy = {name: part.filter(generator=name) for name in names}
+    for name, solutions in by_policy.items():
         if solutions.height != num_problems:
             raise ValueError(
                 f"greedy_solutions: {name} solved {solutions.height} of {num_problems} "
                 f"problems of {dataset}: materialize greedy_solutions for all shards"
             )
-    return of
+    return by_policy
 
 
 _MEANS = {

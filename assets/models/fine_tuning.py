@@ -15,7 +15,7 @@ from resources.storage.io_manager import CONTENT_KEY
 from resources.storage.model_store import check_hub
 from resources.storage.weights import weights_identity
 from shepherd.dependencies import code_version
-from shepherd.settings import ModelSettings, Settings, TrainingSettings
+from shepherd.settings import Settings, TrainingSettings
 from shepherd.training_sets import Part
 
 if TYPE_CHECKING:
@@ -71,6 +71,22 @@ class ExamplePlans:
         return cls(part("train"), part("validation"))
 
 
+@dataclass(frozen=True)
+class FineTuning:
+    """A training to run, in this process or in several."""
+
+    trainer: Literal["sft", "orm", "prm"]
+    base: str | Path
+    """The checkpoint folder or hub name to start from."""
+    examples: ExamplePlans
+    training: TrainingSettings
+    template: str
+    """The prompt template: a name or a text."""
+    seed: int
+    work: Path
+    """The folder from which a killed training resumes."""
+
+
 def fine_tune(
     deployment: Deployment, name: str, trainer: Literal["sft", "orm", "prm"], plans: ExamplePlans
 ) -> dg.MaterializeResult[None]:
@@ -93,12 +109,17 @@ def fine_tune(
             f"{name}: there are no examples to train on: it needs train problems with gold "
             "solutions (reward models: with labels by annotation.train_on)"
         )
-    train = train_here if training.num_processes == 1 else train_in_processes
-    work, seed = deployment.models.work(name), deployment.settings.seed
-    report = deployment.models.save(
-        name,
-        lambda out: train(trainer, base, plans, out, settings, training, seed=seed, work=work),
+    plan = FineTuning(
+        trainer,
+        base,
+        plans,
+        training,
+        template=settings.template,
+        seed=deployment.settings.seed,
+        work=deployment.models.work(name),
     )
+    train = train_here if training.num_processes == 1 else train_in_processes
+    report = deployment.models.save(name, lambda out: train(plan, out))
     return model_result(deployment, name, {"base": settings.base, **figures_of(report)})
 
 
@@ -120,46 +141,26 @@ def model_result(
     )
 
 
-def train_here(
-    trainer: str,
-    base: str | Path,
-    plans: ExamplePlans,
-    out: Path,
-    settings: ModelSettings,
-    training: TrainingSettings,
-    *,
-    seed: int,
-    work: Path,
-) -> "TrainingReport":
-    """Train in this process."""
+def train_here(plan: FineTuning, out: Path) -> "TrainingReport":
+    """Train in this process, and save the checkpoint in the folder ``out``."""
     from training.__main__ import TRAINERS
     from training.runs import TrainingRun
 
-    return TRAINERS[trainer](
+    return TRAINERS[plan.trainer](
         TrainingRun(
-            base,
-            plans.train,
+            plan.base,
+            plan.examples.train,
             out,
-            training,
-            template=settings.template,
-            seed=seed,
-            held_out=plans.held_out,
-            work=work,
+            plan.training,
+            template=plan.template,
+            seed=plan.seed,
+            held_out=plan.examples.held_out,
+            work=plan.work,
         )
     )
 
 
-def train_in_processes(
-    trainer: str,
-    base: str | Path,
-    plans: ExamplePlans,
-    out: Path,
-    settings: ModelSettings,
-    training: TrainingSettings,
-    *,
-    seed: int,
-    work: Path,
-) -> "TrainingReport":
+def train_in_processes(plan: FineTuning, out: Path) -> "TrainingReport":
     """Train under ``accelerate launch``, with one process a GPU.
 
     The processes read the examples from files in ``work`` and report through Dagster Pipes.
@@ -167,11 +168,12 @@ def train_in_processes(
     from training.command_line import flags_of
     from training.runs import TrainingReport
 
+    base, work, training = plan.base, plan.work, plan.training
     work.mkdir(parents=True, exist_ok=True)
     base_path = base.resolve() if isinstance(base, Path) else base
     data, held_out = work / "examples.parquet", work / "held_out.parquet"
-    plans.train.sink_parquet(data)
-    plans.held_out.sink_parquet(held_out)
+    plan.examples.train.sink_parquet(data)
+    plan.examples.held_out.sink_parquet(held_out)
     sharding = SHARDED if training.sharded else ["--multi_gpu"]
     done = dg.PipesSubprocessClient(cwd=str(ROOT)).run(
         context=dg.AssetExecutionContext.get(),
@@ -179,9 +181,9 @@ def train_in_processes(
             *(sys.executable, "-m", "accelerate.commands.launch", *sharding),
             *("--num_processes", str(training.num_processes), "--num_machines", "1"),
             *("--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"),
-            *("-m", "assets.models.training_process", trainer, f"--base={base_path}"),
+            *("-m", "assets.models.training_process", plan.trainer, f"--base={base_path}"),
             *("--data", str(data), "--held-out", str(held_out), f"--out={out.resolve()}"),
-            *(f"--work={work.resolve()}", f"--template={settings.template}", f"--seed={seed}"),
+            *(f"--work={work.resolve()}", f"--template={plan.template}", f"--seed={plan.seed}"),
             *flags_of(training),
         ],
     )

@@ -1,5 +1,6 @@
 """Train policies: generators that learn from their own solutions."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,10 @@ from shepherd.settings import PolicySettings, PpoSettings, RftSettings, Settings
 from shepherd.training_sets import train_problems
 
 if TYPE_CHECKING:
+    from dagster._core.definitions.metadata import RawMetadataValue
+
     from training.ppo_state import IterationMetrics
+    from training.scoring import Scorer
 
 FIGURES = (
     "reward",
@@ -66,32 +70,15 @@ def train_by_rft(
 ) -> dg.MaterializeResult[None]:
     """Fine-tune the base of ``policy.start`` on gold solutions and on its own right solutions.
 
-    The gold solutions are those that the start was trained on. Of its draws, the right and
-    distinct ones are kept. The costs of the draws are not recorded.
+    The gold solutions are those that the start was trained on. Only the right and distinct ones
+    of its draws are trained on.
     """
-    from resources.sampling.solutions import draw_candidates
-    from resources.sampling.stage import Shard
     from shepherd.repeats import distinct_solutions
     from training.rft import train_rft
     from training.runs import TrainingRun
 
     settings, start = deployment.settings, deployment.model(policy.start)
-    sampling = settings.sampling.model_copy(
-        update={"num_candidates": policy.samples_per_problem, "temperature": policy.temperature}
-    )
-    [sampler] = open_samplers(deployment, [policy.start])
-    work = deployment.models.work(name)
-    draws = pl.concat(
-        draw_candidates(
-            part,
-            sampler,
-            sampling,
-            Shard(
-                str(dataset), "all", work, settings.seed, settings.datasets[str(dataset)].splitting
-            ),
-        ).frame
-        for (dataset,), part in problems.group_by("dataset", maintain_order=True)
-    ).join(problems.select("problem_id", "question"), on="problem_id", maintain_order="left")
+    draws = draws_of_start(deployment, name, policy, problems)
     gold = gold_of(problems.lazy(), start, settings).train.sort("problem_id").collect()
     report = deployment.models.save(
         name,
@@ -103,7 +90,7 @@ def train_by_rft(
                 policy.training,
                 template=start.template,
                 seed=settings.seed,
-                work=work,
+                work=deployment.models.work(name),
             ),
             draws,
         ),
@@ -120,6 +107,35 @@ def train_by_rft(
     )
 
 
+def draws_of_start(
+    deployment: Deployment, name: str, policy: RftSettings, problems: pl.DataFrame
+) -> pl.DataFrame:
+    """Draw solutions of problems from the start of a policy: CANDIDATES and their questions.
+
+    The costs of the draws are not recorded.
+    """
+    from resources.sampling.solutions import draw_candidates
+    from resources.sampling.stage import Shard
+
+    settings = deployment.settings
+    sampling = settings.sampling.model_copy(
+        update={"num_candidates": policy.samples_per_problem, "temperature": policy.temperature}
+    )
+    [sampler] = open_samplers(deployment, [policy.start])
+
+    def draw(dataset: str, part: pl.DataFrame) -> pl.DataFrame:
+        work, splitting = deployment.models.work(name), settings.datasets[dataset].splitting
+        shard = Shard(dataset, "all", work, settings.seed, splitting)
+        return draw_candidates(part, sampler, sampling, shard).frame
+
+    draws = pl.concat(
+        draw(str(dataset), part)
+        for (dataset,), part in problems.group_by("dataset", maintain_order=True)
+    )
+    questions = problems.select("problem_id", "question")
+    return draws.join(questions, on="problem_id", maintain_order="left")
+
+
 def train_by_ppo(
     context: dg.AssetExecutionContext,
     deployment: Deployment,
@@ -132,14 +148,11 @@ def train_by_ppo(
     from resources.sampling.completion_grading import CompletionGrader
     from training.draws import PolicySampler
     from training.ppo import PpoRun, train_ppo
-    from training.scoring import Scorer
 
-    settings, scorer_settings = deployment.settings, deployment.model(policy.reward_model)
-    start, reward_model = (
-        deployment.checkpoint(part) for part in (policy.start, policy.reward_model)
-    )
+    settings = deployment.settings
     methods = {dataset: one.splitting.method for dataset, one in settings.datasets.items()}
     problems = problems.with_columns(splitting=pl.col("dataset").replace_strict(methods))
+    start, scorer = deployment.checkpoint(policy.start), scorer_of(deployment, policy.reward_model)
     grader = CompletionGrader()
     rows = deployment.models.save(
         name,
@@ -150,12 +163,7 @@ def train_by_ppo(
                 out,
                 policy,
                 template=deployment.model(policy.start).template,
-                scorer=Scorer(
-                    reward_model,
-                    kind=REWARD_MODELS[policy.reward_model],
-                    template=scorer_settings.template,
-                    max_length=(scorer_settings.training or TrainingSettings()).max_length,
-                ),
+                scorer=scorer,
                 sampler=PolicySampler(
                     partial(open_engine, settings.engine),
                     settings.sampling.max_tokens,
@@ -169,18 +177,31 @@ def train_by_ppo(
             )
         ),
     )
-    first, last = rows[0], rows[-1]
-    return model_result(
-        deployment,
-        name,
-        {
-            "iterations": policy.iterations,
-            "seconds": round(sum(row["seconds"] for row in rows), 1),
-            **{f"first_{figure}": round(first[figure], 4) for figure in FIGURES},
-            **{figure: round(last[figure], 4) for figure in FIGURES},
-            "curve": dg.MetadataValue.table([dg.TableRecord(_figures(row)) for row in rows]),
-        },
+    return model_result(deployment, name, {"iterations": policy.iterations, **learning_curve(rows)})
+
+
+def scorer_of(deployment: Deployment, reward_model: str) -> "Scorer":
+    """Load a reward model of the profile to score solutions with."""
+    from training.scoring import Scorer
+
+    settings = deployment.model(reward_model)
+    return Scorer(
+        deployment.checkpoint(reward_model),
+        kind=REWARD_MODELS[reward_model],
+        template=settings.template,
+        max_length=(settings.training or TrainingSettings()).max_length,
     )
+
+
+def learning_curve(rows: "Sequence[IterationMetrics]") -> dict[str, "RawMetadataValue"]:
+    """Return seconds, the first and the last figures, and all iterations as a table."""
+    first, last = rows[0], rows[-1]
+    return {
+        "seconds": round(sum(row["seconds"] for row in rows), 1),
+        **{f"first_{figure}": round(first[figure], 4) for figure in FIGURES},
+        **{figure: round(last[figure], 4) for figure in FIGURES},
+        "curve": dg.MetadataValue.table([dg.TableRecord(_figures(row)) for row in rows]),
+    }
 
 
 def _figures(row: "IterationMetrics") -> dict[str, float]:

@@ -42,9 +42,7 @@ def draw_completions(
         ExitStack() as stack,
         tqdm(desc=description, total=source.total, unit=source.unit, mininterval=1.0) as bar,
     ):
-        earlier_completions = EarlierCompletions(
-            journal.completions if earlier is None else pl.concat([earlier, journal.completions])
-        )
+        earlier_completions = EarlierCompletions.of(journal, earlier)
         engine, num_queued = None, 0
         waiting = REQUESTS.to_frame()
         while True:
@@ -93,6 +91,12 @@ class EarlierCompletions:
     def __init__(self, completions: pl.DataFrame) -> None:
         self._completions = completions
         self._rows = {request_id: row for row, request_id in enumerate(completions["request_id"])}
+
+    @classmethod
+    def of(cls, journal: Journal, earlier: pl.DataFrame | None) -> "EarlierCompletions":
+        """Join the completions of ``earlier`` with those of a journal, which come last."""
+        parts = [] if earlier is None else [earlier]
+        return cls(pl.concat([*parts, journal.completions]))
 
     def take(self, requests: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the completions of ``requests`` that are here, and the requests that are not.

@@ -44,8 +44,7 @@ def code_version(settings: Settings, asset: str) -> str:
     """Return a hash of what an asset's rows depend on: 8 hexadecimal digits.
 
     Beside settings it holds a revision, which changes where code makes other rows of equal
-    settings: other seeds, other splits, or ids of another
-    form.
+    settings: other seeds, other splits, or ids of another form.
     """
     values = dependencies_of(settings, asset)
     revision = f"seeding {SEEDING}" if "seed" in values else ""

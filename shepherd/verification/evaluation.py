@@ -20,12 +20,14 @@ whose reward model scored none of a generator's candidates.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import comb
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from shepherd.equivalence import answer_key
 from shepherd.identity import derive_seed
+from shepherd.intervals import bootstrap_interval, bootstrap_weights
 from shepherd.schemas import EVALUATIONS
 from shepherd.verification.aggregation import Aggregation, aggregate
 from shepherd.verification.choice import (
@@ -81,23 +83,20 @@ def evaluate(
     for dataset, generator, pool in _pools(candidates, scores, problems, aggregation):
         name = f"{dataset}/{generator}"
         num_problems = len(pool.correct)
-        rng = np.random.default_rng(derive_seed(seed, "bootstrap", name, 0))
-        weights = rng.multinomial(num_problems, [1 / num_problems] * num_problems, size=bootstrap)
-        for method, num_candidates, num_groups, accuracy in _outcomes(
-            pool, counts, groups, name, seed
-        ):
-            low, high = np.quantile(weights @ accuracy / num_problems, [0.025, 0.975])
+        weights = bootstrap_weights(name, num_problems, num_resamples=bootstrap, seed=seed)
+        for outcome in _outcomes(pool, counts, groups, name, seed):
+            low, high = bootstrap_interval(weights, outcome.solved)
             rows.append(
                 {
                     "dataset": dataset,
                     "generator": generator,
-                    "method": method,
-                    "num_candidates": num_candidates,
-                    "accuracy": accuracy.mean(),
+                    "method": outcome.method,
+                    "num_candidates": outcome.num_candidates,
+                    "accuracy": outcome.solved.mean(),
                     "low": low,
                     "high": high,
                     "num_problems": num_problems,
-                    "num_groups": num_groups,
+                    "num_groups": outcome.num_groups,
                 }
             )
     return pl.DataFrame(rows, schema=EVALUATIONS.schema)
@@ -122,17 +121,15 @@ def solved_shares(
         ValueError: as :func:`evaluate`.
     """
     return pl.concat(
-        pl.DataFrame({"problem_id": pool.problem_ids, "solved": solved}).select(
+        pl.DataFrame({"problem_id": pool.problem_ids, "solved": outcome.solved}).select(
             pl.lit(generator).alias("generator"),
-            pl.lit(method).alias("method"),
-            pl.lit(num_candidates).cast(pl.Int64).alias("num_candidates"),
+            pl.lit(outcome.method).alias("method"),
+            pl.lit(outcome.num_candidates).cast(pl.Int64).alias("num_candidates"),
             "problem_id",
             "solved",
         )
         for dataset, generator, pool in _pools(candidates, scores, problems, aggregation)
-        for method, num_candidates, _, solved in _outcomes(
-            pool, counts, groups, f"{dataset}/{generator}", seed
-        )
+        for outcome in _outcomes(pool, counts, groups, f"{dataset}/{generator}", seed)
     )
 
 
@@ -147,6 +144,17 @@ class _Pool:
     correct: Bools
     answers: Ints
     scores: dict[str, Floats]
+
+
+class _Outcome(NamedTuple):
+    """What a method solves with N candidates."""
+
+    method: str
+    num_candidates: int
+    num_groups: int
+    """Groups of N that are averaged per problem."""
+    solved: Floats
+    """The share of subsets of N in which it picks a right candidate, (problems,)."""
 
 
 def _with_scores(
@@ -210,21 +218,21 @@ def _pool(part: pl.DataFrame) -> _Pool:
 
 def _outcomes(
     pool: _Pool, counts: Sequence[int], groups: int, name: str, seed: int
-) -> Iterator[tuple[str, int, int, Floats]]:
-    """Yield method, N, number of groups and the accuracy of each problem, (problems,)."""
+) -> Iterator[_Outcome]:
+    """Yield the outcome of each method for each N; a count above T has none."""
     num_problems, total = pool.correct.shape
-    yield "pass@1", 1, total, pool.correct.mean(axis=1)
+    yield _Outcome("pass@1", 1, total, pool.correct.mean(axis=1))
     for count in sorted({count for count in counts if count <= total}):
         rng = np.random.default_rng(derive_seed(seed, "groups", name, count))
         members = groups_of(rng, num_problems, total, count, groups)
         correct, answers = take(pool.correct, members), take(pool.answers, members)
         num_subsets = min(comb(total, count), MAX_GROUPS)
         right = pool.correct.astype(np.float64)
-        yield "oracle", count, num_subsets, best_of_subsets(pool.correct, right, count)
+        yield _Outcome("oracle", count, num_subsets, best_of_subsets(pool.correct, right, count))
         num_groups = members.shape[1]
         votes = votes_of(answers, np.ones(answers.shape))
-        yield "SC", count, num_groups, pick(correct, votes).mean(axis=1)
+        yield _Outcome("SC", count, num_groups, pick(correct, votes).mean(axis=1))
         for method, scores in pool.scores.items():
-            yield method, count, num_subsets, best_of_subsets(pool.correct, scores, count)
+            yield _Outcome(method, count, num_subsets, best_of_subsets(pool.correct, scores, count))
             votes = votes_of(answers, take(scores, members))
-            yield f"SC+{method}", count, num_groups, pick(correct, votes).mean(axis=1)
+            yield _Outcome(f"SC+{method}", count, num_groups, pick(correct, votes).mean(axis=1))

@@ -64,7 +64,7 @@ def test_bad_rows_are_set_aside_and_repeated_ones_kept_once(tmp_path: Path) -> N
         (str(file), 2, "row: is not JSON (column 11: Unterminated string starting at)"),
         (str(file), 3, "row: is list, not an object"),
         (str(file), 4, "input: is int, not text"),
-        (str(file), 5, "input: a tag stands in the question"),
+        (str(file), 5, "input: a tag is in the question"),
         (str(file), 9, "row: is not UTF-8 at byte 1"),
         (str(file), 10, "row: is longer than 16 MiB"),
     ]

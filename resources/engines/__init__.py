@@ -10,7 +10,7 @@ from shepherd.settings import EngineSettings
 def open_engine(settings: EngineSettings, model: Path | str) -> Engine:
     """Return the engine of ``settings.kind`` for a model.
 
-    ``model`` is a checkpoint folder or a hub name; servers are asked for it by that name.
+    ``model`` is a checkpoint folder or a hub name, under which servers serve it.
 
     Raises:
         ValueError: there is no such checkpoint, the engine cannot run it or is not installed.

@@ -183,7 +183,8 @@ def read_key(variable: str) -> str:
     """Return the key in an environment variable, without the white space around it; "" if unset.
 
     Raises:
-        ValueError: it cannot stand in a header; the message does not hold it.
+        ValueError: the key is not valid in an HTTP header: set the variable to the key alone. The
+            message does not contain the key.
     """
     key = os.environ.get(variable, "").strip()
     if not (key.isascii() and key.isprintable()) or " " in key:

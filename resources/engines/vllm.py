@@ -103,7 +103,7 @@ class VllmEngine:
 def engine_arguments(
     model: Path | str, settings: VllmSettings, batch_size: int, dtype: str
 ) -> dict[str, Any]:
-    """Return what vLLM is told, by the names of its ``EngineArgs``."""
+    """Return the arguments of vLLM's ``EngineArgs``, by name."""
     return {
         "model": str(model),
         "dtype": dtype,

@@ -66,8 +66,8 @@ def _computed_node(
         node = problem.nodes[index]
         operands = (node.left, node.right)
         known = all(isinstance(x, int) or x[0] not in pending for x in operands)
-        written, wanted = (int(left), int(right)), tuple(resolve(x, results) for x in operands)
-        same = written == wanted or (op != "-" and written == wanted[::-1])
+        written, expected = (int(left), int(right)), tuple(resolve(x, results) for x in operands)
+        same = written == expected or (op != "-" and written == expected[::-1])
         if known and op == node.op and same:
             return index
     return None

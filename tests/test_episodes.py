@@ -1,4 +1,4 @@
-"""Each step's reward stands at the token that ends the step, whatever the tokenizer."""
+"""Each step's reward belongs to the token that ends the step, with any tokenizer."""
 
 import random
 

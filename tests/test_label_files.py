@@ -127,7 +127,7 @@ def test_both_file_types_hold_the_same_rows_for_datasets(tmp_path: Path, format_
     loaded = []
     for file_type in ("jsonl", "parquet"):
         out = tmp_path / file_type
-        # A partition may hold no labels of the annotator that is asked for.
+        # A partition may hold no labels of the requested annotator.
         batches = [labels.clear(), labels, labels.clear()]
         export_labels(batches, out, format_name, file_type, FACTS)
         cache = str(tmp_path / f"cache_{file_type}")

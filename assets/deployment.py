@@ -112,7 +112,7 @@ class Deployment:
         """Return the weights of a judge, or the name under which it is served.
 
         Raises:
-            ValueError: there is no such base; correct `annotation.judge.base` in the profile.
+            ValueError: there is no such base: correct the judge in `annotation.annotators`.
         """
         is_served = self.judge_engine(judge).kind == "openai"
         return self.models.resolve(judge.base, is_served=is_served)

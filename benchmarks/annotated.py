@@ -95,7 +95,7 @@ def roll_out(
 
 
 def shown_tokens(replays: Iterable[Replay], times: Mapping[str, int] | None = None) -> int:
-    """Return the number of completion tokens in the rollouts that an annotator asked for.
+    """Return the number of completion tokens in the rollouts that an annotator requested.
 
     ``times`` is how often a prefix counts, by its id; without it, every prefix counts once.
     """

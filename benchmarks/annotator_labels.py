@@ -51,7 +51,7 @@ class AnnotatorLabels:
 def replay(
     name: str, annotator: Annotator, work: AnnotatedSolutions, rollouts: CompleterRollouts
 ) -> AnnotatorLabels:
-    """Label from raw rollouts; the cost is that of the rollouts that the annotator asked for."""
+    """Label from raw rollouts; the cost is that of the rollouts that the annotator requested."""
     started = time.perf_counter()
     replays = replay_problems(annotator, work.by_problem, rollouts.rollouts)
     labels = label_steps(annotator, work.steps, replays)

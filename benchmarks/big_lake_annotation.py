@@ -1,4 +1,4 @@
-"""The annotation of the big lake: rollouts, what annotators asked for, and their labels."""
+"""The annotation of the big lake: rollouts, the requests of annotators, and their labels."""
 
 import numpy as np
 import polars as pl
@@ -32,7 +32,7 @@ def draw_rollouts(steps: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame
 
 
 def count_asked(rollouts: pl.DataFrame) -> pl.DataFrame:
-    """Return what monte_carlo (all rollouts) and first_success (up to a success) asked for."""
+    """Return the requests of monte_carlo (all rollouts) and first_success (up to a success)."""
     every = rollouts.filter(completer=COMPLETER)
     earlier = pl.col("is_correct").cum_sum().over("prefix_id") - pl.col("is_correct")
     shown = {"monte_carlo": every, "first_success": every.filter(earlier == 0)}

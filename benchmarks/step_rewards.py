@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> list[Result]:
 
 
 def policy_settings(options: argparse.Namespace) -> PpoSettings:
-    """Return the settings of the profile's step-PPO, with the iterations and problems asked for."""
+    """Return the settings of the profile's step-PPO, with the given iterations and problems."""
     policy = load_settings("study").policies["step_ppo"]
     assert isinstance(policy, PpoSettings), "the profile's step_ppo is trained by PPO"
     return policy.model_copy(

@@ -32,7 +32,7 @@ class ModelUse:
     fits: bool
     """Whether the GPUs of the profile have that much memory, and are that many."""
     note: str
-    """What the memory holds, or how many requests fit beside it."""
+    """What the memory holds, or how many requests fit into the rest of it."""
 
 
 def uses_of(settings: Settings, store: ModelStore) -> Iterator[ModelUse]:

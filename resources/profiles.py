@@ -1,8 +1,8 @@
 """Read a profile: one YAML file of the fields in :mod:`shepherd.settings`.
 
-A value may name environment variables: ``${VAR}`` or ``${VAR:-default}``. A value that names an
-unset (or empty) variable without a default is null as a whole, so that
-``train: ${GSM8K_DIR}/train.jsonl`` is a path where the variable is set and left out where not.
+A value may name environment variables: ``${VAR}`` or ``${VAR:-default}``. If a variable without a
+default is unset or empty, the whole value is null. So ``train: ${GSM8K_DIR}/train.jsonl`` is a path
+if the variable is set, and is not set otherwise.
 """
 
 import os
@@ -37,8 +37,8 @@ def load_settings(name_or_path: str) -> Settings:
     """Return the settings of ``profiles/<name>.yaml``, or of the .yaml file at a path.
 
     Raises:
-        ValueError: no such profile (the known ones are listed), not YAML, or a field is wrong;
-            one line that names the file, the field and the way out.
+        ValueError: there is no such profile (the message lists the known ones), it is not YAML, or
+            a field is wrong. One line names the file, the field and what to do.
     """
     path = _find(name_or_path)
     try:
@@ -61,16 +61,16 @@ def _find(name_or_path: str) -> Path:
         path = Path(name_or_path).expanduser()
         if not path.is_file():
             raise ValueError(
-                f"{path}: no such file: SHEPHERD_PROFILE must name a profile or a "
-                "path to a .yaml file"
+                f"{path}: no such file: set --profile or SHEPHERD_PROFILE to a profile's name "
+                "or to the path of a .yaml file"
             )
         return path
     path = PROFILES / f"{name_or_path}.yaml"
     if not re.fullmatch(NAME_PATTERN, name_or_path) or not path.is_file():
         known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.yaml")))
         raise ValueError(
-            f"no profile {name_or_path!r}: set SHEPHERD_PROFILE to one of {known}, "
-            "or to a path that ends in .yaml"
+            f"no profile {name_or_path!r}: set --profile or SHEPHERD_PROFILE to one of {known}, "
+            "or to the path of a .yaml file"
         )
     return path
 
@@ -93,7 +93,7 @@ def _expand(value: object, environ: Mapping[str, str], unset: set[str]) -> objec
 
 
 def _describe(error: ValidationError) -> str:
-    """Return each wrong field with its way out, in one line."""
+    """Return each wrong field and what to do, in one line."""
     return _one_line("; ".join(map(_problem, error.errors())))
 
 

@@ -1,12 +1,12 @@
-"""Flawed solutions of word problems: pretraining text that teaches models to check steps.
+"""Write flawed solutions of word problems: pretraining text that teaches models to check steps.
 
-A slip is a wrong result, a wrong operand, a wrong operation or a skipped step (also the last one:
-the solution stops early). Sometimes there is a step too many. Steps after a slip continue from the
+A slip is a wrong result, operand or operation, or a skipped step (also the last one: the solution
+stops early). Some solutions have an extra step. Steps after a slip continue from the
 written value, as those of a model do. A slip can happen to be right, so
 :func:`shepherd.word_problems.judge_steps` says which steps are wrong.
 
-Words without a claim vary as well: operands of + and * are swapped, and careless solutions have
-other names, items and step numbers.
+What does not decide whether a step is right varies as well: operands of + and * are swapped, and
+careless solutions have other names, items and step numbers.
 """
 
 import random
@@ -15,13 +15,13 @@ from collections.abc import Sequence
 
 from shepherd.word_problems import ITEMS, MAX_VALUE, NAMES, WordProblem, apply, write_step
 
-Wanted = tuple[int, str, int]
+Computation = tuple[int, str, int]
 """Left operand, operation and right operand that a step should have written."""
 
 
 def write_flawed(
     problem: WordProblem, rng: random.Random, error_rate: float
-) -> tuple[list[str], list[Wanted | None]]:
+) -> tuple[list[str], list[Computation | None]]:
     """Return the steps of a solution that slips in each step with probability ``error_rate``.
 
     Joined, the steps are the solution. The second list holds the computation that each step should
@@ -31,14 +31,14 @@ def write_flawed(
     careless = rng.random() < 0.3
     results: list[int] = []
     steps: list[str] = []
-    wanted: list[Wanted | None] = []
-    skipped: list[Wanted] = []
+    expected: list[Computation | None] = []
+    skipped: list[Computation] = []
     answer = rng.choice(numbers)
     for node in problem.nodes:
         left, right = (x if isinstance(x, int) else results[x[0]] for x in (node.left, node.right))
         if node.op != "-" and rng.random() < 0.1:
             left, right = right, left
-        op, right_way = node.op, (left, node.op, right)
+        op, computation = node.op, (left, node.op, right)
         slip = rng.choice(SLIPS) if rng.random() < error_rate else ""
         if slip == "operand":
             left, right = _other_operand(left, right, rng, [*numbers, *results])
@@ -49,11 +49,11 @@ def write_flawed(
             result = _other_result(result, rng)
         results.append(result)
         if slip == "skip":
-            skipped.append(right_way)
+            skipped.append(computation)
             continue
         equation = f"{left} {op} {right} = {result}"
         steps.append(_write(len(steps) + 1, equation, node.lead, problem.item, rng, careless))
-        wanted.append(_first_wanted(right_way, skipped, wanted))
+        expected.append(_expected_computation(computation, skipped, expected))
         answer = result
     if rng.random() < error_rate / 2:
         op, number = rng.choice("+-*"), rng.choice(numbers)
@@ -61,14 +61,14 @@ def write_flawed(
         equation = f"{answer} {op} {number} = {extra}"
         lead = rng.choice(("Together they have", problem.nodes[-1].lead))
         steps.append(_write(len(steps) + 1, equation, lead, problem.item, rng, careless))
-        wanted.append(None)
+        expected.append(None)
         answer = extra
     if rng.random() < error_rate / 8:
         answer = _other_result(answer, rng)
     closing = f"The answer is: {answer}"
     if not steps:
         return [closing], [None]
-    return [*steps[:-1], steps[-1] + closing], wanted
+    return [*steps[:-1], steps[-1] + closing], expected
 
 
 def _write(
@@ -81,13 +81,16 @@ def _write(
     return write_step(index, equation, lead, item, rng.random() < 0.5)
 
 
-def _first_wanted(
-    right_way: Wanted, skipped: Sequence[Wanted], wanted: Sequence[Wanted | None]
-) -> Wanted | None:
-    """Return the computation due: the first skipped one, and nothing after that."""
+def _expected_computation(
+    computation: Computation, skipped: Sequence[Computation], expected: Sequence[Computation | None]
+) -> Computation | None:
+    """Return the computation that the step should have written.
+
+    After a skip it is the first skipped computation, and None for the steps after that.
+    """
     if not skipped:
-        return right_way
-    return None if skipped[0] in wanted or None in wanted else skipped[0]
+        return computation
+    return None if skipped[0] in expected or None in expected else skipped[0]
 
 
 def draw_sum(rng: random.Random) -> tuple[str, bool]:

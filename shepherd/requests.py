@@ -1,6 +1,6 @@
 """The engine protocol: blocks of requests in, blocks of completions out, in any order.
 
-A block is a frame, because requests come by the million and columns are faster than objects.
+A block is a frame, because there are millions of requests, and columns are faster than objects.
 :class:`Request` and :class:`Completion` are its rows, for code that handles them one by one.
 """
 

@@ -90,7 +90,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         GREEDY_SOLUTIONS,
         [_greedy(p, name, rng) for p in drawn["test"] for name in ("generator", "policy")],
     )
-    num_planned = steps.filter(~pl.col("is_last")).height * NUM_ROLLOUTS
+    num_unmerged = steps.filter(~pl.col("is_last")).height * NUM_ROLLOUTS
     return {
         "problems": problems,
         "solutions": solutions,
@@ -114,7 +114,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
             seed=0,
         ),
         "solution_costs": _cost(SOLUTION_COSTS, "solutions", num_train * NUM_SAMPLES, 0),
-        "rollout_costs": _cost(ROLLOUT_COSTS, "rollouts", rollouts.height, num_planned),
+        "rollout_costs": _cost(ROLLOUT_COSTS, "rollouts", rollouts.height, num_unmerged),
         "candidate_costs": _cost(CANDIDATE_COSTS, "candidates", candidates.height, 0),
         "critique_costs": _cost(CRITIQUE_COSTS, "critiques", 2 * solutions.height, 0),
         "rejected_problems": _rejected(REJECTED_PROBLEMS, "train.jsonl"),
@@ -305,7 +305,7 @@ def _critiques(steps: pl.DataFrame, rng: random.Random) -> pl.DataFrame:
     return frame(CRITIQUES, rows)
 
 
-def _cost(table: Table, stage: str, num_requests: int, num_planned: int) -> pl.DataFrame:
+def _cost(table: Table, stage: str, num_requests: int, num_unmerged: int) -> pl.DataFrame:
     return frame(
         table,
         [
@@ -315,7 +315,7 @@ def _cost(table: Table, stage: str, num_requests: int, num_planned: int) -> pl.D
                 "shard": "00",
                 "model": {"rollouts": "completer", "critiques": "judge"}.get(stage, "generator"),
                 "num_requests": num_requests,
-                "num_merged": max(0, num_planned - num_requests),
+                "num_merged": max(0, num_unmerged - num_requests),
                 "num_spared": 0,
                 "prompt_tokens": 60 * num_requests,
                 "cached_tokens": 45 * num_requests,

@@ -1,4 +1,4 @@
-"""An asset for each annotator, what they asked for, and what of it is kept."""
+"""An asset for each annotator, the requests of each, and the rollouts that stay in the lake."""
 
 from pathlib import Path
 

@@ -90,7 +90,7 @@ def annotate(
     while True:
         taken = scheduler.take(6 - len(in_hand))
         in_hand += [(draw, index) for draw in taken for index in draw.indices]
-        assert len(in_hand) <= 6, "more was handed out than was asked for"
+        assert len(in_hand) <= 6, "more rollouts were returned than requested"
         if not in_hand:
             break
         draw, index = in_hand.pop(rng.randrange(len(in_hand)))

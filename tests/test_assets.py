@@ -173,8 +173,8 @@ def test_numbers_of_a_materialization_are_plain() -> None:
         num_tokens=pl.Series([5, 7]),
         answer=pl.Series(["2", None]),
     )
-    told = metadata_of(schemas.SOLUTIONS, solutions)
-    numbers = {name: value for name, value in told.items() if name != "preview"}
+    described = metadata_of(schemas.SOLUTIONS, solutions)
+    numbers = {name: value for name, value in described.items() if name != "preview"}
     assert numbers == {
         "dagster/row_count": 2,
         "share_correct": pytest.approx(2 / 3, abs=1e-4),

@@ -66,7 +66,7 @@ def _backfill(policy: dg.BackfillPolicy | None) -> str:
 
 
 def test_every_asset_is_as_reviewed() -> None:
-    """After a wanted change: UPDATE_SNAPSHOTS=1 pytest tests/test_definitions.py, then review."""
+    """To accept a change: UPDATE_SNAPSHOTS=1 pytest tests/test_definitions.py, then review."""
     if os.environ.get("UPDATE_SNAPSHOTS"):
         SNAPSHOT.write_text(described(DEFINITIONS))
     assert described(DEFINITIONS) == SNAPSHOT.read_text()
@@ -86,7 +86,7 @@ def test_the_location_loads_without_torch() -> None:
 
 
 def test_no_connection_is_open_when_a_process_ends() -> None:
-    """DuckDB's binding tells of objects that outlive Python, once torch keeps modules alive."""
+    """DuckDB's binding reports objects that outlive Python, once torch keeps modules alive."""
     done = subprocess.run(
         [sys.executable, "-c", "import assets.definitions, torch"],
         cwd=ROOT,

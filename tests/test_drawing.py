@@ -129,7 +129,7 @@ def test_more_rollouts_go_on_from_fewer_and_other_temperatures_anew(tmp_path: Pa
 
 
 class LoggedEngines:
-    """Opens engines and keeps what they were asked for."""
+    """Opens engines and records their requests."""
 
     def __init__(self) -> None:
         self.engines: list[FakeEngine] = []

@@ -1,4 +1,4 @@
-"""Each step's reward stands at the token that ends the step, whatever the tokenizer."""
+"""Each step's reward belongs to the token that ends the step, with any tokenizer."""
 
 import random
 
@@ -68,8 +68,8 @@ def test_the_tokens_up_to_a_step_s_end_are_the_steps_so_far(seed: int, reason: s
     assert episode is not None
     start = 0
     for step, end in zip(episode.steps, episode.ends, strict=True):
-        told = WORDS.decode(episode.response[start : end + 1], skip_special_tokens=True)
-        assert told == step
+        decoded = WORDS.decode(episode.response[start : end + 1], skip_special_tokens=True)
+        assert decoded == step
         start = end + 1
     assert start == len(episode.response)
     assert (episode.response[-1] == WORDS.eos_token_id) == (reason == "stop")

@@ -168,9 +168,9 @@ def test_what_is_asked_for_next() -> None:
 
     # The last prefix is cheapest to roll out and a success there decides all.
     assert asked(problem_of(("abc", False))) == {"ab": 1}
-    # Through a shared prefix it tells of several solutions.
+    # A rollout of a shared prefix informs about several solutions.
     assert asked(problem_of(*(("a" + last, False) for last in "bcd"))) == {"a": 1}
-    # Nothing is asked for once all is decided, or every prefix was rolled out N times.
+    # Nothing is requested once all steps are decided, or every prefix was rolled out N times.
     assert asked(problem_of(("abc", False)), a="1", ab="11") == {}
     assert asked(problem_of(("ab", False)), a="1" + "0" * 7) == {}
     assert asked(problem_of(("a", False))) == {}

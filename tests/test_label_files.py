@@ -64,7 +64,7 @@ def test_bad_rows_are_set_aside_and_repeated_ones_kept_once(tmp_path: Path) -> N
         (str(file), 2, "row: is not JSON (column 11: Unterminated string starting at)"),
         (str(file), 3, "row: is list, not an object"),
         (str(file), 4, "input: is int, not text"),
-        (str(file), 5, "input: a tag stands in the question"),
+        (str(file), 5, "input: a tag is in the question"),
         (str(file), 9, "row: is not UTF-8 at byte 1"),
         (str(file), 10, "row: is longer than 16 MiB"),
     ]
@@ -127,7 +127,7 @@ def test_both_file_types_hold_the_same_rows_for_datasets(tmp_path: Path, format_
     loaded = []
     for file_type in ("jsonl", "parquet"):
         out = tmp_path / file_type
-        # A partition may hold no labels of the annotator that is asked for.
+        # A partition may hold no labels of the requested annotator.
         batches = [labels.clear(), labels, labels.clear()]
         export_labels(batches, out, format_name, file_type, FACTS)
         cache = str(tmp_path / f"cache_{file_type}")

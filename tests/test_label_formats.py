@@ -99,7 +99,7 @@ GOOD = f"{Q}Step 1: a ки\nStep 2: b ки"
     ("text", "label", "reason"),
     [
         (f"{Q}Step 1: a", f"{Q}Step 1: a", "input: has no tag ки"),
-        ("How ки many? Step 1: a ки", "How + many? Step 1: a +", "input: a tag stands in the"),
+        ("How ки many? Step 1: a ки", "How + many? Step 1: a +", "input: a tag is in the"),
         (f"{Q}Step 1: a ки b ки", f"{Q}Step 1: a + b +", "input: tag 1 stands inside a line"),
         (f"{Q}Step 1: a ки\nb", f"{Q}Step 1: a +\nb", "input: text follows the last tag, 1"),
         (f"{Q}Step 1: a ки\n ки", f"{Q}Step 1: a +\n +", "input: tag 2 closes no step"),

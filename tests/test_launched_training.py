@@ -37,13 +37,13 @@ def test_a_model_is_trained_and_tells_its_figures(
 
     done = dg.materialize([process_reward_model])
     [event] = done.asset_materializations_for_node("process_reward_model")
-    told = event.metadata
-    assert told["batches"].value == 6
-    assert told["examples"].value == 24
-    assert 0 <= told["validation_auc"].value <= 1
-    curve = [record.data for record in told["loss_curve"].records]
+    numbers = event.metadata
+    assert numbers["batches"].value == 6
+    assert numbers["examples"].value == 24
+    assert 0 <= numbers["validation_auc"].value <= 1
+    curve = [record.data for record in numbers["loss_curve"].records]
     assert [record["step"] for record in curve] == [1, 2, 3, 4, 5, 6]
-    assert curve[-1]["validation_loss"] == pytest.approx(told["validation_loss"].value, abs=1e-4)
+    assert curve[-1]["validation_loss"] == pytest.approx(numbers["validation_loss"].value, abs=1e-4)
     assert (target.models.path("process_reward_model") / "model.safetensors").is_file()
     assert not target.models.work("process_reward_model").exists()
 

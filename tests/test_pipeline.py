@@ -145,10 +145,10 @@ def latest(instance: dg.DagsterInstance, asset: str, partition: str) -> dg.Asset
 
 def test_a_second_run_has_nothing_to_do(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_pipeline(home) == 0
-    told = capsys.readouterr().out
-    assert "-- " not in told
-    assert told.count("up to date") == told.count("==\nup to date")
-    assert "Share of test problems solved" in told
+    output = capsys.readouterr().out
+    assert "-- " not in output
+    assert output.count("up to date") == output.count("==\nup to date")
+    assert "Share of test problems solved" in output
 
 
 STALE = """
@@ -223,11 +223,11 @@ def test_a_failed_shard_stops_no_other_and_is_told(
 
     monkeypatch.setattr("resources.sampling.solutions.draw_solutions", fail)
     assert run_pipeline(home) == 2
-    told = capsys.readouterr()
-    assert [line for line in told.err.splitlines() if "error" in line] == [
+    output = capsys.readouterr()
+    assert [line for line in output.err.splitlines() if "error" in line] == [
         f"error: solutions ({failing.key}): the model is gone: bring it back"
     ]
-    assert "Reward models" not in told.out
+    assert "Reward models" not in output.out
     assert not paths[failing].exists()
     assert paths[sound].read_bytes() == before[sound]
 
@@ -301,9 +301,9 @@ def test_a_reason_names_the_fields_and_their_values(home: Home) -> None:
 
 
 def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:
-    told, errors = tmp_path / "out", tmp_path / "err"
+    output, errors = tmp_path / "out", tmp_path / "err"
     environment = {"SHEPHERD_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path / "dagster")}
-    with told.open("wb") as out, errors.open("wb") as err:
+    with output.open("wb") as out, errors.open("wb") as err:
         process = subprocess.Popen(
             [sys.executable, "-m", "cli", "run", "--profile", "tiny"],
             cwd=ROOT,
@@ -312,7 +312,7 @@ def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:
             stderr=err,
             start_new_session=True,
         )
-    while "completer, generator" not in told.read_text():
+    while "completer, generator" not in output.read_text():
         assert process.poll() is None, errors.read_text()
         time.sleep(0.1)
     time.sleep(2)
@@ -320,7 +320,7 @@ def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=HANGS_S) == 130
     stopped = "Stopped. Finished work is saved: the same command resumes."
-    assert told.read_text().splitlines()[-1] == stopped
+    assert output.read_text().splitlines()[-1] == stopped
     assert "Traceback" not in errors.read_text()
 
 

@@ -193,9 +193,9 @@ def test_a_policy_learns_to_earn_more(base: Path, tmp_path: Path, reward_model: 
 def test_a_run_goes_on_with_other_batches_held_at_a_time(base: Path, tmp_path: Path) -> None:
     with pytest.raises(StopError):
         train(base, tmp_path, tell=stop)
-    told: list[dict[str, float]] = []
-    train(base, tmp_path, SMALL.model_copy(update={"batch_tokens": 256}), tell=told.append)
-    assert [row["iteration"] for row in told] == [1, 2, 3]
+    reported: list[dict[str, float]] = []
+    train(base, tmp_path, SMALL.model_copy(update={"batch_tokens": 256}), tell=reported.append)
+    assert [row["iteration"] for row in reported] == [1, 2, 3]
 
 
 def test_an_iteration_without_a_response_is_told() -> None:

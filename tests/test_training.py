@@ -128,11 +128,11 @@ def test_a_scalar_head_learns_from_soft_labels_and_is_an_ordinary_checkpoint(
         TrainingRun(base, soft, tmp_path / "prm", settings, template="plain", seed=0)
     )
     assert report.losses[-1] < 0.02 < report.losses[0]
-    model, told = AutoModelForTokenClassification.from_pretrained(
+    model, loading_info = AutoModelForTokenClassification.from_pretrained(
         tmp_path / "prm", output_loading_info=True
     )
     assert model.config.num_labels == 1
-    assert not told["missing_keys"]
+    assert not loading_info["missing_keys"]
     solutions = labeled.with_row_index("candidate_id").cast({"candidate_id": pl.String})
     scored = score_solutions(
         tmp_path / "prm", solutions, kind="process", template="plain", max_length=200
@@ -189,12 +189,12 @@ def test_trainers_and_scores_speak_the_chat_of_the_model(
             )
         )
         assert report.num_examples == 4
-    told = {
+    scores_by_template = {
         template: score_solutions(
             tmp_path / "train_prm", few, kind="process", template=template, max_length=200
         )["step_scores"].to_list()
         for template in ("chat", "<|user|>{question}\n<|assistant|>", "plain")
     }
-    chat, written, plain = told.values()
+    chat, written, plain = scores_by_template.values()
     assert chat == written
     assert chat != plain

@@ -175,7 +175,7 @@ def test_two_processes_follow_the_curve_of_one(base: Path, data: Path, tmp_path:
 
 
 def test_the_first_losses_are_those_recorded(data: Path, tmp_path: Path) -> None:
-    """After a wanted change: UPDATE_SNAPSHOTS=1 pytest tests/test_training_runs.py, then review."""
+    """To accept a change: UPDATE_SNAPSHOTS=1 pytest tests/test_training_runs.py, then review."""
     few = TrainingSettings(epochs=1, learning_rate=2e-4, batch_size=10, max_length=192)
     prm = pl.read_parquet(data)
     orm = prm.with_columns(

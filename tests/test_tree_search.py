@@ -42,7 +42,7 @@ def problem_of(seed: int) -> SolvedProblem:
 
 
 class Completer(dict[str, list[Rollout]]):
-    """A pool that rolls out whatever is asked for; ``asked`` counts the prefixes."""
+    """A pool that draws every requested rollout; ``asked`` counts the prefixes."""
 
     def __init__(self, problem: SolvedProblem, asked: list[str]) -> None:
         super().__init__()
@@ -61,8 +61,8 @@ def search(seed: int, num_searches: int) -> tuple[Replay, list[State], list[str]
     problem, asked = problem_of(seed), []
     annotator = TreeSearch(N, num_searches)
     replay, pool = Replay(annotator, problem), Completer(problem, asked)
-    while wanted := replay.advance(pool):
-        for prefix in wanted:
+    while targets := replay.advance(pool):
+        for prefix in targets:
             pool.draw(prefix)
     return replay, annotator.tree(problem, replay.drawn), asked
 

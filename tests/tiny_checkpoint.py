@@ -56,7 +56,7 @@ def rollouts(temperature: float, count: int = 4) -> list[Request]:
 
 
 def stopped_halfway(request: Request, text: str) -> Request:
-    """Return a request with a stop string that stands in the middle of its unstopped text."""
+    """Return a request with a stop string in the middle of its unstopped text."""
     middle = len(text) // 2
     return request._replace(stop=text[middle - 2 : middle + 1])
 

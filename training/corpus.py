@@ -2,7 +2,7 @@
 
 A text is a worked solution to continue, a checked solution or a drill sheet. A checked solution is
 flawed and has the question "?" after each step; the target there is "right" or "wrong", exact by
-the oracle. The verdict itself never stands in the input. A drill sheet has unrelated sums, each
+the oracle. The input never contains the verdict. A drill sheet has unrelated sums, each
 with the same question.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
-from shepherd.mistakes import Wanted, draw_sum, true_result, write_flawed
+from shepherd.mistakes import Computation, draw_sum, true_result, write_flawed
 from shepherd.word_problems import (
     ITEMS,
     NAMES,
@@ -151,14 +151,14 @@ def _with_checks(
     start: list[int],
     steps: Sequence[str],
     verdicts: Sequence[bool],
-    equations: Sequence[Wanted | None],
+    equations: Sequence[Computation | None],
     tokenizer: Tokenizer,
     kind: str,
 ) -> CorpusText:
     """Append the steps with their checks.
 
     Right steps are also text to continue. In wrong steps the targets are the operands, the
-    operation and the result that should stand there.
+    operation and the result that would be right.
     """
     to_id = tokenizer.convert_tokens_to_ids
     ids, is_target = list(start), [False] * len(start)

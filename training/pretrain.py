@@ -84,10 +84,11 @@ def build_model(recipe: Recipe, tokenizer: Tokenizer) -> LlamaForCausalLM:
 class Hints(nn.Module):
     """Add two auxiliary losses that make a small model learn checking in minutes, not hours.
 
-    A verdict compares what is written with what the model would have written. So the first loss
-    asks the middle layer, through the model's own output head, for what should stand next in an
-    equation. The second asks a probe in the layer before the last, at what does stand there,
-    whether the two agree. The probe is not saved: the saved model is an ordinary Llama.
+    A verdict compares the written token with the token that the model would have written. So the
+    first loss trains the middle layer, through the model's own output head, to predict the right
+    next token of an equation. The second trains a probe in the layer before the last, at the
+    written token, to predict whether the two agree. The probe is not saved: the saved model is an
+    ordinary Llama.
     """
 
     def __init__(self, hidden_size: int) -> None:

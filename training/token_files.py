@@ -98,13 +98,13 @@ class TokenFiles(Sequence[Example]):
 
 
 def draw_order(num_examples: int, first: int, count: int, seed: int) -> list[int]:
-    """Return the indices of the examples at places ``first`` to ``first + count - 1`` of the order.
+    """Return the indices of the examples at positions ``first`` to ``first + count - 1``.
 
-    The training order is one permutation an epoch, each drawn from seed and epoch. So a run
-    resumes at any place without drawing what came before.
+    The training order is one permutation per epoch, each drawn from seed and epoch. So a run
+    resumes at any position without drawing the epochs before it.
     """
-    places = (divmod(place, num_examples) for place in range(first, first + count))
-    return [int(_permutation(num_examples, epoch, seed)[index]) for epoch, index in places]
+    positions = (divmod(position, num_examples) for position in range(first, first + count))
+    return [int(_permutation(num_examples, epoch, seed)[index]) for epoch, index in positions]
 
 
 @lru_cache(maxsize=2)

@@ -24,7 +24,7 @@ class TransformersEngine:
     """Draws completions with a Hugging Face causal language model, on the CPU or one GPU.
 
     Requests with one prompt share its prefill. Up to the rounding of ``dtype`` a completion
-    depends on its request alone, not on the requests that run beside it.
+    depends on its request alone, not on the requests of the same batch.
 
     Raises:
         ValueError: there is no such checkpoint, it has layers other than plain attention, or

@@ -1,16 +1,16 @@
-"""Ask the Hugging Face hub once whether it gives a file, with the answer in one line."""
+"""Check whether a file of the Hugging Face hub can be loaded, and say in one line why not."""
 
 from typing import Literal
 
 HUB_SECONDS = 10.0
-"""Seconds in which the hub must answer; after them it counts as out of reach."""
+"""Seconds without an answer after which the hub counts as out of reach."""
 
 
 def hub_refusal(name: str, file: str, kind: Literal["model", "dataset"]) -> str | None:
-    """Return why a file of a repository cannot be read, and the way out; null if it can.
+    """Return why a file of a repository cannot be loaded and what to do, or None if it can.
 
-    A cached file can be read. The hub is asked once: its own client would retry for half a minute
-    before it reports a failure.
+    A cached file can be loaded. Otherwise one request goes to the hub; the hub's own client would
+    retry for half a minute before it reports an error.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import (

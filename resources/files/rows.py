@@ -229,7 +229,7 @@ class _RecordLines(Iterator[str]):
 
     @property
     def raw(self) -> bytes:
-        """The record as it stands in the file."""
+        """The record as in the file."""
         return "".join(self._record).rstrip("\r\n").encode(errors=_MARKED)
 
     def __next__(self) -> str:

@@ -128,8 +128,8 @@ class Lake:
         dataset. A dataset without problems gets the number of the settings.
 
         Raises:
-            ValueError: the problems of a dataset lie in another number of shards; the message
-                says which number to set.
+            ValueError: the lake has another number of shards for a dataset: set ``shards`` to the
+                number in the message.
         """
         path = self.root / "shards.json"
         recorded: dict[str, int] = json.loads(path.read_text()) if path.is_file() else {}

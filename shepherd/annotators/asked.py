@@ -1,4 +1,4 @@
-"""The rollouts that each annotator asked for, and the trees that it searched, as tables."""
+"""List as tables the rollouts that each annotator requested and the trees that it searched."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -18,8 +18,8 @@ def asked_rollouts(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return ASKED_ROLLOUTS and SEARCH_TREES, replayed from the ``rollouts`` of a completer.
 
-    The annotator ``consensus`` needs the rollouts of its two annotators: of each prefix as many as
-    the one that asked for more.
+    The annotator ``consensus`` needs the rollouts of both its annotators: of each prefix the larger
+    number.
     """
     asked, trees = [ASKED_ROLLOUTS.empty()], [SEARCH_TREES.empty()]
     for annotator in annotators:

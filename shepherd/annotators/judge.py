@@ -156,7 +156,7 @@ def _labels(votes: Sequence[int], num_steps: int) -> list[Label]:
 
 
 class JudgeSettings(AnnotatorSettings):
-    """A language model that is asked for the first wrong step of each solution."""
+    """A language model that names the first wrong step of each solution, by votes."""
 
     READS = (*AnnotatorSettings.READS, "critiques")
 

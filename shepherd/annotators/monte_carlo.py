@@ -78,7 +78,7 @@ def monte_carlo_labels(
     A solution stays unlabelled if the engine failed to draw one of its rollouts.
 
     Raises:
-        ValueError: a rollout that is asked for was not drawn.
+        ValueError: a requested rollout was not drawn: materialize ``rollouts`` again.
     """
     counts = (
         rollouts.filter(pl.col("rollout_index") < num_rollouts)

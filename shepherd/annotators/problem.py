@@ -33,14 +33,14 @@ DrawnRollouts = Mapping[str, Sequence[Rollout]]
 """The first rollouts of each prefix, by its text, in the order of their index."""
 
 Pool = Mapping[str, Sequence[Rollout]]
-"""The first rollouts of each prefix, by its id, whichever annotator asked for them."""
+"""The first rollouts of each prefix, by its id, whichever annotator requested them."""
 
 RolloutTargets = Mapping[str, int]
-"""How many rollouts each prefix should have in all, by its text; more than it has."""
+"""The total number of rollouts that each prefix should have, by its text; more than it has now."""
 
 Rounds = Iterator[RolloutTargets]
-"""The targets of one round after another. The rollouts of a round are drawn before the next round
-is asked for. An empty round ends them."""
+"""The targets of one round after another. All rollouts of a round are drawn before the next round
+begins. An empty round ends them."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Annotator(Protocol):
 
     @property
     def num_rollouts(self) -> int:
-        """N: the rollouts of one prefix that it asks for at most."""
+        """N: the most rollouts of one prefix that it requests."""
         ...
 
     def ask(self, problem: SolvedProblem, drawn: DrawnRollouts) -> Rounds:
@@ -165,7 +165,7 @@ def read_problems(
 
 
 class Replay:
-    """The rounds of one annotator on one problem, and the rollouts that it has got so far."""
+    """The rounds of one annotator on one problem, and the rollouts that it has so far."""
 
     def __init__(self, annotator: Annotator, problem: SolvedProblem) -> None:
         self.annotator = annotator
@@ -186,7 +186,7 @@ class Replay:
                 return targets
             for prefix, n in targets.items():
                 assert n > len(self.drawn.get(prefix, ())), (
-                    "an annotator asked for rollouts that it has"
+                    "an annotator requested rollouts that it has"
                 )
                 self.drawn[prefix] = available[prefix][:n]
             self._targets = next(self._rounds, {})

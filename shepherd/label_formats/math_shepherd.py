@@ -26,7 +26,7 @@ def parse_math_shepherd(row: object) -> LabeledSolution:
 
     Raises:
         ValueError: a field is missing or not text; ``label`` is not ``input`` with a sign for
-            each tag; or a tag stands in the question, inside a line or before more text, closes
+            each tag; or a tag is in the question, inside a line or before more text, closes
             nothing, or is missing after a step.
     """
     fields = require_fields(row)
@@ -105,7 +105,7 @@ def _cut_question(pieces: Sequence[str]) -> tuple[str, str]:
 def _question_mark(pieces: Sequence[str]) -> int:
     """Return where the first step begins that no ``Step 1:`` opens: after the question mark."""
     if any(mark in piece for mark in _STEP_ONE for piece in pieces[1:]):
-        raise ValueError("input: a tag stands in the question")
+        raise ValueError("input: a tag is in the question")
     question, mark, steps = pieces[0].partition("?")
     if not mark or "?" in steps:
         raise ValueError("input: has no 'Step 1:', so that question and solution run together")

@@ -17,9 +17,9 @@ from shepherd.settings.verification import VerificationSettings
 
 
 class GpuSettings(Section):
-    """The GPUs of one machine that a profile's parallelism is made for.
+    """The GPUs of one machine that a profile is written for.
 
-    They switch nothing on: the command that estimates a run tells whether the models fit.
+    They change nothing in a run. `shepherd estimate` compares the memory of the models with them.
     """
 
     name: str = Field(description="name of the GPU, for people")
@@ -137,7 +137,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _policies_can_be_trained(self) -> "Settings":
-        # Generators may stand there unused: a variable can name imported solutions in their place.
+        # Generators may be unused: an environment variable can name imported solutions instead.
         if self.policies and not any(d.is_annotated for d in self.datasets.values()):
             raise ValueError(
                 "policies: none would be trained, as no dataset is annotated here: leave them out, "

@@ -1,4 +1,4 @@
-"""Seeded multi-step word problems whose every step an exact oracle can judge.
+"""Draw multi-step word problems from a seed, and judge every step of a solution exactly.
 
 A problem is a sequence of sentences about who has how many of something. Each sentence that
 changes or relates a quantity is one arithmetic node; a solution computes every node once, in

@@ -1,4 +1,4 @@
-"""The arithmetic of a word problem, built from its sentences."""
+"""Build the arithmetic of a word problem from its sentences."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ Operand = int | tuple[int]
 
 @dataclass(frozen=True)
 class Node:
-    """One arithmetic step: ``left op right``, and who has the result ("" for boxes and sums)."""
+    """One arithmetic step, ``left op right``, and the words before its equation in a solution."""
 
     op: str
     left: Operand

@@ -1,4 +1,4 @@
-"""Seeded draws of word problems."""
+"""Draw word problems from a seed."""
 
 import random
 from collections.abc import Callable, Iterator

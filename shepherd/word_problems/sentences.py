@@ -1,10 +1,10 @@
-"""The sentences of word problems, written and read back."""
+"""Write the sentences of word problems, and read them back."""
 
 import re
 from dataclasses import dataclass
 
 MAX_VALUE = 20
-"""No right solution meets a larger number; the tokenizer knows twice as many."""
+"""The largest number of a right solution. The tokenizer has tokens up to twice this number."""
 
 NAMES = ("Tom", "Ann", "Sam", "Mia", "Ben", "Eva", "Max", "Zoe", "Leo", "Ida", "Jon", "Amy")
 ITEMS = ("apples", "books", "coins", "cards", "stamps", "shells", "pens", "balls", "eggs", "nuts")

@@ -1,4 +1,4 @@
-"""Right solutions of word problems, and the exact truth about any step."""
+"""Write right solutions of word problems, and judge any step exactly."""
 
 import random
 import re
@@ -11,13 +11,13 @@ _FINAL = re.compile(r"The answer is: (\d+)\s*\Z")
 
 
 def write_step(index: int, equation: str, lead: str, item: str, wordy: bool) -> str:
-    """Return ``Step k: ...`` with its newline; the wordy form says who has how many of what."""
+    """Return ``Step k: ...`` with its newline; the wordy form adds ``lead`` and ``item``."""
     body = f"{lead} {equation} {item}." if wordy else f"{equation}."
     return f"Step {index}: {body}\n"
 
 
 def write_solution(problem: WordProblem, rng: random.Random) -> str:
-    """Return a right solution; each step is wordy or bare at random, so that many are right."""
+    """Return a right solution. Each step is wordy or bare at random, so that texts differ."""
     results = problem.values()
     steps = []
     for index, node in enumerate(problem.nodes):
@@ -28,15 +28,15 @@ def write_solution(problem: WordProblem, rng: random.Random) -> str:
 
 
 def judge_steps(question: str, steps: Sequence[str]) -> list[bool]:
-    """Say of each step whether it and all steps before it are right.
+    """Return for each step whether it and all steps before it are right.
 
-    A step is right if it holds exactly one equation, the equation is true, and it computes a
-    node not computed before whose operands are known by then (operands of + and * in either
-    order). The last step must also state the gold answer, after all nodes are computed. Words
-    around an equation carry no claim.
+    A step is right if it has exactly one equation, the equation is true, and it computes a node
+    that no step before computed and whose operands are known (operands of + and * in either order).
+    The last step must also state the gold answer, after all nodes are computed. Words around an
+    equation are ignored.
 
     Raises:
-        ValueError: the question is not of this world.
+        ValueError: the question was not written by :mod:`shepherd.word_problems.drawing`.
     """
     problem = read_problem(question)
     results = problem.values()
@@ -66,8 +66,8 @@ def _computed_node(
         node = problem.nodes[index]
         operands = (node.left, node.right)
         known = all(isinstance(x, int) or x[0] not in pending for x in operands)
-        written, wanted = (int(left), int(right)), tuple(resolve(x, results) for x in operands)
-        same = written == wanted or (op != "-" and written == wanted[::-1])
+        written, expected = (int(left), int(right)), tuple(resolve(x, results) for x in operands)
+        same = written == expected or (op != "-" and written == expected[::-1])
         if known and op == node.op and same:
             return index
     return None

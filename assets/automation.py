@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 
 import dagster as dg
 
@@ -14,15 +14,13 @@ from shepherd.identity import content_id
 from shepherd.schemas import PROBLEMS
 from shepherd.settings import DatasetSettings, Settings
 
-if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import (
-        UnresolvedAssetJobDefinition,
-    )
+AssetJob: TypeAlias = Any
+"""A job of ``dg.define_asset_job``, whose type Dagster does not export."""
 
 EVERY_MORNING = "0 6 * * *"
 
 
-def label_new_problems(annotate: "UnresolvedAssetJobDefinition") -> dg.SensorDefinition:
+def label_new_problems(annotate: AssetJob) -> dg.SensorDefinition:
     """Return the sensor that labels problems whose files are new or have changed."""
 
     @dg.sensor(job=annotate, minimum_interval_seconds=60)
@@ -47,7 +45,7 @@ def label_new_problems(annotate: "UnresolvedAssetJobDefinition") -> dg.SensorDef
 
 
 def refresh_every_morning(
-    refresh_warehouse: "UnresolvedAssetJobDefinition",
+    refresh_warehouse: AssetJob,
 ) -> dg.ScheduleDefinition:
     """Return the schedule that builds the warehouse and the report every morning."""
     return dg.ScheduleDefinition(

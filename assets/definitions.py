@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -15,7 +14,13 @@ from assets.annotation.rollouts import rollouts_of
 from assets.annotation.solutions import solutions_of
 from assets.annotation.step_labels import annotators_of
 from assets.annotation.steps import steps_of
-from assets.automation import label_new_problems, paths_of, refresh_every_morning, run_tags
+from assets.automation import (
+    AssetJob,
+    label_new_problems,
+    paths_of,
+    refresh_every_morning,
+    run_tags,
+)
 from assets.checks.quality import quality_checks_of
 from assets.checks.structural import structural_checks_of
 from assets.deployment import Deployment
@@ -35,11 +40,6 @@ from resources.storage.home import Home
 from resources.storage.io_manager import ParquetIOManager
 from shepherd.schemas import TABLES, labels_table
 from shepherd.settings import Settings
-
-if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import (
-        UnresolvedAssetJobDefinition,
-    )
 
 
 def definitions_of(settings: Settings, home: Home, profile: str = "") -> dg.Definitions:
@@ -125,9 +125,7 @@ JOB_GROUPS = {
 """The groups of assets that each job materializes."""
 
 
-def jobs_of(
-    assets: list[dg.AssetsDefinition], settings: Settings
-) -> dict[str, "UnresolvedAssetJobDefinition"]:
+def jobs_of(assets: list[dg.AssetsDefinition], settings: Settings) -> dict[str, AssetJob]:
     """Return the jobs of which all groups exist, by name."""
     groups = {group for asset in assets for group in asset.group_names_by_key.values()}
     return {
@@ -139,9 +137,7 @@ def jobs_of(
     }
 
 
-def sensors_of(
-    jobs: Mapping[str, "UnresolvedAssetJobDefinition"], settings: Settings
-) -> list[dg.SensorDefinition]:
+def sensors_of(jobs: Mapping[str, AssetJob], settings: Settings) -> list[dg.SensorDefinition]:
     """Return the sensor of new problem files, if an annotated dataset reads files."""
     reads_files = any(
         paths_of(dataset) and dataset.is_annotated for dataset in settings.datasets.values()

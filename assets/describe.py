@@ -3,17 +3,13 @@
 Numbers are plain floats and integers, so that the UI plots them over time.
 """
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
 import polars as pl
 
+from resources.storage.io_manager import MetadataField
 from shepherd.dependencies import dependencies_of
 from shepherd.schemas import STEP_LABELS, Table
 from shepherd.settings import Settings
-
-if TYPE_CHECKING:
-    from dagster._core.definitions.metadata import RawMetadataValue
 
 OWNERS = ["team:math-shepherd"]
 SETTINGS_KEY = "settings"
@@ -37,7 +33,7 @@ def column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def metadata_of(table: Table, frame: pl.DataFrame) -> dict[str, "RawMetadataValue"]:
+def metadata_of(table: Table, frame: pl.DataFrame) -> dict[str, MetadataField]:
     """Return the metadata of a materialization: row count, numbers to plot and a preview."""
     numbers: dict[str, float | int | None] = {}
     expressions = _LABELS if table.key == STEP_LABELS.key else _NUMBERS.get(table.name)
@@ -50,7 +46,7 @@ def metadata_of(table: Table, frame: pl.DataFrame) -> dict[str, "RawMetadataValu
     }
 
 
-def provenance(settings: Settings, asset: str) -> dict[str, "RawMetadataValue"]:
+def provenance(settings: Settings, asset: str) -> dict[str, MetadataField]:
     """Return the settings that an asset depends on, as metadata.
 
     The definition of an asset holds them, and so does each of its materializations: a later run

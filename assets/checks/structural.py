@@ -5,7 +5,6 @@ Schemas, nulls and keys are checked when a frame is written.
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
@@ -13,12 +12,9 @@ import polars as pl
 from assets.deployment import models_of, partitions_of
 from assets.describe import preview
 from assets.verification.scoring import REWARD_MODELS
-from resources.storage.io_manager import Frames, Partition, each
+from resources.storage.io_manager import Frames, MetadataField, Partition, each
 from shepherd import violations
 from shepherd.settings import Settings
-
-if TYPE_CHECKING:
-    from dagster._core.definitions.metadata import RawMetadataValue
 
 CheckBody = Callable[..., dg.AssetCheckResult]
 
@@ -51,7 +47,7 @@ def partition_check(
 def no_rows(failing: Frames) -> dg.AssetCheckResult:
     """Pass if no partition has a failing row; else show the first ones."""
     rows = pl.concat(failing.values())
-    metadata: dict[str, RawMetadataValue] = {"failing_rows": rows.height}
+    metadata: dict[str, MetadataField] = {"failing_rows": rows.height}
     if rows.height:
         metadata["first_rows"] = dg.MetadataValue.md(preview(rows))
     return dg.AssetCheckResult(passed=rows.is_empty(), metadata=metadata)

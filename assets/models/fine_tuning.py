@@ -11,7 +11,7 @@ import polars as pl
 
 from assets.deployment import Deployment
 from assets.describe import OWNERS, provenance
-from resources.storage.io_manager import CONTENT_KEY
+from resources.storage.io_manager import CONTENT_KEY, MetadataField
 from resources.storage.model_store import check_hub
 from resources.storage.weights import weights_identity
 from shepherd.dependencies import code_version
@@ -19,8 +19,6 @@ from shepherd.settings import Settings, TrainingSettings
 from shepherd.training_sets import Part
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.metadata import RawMetadataValue
-
     from training.runs import TrainingReport
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -124,7 +122,7 @@ def fine_tune(
 
 
 def model_result(
-    deployment: Deployment, name: str, metadata: Mapping[str, "RawMetadataValue"]
+    deployment: Deployment, name: str, metadata: Mapping[str, MetadataField]
 ) -> dg.MaterializeResult[None]:
     """Return the result of a model asset: its metadata, and the hash of its weights as content."""
     checkpoint = deployment.checkpoint(name)
@@ -191,7 +189,7 @@ def train_in_processes(plan: FineTuning, out: Path) -> "TrainingReport":
     return TrainingReport(**report)
 
 
-def figures_of(report: "TrainingReport") -> dict[str, "RawMetadataValue"]:
+def figures_of(report: "TrainingReport") -> dict[str, MetadataField]:
     """Return the figures of a training run as metadata: numbers to plot, and the loss curve."""
     tail = report.losses[-max(1, len(report.losses) // 10) :]
     last = report.evaluations[-1] if report.evaluations else {}

@@ -12,12 +12,11 @@ from assets.models.fine_tuning import figures_of, model_asset, model_result
 from assets.models.generators import gold_of
 from assets.sampling_runs import open_samplers
 from assets.verification.scoring import REWARD_MODELS
+from resources.storage.io_manager import MetadataField
 from shepherd.settings import PolicySettings, PpoSettings, RftSettings, Settings, TrainingSettings
 from shepherd.training_sets import train_problems
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.metadata import RawMetadataValue
-
     from training.ppo_state import IterationMetrics
     from training.scoring import Scorer
 
@@ -193,7 +192,7 @@ def scorer_of(deployment: Deployment, reward_model: str) -> "Scorer":
     )
 
 
-def learning_curve(rows: "Sequence[IterationMetrics]") -> dict[str, "RawMetadataValue"]:
+def learning_curve(rows: "Sequence[IterationMetrics]") -> dict[str, MetadataField]:
     """Return seconds, the first and the last figures, and all iterations as a table."""
     first, last = rows[0], rows[-1]
     return {

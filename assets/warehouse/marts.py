@@ -1,7 +1,6 @@
 """Build the warehouse: each model of ``dbt_like_sql`` is an asset, each of its tests a check."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import dagster as dg
 import duckdb
@@ -9,12 +8,10 @@ import duckdb
 from assets.deployment import DeploymentResource
 from assets.describe import OWNERS, preview
 from resources.report import MARTS
+from resources.storage.io_manager import MetadataField
 from resources.storage.sql_files import SqlModel, column_meanings, sql_models, sql_tests
 from resources.storage.warehouse import MAX_FAILING_ROWS, build_warehouse, run_tests
 from shepherd.identity import content_id
-
-if TYPE_CHECKING:
-    from dagster._core.definitions.metadata import RawMetadataValue
 
 QUALITY_TESTS = {
     "grading_reasons__few_answers_time_out",
@@ -49,7 +46,7 @@ def warehouse_of(tables: Collection[str]) -> dg.AssetsDefinition:
         with duckdb.connect(path, read_only=True) as connection:
             for model in ordered:
                 relation = connection.sql(f"from {model.name}")
-                metadata: dict[str, RawMetadataValue] = {
+                metadata: dict[str, MetadataField] = {
                     "dagster/row_count": rows[model.name],
                     "dagster/column_schema": _columns(relation, meanings),
                     "path": dg.MetadataValue.path(path),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import dagster as dg
 import polars as pl
@@ -13,8 +13,8 @@ from resources.storage.lake import Lake
 from shepherd.identity import content_id
 from shepherd.schemas import Table
 
-if TYPE_CHECKING:
-    from dagster._core.definitions.metadata import RawMetadataValue
+MetadataField: TypeAlias = "dg.MetadataValue[Any] | dg.TableSchema | str | float | None"
+"""A value of a materialization's metadata."""
 
 CONTENT_KEY = "content"
 """The metadata field of a materialization that identifies its content."""
@@ -85,7 +85,7 @@ class ParquetIOManager(dg.IOManager):
         self,
         lake: Lake,
         tables: Mapping[str, Table],
-        describe: Callable[[Table, pl.DataFrame], Mapping[str, "RawMetadataValue"]],
+        describe: Callable[[Table, pl.DataFrame], Mapping[str, MetadataField]],
         origin: Callable[[str, Partition], Mapping[str, str]],
         after_write: Callable[[str, Partition], None],
     ) -> None:
@@ -147,7 +147,7 @@ class ParquetIOManager(dg.IOManager):
 
     def _metadata(
         self, table: Table, frame: pl.DataFrame, path: Path, content: str
-    ) -> dict[str, "RawMetadataValue"]:
+    ) -> dict[str, MetadataField]:
         return {
             **self._describe(table, frame),
             "path": dg.MetadataValue.path(path),

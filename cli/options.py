@@ -35,6 +35,14 @@ DagsterHomeOption = Annotated[
         help="Folder of Dagster's runs and events.",
     ),
 ]
+OutOption = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Folder to write; one that the same command wrote is replaced.",
+    ),
+]
 
 DEFAULT_PROFILE = "demo"
 DEFAULT_HOME = Path("data")

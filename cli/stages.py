@@ -55,7 +55,7 @@ class Failure:
 
 
 @dataclass
-class Stage:
+class StageRunner:
     """One asset group, brought up to date."""
 
     definitions: dg.Definitions
@@ -197,7 +197,7 @@ def run_stages(
         keys = [key for key in keys if key in assets]
         if keys:
             print(f"\n== {headline} ==", flush=True)
-            failures = Stage(definitions, instance, progress, keys).run()
+            failures = StageRunner(definitions, instance, progress, keys).run()
             if failures:
                 return failures
     return []

@@ -23,8 +23,8 @@ from training.packing import (
     logits_of,
     next_tokens,
     pack,
-    split_passes,
 )
+from training.passes import split_passes
 from training.tokenizer import build_tokenizer
 
 ARCHITECTURES = {

@@ -10,7 +10,7 @@ from typing import TypedDict
 from accelerate import Accelerator
 
 
-class Progress(TypedDict):
+class TrainingProgress(TypedDict):
     """What a run had done at a checkpoint, as in :class:`training.runs.TrainingReport`."""
 
     first_step: int
@@ -18,7 +18,7 @@ class Progress(TypedDict):
     evaluations: list[dict[str, float]]
 
 
-class _SavedProgress(Progress):
+class _SavedProgress(TrainingProgress):
     fingerprint: str
 
 
@@ -30,7 +30,7 @@ class Checkpoints:
     fingerprint: str
     """Hash of all that losses and weights depend on: data, base, settings and seed."""
 
-    def save(self, accelerator: Accelerator, progress: Progress) -> None:
+    def save(self, accelerator: Accelerator, progress: TrainingProgress) -> None:
         """Replace the checkpoint by weights, optimizer and random states, and ``progress``.
 
         Every process must call this. A kill at any moment leaves a complete checkpoint, or none
@@ -55,7 +55,7 @@ class Checkpoints:
             shutil.rmtree(retired, ignore_errors=True)
         accelerator.wait_for_everyone()
 
-    def restore(self, accelerator: Accelerator) -> Progress | None:
+    def restore(self, accelerator: Accelerator) -> TrainingProgress | None:
         """Load the checkpoint into the objects that ``accelerator`` has prepared.
 
         Returns:
@@ -72,7 +72,7 @@ class Checkpoints:
                 )
                 return None
             accelerator.load_state(str(folder))
-            return Progress(
+            return TrainingProgress(
                 first_step=saved["first_step"],
                 losses=saved["losses"],
                 evaluations=saved["evaluations"],

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType, UnionType
@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from resources.files.hub import hub_refusal
 from shepherd.settings import Section
+from training.runs import TrainingReport
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -25,6 +26,41 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="seed of the run (default: 0)")
+
+
+def train_on_draws(
+    prog: str,
+    description: str,
+    train: Callable[[argparse.Namespace], TrainingReport],
+    *,
+    count_flag: str,
+    default_count: int,
+    rows: str,
+) -> None:
+    """Run a trainer that draws its own examples, and print a summary.
+
+    Args:
+        prog: the command, for messages.
+        description: says what the trainer does.
+        train: trains by the flags ``base``, ``out``, ``seed`` and ``num_examples``.
+        count_flag: the flag that sets ``num_examples``.
+        default_count: its default.
+        rows: what the trainer calls its examples.
+    """
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    add_common_flags(parser)
+    parser.add_argument(
+        count_flag,
+        dest="num_examples",
+        metavar="NUMBER",
+        type=int,
+        default=default_count,
+        help=f"{rows} to draw and train on (default: {default_count:,})",
+    )
+    args = parser.parse_args()
+    with exit_on_mistake(prog):
+        report = train(args)
+        print(f"{report.summary(rows)}; saved to {args.out}")
 
 
 def add_data_flags(parser: argparse.ArgumentParser, rows: str) -> None:

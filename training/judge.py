@@ -23,7 +23,7 @@ from shepherd.mistakes import write_flawed
 from shepherd.settings import TrainingSettings
 from shepherd.splitting import split_steps
 from shepherd.word_problems import draw_problems, judge_steps
-from training.command_line import add_common_flags, exit_on_mistake
+from training.command_line import train_on_draws
 from training.model_files import load_model, save_model
 from training.runs import TrainingReport, TrainingRun
 from training.sft import train_sft
@@ -98,21 +98,19 @@ def train_judge(
 
 def main() -> None:
     """Draw critiques, train, save a checkpoint and print a summary."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.judge", description=(__doc__ or "").split("\n\n")[0]
+
+    def train_drawn(args: argparse.Namespace) -> TrainingReport:
+        critiques = draw_critiques(args.num_examples, args.seed)
+        return train_judge(args.base, critiques, args.out, SETTINGS, seed=args.seed)
+
+    train_on_draws(
+        "python -m training.judge",
+        (__doc__ or "").split("\n\n")[0],
+        train_drawn,
+        count_flag="--num-critiques",
+        default_count=NUM_CRITIQUES,
+        rows="critiques",
     )
-    add_common_flags(parser)
-    parser.add_argument(
-        "--num-critiques",
-        type=int,
-        default=NUM_CRITIQUES,
-        help=f"critiques to draw and train on (default: {NUM_CRITIQUES:,})",
-    )
-    args = parser.parse_args()
-    with exit_on_mistake(parser.prog):
-        critiques = draw_critiques(args.num_critiques, args.seed)
-        report = train_judge(args.base, critiques, args.out, SETTINGS, seed=args.seed)
-        print(f"{report.summary('critiques')}; saved to {args.out}")
 
 
 if __name__ == "__main__":

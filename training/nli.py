@@ -31,7 +31,7 @@ from shepherd.mistakes import write_flawed
 from shepherd.settings import TrainingSettings
 from shepherd.splitting import split_steps
 from shepherd.word_problems import WordProblem, draw_problems, write_solution
-from training.command_line import add_common_flags, exit_on_mistake
+from training.command_line import train_on_draws
 from training.loop import train
 from training.model_files import load_model
 from training.optimization import Objective
@@ -170,21 +170,19 @@ def train_nli(
 
 def main() -> None:
     """Draw pairs, train, save a checkpoint and print a summary."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.nli", description=(__doc__ or "").split("\n\n")[0]
+
+    def train_drawn(args: argparse.Namespace) -> TrainingReport:
+        pairs = draw_pairs(args.num_examples, args.seed)
+        return train_nli(args.base, pairs, args.out, SETTINGS, seed=args.seed)
+
+    train_on_draws(
+        "python -m training.nli",
+        (__doc__ or "").split("\n\n")[0],
+        train_drawn,
+        count_flag="--num-pairs",
+        default_count=NUM_PAIRS,
+        rows="pairs",
     )
-    add_common_flags(parser)
-    parser.add_argument(
-        "--num-pairs",
-        type=int,
-        default=NUM_PAIRS,
-        help=f"pairs of steps to draw and train on (default: {NUM_PAIRS:,})",
-    )
-    args = parser.parse_args()
-    with exit_on_mistake(parser.prog):
-        pairs = draw_pairs(args.num_pairs, args.seed)
-        report = train_nli(args.base, pairs, args.out, SETTINGS, seed=args.seed)
-        print(f"{report.summary('pairs')}; saved to {args.out}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from accelerate.utils import DistributedType, gather_object
 from torch import nn
 
 from shepherd.settings import TOKENS_PER_PASS, TrainingSettings
-from training.packing import Batch, Counts, Example, logits_of, pack, split_passes
+from training.packing import Batch, Counts, Example, logits_of, pack
+from training.passes import split_passes
 from training.token_files import TokenFiles
 
 CLIP_NORM = 1.0

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.choices import Calculations, ExportFormat, FileType, ImportFormat
-from cli.options import DEFAULT_HOME, HomeOption, home_at
+from cli.options import DEFAULT_HOME, HomeOption, OutOption, home_at
 
 
 def labels(
@@ -19,10 +19,7 @@ def labels(
     annotator: Annotated[
         str, typer.Option(metavar="NAME", help="Name that the labels get as their annotator.")
     ],
-    out: Annotated[
-        Path,
-        typer.Option(metavar="DIR", help="Folder to write; one that an import wrote is replaced."),
-    ],
+    out: OutOption,
     dataset: Annotated[
         str | None,
         typer.Option(
@@ -67,10 +64,7 @@ def export(
     format_name: Annotated[
         ExportFormat, typer.Option("--format", help="Format to write (docs/data.md).")
     ],
-    out: Annotated[
-        Path,
-        typer.Option(metavar="DIR", help="Folder to write; one that an export wrote is replaced."),
-    ],
+    out: OutOption,
     source: Annotated[
         Path | None,
         typer.Argument(

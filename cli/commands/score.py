@@ -8,21 +8,35 @@ import typer
 
 from cli.choices import RewardModelKind, ScoreAggregation
 
+SolutionsArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="FILE",
+        show_default="standard input",
+        help="Solutions: .jsonl, .jsonl.gz or .parquet with question (or problem) and steps "
+        "(or solution, or text), or a text file: a question, a blank line, its solution.",
+    ),
+]
+TemplateOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="Prompt template that the model was trained with (docs/models.md)."
+    ),
+]
+MaxLengthOption = Annotated[
+    int,
+    typer.Option(
+        min=1, metavar="TOKENS", help="Longest sequence that is read; later steps score 0."
+    ),
+]
+
 
 def score(
     model: Annotated[
         str,
         typer.Option(metavar="MODEL", help="Reward model: a checkpoint folder or a hub name."),
     ],
-    file: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="FILE",
-            show_default="standard input",
-            help="Solutions: .jsonl, .jsonl.gz or .parquet with question (or problem) and steps "
-            "(or solution, or text), or a text file: a question, a blank line, its solution.",
-        ),
-    ] = None,
+    file: SolutionsArgument = None,
     kind: Annotated[
         RewardModelKind,
         typer.Option(help="process: a score for each step; outcome: one for the whole solution."),
@@ -34,18 +48,8 @@ def score(
         str | None,
         typer.Option(metavar="TEXT", show_default="standard input", help="Solution of --question."),
     ] = None,
-    template: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="Prompt template that the model was trained with (docs/models.md)."
-        ),
-    ] = "plain",
-    max_length: Annotated[
-        int,
-        typer.Option(
-            min=1, metavar="TOKENS", help="Longest sequence that is read; later steps score 0."
-        ),
-    ] = 512,
+    template: TemplateOption = "plain",
+    max_length: MaxLengthOption = 512,
     aggregation: Annotated[
         ScoreAggregation, typer.Option(help="How step scores become the solution's score.")
     ] = "min",

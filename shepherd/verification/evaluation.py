@@ -80,22 +80,20 @@ def evaluate(
             generator's candidates.
     """
     rows: list[dict[str, object]] = []
-    for dataset, generator, pool in _pools(candidates, scores, problems, aggregation):
-        name = f"{dataset}/{generator}"
-        num_problems = len(pool.correct)
-        weights = bootstrap_weights(name, num_problems, num_resamples=bootstrap, seed=seed)
-        for outcome in _outcomes(pool, counts, groups, name, seed):
+    for pool in _pools(candidates, scores, problems, aggregation):
+        weights = bootstrap_weights(pool.name, pool.size, num_resamples=bootstrap, seed=seed)
+        for outcome in _outcomes(pool, counts, groups, seed):
             low, high = bootstrap_interval(weights, outcome.solved)
             rows.append(
                 {
-                    "dataset": dataset,
-                    "generator": generator,
+                    "dataset": pool.dataset,
+                    "generator": pool.generator,
                     "method": outcome.method,
                     "num_candidates": outcome.num_candidates,
                     "accuracy": outcome.solved.mean(),
                     "low": low,
                     "high": high,
-                    "num_problems": num_problems,
+                    "num_problems": pool.size,
                     "num_groups": outcome.num_groups,
                 }
             )
@@ -122,14 +120,14 @@ def solved_shares(
     """
     return pl.concat(
         pl.DataFrame({"problem_id": pool.problem_ids, "solved": outcome.solved}).select(
-            pl.lit(generator).alias("generator"),
+            pl.lit(pool.generator).alias("generator"),
             pl.lit(outcome.method).alias("method"),
             pl.lit(outcome.num_candidates).cast(pl.Int64).alias("num_candidates"),
             "problem_id",
             "solved",
         )
-        for dataset, generator, pool in _pools(candidates, scores, problems, aggregation)
-        for outcome in _outcomes(pool, counts, groups, f"{dataset}/{generator}", seed)
+        for pool in _pools(candidates, scores, problems, aggregation)
+        for outcome in _outcomes(pool, counts, groups, seed)
     )
 
 
@@ -140,10 +138,22 @@ class _Pool:
     ``answers`` numbers the distinct answers of a problem, -1 where there is none.
     """
 
+    dataset: str
+    generator: str
     problem_ids: list[str]
     correct: Bools
     answers: Ints
     scores: dict[str, Floats]
+
+    @property
+    def size(self) -> int:
+        """The number of problems."""
+        return len(self.problem_ids)
+
+    @property
+    def name(self) -> str:
+        """The text that seeds of random draws derive from."""
+        return f"{self.dataset}/{self.generator}"
 
 
 class _Outcome(NamedTuple):
@@ -181,11 +191,11 @@ def _pools(
     scores: pl.DataFrame,
     problems: pl.DataFrame,
     aggregation: Aggregation,
-) -> Iterator[tuple[str, str, _Pool]]:
-    """Yield dataset, generator and its candidates."""
+) -> Iterator[_Pool]:
+    """Yield the candidates of each dataset and generator."""
     drawn = _with_scores(candidates, scores, problems, aggregation)
-    for (dataset, generator), part in drawn.group_by("dataset", "generator", maintain_order=True):
-        yield str(dataset), str(generator), _pool(part)
+    for _, part in drawn.group_by("dataset", "generator", maintain_order=True):
+        yield _pool(part)
 
 
 def _pool(part: pl.DataFrame) -> _Pool:
@@ -209,6 +219,8 @@ def _pool(part: pl.DataFrame) -> _Pool:
         if not missing:
             scored[method] = kept[method].to_numpy().reshape(shape)
     return _Pool(
+        part["dataset"][0],
+        generator,
         problem_ids=kept["problem_id"].gather_every(total).to_list(),
         correct=kept["is_correct"].to_numpy().reshape(shape),
         answers=answers.to_numpy().reshape(shape),
@@ -216,14 +228,12 @@ def _pool(part: pl.DataFrame) -> _Pool:
     )
 
 
-def _outcomes(
-    pool: _Pool, counts: Sequence[int], groups: int, name: str, seed: int
-) -> Iterator[_Outcome]:
+def _outcomes(pool: _Pool, counts: Sequence[int], groups: int, seed: int) -> Iterator[_Outcome]:
     """Yield the outcome of each method for each N; a count above T has none."""
     num_problems, total = pool.correct.shape
     yield _Outcome("pass@1", 1, total, pool.correct.mean(axis=1))
     for count in sorted({count for count in counts if count <= total}):
-        rng = np.random.default_rng(derive_seed(seed, "groups", name, count))
+        rng = np.random.default_rng(derive_seed(seed, "groups", pool.name, count))
         members = groups_of(rng, num_problems, total, count, groups)
         correct, answers = take(pool.correct, members), take(pool.answers, members)
         num_subsets = min(comb(total, count), MAX_GROUPS)

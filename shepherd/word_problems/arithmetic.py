@@ -12,7 +12,7 @@ Operand = int | tuple[int]
 
 
 @dataclass(frozen=True)
-class Node:
+class ArithmeticNode:
     """One arithmetic step, ``left op right``, and the words before its equation in a solution."""
 
     op: str
@@ -27,7 +27,7 @@ class WordProblem:
 
     question: str
     item: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[ArithmeticNode, ...]
 
     def values(self) -> list[int]:
         """Return the right result of each node."""
@@ -68,12 +68,12 @@ def read_problem(question: str) -> WordProblem:
 
 
 def build_problem(sentences: Sequence[Sentence]) -> WordProblem:
-    nodes: list[Node] = []
+    nodes: list[ArithmeticNode] = []
     held: dict[str, Operand] = {}
     item = next(s.item for s in sentences if s.kind == "have")
 
     def add(op: str, left: Operand, right: Operand, lead: str) -> Operand:
-        nodes.append(Node(op, left, right, lead))
+        nodes.append(ArithmeticNode(op, left, right, lead))
         return (len(nodes) - 1,)
 
     for s in sentences:

@@ -12,6 +12,7 @@ import yaml
 
 from assets.definitions import definitions_of
 from assets.deployment import Deployment, models_of, partitions_of
+from cli.interrupts import interrupts_kept
 from cli.progress import MakeAgain, Progress
 from cli.stages import Failure, run_stages
 from cli.summary import print_summary
@@ -51,7 +52,7 @@ def run_pipeline(
     check_deployment(deployment)
     definitions = definitions_of(settings, home, profile)
     keys = named_keys(definitions, settings, assets, partitions)
-    with open_instance(home) as instance:
+    with open_instance(home) as instance, interrupts_kept():
         if assets:
             progress: Progress = MakeAgain(instance, definitions, partitions)
         else:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from assets.models.fine_tuning import GPU_POOL
+from cli.interrupts import INTERRUPTS
 from cli.progress import Progress
 
 STAGES = {
@@ -24,8 +25,6 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 MAX_NAMES = 7
 """Assets that are named in a line on the console."""
-
-INTERRUPTED = ("KeyboardInterrupt", "DagsterExecutionInterruptedError")
 
 
 @dataclass(frozen=True)
@@ -221,7 +220,7 @@ def _complaint(evaluation: dg.AssetCheckEvaluation) -> str:
 def _failure(run: PlannedRun, event: dg.DagsterEvent) -> Failure:
     error = event.step_failure_data.error
     cause = error.cause if error and error.cause else error
-    if cause is not None and cause.cls_name in INTERRUPTED:
+    if cause is not None and cause.cls_name in INTERRUPTS:
         raise KeyboardInterrupt
     if cause is None:
         return Failure(run, event.step_key or "", event.message or "", is_users=False)

@@ -18,7 +18,8 @@ _SHORT_NAMES = "no on yes odd one two six ten may red was saw now own won not do
 
 _CHOICE = re.compile(
     r"(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:? *)?"
-    r"(?:\(([A-Ja-j])\)|([A-J])(?:[).:](?= |$)|(?=$)))[.:]?(?: +(?![-+*/=^_<>(])(\S.*))?",
+    r"(?:\(([A-Ja-j])\)|([A-J])(?:[).:](?= |$)|(?=$)))[.:]?"
+    r"(?: +(?![-+*/=^_<>(&]|(?:and|or|not)\b)(\S.*))?",
     re.IGNORECASE | re.DOTALL,
 )
 _CLOCK = re.compile(
@@ -46,7 +47,10 @@ class Choice:
 
 
 def choice(words: str) -> Choice | None:
-    """Return the choice that an answer names: ``B``, ``(b)``, ``B) 42`` or ``Option B``."""
+    """Return the choice that an answer names: ``B``, ``(b)``, ``B) 42`` or ``Option B``.
+
+    An answer of several letters, such as ``(A) and (C)``, is none.
+    """
     match = _CHOICE.fullmatch(words)
     if not match:
         return None

@@ -4,6 +4,7 @@ Numbers are compared as exact fractions, never as floats, and two plain numbers 
 decided. The rules for what is not arithmetic:
 
 - A currency, a unit or a degree sign says what is counted and does not change the number.
+- Two rates of known units are compared with them: ``5 km/h`` is not ``5 m/s``.
 - A percent sign on one side only may be read both ways: ``25\%`` is 25, and it is 1/4.
 - ``x = 4`` is 4, and ``3 + 1 = 4`` is 4; with names on both sides, the names have to agree.
 - A comma within a number separates thousands; with a space behind it, it separates items.
@@ -22,7 +23,7 @@ from typing import Literal
 from shepherd.answer_forms import FORMS, choice, clock, has_words, is_name, same_time
 from shepherd.numbers import ends, number
 from shepherd.readings import SEPARATOR, Reading, read_answer
-from shepherd.units import is_compound, is_counted, quantity
+from shepherd.units import is_compound, is_counted, quantity, rate
 
 Comparison = Literal["equal", "rounded", "different", "undecided"]
 """``rounded``: equal by the rule on decimals; ``undecided``: algebra has to decide."""
@@ -105,6 +106,9 @@ def _compare_quantities(left: str, right: str) -> Comparison | None:
             return "equal"
         ambiguous = _LETTER_UNIT.fullmatch(left) or _LETTER_UNIT.fullmatch(right)
         return None if ambiguous and first[0] != second[0] else "different"
+    first, second = rate(left), rate(right)
+    if first is not None and second is not None:
+        return "equal" if first == second else "different"
     return "different" if is_compound(left) or is_compound(right) else None
 
 

@@ -43,10 +43,11 @@ _PARTS = {
 _SHORT_SCALES = {"k": 10**3, "m": 10**6, "mn": 10**6, "b": 10**9, "bn": 10**9}
 _POWERS = {"squared": 2, "cubed": 3}
 
+SCALE_WORDS = frozenset(plural for word in {**_SCALES, **_GROUPS} for plural in (word, f"{word}s"))
+"""Words that multiply the number before them."""
+
 VALUE_WORDS = frozenset(
-    [*_SMALL, *_POWERS, "halves", "half", "and"]
-    + [plural for word in {**_SCALES, **_GROUPS} for plural in (word, f"{word}s")]
-    + [f"{word}s" for word in _PARTS]
+    [*_SMALL, *_POWERS, *SCALE_WORDS, "halves", "half", "and"] + [f"{word}s" for word in _PARTS]
 )
 """Words that are numbers, or that change the number before them."""
 

@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from shepherd.number_words import money_in_thousands, number_in_words
+from shepherd.number_words import SCALE_WORDS, money_in_thousands, number_in_words
 from shepherd.unicode_math import ascii_math
-from shepherd.units import is_compound, without_currency, without_unit
+from shepherd.units import is_compound, is_counted, without_currency, without_unit
 
 MAX_LENGTH = 2000
 """Characters past which an answer is only stripped: no gold answer comes near."""
@@ -78,6 +78,11 @@ _SPACES = re.compile(r"(\\[A-Za-z]+) (?=[A-Za-z])|(?<=\d) (?=\d)|(?<=\d)(,) +(?=
 _HEDGE = re.compile(
     r"(?:(?:is )?(?:approximately|approx\.?|about|roughly|around|exactly|only|just)\b|\\approx"
     r"(?![A-Za-z])|=|≈|~(?= ?\d)) ?"
+)
+_SCALED_NOUN = re.compile(
+    rf"(?P<number>\S{{1,40}}(?: \S{{1,20}}){{0,8}}? (?:{'|'.join(sorted(SCALE_WORDS))}))"
+    r"(?P<noun>(?: [A-Za-z]{2,20}){1,4})",
+    re.IGNORECASE,
 )
 _CONDITION = re.compile(
     r"(?:, ?| )\(?(?:for|where|whenever|with|provided|given|assuming|such that|as long as|when)"
@@ -153,6 +158,10 @@ def _value_in_words(text: str) -> Fraction | None:
     bare = without_currency(text).strip()
     if bare != text and (value := money_in_thousands(bare)) is not None:
         return value
+    counted = _SCALED_NOUN.fullmatch(bare)
+    # The noun of "3 million dollars" must not hide the scale, so that 3 is read.
+    if counted and all(map(is_counted, counted["noun"].split())):
+        bare = counted["number"]
     return number_in_words(bare)
 
 

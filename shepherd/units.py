@@ -84,6 +84,9 @@ _COMPOUND = re.compile(
 )
 _PART = re.compile(r"(\d+(?:\.\d+)?(?:/[1-9]\d*)?) ?([A-Za-z]+)\.?")
 _AMOUNT = re.compile(r"([$€¥₹]) ?(\d[\d,]*(?:\.\d+)?)")
+_RATE = re.compile(r"(\d+(?:\.\d+)?) ?([A-Za-z]+)(?: ?/ ?| per | an? )([A-Za-z]+)")
+_SHORT_RATES = {"mph": "mi/h", "kph": "km/h", "kmph": "km/h", "kmh": "km/h"}
+_SHORT_RATE = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(_SHORT_RATES)})(?![A-Za-z])", re.IGNORECASE)
 
 MATH_WORDS = frozenset(_MATH_NAMES.split())
 """Words that are mathematics wherever they stand."""
@@ -142,6 +145,7 @@ def quantity(text: str) -> Quantity | None:
 
     ``text`` may have one part (``50 cents``) or several of one dimension (``5 ft 6 in``).
     """
+    text = text.replace("¢", " cents")
     money = _AMOUNT.fullmatch(text)
     if money:
         return _SIGNS[money[1]], Fraction(money[2].replace(",", ""))
@@ -159,6 +163,19 @@ def quantity(text: str) -> Quantity | None:
     return units[0][0], sum(
         (value * scale for value, scale in zip(values, scales, strict=True)), Fraction(0)
     )
+
+
+def rate(text: str) -> Quantity | None:
+    """Return the rate that a text names, such as ``5 km/h`` or ``60 miles per hour``, else None.
+
+    Its dimension is ``length/time``, its value that in base units.
+    """
+    spelled = _SHORT_RATE.sub(lambda name: _SHORT_RATES[name.group().lower()], text)
+    match = _RATE.fullmatch(spelled.replace(",", ""))
+    over, under = (UNITS.get(match[part].lower()) for part in (2, 3)) if match else (None, None)
+    if match is None or over is None or under is None:
+        return None
+    return f"{over[0]}/{under[0]}", Fraction(match[1]) * over[1] / under[1]
 
 
 def is_compound(text: str) -> bool:

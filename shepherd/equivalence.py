@@ -28,6 +28,9 @@ from shepherd.units import is_compound, is_counted, quantity, rate
 Comparison = Literal["equal", "rounded", "different", "undecided"]
 """``rounded``: equal by the rule on decimals; ``undecided``: algebra has to decide."""
 
+GRADING_VERSION = "2"
+"""Part of the code versions of all graded tables. Change it when answers get other verdicts."""
+
 _NAME = re.compile(r"([A-Za-z]+(?:_\{?\w+\}?)?)(?:\([a-z]\))?=(?=[^=])")
 _BASED = re.compile(r"-?\d+(?:_(?:\{\d+\}|\d))?")
 _CLOCK_LIKE = re.compile(r"\d{1,2}:\d\d")

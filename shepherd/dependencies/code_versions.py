@@ -4,9 +4,10 @@ import json
 
 from shepherd.dependencies.paths import Json, values_at
 from shepherd.dependencies.rules import paths_of
+from shepherd.equivalence import GRADING_VERSION
 from shepherd.identity import SEEDING, content_id
 from shepherd.policies import descents_of
-from shepherd.settings import Settings
+from shepherd.settings import RftSettings, Settings
 from shepherd.splitting import SPLITTING_VERSION
 
 WRITTEN_WITH = {
@@ -21,6 +22,8 @@ WRITTEN_WITH = {
     "rejected_labels": "labeled_solutions",
 }
 """Tables that the asset of another table writes: they depend on the same settings."""
+
+GRADED_TABLES = ("solutions", "rollouts", "candidates", "greedy_solutions")
 
 
 def dependencies_of(settings: Settings, asset: str) -> dict[str, Json]:
@@ -44,7 +47,7 @@ def code_version(settings: Settings, asset: str) -> str:
     """Return a hash of what an asset's rows depend on: 8 hexadecimal digits.
 
     Beside settings it holds a revision, which changes where code makes other rows of equal
-    settings: other seeds, other splits, or ids of another form.
+    settings: other seeds, splits or grades, or ids of another form.
     """
     values = dependencies_of(settings, asset)
     revision = f"seeding {SEEDING}" if "seed" in values else ""
@@ -52,4 +55,12 @@ def code_version(settings: Settings, asset: str) -> str:
         revision = "solution_id:step_index"
     if any(path.endswith(".splitting.method") for path in values):
         revision += f" splitting {SPLITTING_VERSION}"
+    if _is_graded(settings, asset):
+        revision += f" grading {GRADING_VERSION}"
     return content_id(json.dumps(values, sort_keys=True), revision)[:8]
+
+
+def _is_graded(settings: Settings, asset: str) -> bool:
+    """Return whether grades of answers decide the rows or weights of an asset."""
+    policy = settings.policies.get(asset)
+    return WRITTEN_WITH.get(asset, asset) in GRADED_TABLES or isinstance(policy, RftSettings)

@@ -172,7 +172,7 @@ def test_a_math_row_is_a_problem() -> None:
 @pytest.mark.parametrize(
     ("solution", "gold"),
     [
-        ("\\boxed{1} or \\boxed{2}", "2"),
+        ("\\boxed{1} or \\boxed{2}", "1, 2"),
         ("\\boxed 7", "7"),
         ("\\fbox{a}", "a"),
         ("\\boxed{1}. The answer is: 3", "1"),
@@ -181,7 +181,7 @@ def test_a_math_row_is_a_problem() -> None:
         ("It is 3.", None),
     ],
 )
-def test_the_gold_answer_of_math_is_the_last_box(solution: str, gold: str | None) -> None:
+def test_the_gold_answer_of_math_is_what_it_boxes(solution: str, gold: str | None) -> None:
     row = {"problem": "Q", "solution": solution}
     if gold is None:
         with pytest.raises(ValueError, match=r"^solution: its last \\boxed\{\} is missing"):

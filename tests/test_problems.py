@@ -519,7 +519,7 @@ def test_metamath_is_all_for_training(tmp_path: Path) -> None:
     [
         ({"source": "columns"}, "columns: name the column of the question"),
         ({"source": "columns", "columns": {"question": "q"}}, "and of answer or solution"),
-        ({"source": "gsm8k", "columns": {"question": "q"}}, "columns: remove it, gsm8k"),
+        ({"source": "gsm8k", "columns": {"question": "q"}}, "columns: leave it out, gsm8k"),
         ({"source": "gsm8k", "split": "lightman"}, "split lightman: it is a split of the source"),
     ],
 )

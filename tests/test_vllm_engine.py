@@ -35,6 +35,8 @@ ENVIRONMENT = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",
+    # Its server would start each process with imports of its own.
+    "VLLM_WORKER_MULTIPROC_METHOD": "fork",
 }
 KEY = "sk-very-secret"
 HANGS_S = 1_800
@@ -222,19 +224,21 @@ def server(checkpoint: Path, tmp_path: Path) -> Iterator[str]:
         )
     try:
         deadline = time.monotonic() + HANGS_S
-        while not is_up(f"http://127.0.0.1:{port}/health"):
-            assert process.poll() is None, (tmp_path / "log").read_text()[-4000:]
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text()[-4000:]
-            time.sleep(0.5)
+        # A client for each request would read all certificates again.
+        with httpx.Client() as client:
+            while not is_up(client, f"http://127.0.0.1:{port}/health"):
+                assert process.poll() is None, (tmp_path / "log").read_text()[-4000:]
+                assert time.monotonic() < deadline, (tmp_path / "log").read_text()[-4000:]
+                time.sleep(0.5)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         process.terminate()
         process.wait(HANGS_S)
 
 
-def is_up(url: str) -> bool:
+def is_up(client: httpx.Client, url: str) -> bool:
     try:
-        return httpx.get(url).status_code == httpx.codes.OK
+        return client.get(url).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
 

@@ -28,7 +28,8 @@ ui: $(READY)  ## Serve the Dagster UI at http://localhost:3000
 	@$(BIN)/shepherd ui
 
 test: $(READY_TO_TEST) lint  ## Check the style, then run all tests with coverage
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	    --cov --cov-report=term:skip-covered
 
 check: $(READY)  ## Run the style checks and tests of changed code that take seconds
 	$(BIN)/ruff check .

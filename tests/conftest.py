@@ -25,10 +25,20 @@ prepare_dagster_home(Path(os.environ["DAGSTER_HOME"]))
 atexit.register(silence_exit)
 
 
+LONG_FILES = ("pipeline", "mixed_profile", "vllm_engine", "ui", "benchmarks", "training_runs")
+"""Names of the files that take longest, without ``test_`` and ``.py``."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Leave slow tests out, unless ``-m`` chooses tests."""
     config.addinivalue_line("markers", "slow: run by .ci/run after make test, with -m slow")
     config.option.markexpr = config.option.markexpr or "not slow"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that neither of two test processes waits for the other."""
+    order = {f"test_{name}": index for index, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture(scope="session")

@@ -105,6 +105,8 @@ COMPARISONS = [
 ]
 
 LONG = 100_000
+QUADRATIC_S = 20
+"""CPU seconds. An expression that backtracks at every character takes minutes for LONG of them."""
 HOSTILE = [
     "\\boxed{", "{", "}", ".", "answer: ", "The answer is ", "#### .\n", "A: .\n", "$a", "\\(",
     "1,", "9", " ", "\n", "<<", "<|", "answer is my own dear ", "-", "\\", "1 ",
@@ -124,7 +126,7 @@ def test_extraction_takes_linear_time(unit: str) -> None:
     text = unit * (LONG // len(unit)) + "x"
     start = time.process_time()
     extract_answer(text)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < QUADRATIC_S
 
 
 @settings(derandomize=True, deadline=None)

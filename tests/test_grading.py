@@ -110,7 +110,7 @@ def test_plain_pairs_start_no_worker_and_workers_end_with_the_process() -> None:
         "print(*children())\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=1_800
     )
     assert not any(Path(f"/proc/{child}").exists() for child in done.stdout.split())
 

@@ -111,7 +111,7 @@ def test_a_killed_run_ends_in_the_same_weights_and_metrics(base: Path, tmp_path:
     )
     root = Path(__file__).parent.parent
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=root, capture_output=True, check=False, timeout=300
+        [sys.executable, "-c", script], cwd=root, capture_output=True, check=False, timeout=1_800
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     kept = (tmp_path / "killed" / "work" / "metrics.jsonl").read_text().splitlines()

@@ -100,11 +100,18 @@ def has(tab: Page, words: str) -> None:
     tab.wait_for(f"document.body.innerText.includes({words!r})", START_S)
 
 
-def backfill(tab: Page, page: str, *, launch: str, upstream_is_missing: bool = False) -> None:
+def backfill(
+    tab: Page,
+    page: str,
+    *,
+    launch: str,
+    makes_others_too: bool = False,
+    upstream_is_missing: bool = False,
+) -> None:
     """Make what failed or is missing by clicking on an asset's page; ``launch`` is the button."""
     tab.open(page)
     tab.click("Materialize…")
-    if upstream_is_missing:
+    if makes_others_too or upstream_is_missing:
         tab.click("Confirm")
     tab.click("All")
     tab.click("All", nth=1)
@@ -127,7 +134,8 @@ def test_missing_partitions_are_backfilled_by_clicking(tab: Page, address: str) 
     page = f"{address}/assets/problems?view=partitions"
     tab.open(page)
     has(tab, "Missing (2)")
-    backfill(tab, page, launch="Launch backfill")
+    # One function makes the problems and the rejected rows.
+    backfill(tab, page, launch="Launch backfill", makes_others_too=True)
     tab.open(page)
     has(tab, "Materialized (2)")
     tab.open(f"{page}&partition=word_problems%7C01")

@@ -25,7 +25,10 @@ prepare_dagster_home(Path(os.environ["DAGSTER_HOME"]))
 atexit.register(silence_exit)
 
 
-LONG_FILES = ("pipeline", "mixed_profile", "vllm_engine", "ui", "benchmarks", "training_runs")
+LONG_FILES = (
+    *("pipeline", "ppo", "architectures", "vllm_engine", "warehouse", "benchmarks", "report"),
+    *("ui", "mixed_profile", "training_runs"),
+)
 """Names of the files that take longest, without ``test_`` and ``.py``."""
 
 

@@ -10,6 +10,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from cli.app import main
 from resources.storage.sql_files import SQL_ROOT, lineage, parsed, sql_models, sql_tests
 from resources.storage.warehouse import MAX_FAILING_ROWS, build_warehouse, run_tests
 from shepherd.schemas import TABLES
@@ -250,20 +251,23 @@ def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_command_line_builds_tests_and_fails_on_failing_rows(tmp_path: Path) -> None:
+def test_the_command_line_builds_tests_and_fails_on_failing_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SHEPHERD_HOME", str(tmp_path))
     write_lake(FRAMES, tmp_path / "lake")
     num_tests = len(sql_tests(sql_models()))
     built = command(tmp_path, "build")
     assert (built.returncode, "label_quality" in built.stdout) == (0, True)
-    held = command(tmp_path, "test")
-    assert (held.returncode, held.stdout) == (
-        0,
-        f"{num_tests} of {num_tests} tests hold\n",
-    )
+    assert main(["warehouse", "test"]) == 0
+    assert capsys.readouterr().out == f"{num_tests} of {num_tests} tests hold\n"
     with duckdb.connect(tmp_path / "warehouse.duckdb") as connection:
         connection.execute("update lake.problems set split = 'dev'")
     failed = command(tmp_path, "test")
     assert failed.returncode == 1
     assert "stg_problems__split_is_known: 6 failing rows, the first are" in failed.stdout
-    assert command(tmp_path / "empty", "test").stderr.startswith(f"error: {tmp_path / 'empty'}")
-    assert command(tmp_path, "frobnicate").stderr == "error: No such command 'frobnicate'.\n"
+    assert main(["warehouse", "frobnicate"]) == 2
+    assert capsys.readouterr().err == "error: No such command 'frobnicate'.\n"
+    monkeypatch.setenv("SHEPHERD_HOME", str(tmp_path / "empty"))
+    assert main(["warehouse", "test"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'empty'}")

@@ -53,17 +53,29 @@ class Progress:
         not certain. Assets that one function makes are pending together.
         """
         pending: dict[dg.AssetKey, Pending] = {}
-        for key in keys:
-            reason = self._reason(key, partition)
-            node = self._graph.get(key)
-            parents = sorted(node.parent_keys & pending.keys())
-            if key in pending or not (reason or parents):
+        for siblings in dict.fromkeys(self._siblings(key) for key in keys):
+            reasons = [reason for key in siblings if (reason := self._reason(key, partition))]
+            parents = sorted(self._parents(siblings) & pending.keys())
+            if not (reasons or parents):
                 continue
-            is_certain = bool(reason) and all(pending[parent].is_certain for parent in parents)
-            reason = reason or f"if the new content of {parents[0].to_user_string()} differs"
-            for sibling in node.execution_set_asset_keys:
-                pending[sibling] = Pending(sibling, reason, is_certain)
+            is_certain = bool(reasons) and all(pending[parent].is_certain for parent in parents)
+            # Why the others are made again says more than that one of them is new.
+            known = [reason for reason in reasons if reason != NEVER_MADE] or reasons
+            reason = (
+                known[0]
+                if known
+                else f"if the new content of {parents[0].to_user_string()} differs"
+            )
+            pending |= {key: Pending(key, reason, is_certain) for key in siblings}
         return [pending[key] for key in keys if key in pending]
+
+    def _siblings(self, key: dg.AssetKey) -> tuple[dg.AssetKey, ...]:
+        """Return the assets that one function makes, in order."""
+        return tuple(sorted(self._graph.get(key).execution_set_asset_keys))
+
+    def _parents(self, siblings: Sequence[dg.AssetKey]) -> set[dg.AssetKey]:
+        """Return the assets that the function of these assets reads."""
+        return {parent for key in siblings for parent in self._graph.get(key).parent_keys}
 
     def seconds(self, keys: Sequence[dg.AssetKey], partition: str | None) -> float:
         """Return the seconds that the last runs of these assets took; 0 if there was none.

@@ -14,8 +14,12 @@ import dagster as dg
 import polars as pl
 import pytest
 import yaml
+from click.testing import CliRunner
+from dagster._cli import create_dagster_cli
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 
-from assets.definitions import definitions_of
+from assets.definitions import definitions_of, defs
 from assets.deployment import partitions_of
 from cli import pipeline
 from cli.progress import Progress
@@ -151,25 +155,20 @@ def test_a_second_run_has_nothing_to_do(home: Home, capsys: pytest.CaptureFixtur
     assert "Share of test problems solved" in output
 
 
-STALE = """
-import json
-import dagster as dg
-from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
-from dagster._core.loader import LoadingContextForTest
-from assets.definitions import defs
-
-graph = defs().resolve_asset_graph()
-with dg.DagsterInstance.get() as instance:
-    statuses = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-    print(json.dumps(sorted({
-        key.to_user_string()
-        for key in graph.get_all_asset_keys()
-        for definition in [graph.get(key).partitions_def]
-        for partition in (definition.get_partition_keys() if definition else [None])
-        if statuses.get_status(key, partition) is not StaleStatus.FRESH
-    })))
-"""
-"""Prints what the UI marks as stale, or missing, under the profile of the environment."""
+def stale_assets(definitions: dg.Definitions) -> list[str]:
+    """Return the assets that the UI marks as stale, or missing, in any partition."""
+    graph = definitions.resolve_asset_graph()
+    with dg.DagsterInstance.get() as instance:
+        statuses = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+        return sorted(
+            {
+                key.to_user_string()
+                for key in graph.get_all_asset_keys()
+                for definition in [graph.get(key).partitions_def]
+                for partition in (definition.get_partition_keys() if definition else [None])
+                if statuses.get_status(key, partition) is not StaleStatus.FRESH
+            }
+        )
 
 
 ROLLOUTS = ["asked_rollouts", "rollout_costs", "rollouts", "search_trees"]
@@ -190,7 +189,12 @@ ROLLOUTS = ["asked_rollouts", "rollout_costs", "rollouts", "search_trees"]
     ],
 )
 def test_a_changed_profile_marks_what_it_affects_as_stale(
-    home: Home, tmp_path: Path, field: str, value: object, stale: list[str]
+    home: Home,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    field: str,
+    value: object,
+    stale: list[str],
 ) -> None:
     profile = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text())
     *sections, name = field.split(".")
@@ -200,9 +204,8 @@ def test_a_changed_profile_marks_what_it_affects_as_stale(
     section[name] = value
     edited = tmp_path / "edited.yaml"
     edited.write_text(yaml.safe_dump(profile))
-    found = run(sys.executable, "-c", STALE, SHEPHERD_PROFILE=str(edited))
-    assert found.returncode == 0, found.stderr
-    assert json.loads(found.stdout) == sorted(stale)
+    monkeypatch.setenv("SHEPHERD_PROFILE", str(edited))
+    assert stale_assets(defs()) == sorted(stale)
 
 
 def test_a_failed_shard_stops_no_other_and_is_told(
@@ -363,8 +366,9 @@ def test_one_partition_and_a_range_from_the_command_line(home: Home, lake: Lake)
     assert path.read_bytes() == before
     path.unlink()
     span = "...".join((PARTITION_KEYS[0], PARTITION_KEYS[-1]))
-    whole = run(*select, "steps,step_labels", "--partition-range", span)
-    assert whole.returncode == 0, whole.stderr
+    arguments = (*select[1:], "steps,step_labels", "--partition-range", span)
+    whole = CliRunner().invoke(create_dagster_cli(), arguments)
+    assert whole.exit_code == 0, whole.output
     assert path.read_bytes() == before
 
 
@@ -394,10 +398,11 @@ def daemon() -> Iterator[None]:
         process.wait(timeout=HANGS_S)
 
 
-@pytest.mark.usefixtures("home")
-def test_a_backfill_from_the_ui_runs_each_shard_alone(tmp_path: Path) -> None:
+def test_a_backfill_from_the_ui_runs_each_shard_alone(home: Home, tmp_path: Path) -> None:
+    # One function makes the solutions and other tables, and the UI adds those to the selection.
+    solutions = definitions_of(TINY, home).resolve_asset_graph().get(dg.AssetKey("solutions"))
     parameters = {
-        "assetSelection": [{"path": ["solutions"]}],
+        "assetSelection": [{"path": key.path} for key in solutions.execution_set_asset_keys],
         "partitionNames": PARTITION_KEYS,
         "fromFailure": False,
     }

@@ -168,4 +168,4 @@ def test_a_check_that_fails_shows_its_rows(tab: Page, address: str) -> None:
 
 def test_a_mart_shows_what_its_columns_mean(tab: Page, address: str) -> None:
     tab.open(f"{address}/assets/label_quality?view=overview")
-    has(tab, "of the truly wrong steps, the share that is labelled wrong")
+    has(tab, "share of the truly wrong steps that the annotator labels wrong")

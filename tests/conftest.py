@@ -34,7 +34,7 @@ LONG_FILES = (
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave slow tests out, unless ``-m`` chooses tests."""
-    config.addinivalue_line("markers", "slow: run by .ci/run after make test, with -m slow")
+    config.addinivalue_line("markers", "slow: left out unless -m slow is given")
     config.option.markexpr = config.option.markexpr or "not slow"
 
 

@@ -61,11 +61,7 @@ class Progress:
             is_certain = bool(reasons) and all(pending[parent].is_certain for parent in parents)
             # Why the others are made again says more than that one of them is new.
             known = [reason for reason in reasons if reason != NEVER_MADE] or reasons
-            reason = (
-                known[0]
-                if known
-                else f"if the new content of {parents[0].to_user_string()} differs"
-            )
+            reason = known[0] if known else _if_differs(parents[0])
             pending |= {key: Pending(key, reason, is_certain) for key in siblings}
         return [pending[key] for key in keys if key in pending]
 
@@ -191,6 +187,11 @@ class MakeAgain(Progress):
         """Return all assets if the partition is one of those to make, else none."""
         is_chosen = partition is None or not self._partitions or partition in self._partitions
         return [Pending(key, "named on the command line") for key in keys] if is_chosen else []
+
+
+def _if_differs(parent: dg.AssetKey) -> str:
+    """Return the reason of an asset that need not be made if a parent's content stays equal."""
+    return f"if the new content of {parent.to_user_string()} differs"
 
 
 def _content(record: _Record) -> object:

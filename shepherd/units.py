@@ -133,7 +133,7 @@ def _is_unit(phrase: str, *, glued: bool) -> bool:
 
 
 def _names_something(text: str) -> bool:
-    r"""Say whether words stand in ``text``, or a command such as ``\angle`` at its end."""
+    r"""Return whether ``text`` holds a word, or ends in a command such as ``\angle``."""
     if re.search(r"\\(?!(?:pi|infty)$)[A-Za-z]+$", text):
         return True
     runs = re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", text)

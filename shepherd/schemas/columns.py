@@ -17,3 +17,5 @@ GRADE_REASON = Column("grade_reason", TEXT, "how the verdict was reached (resour
 FINISH = Column("finish_reason", TEXT, "stop, length, error, or imported")
 NUM_TOKENS = Column("num_tokens", INT, "completion tokens, stop token included; 0 if imported")
 SEED = Column("seed", INT, "seed of the request that drew it first; -1 if imported")
+GRADED_COMPLETION = (ANSWER, IS_CORRECT, GRADE_REASON, FINISH, NUM_TOKENS, SEED)
+"""The columns after the text of a completion that was drawn once and graded."""

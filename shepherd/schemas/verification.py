@@ -8,11 +8,11 @@ from shepherd.schemas.columns import (
     FINISH,
     FLOAT,
     GRADE_REASON,
+    GRADED_COMPLETION,
     INT,
     IS_CORRECT,
     NUM_TOKENS,
     PROBLEM_ID,
-    SEED,
     TEXT,
 )
 from shepherd.schemas.table import Column, Table
@@ -26,12 +26,7 @@ CANDIDATES = Table(
         Column("generator", TEXT, "name of the model that sampled it"),
         Column("draw", INT, "index of the draw, from 0"),
         Column("text", TEXT, "the whole solution"),
-        ANSWER,
-        IS_CORRECT,
-        GRADE_REASON,
-        FINISH,
-        NUM_TOKENS,
-        SEED,
+        *GRADED_COMPLETION,
     ),
     ("candidate_id",),
 )

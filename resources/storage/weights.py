@@ -6,7 +6,7 @@ from functools import cache
 from hashlib import file_digest
 from pathlib import Path
 
-from resources.storage.atomic import replacing_file
+from resources.storage.atomic import WriteError, replacing_file
 from shepherd.identity import content_id
 
 DIGESTS = ".digests.json"
@@ -83,5 +83,5 @@ def _remember(folder: Path, settled: dict[str, str]) -> None:
     try:
         with replacing_file(folder / DIGESTS) as file:
             file.write(json.dumps(settled, sort_keys=True).encode())
-    except OSError:
+    except (OSError, WriteError):
         return

@@ -4,6 +4,7 @@ The lake's tables are copied into the schema ``lake``: the file names no path ou
 can be moved. Staging models are views on those copies, all other models are tables.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from resources.storage.atomic import WriteError, publish, replacing_path
+from resources.storage.atomic import WAYS_OUT, WriteError, publish, replacing_path
 from resources.storage.lake import Lake
 from resources.storage.sql_files import (
     SQL_ROOT,
@@ -81,9 +82,9 @@ def build_warehouse(lake_root: Path, warehouse: Path, sql_root: Path = SQL_ROOT)
             rows = _write(new, Lake(lake_root), ordered, column_meanings(sql_root))
             _check_written(new, rows)
         except duckdb.Error as error:
+            way_out = _way_out_of_disk_error(error) or "build it again"
             raise WriteError(
-                f"{warehouse}: cannot be written: {_reason(error)}: free space on that disk, or "
-                "choose another folder; the old file stays"
+                f"{warehouse}: cannot be written: {_reason(error)}: {way_out}; the old file stays"
             ) from error
         # DuckDB would apply the write-ahead log of the old file to the new one.
         warehouse.with_name(f"{warehouse.name}.wal").unlink(missing_ok=True)
@@ -180,7 +181,7 @@ def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake: Lake) -> No
             [literal_paths],
         )
     except duckdb.Error as error:
-        if _is_of_disk(error):
+        if _way_out_of_disk_error(error):
             raise
         raise ValueError(
             f"{lake.root / table.name}: {_reason(error)}: materialize the asset {table.name} again"
@@ -194,7 +195,7 @@ def _create(
     try:
         connection.execute(f"create {kind} {model.name} as {model.sql}")
     except duckdb.Error as error:
-        if _is_of_disk(error):
+        if _way_out_of_disk_error(error):
             raise
         raise ValueError(f"{model.path}: {error}") from error
     connection.execute(f"comment on {kind} {model.name} is {_quoted(model.description)}")
@@ -212,9 +213,13 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _is_of_disk(error: duckdb.Error) -> bool:
-    """Return whether DuckDB could not write, for which no SQL or Parquet file is to blame."""
-    return isinstance(error, duckdb.IOException | duckdb.FatalException) and "write" in str(error)
+def _way_out_of_disk_error(error: duckdb.Error) -> str | None:
+    """Return what a user can do if DuckDB could not write; None for all other errors.
+
+    DuckDB has no type for such errors. Their messages hold that of the operating system.
+    """
+    ways_out = (way for number, way in WAYS_OUT.items() if os.strerror(number) in str(error))
+    return next(ways_out, None)
 
 
 def _reason(error: duckdb.Error) -> str:

@@ -1,28 +1,31 @@
 """Put a digest of a Parquet file into its own footer, and check it.
 
-The digest is the SHA-256 of all bytes of the file, with zeros in place of its own 64 digits. So it
-covers the pages, the statistics and the rest of the footer: no changed bit goes unnoticed.
+The digest is the XXH3 hash (128 bits) of all bytes of the file, with zeros in place of its own 32
+digits. So it covers the pages, the statistics and the rest of the footer: no changed bit goes
+unnoticed. With SHA-256 reading took 8 % more CPU seconds (``benchmarks.lake_reading``).
 """
 
 import io
 import os
+import sys
 import time
 from collections.abc import Mapping
 from functools import cache
-from hashlib import sha256
+from io import RawIOBase
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 import polars as pl
+import xxhash
 
 FIELD = "shepherd.digest"
 """The last field of the footer's metadata."""
 
-_PREFIX = "shepherd-sha256:"
+_PREFIX = "shepherd-xxh3:"
 """Begins the field's value: if a damaged bit hides the field's name, this still shows that the
 file has a digest."""
 
-_NUM_DIGITS = 64
+_NUM_DIGITS = 32
 _ZEROS = b"0" * _NUM_DIGITS
 _BEFORE_DIGITS = (
     # Thrift writes the type and length of a string in front of it.
@@ -32,6 +35,9 @@ _BEFORE_DIGITS = (
 _TAIL_BYTES = 65_536
 """The metadata is at the end of the footer. Behind it are a name of the writer and some bytes a
 column."""
+
+_CHUNK_BYTES = 2**20
+"""Bytes that are hashed at a time."""
 
 NANOSECONDS_TO_SETTLE = 2_000_000_000
 """Age from which a file is not checked again: within one tick of the file system's clock, a file
@@ -55,9 +61,11 @@ def write_parquet(
         metadata={**(metadata or {}), FIELD: _PREFIX + _ZEROS.decode()},
     )
     with buffer.getbuffer() as data:
-        start = _start_of_digest(data)
+        tail = bytes(data[-_TAIL_BYTES:])
+        start = _start_of_digest(tail)
         assert start is not None, "polars writes metadata in another form"
-        data[start : start + _NUM_DIGITS] = sha256(data).hexdigest().encode()
+        start += len(data) - len(tail)
+        data[start : start + _NUM_DIGITS] = xxhash.xxh3_128_hexdigest(data).encode()
         file.write(data)
 
 
@@ -82,9 +90,7 @@ def digest_in_footer(path: Path) -> str | None:
     A damaged digest is returned as it is.
     """
     with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _TAIL_BYTES))
-        tail = file.read()
+        tail = _read_tail(file)
     start = tail.rfind(_BEFORE_DIGITS)
     if start < 0:
         return None
@@ -93,17 +99,28 @@ def digest_in_footer(path: Path) -> str | None:
 
 
 def _check(path: Path, _stamp: _Stamp) -> bool:
-    data = path.read_bytes()
-    start = _start_of_digest(data)
-    if start is None:
-        return False
-    view, end = memoryview(data), start + _NUM_DIGITS
-    hashed = sha256(view[:start])
-    hashed.update(_ZEROS)
-    hashed.update(view[end:])
-    if hashed.hexdigest().encode() != view[start:end]:
+    with path.open("rb", buffering=0) as file:
+        tail = _read_tail(file)
+        start = _start_of_digest(tail)
+        if start is None:
+            return False
+        start += file.tell() - len(tail)
+        hashed, buffer = xxhash.xxh3_128(), memoryview(bytearray(_CHUNK_BYTES))
+        file.seek(0)
+        _hash(hashed, file, start, buffer)
+        digits = file.read(_NUM_DIGITS)
+        hashed.update(_ZEROS)
+        _hash(hashed, file, sys.maxsize, buffer)
+    if hashed.hexdigest().encode() != digits:
         raise ValueError("is damaged: its bytes are not those that were written")
     return True
+
+
+def _hash(hashed: xxhash.xxh3_128, file: RawIOBase, num_bytes: int, buffer: memoryview) -> None:
+    """Add the next bytes of a file, at most ``num_bytes``, to a hash."""
+    while count := file.readinto(buffer[: min(num_bytes, len(buffer))]):
+        hashed.update(buffer[:count])
+        num_bytes -= count
 
 
 @cache
@@ -112,15 +129,20 @@ def _check_once(path: Path, stamp: _Stamp) -> bool:
     return _check(path, stamp)
 
 
-def _start_of_digest(data: bytes | memoryview) -> int | None:
-    """Return where the digits of a file's digest begin, or None if it has no digest.
+def _read_tail(file: BinaryIO | RawIOBase) -> bytes:
+    """Read the end of a file."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _TAIL_BYTES))
+    return file.read() or b""
 
-    If only a part of the field is there, its first byte is returned, and no digest fits.
+
+def _start_of_digest(tail: bytes) -> int | None:
+    """Return where the digits of a digest begin in the end of a file, or None without a digest.
+
+    If only a part of the field is there, where that begins is returned, and no digest fits.
     """
-    tail = bytes(data[-_TAIL_BYTES:])
-    offset = len(data) - len(tail)
     start = tail.rfind(_BEFORE_DIGITS)
     if start >= 0:
-        return offset + start + len(_BEFORE_DIGITS)
-    marks = (tail.rfind(FIELD.encode()), tail.rfind(_PREFIX.encode()))
-    return None if max(marks) < 0 else offset + max(marks)
+        return start + len(_BEFORE_DIGITS)
+    start = max(tail.rfind(FIELD.encode()), tail.rfind(_PREFIX.encode()))
+    return None if start < 0 else start

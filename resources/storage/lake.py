@@ -12,7 +12,7 @@ from resources.storage.atomic import replacing_file
 from resources.storage.digests import check_digest, digest_in_footer, write_parquet
 from resources.storage.shards import DatasetShards, Shards, read_shards, write_shards
 from shepherd.identity import shard_keys
-from shepherd.schemas import PROBLEMS, Table, enforce
+from shepherd.schemas import PROBLEMS, Table, enforce, table_named
 from shepherd.settings import NAME_PATTERN, Settings
 
 
@@ -95,8 +95,25 @@ class Lake:
                 f"table {table.name}{where}: nothing in the lake at {self.root}: "
                 f"materialize the asset {table.name} first"
             )
-        frames = [self._read_file(table, path) for path in paths]
+        frames = [self.read_file(table, path) for path in paths]
         return frames[0] if len(frames) == 1 else enforce(table, pl.concat(frames))
+
+    def read_file(self, table: Table, path: Path) -> pl.DataFrame:
+        """Return the rows of one file of a table.
+
+        Raises:
+            ValueError: the file is damaged or does not fit the schema; the message names the
+                asset to materialize.
+        """
+        self.check_file(table, path)
+        try:
+            # The path is literal: polars must not take brackets or `=` in it for patterns.
+            frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
+            return enforce(table, frame)
+        except (ValueError, PolarsError, PanicException) as error:
+            raise ValueError(
+                f"{path}: {error}: materialize the asset {table.name} again"
+            ) from error
 
     def scan(self, table: Table, partitions: Sequence[tuple[str, str]]) -> pl.LazyFrame:
         """Return a lazy frame that reads these partitions in order.
@@ -143,7 +160,7 @@ class Lake:
         return has_digest
 
     def strays(self) -> list[Path]:
-        """Return the files in the lake that are no partition of a dataset, sorted.
+        """Return the files of tables that are no partition of a dataset, sorted.
 
         They are never read. Hidden files, such as those of a write in progress, are left out.
         """
@@ -203,12 +220,15 @@ class Lake:
         return dataset in shards and shard in ("all", *shard_keys(shards[dataset].shards))
 
     def _is_stray(self, path: Path) -> bool:
-        """Return whether a file is neither hidden nor of the lake, by its path in the lake."""
+        """Return whether a file is of a table but no partition of it, by its path in the lake."""
         if any(part.startswith(".") for part in path.parts):
             return False
         match path.parts:
             case (name,):
                 return name != self._shards_path.name
+            case (name, *_) if table_named(name) is None:
+                # An earlier version of the pipeline may have had this table.
+                return False
             case (_, "all.parquet"):
                 return False
             case (_, dataset, _):
@@ -227,14 +247,3 @@ class Lake:
                 if self._is_partition(file.parent.name, file.stem)
             ),
         ]
-
-    def _read_file(self, table: Table, path: Path) -> pl.DataFrame:
-        self.check_file(table, path)
-        try:
-            # The path is literal: polars must not take brackets or `=` in it for patterns.
-            frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
-            return enforce(table, frame)
-        except (ValueError, PolarsError, PanicException) as error:
-            raise ValueError(
-                f"{path}: {error}: materialize the asset {table.name} again"
-            ) from error

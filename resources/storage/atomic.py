@@ -38,7 +38,9 @@ def write_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in WAYS_OUT:
             raise
-        where = error.filename or path
+        # A temporary name says nothing; a folder above the file may be what is wrong.
+        is_above = error.filename and Path(error.filename) in path.parents
+        where = error.filename if is_above else path
         raise WriteError(
             f"{where}: cannot be written: {error.strerror}: {WAYS_OUT[error.errno]}"
         ) from error

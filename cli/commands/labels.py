@@ -90,6 +90,7 @@ def export(
     Writes DIR/train.jsonl (or .parquet) and a dataset card; `datasets` loads the folder.
     """
     from resources.files.label_export import export_labels, read_batches
+    from resources.files.visible import visible_files
     from shepherd.dataset_card import CardFacts
 
     labels_root = source or home_at(home).lake
@@ -97,7 +98,7 @@ def export(
     root = folder if folder.is_dir() else labels_root
     if source is None and not folder.is_dir():
         raise ValueError(f"{folder}: no such folder: run a profile first, or name LABELS")
-    paths = sorted(root.rglob("*.parquet")) if root.is_dir() else [root]
+    paths = visible_files(root, ".parquet") if root.is_dir() else [root]
     out = out.absolute()
     facts = CardFacts(title=title or out.name, license=license_name)
     print(export_labels(read_batches(paths), out, format_name, file_type, facts))

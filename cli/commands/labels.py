@@ -91,14 +91,19 @@ def export(
     """
     from resources.files.label_export import export_labels, read_batches
     from resources.files.visible import visible_files
+    from resources.storage.lake import Lake
     from shepherd.dataset_card import CardFacts
+    from shepherd.schemas import LABELED_SOLUTIONS
 
     labels_root = source or home_at(home).lake
     folder = labels_root / "labeled_solutions"
     root = folder if folder.is_dir() else labels_root
     if source is None and not folder.is_dir():
         raise ValueError(f"{folder}: no such folder: run a profile first, or name LABELS")
-    paths = visible_files(root, ".parquet") if root.is_dir() else [root]
+    if source is None:
+        paths = Lake(labels_root).files(LABELED_SOLUTIONS)
+    else:
+        paths = visible_files(root, ".parquet") if root.is_dir() else [root]
     out = out.absolute()
     facts = CardFacts(title=title or out.name, license=license_name)
     print(export_labels(read_batches(paths), out, format_name, file_type, facts))

@@ -17,6 +17,7 @@ from cli.commands.run import run
 from cli.commands.score import score
 from cli.commands.ui import ui
 from cli.commands.warehouse import warehouse_app
+from cli.file_errors import file_error
 from cli.parsing import message_of, repeat_options
 
 MANY_VALUES = ("--assets", "--partitions")
@@ -50,7 +51,8 @@ app.command()(ui)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return the exit code; ``arguments`` are those of the process if None.
 
-    A ValueError is a mistake of the user: its message goes to stderr in one line.
+    A ValueError is a mistake of the user: its message goes to stderr in one line. So does what a
+    full disk or missing permissions prevent.
     """
     given = repeat_options(sys.argv[1:] if arguments is None else arguments, MANY_VALUES)
     command = typer.main.get_command(app)
@@ -61,5 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USER_ERROR
     except ValueError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_ERROR
+    except OSError as error:
+        message = file_error(str(error))
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
         return USER_ERROR
     return code if isinstance(code, int) else DONE

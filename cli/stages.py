@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from assets.models.fine_tuning import GPU_POOL
+from assets.run_processes import process_tags
+from cli.file_errors import file_error
 from cli.interrupts import INTERRUPTS
 from cli.progress import Progress
 
@@ -163,7 +165,7 @@ class StageRunner:
             instance=self.instance,
             asset_selection=run.keys,
             partition_key=first if first and first == last else None,
-            tags=ends if first != last else None,
+            tags=process_tags() | (ends if first != last else {}),
             raise_on_error=False,
         )
         for evaluation in result.get_asset_check_evaluations():
@@ -226,4 +228,7 @@ def _failure(run: PlannedRun, event: dg.DagsterEvent) -> Failure:
         return Failure(run, event.step_key or "", event.message or "", is_users=False)
     is_users = cause.cls_name in ("ValueError", "DagsterAssetCheckFailedError")
     message = cause.message.strip() if is_users else cause.to_string()
+    of_file_system = None if is_users else file_error(cause.message)
+    if of_file_system is not None:
+        return Failure(run, event.step_key or "", of_file_system, is_users=True)
     return Failure(run, event.step_key or "", message.removeprefix("ValueError: "), is_users)

@@ -4,8 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from cli.file_errors import advice
-from resources.storage.atomic import replacing_file
+from resources.storage.atomic import replacing_file, write_errors
 from resources.storage.home import Home
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "resources" / "dagster_home" / "dagster.yaml"
@@ -30,18 +29,16 @@ def prepare_dagster_home(folder: Path) -> None:
     """Create the folder with the project's dagster.yaml, unless it has one already.
 
     Raises:
-        ValueError: the folder cannot be written: name another one, or free its path.
+        ValueError: the folder cannot be written; the message says what to do.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / TEMPLATE.name).exists():
-            with replacing_file(folder / TEMPLATE.name) as file:
-                file.write(TEMPLATE.read_bytes())
-    except OSError as error:
-        raise ValueError(
-            f"{folder}: cannot be written ({error.strerror}): correct --home (SHEPHERD_HOME) or "
-            f"--dagster-home (DAGSTER_HOME){advice(error.errno)}"
-        ) from error
+        with write_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / TEMPLATE.name).exists():
+                with replacing_file(folder / TEMPLATE.name) as file:
+                    file.write(TEMPLATE.read_bytes())
+    except FileNotFoundError as error:
+        raise ValueError(f"{folder}: no folder can be made there: choose another one") from error
 
 
 def silence_exit() -> None:

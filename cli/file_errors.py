@@ -1,35 +1,16 @@
-"""Say in one line what a user can do about a file system that refuses to write or read."""
+"""Recognize errors of the file system in what libraries report, and say what a user can do."""
 
 import errno
 import os
 import re
 
-ADVICE = {
-    errno.ENOSPC: "free space on the disk",
-    errno.EDQUOT: "free space: your quota is used up",
-    errno.EROFS: "the file system is mounted read-only: name a folder on another one",
-    errno.EACCES: "change the permissions, or name another folder",
-    errno.EPERM: "change the permissions, or name another folder",
-    errno.ENOTDIR: "a file is where a folder should be: move it aside",
-    errno.EEXIST: "a file is where a folder should be: move it aside",
-    errno.EISDIR: "a folder is where a file should be: move it aside",
-    errno.ENAMETOOLONG: "name a folder with a shorter path",
-    errno.ELOOP: "a link leads to itself: name another folder",
-    errno.EMFILE: "raise the limit of open files (ulimit -n)",
-    errno.ENFILE: "too many files are open on this machine: end other programs",
-    errno.EIO: "the disk reports an error: check it",
-}
-"""What to do, by the number of an OSError."""
+from resources.storage.atomic import WAYS_OUT
 
-FULL = {os.strerror(number): number for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)}
-"""The words by which libraries that raise exceptions of their own report these errors."""
+OS_ERROR = re.compile(r"\[Errno (\d+)\] ([^:\n]+)(?:: '?([^'\n]+))?")
+"""The number, the words and the path of an OSError."""
 
-_OS_ERROR = re.compile(r"\[Errno (\d+)\] ([^:\n]+)(?:: ([^\n]+))?")
-
-
-def advice(number: int | None) -> str:
-    """Return what to do about an OSError of this number, after a colon; empty if not known."""
-    return f": {ADVICE[number]}" if number in ADVICE else ""
+WORDS = {os.strerror(number): number for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)}
+"""The words by which libraries with exceptions of their own report these errors."""
 
 
 def file_error(message: str) -> str | None:
@@ -37,11 +18,11 @@ def file_error(message: str) -> str | None:
 
     None if it is another error, which may be a fault of ours.
     """
-    match = _OS_ERROR.search(message)
-    if match and int(match[1]) in ADVICE:
+    match = OS_ERROR.search(message)
+    if match and int(match[1]) in WAYS_OUT:
         where = f"{match[3]}: " if match[3] else ""
-        return f"{where}{match[2]}{advice(int(match[1]))}"
-    for words, number in FULL.items():
+        return f"{where}{match[2]}: {WAYS_OUT[int(match[1])]}"
+    for words, number in WORDS.items():
         if words in message:
-            return f"{words}{advice(number)}"
+            return f"{words}: {WAYS_OUT[number]}"
     return None

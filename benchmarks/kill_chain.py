@@ -23,14 +23,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import duckdb
+import yaml
 
 from benchmarks.command import Benchmark, Size
 from benchmarks.compare_homes import compare_lakes, compare_models
 from benchmarks.report import Result, at_least, at_most
+from resources.profiles import load_settings
 from resources.storage.home import Home
 from resources.storage.verification import items_of
 
-PROFILE = "tiny"
 PRELOADED = ["cli.pipeline", "torch", "transformers", "resources.engines.transformers"]
 FIRST_WORK = "\n-- "
 """Begins the line on the console that announces a run: from here on there is work to lose."""
@@ -67,7 +68,17 @@ class KillAtRename:
         sys.addaudithook(count)
 
 
-def run_profile(home: Path, log: Path, kill: KillAtRename | None) -> None:
+def write_profile(path: Path, num_problems: int, *, has_policies: bool) -> None:
+    """Write the profile ``tiny`` with another number of train problems, and perhaps no policies."""
+    profile = load_settings("tiny").model_dump(mode="json")
+    for dataset in profile["datasets"].values():
+        dataset["num_train"] = num_problems
+    if not has_policies:
+        profile["policies"] = {}
+    path.write_text(yaml.safe_dump(profile))
+
+
+def run_profile(profile: Path, home: Path, log: Path, kill: KillAtRename | None) -> None:
     """Run the profile as the command does, and end with its exit code."""
     with log.open("w") as file:
         for stream in (sys.stdout, sys.stderr):
@@ -77,7 +88,7 @@ def run_profile(home: Path, log: Path, kill: KillAtRename | None) -> None:
 
     if kill:
         kill.install()
-    sys.exit(main(["run", "--profile", PROFILE, "--home", str(home)]))
+    sys.exit(main(["run", "--profile", str(profile), "--home", str(home)]))
 
 
 @dataclass
@@ -85,6 +96,7 @@ class Killer:
     """Runs of the profile, of which some are killed."""
 
     folder: Path
+    profile: Path
     rng: random.Random
     num_kills_left: int
     seconds: float = 0.0
@@ -138,7 +150,7 @@ class Killer:
         # Runs fork from a server that only imports: a process with threads must not fork.
         processes = get_context("forkserver")
         processes.set_forkserver_preload([__name__, *PRELOADED])
-        process = processes.Process(target=run_profile, args=(home, log, kill))
+        process = processes.Process(target=run_profile, args=(self.profile, home, log, kill))
         process.start()
         return process
 
@@ -201,7 +213,9 @@ def processes_of(folder: Path) -> list[int]:
 
 def run(options: argparse.Namespace) -> list[Result]:
     """Run the profile undisturbed and killed, and compare."""
-    killer = Killer(options.folder, random.Random(0), options.kills)
+    profile = options.folder / "profile.yaml"
+    write_profile(profile, options.problems, has_policies=bool(options.policies))
+    killer = Killer(options.folder, profile, random.Random(0), options.kills)
     undisturbed = killer.undisturbed()
     num_homes = num_differences = num_leftovers = num_errors = 0
     for home in killer.killed():
@@ -227,7 +241,11 @@ BENCHMARK = Benchmark(
     "kill_chain",
     __doc__,
     run,
-    sizes=[Size("kills", 50, 2, "times that runs are killed")],
+    sizes=[
+        Size("kills", 50, 2, "times that runs are killed"),
+        Size("problems", 12, 6, "train problems"),
+        Size("policies", 1, 0, "1 trains policies as well, 0 does not"),
+    ],
 )
 
 if __name__ == "__main__":

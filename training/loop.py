@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
@@ -23,6 +24,7 @@ from shepherd.identity import content_id
 from shepherd.settings import TrainingSettings
 from training.checkpoints import Checkpoints
 from training.curves import CurveWriter
+from training.example_rows import check_columns, check_row
 from training.model_files import join_processes, save_model
 from training.optimization import Objective, Optimization
 from training.packing import Example
@@ -189,17 +191,39 @@ def _encode(
 
     def fitting() -> Iterator[Example]:
         nonlocal num_cut
-        batches = (
-            () if examples is None else examples.lazy().select(objective.columns).collect_batches()
-        )
-        for batch in batches:
-            for row in batch.iter_rows():
-                example = objective.encode(*row)
-                num_cut += example is None or example.is_cut
-                if example is not None:
-                    yield example
+        for row in _rows(examples, objective):
+            example = objective.encode(*row)
+            num_cut += example is None or example.is_cut
+            if example is not None:
+                yield example
 
     if accelerator.is_main_process:
         TokenFiles.write(folder, fitting())
     accelerator.wait_for_everyone()
     return TokenFiles(folder), num_cut
+
+
+def _rows(
+    examples: pl.LazyFrame | pl.DataFrame | None, objective: Objective
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the values of each row that the objective encodes.
+
+    Raises:
+        ValueError: a column is missing, or a row is bad. The message names the row's id, if any.
+    """
+    if examples is None:
+        return
+    columns, where = objective.columns, f"{objective.name}: the examples"
+    names = examples.lazy().collect_schema().names()
+    check_columns(names, columns, where)
+    ids = [name for name in ("solution_id", "problem_id") if name in names][:1]
+    number = 0
+    for batch in examples.lazy().select(*columns, *ids).collect_batches(maintain_order=True):
+        for row in batch.iter_rows():
+            number += 1
+            try:
+                check_row(columns, row[: len(columns)], is_whole=objective.is_whole)
+            except ValueError as error:
+                named = "".join(f" ({name} {row[-1]})" for name in ids)
+                raise ValueError(f"{where}, row {number}{named}: {error}") from error
+            yield row[: len(columns)]

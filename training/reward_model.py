@@ -30,13 +30,16 @@ LabelLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """The loss of rewards (tags,) against labels (tags,) in [0, 1], summed over the tags."""
 
 
-def train_reward_model(run: TrainingRun, name: str, equation: LabelLoss) -> TrainingReport:
+def train_reward_model(
+    run: TrainingRun, name: str, equation: LabelLoss, *, is_whole: bool = False
+) -> TrainingReport:
     """Train on (question, steps, labels) rows, one tag a step, and save the checkpoint.
 
     Args:
         run: what to train from and on.
         name: title of the progress bar.
         equation: the loss for ``settings.loss: bce``.
+        is_whole: whether each row holds one step, the whole solution.
     """
     settings = run.settings
     model, tokenizer = load_base(run.base, settings, run.seed)
@@ -55,6 +58,7 @@ def train_reward_model(run: TrainingRun, name: str, equation: LabelLoss) -> Trai
         loss=partial(reward_loss, tags=tags, settings=settings, equation=equation),
         predict=partial(probabilities, tags=tags),
         metrics=label_metrics,
+        is_whole=is_whole,
     )
     return train(run, model, tokenizer, objective)
 

@@ -14,20 +14,24 @@ from shepherd.label_formats.solutions import LabeledSolution
 TAG_WORD = "ки"
 """Closes each step. Models see it behind a space (:data:`training.step_tags.TAG_TEXT`)."""
 
-_STEP_ONE = ("Step 1:", "step 1:")
-_UNTAGGED_STEP = re.compile(r"\n[ \t]*Step (\d+):")
+_STEP_ONE = re.compile(r"(?:(?<!\S)[*_#>]+[ \t]*)?[Ss]tep 1:")
+"""Opens the first step. Marks of Markdown before it belong to the step."""
+_STEP_TWO = re.compile(r"\s*(?:[*_#>]+[ \t]*)?[Ss]tep 2:")
+_SENTENCE_ENDS = tuple(".?!:;)]}$\"'”’。？")
+_UNTAGGED_STEP = re.compile(r"\n[ \t]*(?:[*_#>]+[ \t]*)?Step (\d+):")
 
 
 def parse_math_shepherd(row: object) -> LabeledSolution:
     """Read a row of the published Math-Shepherd data; a row with misplaced tags is refused.
 
-    The question ends before the last ``Step 1:`` that precedes the first tag, or where there is
-    none after the only question mark there.
+    The question ends before the ``Step 1:`` that precedes the first tag. Of several, it is the only
+    one that follows the end of a sentence. Without one, and if the other steps have no numbers,
+    the question ends after the only question mark there.
 
     Raises:
         ValueError: a field is missing or not text; ``label`` is not ``input`` with a sign for
-            each tag; or a tag is in the question, inside a line or before more text, closes
-            nothing, or is missing after a step.
+            each tag; a tag is in the question, inside a line or before more text, closes
+            nothing, or is missing after a step; or the question may end at several places.
     """
     fields = require_fields(row)
     text, labels = require_text(fields, "input"), require_text(fields, "label")
@@ -93,8 +97,8 @@ def _signs(pieces: Sequence[str], labels: str) -> tuple[int, ...]:
 def _cut_question(pieces: Sequence[str]) -> tuple[str, str]:
     """Return question and first step of the text before the first tag."""
     head = pieces[0]
-    cut = max(map(head.rfind, _STEP_ONE))
-    if cut < 0:
+    cut = _step_one(head, pieces)
+    if cut is None:
         cut = _question_mark(pieces)
     question = head[:cut].removesuffix(" ")
     if not question or question.isspace():
@@ -102,9 +106,27 @@ def _cut_question(pieces: Sequence[str]) -> tuple[str, str]:
     return question, head[cut:]
 
 
+def _step_one(head: str, pieces: Sequence[str]) -> int | None:
+    """Return where ``Step 1:`` opens the first step; None if nothing says that one does."""
+    starts = [match.start() for match in _STEP_ONE.finditer(head)]
+    # The question itself may hold "Step 1:", in the middle of a sentence.
+    after_sentences = [at for at in starts if head[:at].rstrip().endswith(_SENTENCE_ENDS)]
+    has_numbers = len(pieces) == 2 or _STEP_TWO.match(pieces[1])
+    likely = after_sentences or (starts if has_numbers else [])
+    if not likely:
+        return None
+    others = [at for at in starts if at > likely[0]]
+    # Text that goes on to a question mark may still be the question.
+    doubtful = head[likely[0] : others[-1] if others else len(head)]
+    is_doubtful = "?" in doubtful and (bool(others) or not after_sentences)
+    if len(likely) > 1 or is_doubtful:
+        raise ValueError("input: the question may end before more than one 'Step 1:'")
+    return likely[0]
+
+
 def _question_mark(pieces: Sequence[str]) -> int:
     """Return where the first step begins that no ``Step 1:`` opens: after the question mark."""
-    if any(mark in piece for mark in _STEP_ONE for piece in pieces[1:]):
+    if any(_STEP_ONE.search(piece) for piece in pieces[1:]):
         raise ValueError("input: a tag is in the question")
     question, mark, steps = pieces[0].partition("?")
     if not mark or "?" in steps:

@@ -22,8 +22,9 @@ import polars as pl
 import torch
 from torch import nn
 from tqdm import tqdm
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
+from resources.checkpoints.loading import load_tokenizer
 from resources.storage.weights import weights_identity
 from shepherd.identity import SEEDING, content_id, derive_seed
 from shepherd.prompts import build_prompt, open_template
@@ -79,7 +80,7 @@ def train_ppo(run: PpoRun) -> list[IterationMetrics]:
             an iteration can be learned from or measured (:func:`training.draws.response_metrics`).
     """
     settings = run.settings
-    tokenizer = AutoTokenizer.from_pretrained(run.start)
+    tokenizer = load_tokenizer(run.start)
     held_out, train_questions = split_questions(run, tokenizer)
     networks = PpoNetworks.of(run.start, run.scorer)
     fingerprint = content_id(

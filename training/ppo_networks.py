@@ -13,6 +13,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from resources.checkpoints.loading import load_weights
 from training.episodes import EpisodeBatch
 from training.scoring import Scorer
 
@@ -26,7 +27,7 @@ class ValueModel(nn.Module):
 
     def __init__(self, start: str | Path) -> None:
         super().__init__()
-        self.trunk = AutoModel.from_pretrained(start, dtype=torch.float32)
+        self.trunk = load_weights(AutoModel, start, dtype=torch.float32)
         self.head = nn.Linear(self.trunk.config.hidden_size, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -56,7 +57,7 @@ class PpoNetworks:
         """Start all networks from one checkpoint, without dropout, which would change ratios."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         policy, reference = (
-            AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32).to(device).eval()
+            load_weights(AutoModelForCausalLM, start, dtype=torch.float32).to(device).eval()
             for _ in range(2)
         )
         reference.requires_grad_(False)

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
+from resources.checkpoints.loading import load_weights
 from training.corpus import CorpusBatch, Mixture, draw_batches
 from training.packing import IGNORED
 from training.schedules import warm_up_then_linear
@@ -169,7 +170,7 @@ def pretrain(
     tokenizer = build_tokenizer()
     model = build_model(recipe, tokenizer)
     if start is not None:
-        model = LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
+        model = load_weights(LlamaForCausalLM, start, dtype=torch.float32)
     hints = Hints(recipe.hidden)
     check, equals = tokenizer.convert_tokens_to_ids([CHECK, " ="])
     parameters = [*model.parameters(), *hints.parameters()]

@@ -16,6 +16,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from resources.checkpoints.loading import load
 from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import TrainingSettings
 from shepherd.verification import auc
@@ -70,9 +71,9 @@ def load_base(
     torch.manual_seed(seed)
     if settings.head == "tokens":
         return load_model(base)
-    config = AutoConfig.from_pretrained(base)
+    config = load(AutoConfig, base)
     config.num_labels, config.classifier_dropout = 1, 0.0
-    return load_model(base, AutoModelForTokenClassification, config=config)
+    return load_model(base, AutoModelForTokenClassification, has_new_head=True, config=config)
 
 
 def reward_loss(

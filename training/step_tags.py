@@ -33,17 +33,19 @@ class Tags:
         """Look the three tokens up.
 
         Raises:
-            ValueError: the tokenizer has no token for one of them. Add it to the base model.
+            ValueError: the tokenizer has no token for one of them, or the same token for two. Add
+                it to the base model.
         """
-        ids = []
+        ids: list[int] = []
         for text in (TAG_TEXT, GOOD, BAD):
-            token = tokenizer.encode(text, add_special_tokens=False)[-1]
-            if token == tokenizer.unk_token_id:
+            tokens = tokenizer.encode(text, add_special_tokens=False)
+            if not tokens or tokens[-1] in (tokenizer.unk_token_id, *ids):
                 raise ValueError(
-                    f"the tokenizer has no token for {text!r}: add it to the base model's "
-                    "vocabulary before training a reward model from it"
+                    f"{tokenizer.name_or_path}: the tokenizer has no token of its own for "
+                    f"{text!r}: add it to the base model's vocabulary before training a reward "
+                    "model from it"
                 )
-            ids.append(token)
+            ids.append(tokens[-1])
         return cls(*ids)
 
 

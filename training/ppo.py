@@ -35,6 +35,7 @@ from training.draws import GradeTexts, PolicySampler, response_metrics
 from training.episodes import Question, episode_batches, read_response
 from training.experiences import Experience, assess
 from training.model_files import save_model
+from training.outputs import replacing_checkpoint, training_alone
 from training.ppo_networks import PpoNetworks, autocast, log_probs_of, write_policy
 from training.ppo_state import IterationMetrics, load_state, save_state, write_metrics
 from training.schedules import wait_then_cosine
@@ -67,6 +68,16 @@ class PpoRun:
 
 
 def train_ppo(run: PpoRun) -> list[IterationMetrics]:
+    """Train a policy as :func:`_train_ppo` does, while no other process trains into its folder.
+
+    Raises:
+        ValueError: ``run.out`` holds other files than a checkpoint, or as :func:`_train_ppo`.
+    """
+    with training_alone(run.out, run.work):
+        return _train_ppo(run)
+
+
+def _train_ppo(run: PpoRun) -> list[IterationMetrics]:
     """Train a policy, save it to ``run.out`` and return ``iterations`` + 1 rows of metrics.
 
     Row i measures the policy before it learns in iteration i. The last row measures the finished
@@ -107,9 +118,10 @@ def train_ppo(run: PpoRun) -> list[IterationMetrics]:
             {name: f"{metrics[name]:.3f}" for name in ("reward", "kl", "held_out_accuracy")}
         )
     curves.close()
-    save_model(networks.policy, tokenizer, run.out)
-    write_metrics(run.out, history)
-    curves.move_to(run.out)
+    with replacing_checkpoint(run.out) as out:
+        save_model(networks.policy, tokenizer, out)
+        write_metrics(out, history)
+        curves.move_to(out)
     shutil.rmtree(run.work)
     return history
 

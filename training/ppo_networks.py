@@ -14,6 +14,7 @@ from transformers import (
 )
 
 from resources.checkpoints.loading import load_weights
+from resources.storage.atomic import replacing_folder
 from training.episodes import EpisodeBatch
 from training.scoring import Scorer
 
@@ -101,5 +102,7 @@ def write_policy(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fo
     """
     dtype = torch.bfloat16 if policy.device.type == "cuda" else torch.float32
     weights = {name: weight.to(dtype) for name, weight in policy.state_dict().items()}
-    policy.save_pretrained(folder, state_dict=weights)
-    tokenizer.save_pretrained(folder)
+    # An engine may still have the weights of the iteration before mapped into its memory.
+    with replacing_folder(folder) as written:
+        policy.save_pretrained(written, state_dict=weights)
+        tokenizer.save_pretrained(written)

@@ -34,8 +34,7 @@ class VllmEngine:
     def __init__(
         self, model: Path | str, settings: VllmSettings, *, batch_size: int, dtype: str
     ) -> None:
-        load(AutoConfig, model)
-        check_weight_files(model)
+        check_weight_files(model, load(AutoConfig, model))
         self.capacity = batch_size
         arguments = EngineArgs(**engine_arguments(model, settings, batch_size, dtype))
         try:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from resources.storage.locks import file_lock
+
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[BinaryIO]:
@@ -36,20 +38,26 @@ def replacing_file(path: Path) -> Iterator[BinaryIO]:
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """Create a temporary folder that replaces ``folder`` once the body has succeeded.
 
-    If the body fails, the old folder stays.
+    If the body fails, the old folder stays. Another process that replaces the folder waits. What a
+    killed process left beside it is removed, and a folder that it had moved away comes back.
     """
-    written, retired = (
-        folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.{state}") for state in ("new", "old")
+    written, retired, lock = (
+        folder.with_name(f".{folder.name}.{state}") for state in ("new", "old", "lock")
     )
-    written.mkdir(parents=True)
-    try:
-        yield written
-        if folder.is_dir():
-            folder.rename(retired)
-        written.rename(folder)
-    finally:
-        shutil.rmtree(written, ignore_errors=True)
-    shutil.rmtree(retired, ignore_errors=True)
+    with file_lock(lock):
+        if retired.is_dir() and not folder.exists():
+            retired.rename(folder)
+        for left in (written, retired):
+            shutil.rmtree(left, ignore_errors=True)
+        written.mkdir()
+        try:
+            yield written
+            if folder.is_dir():
+                folder.rename(retired)
+            written.rename(folder)
+        finally:
+            shutil.rmtree(written, ignore_errors=True)
+        shutil.rmtree(retired, ignore_errors=True)
 
 
 def refuse_other_files(folder: Path, names: set[str]) -> None:

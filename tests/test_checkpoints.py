@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,12 +21,14 @@ from transformers import (
 from resources.checkpoints.loading import load, load_tokenizer, load_weights
 from resources.checkpoints.weight_files import check_weight_files
 from resources.engines.transformers import TransformersEngine
+from resources.storage.model_store import ModelStore, architecture_of
 from shepherd.settings import TrainingSettings
 from training.continuation import encode_continuation
 from training.model_files import load_model
 from training.reward_model import load_base
+from training.runs import TrainingRun
 from training.scoring import Scorer
-from training.sft import encode
+from training.sft import encode, train_sft
 from training.step_tags import Tags, encode_tagged
 
 WEIGHTS = "model.safetensors"
@@ -230,3 +233,30 @@ def test_a_tokenizer_without_a_token_for_a_tag_is_refused() -> None:
         tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(model), **names)
         with pytest.raises(ValueError, match="has no token of its own for ' ки'"):
             Tags.of(tokenizer)
+
+
+def test_an_end_token_is_needed_to_write_solutions(checkpoint: Path, tmp_path: Path) -> None:
+    set_fields(checkpoint, "tokenizer_config.json", eos_token=None)
+    rows = pl.DataFrame({"question": ["?"], "solution": ["3"]})
+    with pytest.raises(ValueError, match="names no end token"):
+        train_sft(TrainingRun(checkpoint, rows, tmp_path / "out", TrainingSettings(), seed=0))
+
+
+def test_a_changed_model_of_a_home_is_refused_by_its_path(base: Path, tmp_path: Path) -> None:
+    store = ModelStore(tmp_path)
+    store.save("weak", lambda out: shutil.copytree(base, out, dirs_exist_ok=True))
+    with (store.link("weak") / WEIGHTS).open("r+b") as file:
+        file.seek(-8, 2)
+        file.write(b"12345678")
+    for opened in (TransformersEngine, load_model):
+        for path in (store.link("weak"), store.link("weak").resolve()):
+            with pytest.raises(ValueError, match="have changed since it was trained"):
+                opened(path)  # type: ignore[operator]
+
+
+def test_a_broken_config_is_named_where_memory_is_estimated(checkpoint: Path) -> None:
+    assert architecture_of(checkpoint) is not None
+    for content in ("{", "[]", '{"model_type": "llama"}'):
+        (checkpoint / "config.json").write_text(content)
+        with pytest.raises(ValueError, match=r"config\.json: is no config of a model"):
+            architecture_of(checkpoint)

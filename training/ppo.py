@@ -30,6 +30,7 @@ from shepherd.identity import SEEDING, content_id, derive_seed
 from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import PpoSettings
 from training.advantages import policy_loss, value_loss
+from training.continuation import require_end_token
 from training.curves import CurveWriter
 from training.draws import GradeTexts, PolicySampler, response_metrics
 from training.episodes import Question, episode_batches, read_response
@@ -92,6 +93,7 @@ def _train_ppo(run: PpoRun) -> list[IterationMetrics]:
     """
     settings = run.settings
     tokenizer = load_tokenizer(run.start)
+    require_end_token(tokenizer)
     held_out, train_questions = split_questions(run, tokenizer)
     networks = PpoNetworks.of(run.start, run.scorer)
     fingerprint = content_id(

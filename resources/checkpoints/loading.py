@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from resources.checkpoints.open_prompts import leave_prompts_open
 from resources.storage.model_store import HUB_NAME, check_hub
+from resources.storage.model_versions import check_unchanged
 
 if TYPE_CHECKING:
     import torch
@@ -86,8 +87,10 @@ def load_weights(
 
     Raises:
         ValueError: it cannot be loaded (:func:`load`), lacks tensors, has tensors of other
-            shapes or more layers than its config names, or values that are not finite.
+            shapes or more layers than its config names, or values that are not finite; or it was
+            trained here and its files have changed.
     """
+    check_unchanged(model)
     loaded = load(
         part,
         model,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resources.checkpoints.loading import check_finite, load_weights, refusal
+from resources.storage.model_versions import check_unchanged
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -26,6 +27,7 @@ def check_weight_files(model: Path | str, config: "PretrainedConfig") -> None:
     folder = Path(model)
     if not folder.is_dir():
         return
+    check_unchanged(folder)
     paths = sorted(folder.glob("*.safetensors"))
     if not paths:
         raise ValueError(refusal(model, FileNotFoundError("no file *.safetensors")))

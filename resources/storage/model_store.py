@@ -88,6 +88,9 @@ def architecture_of(base: str | Path) -> Architecture | None:
     """Return the dimensions of a base, from its folder, from our table or from the hub's cache.
 
     Null if its architecture is not supported or not known here.
+
+    Raises:
+        ValueError: its config.json is broken.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -101,7 +104,14 @@ def architecture_of(base: str | Path) -> Architecture | None:
         config = cached if isinstance(cached, str) else None
     if config is None or not Path(config).is_file():
         return None
-    return Architecture.of(json.loads(Path(config).read_text(encoding="utf-8")))
+    try:
+        return Architecture.of(json.loads(Path(config).read_text(encoding="utf-8")))
+    except (ValueError, LookupError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{config}: is no config of a model: correct it, or download the checkpoint again "
+            f"({reason})"
+        ) from error
 
 
 def check_hub(base: str | Path) -> None:

@@ -63,18 +63,12 @@ class ModelVersions:
         if target is None:
             return None
         try:
-            is_changed = target.parent == self.folder and weights_identity(target) != target.name
+            check_unchanged(target)
         except FileNotFoundError:
             # Two newer versions were written meanwhile, so that this one was removed.
             if self._target(self.link) == target:
                 raise
             return self.current()
-        if is_changed:
-            raise ValueError(
-                f"{self.link}: files of this model have changed since it was trained, as the hash "
-                f"of {target} shows: materialize the asset {self.link.name} again, or use a copy "
-                "of the folder as a `base`"
-            )
         return target
 
     @contextmanager
@@ -154,6 +148,25 @@ class ModelVersions:
             return None
         target = self.link.parent / link.readlink()
         return target if target.is_dir() else None
+
+
+def check_unchanged(checkpoint: Path | str) -> None:
+    """Check that the files of a trained model are those that its folder is named after.
+
+    Other checkpoints have no hash to compare with.
+
+    Raises:
+        ValueError: a file has changed, is missing or is new.
+    """
+    version = Path(checkpoint).resolve()
+    is_version = version.parent.parent.name == VERSIONS and not version.name.startswith(".")
+    if is_version and version.is_dir() and weights_identity(version) != version.name:
+        name = version.parent.name
+        raise ValueError(
+            f"{checkpoint}: files of this model have changed since it was trained, as the hash of "
+            f"{version} shows: materialize the asset {name} again, or use a copy of the folder as "
+            "a `base`"
+        )
 
 
 @contextmanager

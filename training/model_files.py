@@ -49,9 +49,8 @@ def load_model(
     Raises:
         ValueError: the checkpoint is damaged, or not what its config says.
     """
-    accelerator = (
-        join_processes()
-    )  # before the weights: if they are sharded, not every process reads them
+    # Before the weights: if they are sharded, not every process reads them.
+    accelerator = join_processes()
     logging.disable_progress_bar()
     tokenizer = load_tokenizer(base)
     if tokenizer.pad_token_id is None:

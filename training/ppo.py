@@ -69,28 +69,26 @@ class PpoRun:
 
 
 def train_ppo(run: PpoRun) -> list[IterationMetrics]:
-    """Train a policy as :func:`_train_ppo` does, while no other process trains into its folder.
-
-    Raises:
-        ValueError: ``run.out`` holds other files than a checkpoint, or as :func:`_train_ppo`.
-    """
-    with training_alone(run.out, run.work):
-        return _train_ppo(run)
-
-
-def _train_ppo(run: PpoRun) -> list[IterationMetrics]:
     """Train a policy, save it to ``run.out`` and return ``iterations`` + 1 rows of metrics.
 
     Row i measures the policy before it learns in iteration i. The last row measures the finished
     policy, which does not learn from these draws.
     ``metrics.jsonl`` and TensorBoard's ``runs`` hold all metrics, in ``run.work`` during the run
     and in ``run.out`` afterwards. A killed run that is started again with the same arguments
-    resumes after its last complete iteration and ends in the same weights.
+    resumes after its last complete iteration and ends in the same weights. Another process that
+    trains with the same work folder waits until then.
 
     Raises:
         ValueError: ``num_validation`` leaves no problem to train on (lower it), or no response of
-            an iteration can be learned from or measured (:func:`training.draws.response_metrics`).
+            an iteration can be learned from or measured (:func:`training.draws.response_metrics`);
+            or ``run.out`` holds other files than a checkpoint.
     """
+    with training_alone(run.out, run.work):
+        return _train_ppo(run)
+
+
+def _train_ppo(run: PpoRun) -> list[IterationMetrics]:
+    """Train as :func:`train_ppo` does, with the work folder for this run alone."""
     settings = run.settings
     tokenizer = load_tokenizer(run.start)
     require_end_token(tokenizer)

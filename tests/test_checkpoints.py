@@ -231,8 +231,8 @@ def test_a_tokenizer_without_a_token_for_a_tag_is_refused() -> None:
         (models.BPE(words, []), {}),
     ):
         tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(model), **names)
-        with pytest.raises(ValueError, match="has no token of its own for ' ки'"):
-            Tags.of(tokenizer)
+        with pytest.raises(ValueError, match=r"^small: the tokenizer has no token for ' ки' alone"):
+            Tags.of(tokenizer, "small")
 
 
 def test_an_end_token_is_needed_to_write_solutions(checkpoint: Path, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def train_reward_model(
     settings = run.settings
     model, tokenizer = load_base(run.base, settings, run.seed)
     template = open_template(run.template, tokenizer)
-    tags = Tags.of(tokenizer)
+    tags = Tags.of(tokenizer, run.base)
 
     def encode(question: str, steps: list[str], labels: list[float]) -> Example | None:
         prompt = build_prompt(template, question)

@@ -70,7 +70,7 @@ class Scorer:
         self._max_length = max_length
         self._tokenizer = load_tokenizer(model_path)
         self._template = open_template(template, self._tokenizer)
-        self._tags = Tags.of(self._tokenizer)
+        self._tags = Tags.of(self._tokenizer, model_path)
         config = load(AutoConfig, model_path)
         window = getattr(config, "sliding_window", None)
         if window and window < max_length:

@@ -12,7 +12,7 @@ def weight_files(models: Path) -> dict[Path, str]:
     count.
     """
     # A model is a link to its latest version, and a pattern would not follow it.
-    finished = [path for path in models.iterdir() if not path.name.startswith(".")]
+    finished = [path for path in models.glob("*") if not path.name.startswith(".")]
     return {
         Path(model.name) / path.relative_to(model): _tensors_hash(path)
         for model in sorted(finished)

@@ -16,6 +16,7 @@ from cli.commands.report import report
 from cli.commands.run import run
 from cli.commands.score import score
 from cli.commands.ui import ui
+from cli.commands.verify import verify
 from cli.commands.warehouse import warehouse_app
 from cli.parsing import message_of, repeat_options
 from shepherd.messages import one_line
@@ -45,6 +46,7 @@ app = typer.Typer(
 for function in (run, estimate, score, labels, export, report):
     app.command()(function)
 app.add_typer(warehouse_app, name="warehouse")
+app.command()(verify)
 app.command()(ui)
 
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from assets.deployment import Deployment
 from assets.describe import OWNERS, provenance
-from resources.storage.atomic import replacing_file
+from resources.storage.atomic import publish, replacing_path
 from resources.storage.io_manager import CONTENT_KEY, MetadataField
 from resources.storage.model_store import check_hub
 from resources.storage.weights import weights_identity
@@ -172,8 +172,9 @@ def train_in_processes(plan: FineTuning, out: Path) -> "TrainingReport":
     base_path = base.resolve() if isinstance(base, Path) else base
     data, held_out = work / "examples.parquet", work / "held_out.parquet"
     for examples, path in ((plan.examples.train, data), (plan.examples.held_out, held_out)):
-        with replacing_file(path) as file:
-            examples.sink_parquet(file.name)
+        with replacing_path(path) as new:
+            examples.sink_parquet(new)
+            publish(new, path)
     sharding = SHARDED if training.sharded else ["--multi_gpu"]
     done = dg.PipesSubprocessClient(cwd=str(ROOT)).run(
         context=dg.AssetExecutionContext.get(),

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from resources.storage.atomic import sync, write_errors
 from resources.storage.locks import file_lock
 from resources.storage.weights import weights_identity
 
@@ -76,8 +77,11 @@ class ModelVersions:
         """Create a folder whose content becomes the latest version once the body has succeeded.
 
         The model is locked until then. If the body fails, the latest version stays.
+
+        Raises:
+            WriteError: the disk is full, read-only or fails; the message says what to do.
         """
-        with waiting_lock(self.folder / ".lock"):
+        with write_errors(self.link), waiting_lock(self.folder / ".lock"):
             self._recover()
             written = self.folder / ".new"
             written.mkdir()
@@ -90,7 +94,7 @@ class ModelVersions:
     def _publish(self, written: Path) -> None:
         """Name a written folder by its hash and point the link to it."""
         for path in written.rglob("*"):
-            _sync(path)
+            sync(path)
         version = self.folder / weights_identity(written, is_settled=True)
         if version.is_dir() and weights_identity(version) != version.name:
             shutil.rmtree(version)
@@ -135,7 +139,7 @@ class ModelVersions:
     def _point_to(self, version: Path) -> None:
         self._write_next_link(version)
         self._next_link.replace(self.link)
-        _sync(self.link.parent)
+        sync(self.link.parent)
 
     def _write_next_link(self, version: Path) -> None:
         self._next_link.unlink(missing_ok=True)
@@ -179,12 +183,3 @@ def waiting_lock(path: Path) -> Iterator[None]:
             _log.warning("%s: another process trains this model: waiting until it ends", path)
             stack.enter_context(file_lock(path))
         yield
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file or folder would survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

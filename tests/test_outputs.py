@@ -1,14 +1,11 @@
 """A training replaces a checkpoint in one step, and no two trainings write one."""
 
 import multiprocessing
-import os
-import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from resources.storage.atomic import replacing_folder
 from resources.storage.model_store import ModelStore
 from tests.versions import save, write_model
 from training.outputs import check_out, replacing_checkpoint, training_alone
@@ -66,26 +63,3 @@ def test_two_trainings_into_one_folder_take_turns(tmp_path: Path, is_same: str) 
         process.join()
     assert log.read_text() == "begins\nends\n" * 2
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
-
-
-def replace_for_ever(folder: Path) -> None:
-    for number in range(10**6):
-        with replacing_folder(folder) as new:
-            write_model(new, str(number))
-
-
-def test_what_killed_processes_leave_beside_a_folder_is_removed(tmp_path: Path) -> None:
-    folder = tmp_path / "labels"
-    with replacing_folder(folder) as new:
-        write_model(new, "first")
-    for _ in range(5):
-        process = FORK.Process(target=replace_for_ever, args=(folder,))
-        process.start()
-        time.sleep(0.05)
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-        with pytest.raises(KeyboardInterrupt), replacing_folder(folder):
-            raise KeyboardInterrupt
-        assert (folder / "model.safetensors").read_text()
-        assert [path.name for path in tmp_path.iterdir()] == ["labels"]

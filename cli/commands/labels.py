@@ -101,7 +101,10 @@ def export(
     if source is None and not folder.is_dir():
         raise ValueError(f"{folder}: no such folder: run a profile first, or name LABELS")
     if source is None:
-        paths = Lake(labels_root).files(LABELED_SOLUTIONS)
+        lake = Lake(labels_root)
+        paths = lake.files(LABELED_SOLUTIONS)
+        for path in paths:
+            lake.check_file(LABELED_SOLUTIONS, path)
     else:
         paths = visible_files(root, ".parquet") if root.is_dir() else [root]
     out = out.absolute()

@@ -37,12 +37,13 @@ _DATE = re.compile(
     r"|(?P<first>\d{1,2})(?: of)? (?P<name>[A-Za-z]{3,9})\.?)(?:,? (?P<year>\d{4}))?"
 )
 _DATE_IN_FIGURES = re.compile(
-    r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)"
+    r"(?P<year>\d{4}) ?- ?(?P<month>\d\d?) ?- ?(?P<day>\d\d?)"
     r"|(?P<one>\d\d?)(?P<mark>[-/.])(?P<two>\d\d?)(?P=mark)(?P<last>\d{4}|\d\d)"
 )
-_DASHED = re.compile(r"([\d.,]+)--?([\d.,]+)(%?)")
+_FIGURES = r"\.?\d(?:[\d.,]*\d)?"
+_DASHED = re.compile(rf"({_FIGURES})%?--?({_FIGURES})(%?)")
 _SPELLED_RANGE = re.compile(
-    r"(?:(?P<lead>from|between) )?(?P<low>[\d.,]+%?) (?:to|and) (?P<high>[\d.,]+%?)(?: .*)?",
+    rf"(?:(?P<lead>from|between) )?(?P<low>{_FIGURES}%?) (?:to|and) (?P<high>{_FIGURES}%?)(?: .*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _OPPOSITES = (
@@ -83,7 +84,7 @@ def choice(words: str) -> Choice | None:
 
 def clock(words: str) -> tuple[int | None, int] | None:
     """Return a time of day: the half of the day (0, 1 or None) and seconds since it began."""
-    match = _CLOCK.fullmatch(words)
+    match = _CLOCK.fullmatch(f"12 {words}" if words.lower() in ("noon", "midnight") else words)
     if not match or not (match[2] or match[4] or match[5] or "clock" in words):
         return None
     hour, minute, second = int(match[1]), int(match[2] or 0), int(match[3] or 0)
@@ -155,7 +156,7 @@ def number_range(words: str, normal: str) -> Range | None:
     match = dashed or spelled
     if not match:
         return None
-    low, high = (number(end.strip("%").rstrip(".,")) for end in match.group(*_ENDS[bool(dashed)]))
+    low, high = (number(end.strip("%")) for end in match.group(*_ENDS[bool(dashed)]))
     if low is None or high is None or low >= high:
         return None
     return Range((low, high), is_certain=bool(dashed or match["lead"]))

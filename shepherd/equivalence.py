@@ -29,7 +29,7 @@ from shepherd.answer_forms import (
     opposite_words,
     same_time,
 )
-from shepherd.measures import agree, counted_in_words, is_compound, quantity
+from shepherd.measures import agree, is_compound, quantity
 from shepherd.number_words import mixed_number, short_scale
 from shepherd.numbers import number
 from shepherd.plain_comparison import Comparison, compare_numbers, compare_readings, key
@@ -46,7 +46,7 @@ _LETTER_UNIT = re.compile(r"([-+]?[\d.,/ ]*\d) ?[mgshL]")
 _THOUSANDS = re.compile(r"([-+]?[\d.,]*\d)k")
 _CONDITION_WORDS = re.compile(
     r"^[ ,(]*(?:(?:for|if|where|whenever|when|with|provided|given|assuming|such that|as long as|all"
-    r"|any|every|some|each|that)\b ?)*|[ )]+$|(?<=\W) | (?=\W)"
+    r"|any|every|some|each|that)\b ?)*|[ )]+$"
 )
 _TURNED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
 _ONE_INEQUALITY = re.compile(r"([^<>\\]+)(<|>|\\(?:le|ge)(?![A-Za-z])) ?([A-Za-z])")
@@ -55,12 +55,16 @@ _ONE_INEQUALITY = re.compile(r"([^<>\\]+)(<|>|\\(?:le|ge)(?![A-Za-z])) ?([A-Za-z
 def compare(gold: str, answer: str) -> Comparison:
     """Compare two bare answers; a question of algebra is left undecided."""
     left, right = read_answer(gold), read_answer(answer)
-    first, second = left.value, right.value
-    if first is None or second is None or left.words != left.normal or right.words != right.normal:
+    if not (_is_plain_number(left) and _is_plain_number(right)):
         by_form = _compare_forms(left, right)
         if by_form is not None:
             return by_form
     return compare_readings(left, right)
+
+
+def _is_plain_number(reading: Reading) -> bool:
+    """Say whether an answer is a number without unit, condition or words."""
+    return reading.value is not None and reading.words == reading.normal and not reading.condition
 
 
 def answer_key(answer: str) -> str:
@@ -84,10 +88,17 @@ def _compare_forms(left: Reading, right: Reading) -> Comparison | None:
         first, second = form(left.words), form(right.words)
         if first is not None or second is not None:
             return "equal" if first == second else "different"
+    if _differ_in_condition(left, right):
+        return "different"
     if left.value is not None and right.value is not None:
         return None
+    return _compare_one_form(left, right)
+
+
+def _compare_one_form(left: Reading, right: Reading) -> Comparison | None:
+    """Compare ranges, times, inequalities, numbers and choices, of which one is no number."""
     decided = _compare_ranges(left, right) or _compare_times(left, right)
-    if decided is None and (_differ_in_condition(left, right) or _differ_in_joint(left, right)):
+    if decided is None and _differ_in_joint(left, right):
         return "different"
     return decided or _compare_with_number(left, right) or _compare_choices(left, right)
 
@@ -132,7 +143,7 @@ def _differ_in_condition(left: Reading, right: Reading) -> bool:
 
 def _bare_condition(condition: str) -> str:
     r"""Return ``x>0`` for ``for all x > 0`` and for ``if 0 < x``."""
-    bare = _CONDITION_WORDS.sub("", condition)
+    bare = _CONDITION_WORDS.sub("", condition).replace(" ", "")
     turned = _ONE_INEQUALITY.fullmatch(bare)
     return f"{turned[3]}{_TURNED[turned[2]]}{turned[1]}" if turned else bare
 
@@ -152,14 +163,14 @@ def _joints(words: str) -> str:
 
 
 def _compare_with_number(left: Reading, right: Reading) -> Comparison | None:
-    """Compare a number with what is one beside it: ``5K``, ``2 and 1/2``, ``five apples``, ``5m``.
+    """Compare a number with what is one beside it: ``5K``, ``2 and 1/2``, ``5m``.
 
     The letter of ``5m`` or ``5k`` counts so in an answer alone: in a gold answer it is a variable.
     """
     if (left.value is None) == (right.value is None):
         return None
     words = right.words if right.value is None else left.words
-    value = short_scale(words) or mixed_number(words) or counted_in_words(words)
+    value = short_scale(words) or mixed_number(words)
     if value is None and right.value is None:
         value = _letter_value(right.normal)
     if value is None:

@@ -27,7 +27,7 @@ _TABLE = {
         yd yard 1143/1250; mi mile 201168/125""",
     "length^2": "hectare 10000; acre 316160658/78125",
     "length^3": """ml milliliter millilitre cc 1/1000000; cl 1/100000; dl 1/10000;
-        l liter litre 1/1000; gallon gal 473176473/125000000000;
+        l L liter litre 1/1000; gallon gal 473176473/125000000000;
         quart qt 473176473/500000000000; pint 473176473/1000000000000;
         cup 473176473/2000000000000""",
     "time": """second sec s 1; minute min 60; hour hr h 3600; day 86400; week wk 604800;
@@ -83,7 +83,7 @@ _TERM = (
     r"(?:\^(?:\{-?\d\}|-?\d)|(?<=m)[23]\b| squared| cubed)?"
 )
 _UNIT_AT_END = re.compile(
-    rf"(?P<value>.*(?:[\d)}}]|\d\.))(?P<space> ?)(?P<unit>(?:(?:/|per|an?\b) ?)?{_TERM}"
+    rf"(?P<value>.*(?:[\d)}}]|\d\.|\\pi))(?P<space> ?)(?P<unit>(?:(?:/|per|an?\b) ?)?{_TERM}"
     rf"(?:(?: ?/ ?| per | an? | ?\* ?| ?\\cdot ?|[ -]){_TERM}){{0,3}})",
     re.DOTALL,
 )
@@ -97,9 +97,7 @@ _COMPOUND = re.compile(
 )
 _PART = re.compile(r"(\d+(?:\.\d+)?(?:/[1-9]\d*)?) ?([A-Za-z]+)\.?")
 _FEET = re.compile(r"(\d+)' ?(\d+(?:\.\d+)?)(?:\"|'')")
-_COUNTED = re.compile(
-    r"(?P<number>[A-Za-z]+(?:[ -][A-Za-z]+){0,8}?)(?P<nouns>(?: [A-Za-z]{2,20}){1,4})"
-)
+_MOST_NOUNS = 4
 _LONGEST = 100
 """Characters past which an answer is no quantity."""
 
@@ -156,12 +154,22 @@ def is_compound(text: str) -> bool:
     return _COMPOUND.fullmatch(text) is not None and _compound(text) is not None
 
 
-def counted_in_words(text: str) -> Fraction | None:
-    """Return 5 for ``five apples``: a number in words before what it counts, else None."""
-    match = _COUNTED.fullmatch(text) if len(text) <= _LONGEST else None
-    if not match or not all(map(is_counted, match["nouns"].split())):
-        return None
-    return number_in_words(match["number"])
+def with_figures(words: str) -> str:
+    """Return ``5 apples`` for ``five apples``: figures for a number in words before what it counts.
+
+    Other texts stay as they are.
+    """
+    names = words.split(" ")
+    if len(words) > _LONGEST or not words[:1].isalpha():
+        return words
+    for num_nouns in range(1, min(_MOST_NOUNS, len(names) - 1) + 1):
+        number_part, nouns = " ".join(names[:-num_nouns]), names[-num_nouns:]
+        if not all(noun.isalpha() and len(noun) > 1 and is_counted(noun) for noun in nouns):
+            break
+        value = number_in_words(number_part)
+        if value is not None:
+            return " ".join([str(value), *nouns])
+    return words
 
 
 def agree(first: Quantity, second: Quantity) -> bool:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from shepherd.measures import is_compound
+from shepherd.measures import is_compound, with_figures
 from shepherd.number_words import SCALE_WORDS, money_in_thousands, number_in_words
 from shepherd.unicode_math import ascii_math
 from shepherd.units import is_counted, without_currency, without_unit
@@ -108,7 +108,8 @@ _CONDITION = re.compile(
     r"(?:, ?| )\(?(?:for|if|where|whenever|with|provided|given|assuming|such that|as long as|when)"
     r"(?: (?:that|all|any|every|some|each))*(?= |\\|[A-Za-z]\b|$).*"
     r"| \([^()]*(?:[<>=]|\\(?:in|ge|ne|le)(?![A-Za-z]))[^()]*\)$"
-    r"|, ?\(?[A-Za-z](?:, ?[A-Za-z])* ?(?:\\in|\\ge|\\ne|\\le|>|<)(?![A-Za-z]).*",
+    r"|, ?\(?(?:[A-Za-z](?:, ?[A-Za-z])*|-?\d+(?= ?(?:<|\\le) ?[a-z]))"
+    r" ?(?:\\in|\\ge|\\ne|\\le|>|<)(?![A-Za-z]).*",
     re.DOTALL,
 )
 _FIGURE_OR_COMMAND = re.compile(r"[\d\\]")
@@ -140,7 +141,7 @@ def plain_form(answer: str) -> PlainForm:
         return PlainForm(answer.strip(), answer.strip(), "")
     words = _undressed(folded)
     condition = _condition_of(words)
-    words = words.removesuffix(condition).rstrip(" ,") if condition else words
+    words = with_figures(words.removesuffix(condition).rstrip(" ,") if condition else words)
     value = _value_in_words(words)
     if value is not None:
         return PlainForm(str(value), words, condition)

@@ -215,6 +215,8 @@ class _Reader:
     def _primary(self) -> Node:
         token = self._next()
         if token.kind == "number":
+            if token.text.endswith(".") and self.peek() in OPENING:
+                raise UnreadableFormula(f"no decimals behind {token.text}")
             return Node("number", token.text) if self.peek() != "_" else self._named(token.text)
         if token.kind == "letter":
             return self._letter(token.text)

@@ -36,7 +36,7 @@ class ThisProject(WorkspaceLoadTarget):
     """The code location of workspace.yaml, loaded in this process."""
 
     def create_origins(self) -> Sequence[CodeLocationOrigin]:
-        module = LoadableTargetOrigin(python_module="assets.definitions")
+        module = LoadableTargetOrigin(module_name="assets.definitions")
         return [InProcessCodeLocationOrigin(module, location_name="math_shepherd")]
 
 

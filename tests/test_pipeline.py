@@ -308,7 +308,7 @@ def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:
     time.sleep(2)
     # As a terminal does: to every process of the group.
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=HANGS_S) == 130
+    assert process.wait(timeout=HANGS_S) == 130, errors.read_text()
     stopped = "Stopped. Finished work is saved: the same command resumes."
     assert output.read_text().splitlines()[-1] == stopped
     assert "Traceback" not in errors.read_text()

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cli.event_storage import OpenEventStorage
-from cli.pipeline import CONFIG, open_instance
+from cli.runs_database import CONFIG, opened_instance
 from resources.storage.home import Home
 
 NUM_CHECKS = 5
@@ -37,7 +37,7 @@ def materialize(instance: dg.DagsterInstance) -> str:
 
 
 def test_dagster_reads_the_events(home: Home) -> None:
-    with open_instance(home) as instance:
+    with opened_instance(home) as instance:
         runs = [materialize(instance), materialize(instance)]
         # A connection to the first run is opened again.
         written = {run: len(instance.all_logs(run)) for run in runs}
@@ -55,7 +55,7 @@ def test_dagster_reads_the_events(home: Home) -> None:
         assert len(checks) == NUM_CHECKS
         # What Dagster writes afterwards is read here again.
         materialize(instance)
-    with open_instance(home) as instance:
+    with opened_instance(home) as instance:
         assert len(instance.get_runs()) == 3
         event = instance.get_latest_materialization_event(dg.AssetKey("checked"))
         assert event is not None
@@ -71,7 +71,7 @@ def test_events_share_connections(home: Home, monkeypatch: pytest.MonkeyPatch) -
         return connect(path, *arguments, **options)
 
     monkeypatch.setattr(sqlite3.dbapi2, "connect", counted)
-    with open_instance(home) as instance:
+    with opened_instance(home) as instance:
         materialize(instance)
         paths.clear()
         run = materialize(instance)
@@ -82,7 +82,7 @@ def test_events_share_connections(home: Home, monkeypatch: pytest.MonkeyPatch) -
 def test_a_storage_that_the_user_chose_is_kept(home: Home) -> None:
     chosen = {"storage": {"sqlite": {"base_dir": str(home.root / "elsewhere")}}}
     (home.dagster / "dagster.yaml").write_text(yaml.safe_dump(chosen))
-    with open_instance(home) as instance:
+    with opened_instance(home) as instance:
         assert not isinstance(instance.event_log_storage, OpenEventStorage)
         materialize(instance)
     written = yaml.safe_load((home.dagster / CONFIG).read_text())

@@ -21,6 +21,7 @@ from assets.definitions import definitions_of, defs
 from assets.deployment import partitions_of
 from cli import pipeline
 from cli.progress import Progress
+from cli.runs_database import opened_instance
 from resources.engines import open_engine
 from resources.sampling.solutions import draw_solutions
 from resources.sampling.stage import CompletionModel, Shard, StageOutput
@@ -144,7 +145,7 @@ def test_a_second_run_has_nothing_to_do(home: Home, capsys: pytest.CaptureFixtur
 def stale_assets(home: Home, definitions: dg.Definitions) -> list[str]:
     """Return the assets that the UI marks as stale, or missing, in any partition."""
     graph = definitions.resolve_asset_graph()
-    with pipeline.open_instance(home) as instance:
+    with opened_instance(home) as instance:
         statuses = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
         return sorted(
             {
@@ -250,7 +251,7 @@ def pending(home: Home, settings: Settings = TINY) -> dict[str, str]:
     """Why each asset is to be made, in any partition."""
     definitions = definitions_of(settings, home)
     graph = definitions.resolve_asset_graph()
-    with pipeline.open_instance(home) as instance:
+    with opened_instance(home) as instance:
         progress = Progress(instance, definitions)
         return {
             each.key.to_user_string(): each.reason

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from resources.files.hub import hub_refusal
+from shepherd.messages import one_line
 from shepherd.settings import Section
 from training.runs import TrainingReport
 
@@ -154,7 +155,7 @@ def scan_files(paths: Sequence[Path], flag: str) -> pl.LazyFrame:
         rows.collect_schema()
     except pl.exceptions.PolarsError as error:
         names = ", ".join(map(str, paths))
-        cause = " ".join(str(error).split())
+        cause = one_line(str(error))
         raise ValueError(f"{flag}: {names} cannot be read as Parquet: {cause}") from error
     return rows
 
@@ -199,5 +200,5 @@ def exit_on_mistake(prog: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        print(f"{prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{prog}: error: {one_line(str(error))}", file=sys.stderr)
         raise SystemExit(2) from error

@@ -41,6 +41,8 @@ class Objective:
     """Return (predictions, 2): the model's prediction and the truth, one row a tag or target."""
     metrics: Callable[[torch.Tensor], dict[str, float]]
     """Name the metrics of all predictions of an evaluation."""
+    is_whole: bool = False
+    """Whether each row holds one step, the whole solution, as an ORM reads it."""
 
 
 @dataclass(frozen=True)

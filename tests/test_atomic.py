@@ -68,7 +68,7 @@ def test_files_are_on_the_disk_before_they_replace_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr(atomic, "_sync", lambda path: synced.append(path.relative_to(tmp_path)))
+    monkeypatch.setattr(atomic, "sync", lambda path: synced.append(path.relative_to(tmp_path)))
     with replacing_file(tmp_path / "file") as file:
         file.write(b"new")
     with replacing_folder(tmp_path / "folder") as folder:
@@ -88,7 +88,7 @@ def test_errors_of_the_disk_are_one_line(
     def refuse(path: Path) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(atomic, "_sync", refuse)
+    monkeypatch.setattr(atomic, "sync", refuse)
     with pytest.raises(WriteError) as error, replacing_file(tmp_path / "file") as file:
         file.write(b"new")
     message = str(error.value)

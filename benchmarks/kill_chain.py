@@ -60,6 +60,8 @@ class KillAtRename:
 
         def count(event: str, _: object) -> None:
             nonlocal num_renames
+            if event == "os.kill":
+                return
             is_due = num_renames >= self.number
             num_renames += event == "os.rename"
             if is_due if self.is_after else num_renames >= self.number:

@@ -55,6 +55,7 @@ def train_reward_model(run: TrainingRun, name: str, equation: LabelLoss) -> Trai
         loss=partial(reward_loss, tags=tags, settings=settings, equation=equation),
         predict=partial(probabilities, tags=tags),
         metrics=label_metrics,
+        reads_targets=settings.lm_weight > 0,
     )
     return train(run, model, tokenizer, objective)
 

@@ -39,7 +39,9 @@ from shepherd.settings import (
     SamplingSettings,
 )
 
-NUM_PROBLEMS = 100
+NUM_PROBLEMS = 150
+"""About 3,000 rollouts: a run finishes about 40 between its start and its kill, so that 60 kills
+come before the end."""
 N = 8
 """Rollouts of a prefix."""
 SAMPLING = SamplingSettings(max_tokens=48, rollout_temperature=1.0)

@@ -1,7 +1,7 @@
 """The command ``shepherd``: its subcommands, exit codes and one-line errors.
 
-Only :mod:`typer` is imported here. Each subcommand imports what it needs when it runs, so that
-``shepherd --help`` answers at once.
+Only :mod:`typer` and pure text functions are imported here. Each subcommand imports what it needs
+when it runs, so that ``shepherd --help`` answers at once.
 """
 
 import sys
@@ -16,8 +16,10 @@ from cli.commands.report import report
 from cli.commands.run import run
 from cli.commands.score import score
 from cli.commands.ui import ui
+from cli.commands.verify import verify
 from cli.commands.warehouse import warehouse_app
 from cli.parsing import message_of, repeat_options
+from shepherd.messages import one_line
 
 MANY_VALUES = ("--assets", "--partitions")
 """Options of ``shepherd run`` that take several values."""
@@ -44,6 +46,7 @@ app = typer.Typer(
 for function in (run, estimate, score, labels, export, report):
     app.command()(function)
 app.add_typer(warehouse_app, name="warehouse")
+app.command()(verify)
 app.command()(ui)
 
 
@@ -57,9 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = command.main(given or ["--help"], prog_name="shepherd", standalone_mode=False)
     except typer.TyperException as error:
-        print(f"error: {message_of(error)}", file=sys.stderr)
+        print(f"error: {one_line(message_of(error))}", file=sys.stderr)
         return USER_ERROR
     except ValueError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         return USER_ERROR
     return code if isinstance(code, int) else DONE

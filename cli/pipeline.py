@@ -18,6 +18,7 @@ from cli.stages import Failure, run_stages
 from cli.summary import print_summary
 from resources.storage.atomic import replacing_file
 from resources.storage.home import Home
+from resources.storage.lake import Lake
 from shepherd.annotators.nli import NliSettings
 from shepherd.settings import Settings
 
@@ -42,7 +43,7 @@ def run_pipeline(
 
     With ``assets``, only those are made: in ``partitions`` or in all, up to date or not.
     ``profile`` is the name of the profile, for the title of the report. The exit code is 0; or 2
-    if the user can correct what failed; or 1.
+    if the user can correct what failed; or 1 if a part failed, or the lake holds stray files.
 
     Raises:
         ValueError: the settings name a base that does not exist, another number of shards than
@@ -63,7 +64,7 @@ def run_pipeline(
         return print_failures(failures)
     if not assets:
         print_summary(deployment, time.monotonic() - started)
-    return 0
+    return int(print_strays(deployment.lake))
 
 
 def check_deployment(deployment: Deployment) -> None:
@@ -128,6 +129,16 @@ def print_earlier_versions(progress: Progress) -> None:
             f"known. Drawn, trained and made again: {names}",
             flush=True,
         )
+
+
+def print_strays(lake: Lake) -> bool:
+    """Print one line for each stray file of the lake; return whether there is one."""
+    strays = lake.strays()
+    for path in strays:
+        print(
+            f"error: {path}: is no shard of a dataset, and was not read: remove it", file=sys.stderr
+        )
+    return bool(strays)
 
 
 def print_failures(failures: Sequence[Failure]) -> int:

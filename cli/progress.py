@@ -7,7 +7,9 @@ from pathlib import Path
 import dagster as dg
 
 from assets.describe import SETTINGS_KEY
-from resources.storage.io_manager import CONTENT_KEY
+from cli.failed_checks import FailedChecks
+from resources.storage.digests import digest_in_footer
+from resources.storage.io_manager import CONTENT_KEY, DIGEST_KEY
 
 MAX_CHANGES = 3
 """The most changed fields that a reason names."""
@@ -32,19 +34,22 @@ class Pending:
 class Progress:
     """Find the assets that are not up to date.
 
-    An asset is up to date in a partition if it was made under the present code version, its file
-    exists, and the content of the assets that it reads has not changed since. So an asset that was
-    made again with equal content makes nothing else stale.
+    An asset is up to date in a partition if it was made under the present code version, its file is
+    the one that was recorded, no check of severity ERROR failed on it, and the content of the
+    assets that it reads has not changed since. So an asset that was made again with equal content
+    makes nothing else stale.
     """
 
     def __init__(self, instance: dg.DagsterInstance, definitions: dg.Definitions) -> None:
         self._instance = instance
         self._graph = definitions.resolve_asset_graph()
         self._records: dict[tuple[dg.AssetKey, str | None, int | None], _Record] = {}
+        self._failed_checks: FailedChecks | None = None
 
     def refresh(self) -> None:
         """Forget the records that were read from the event log."""
         self._records.clear()
+        self._failed_checks = None
 
     def pending(self, keys: Sequence[dg.AssetKey], partition: str | None) -> list[Pending]:
         """Return the assets that are not up to date, in the topological order of ``keys``.
@@ -111,13 +116,26 @@ class Progress:
         version = (written.tags or {}).get("dagster/code_version")
         if node.code_version not in (None, version):
             return _changed_settings(_settings(written.metadata), _settings(node.metadata))
-        path = written.metadata.get("path")
-        if path is not None and not Path(str(path.value)).exists():
-            return f"{path.value} is missing"
+        if reason := _file_reason(written.metadata):
+            return reason
+        if failed := self._checks().name(key, record.run_id, partition):
+            return f"the check {failed} did not hold"
         for parent in sorted(node.parent_keys):
             if self._has_changed(parent, key, partition, record.storage_id):
                 return f"reads {parent.to_user_string()}, which has changed"
         return None
+
+    def path(self, key: dg.AssetKey, partition: str | None) -> str | None:
+        """Return the file of a partition as it was recorded, or None if there is no record."""
+        record = self._latest(key, partition)
+        written = record.asset_materialization if record else None
+        path = written.metadata.get("path") if written else None
+        return None if path is None else str(path.value)
+
+    def _checks(self) -> FailedChecks:
+        if self._failed_checks is None:
+            self._failed_checks = FailedChecks(self._instance, self._graph.asset_check_keys)
+        return self._failed_checks
 
     def _has_changed(
         self, parent: dg.AssetKey, key: dg.AssetKey, partition: str | None, before: int
@@ -187,6 +205,22 @@ class MakeAgain(Progress):
         """Return all assets if the partition is one of those to make, else none."""
         is_chosen = partition is None or not self._partitions or partition in self._partitions
         return [Pending(key, "named on the command line") for key in keys] if is_chosen else []
+
+
+def _file_reason(metadata: Mapping[str, dg.MetadataValue]) -> str | None:
+    """Return why the file of an asset is not the one that was recorded, or None if it is.
+
+    A run that was killed after it wrote a file has not recorded it. Events of earlier versions of
+    the pipeline hold no digest.
+    """
+    path, digest = metadata.get("path"), metadata.get(DIGEST_KEY)
+    if path is None:
+        return None
+    if not Path(str(path.value)).exists():
+        return f"{path.value} is missing"
+    if digest is not None and digest_in_footer(Path(str(path.value))) != digest.value:
+        return f"{path.value} was written by a run that was killed, or by another program"
+    return None
 
 
 def _if_differs(parent: dg.AssetKey) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from assets.models.fine_tuning import GPU_POOL
+from cli.failed_checks import complaint, failing_partitions, is_error
 from cli.interrupts import INTERRUPTS
 from cli.progress import Progress
 
@@ -22,6 +23,12 @@ STAGES = {
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Failures are printed at the end, in one line where that is enough."""
+
+USER_ERRORS = ("ValueError", "WriteError")
+"""The exceptions whose message says what the user can correct."""
+
+CHECK_FAILED = "DagsterAssetCheckFailedError"
+"""The exception by which Dagster ends a step after a blocking check did not hold."""
 
 MAX_NAMES = 7
 """Assets that are named in a line on the console."""
@@ -51,6 +58,8 @@ class Failure:
     step: str
     message: str
     is_users: bool
+    is_check: bool = False
+    """Whether the step is a check that blocks others."""
 
 
 @dataclass
@@ -166,11 +175,23 @@ class StageRunner:
             tags=ends if first != last else None,
             raise_on_error=False,
         )
-        for evaluation in result.get_asset_check_evaluations():
-            if not evaluation.passed:
-                print(_complaint(evaluation))
-        self.failures += [_failure(run, event) for event in result.get_step_failure_events()]
+        evaluations = result.get_asset_check_evaluations()
+        for evaluation in evaluations:
+            if not evaluation.passed and not is_error(evaluation):
+                print(f"   warning: {complaint(evaluation)}")
         self.progress.refresh()
+        errors = [self._error(run, each) for each in evaluations if is_error(each)]
+        failures = [_failure(run, event) for event in result.get_step_failure_events()]
+        self.failures += errors
+        # Dagster reports a blocking check that does not hold as a failed step as well.
+        self.failures += [each for each in failures if not (errors and each.is_check)]
+
+    def _error(self, run: PlannedRun, evaluation: dg.AssetCheckEvaluation) -> Failure:
+        """Return the failure of a check; it names the files that were checked."""
+        partitions = failing_partitions(evaluation, run.partitions or (None,))
+        paths = (self.progress.path(evaluation.asset_key, each) for each in partitions)
+        message = f"{complaint(evaluation)}: {', '.join(path for path in paths if path)}"
+        return Failure(run, evaluation.asset_key.to_user_string(), message, is_users=False)
 
     def names(self, keys: Sequence[dg.AssetKey]) -> str:
         """Return the names of assets for a line on the console.
@@ -206,17 +227,6 @@ def _name(asset: dg.AssetsDefinition, key: dg.AssetKey) -> str:
     return key.to_user_string() if len(asset.keys) == 1 else asset.op.name
 
 
-def _complaint(evaluation: dg.AssetCheckEvaluation) -> str:
-    numbers = ", ".join(
-        f"{name} {metadata.value:.3g}"
-        for name, metadata in evaluation.metadata.items()
-        if isinstance(metadata, dg.FloatMetadataValue | dg.IntMetadataValue)
-    )
-    kind = "warning" if evaluation.severity == dg.AssetCheckSeverity.WARN else "error"
-    name = f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}"
-    return f"   {kind}: {name} does not hold: {numbers}"
-
-
 def _failure(run: PlannedRun, event: dg.DagsterEvent) -> Failure:
     error = event.step_failure_data.error
     cause = error.cause if error and error.cause else error
@@ -224,6 +234,7 @@ def _failure(run: PlannedRun, event: dg.DagsterEvent) -> Failure:
         raise KeyboardInterrupt
     if cause is None:
         return Failure(run, event.step_key or "", event.message or "", is_users=False)
-    is_users = cause.cls_name in ("ValueError", "DagsterAssetCheckFailedError")
-    message = cause.message.strip() if is_users else cause.to_string()
-    return Failure(run, event.step_key or "", message.removeprefix("ValueError: "), is_users)
+    is_users, is_check = cause.cls_name in USER_ERRORS, cause.cls_name == CHECK_FAILED
+    message = cause.message.strip() if is_users or is_check else cause.to_string()
+    message = message.removeprefix(f"{cause.cls_name}: ") if is_users else message
+    return Failure(run, event.step_key or "", message, is_users, is_check)

@@ -10,10 +10,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from resources.strict_yaml import read_yaml
+from shepherd.messages import one_line, shown, without_addresses
 from shepherd.nearest import did_you_mean
 from shepherd.settings import NAME_PATTERN, Settings
 from shepherd.settings.fields import locate
@@ -42,9 +43,9 @@ def load_settings(name_or_path: str) -> Settings:
     """
     path = _find(name_or_path)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a YAML file: {_one_line(str(error))}") from error
+        document = read_yaml(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path}: not a YAML file of a profile: {one_line(str(error))}") from error
     if not isinstance(document, dict):
         raise ValueError(f"{path}: must hold fields (datasets: ..., generators: ...), nothing else")
     unset: set[str] = set()
@@ -94,11 +95,12 @@ def _expand(value: object, environ: Mapping[str, str], unset: set[str]) -> objec
 
 def _describe(error: ValidationError) -> str:
     """Return each wrong field and what to do, in one line."""
-    return _one_line("; ".join(map(_problem, error.errors())))
+    return one_line("; ".join(map(_problem, error.errors())))
 
 
 def _problem(detail: ErrorDetails) -> str:
     path, section = locate(detail["loc"])
+    path = without_addresses(path)
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         name = str(detail["loc"][-1])
@@ -108,22 +110,18 @@ def _problem(detail: ErrorDetails) -> str:
         )
     elif detail["type"] == "literal_error":
         near = did_you_mean(str(detail["input"]), _quoted(detail["ctx"]["expected"]))
-        message += f", got {detail['input']!r}{near}"
+        message += f", got {shown(detail['input'])}{near}"
     elif detail["type"] == "union_tag_invalid":
         path += ".kind"
         expected, word = detail["ctx"]["expected_tags"], detail["ctx"]["tag"]
         near = did_you_mean(word, _quoted(expected))
-        message = f"must be one of {expected}, got {word!r}{near}"
+        message = f"must be one of {expected}, got {shown(word)}{near}"
     elif detail["type"] == "union_tag_not_found":
         path, message = f"{path}.kind", "Field required"
     elif detail["type"] not in {"value_error", "missing"}:
-        message += f", got {detail['input']!r}"
+        message += f", got {shown(detail['input'])}"
     return f"{path}: {message}" if path else message
 
 
 def _quoted(text: str) -> list[str]:
     return re.findall(r"'([^']*)'", text)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -1,5 +1,6 @@
 """Settings of the engines that draw completions. A judge may have an engine of its own."""
 
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -46,14 +47,19 @@ class OpenAISettings(Section):
     """OpenAI-compatible servers that serve one model under one name."""
 
     base_urls: tuple[str, ...] = Field(
-        min_length=1, description="addresses of the servers, such as `http://host:8000/v1`"
+        min_length=1,
+        description="addresses of the servers, such as `http://host:8000/v1`; without user, "
+        "password, query or fragment",
     )
     api_key_variable: str = Field(
         "OPENAI_API_KEY",
-        description="environment variable that holds the servers' key; unset: no key",
+        description="environment variable, in capital letters, that holds the servers' key; "
+        "unset: no key",
     )
     request_timeout: float = Field(
-        600.0, gt=0, description="seconds until a request without an answer is sent again"
+        600.0,
+        gt=0,
+        description="seconds of one attempt, to the last byte; then the request is sent again",
     )
     patience: float = Field(
         300.0, ge=0, description="seconds for which all servers may fail before the run ends"
@@ -62,14 +68,36 @@ class OpenAISettings(Section):
     @field_validator("base_urls")
     @classmethod
     def _urls_are_plain(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        for url in urls:
-            parts = urlsplit(url)
-            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+        for number, url in enumerate(urls):
+            # A refused address may hold a secret: the message does not repeat it.
+            if not _is_plain(url):
                 raise ValueError(
-                    "write each server as http(s)://host:port/v1, and name the variable that "
-                    "holds its key in api_key_variable"
+                    f"address {number + 1} is no plain one: write each server as "
+                    "http(s)://host:port/v1, without user, password, query or fragment, and name "
+                    "the environment variable that holds its key in api_key_variable"
                 )
         return tuple(url.rstrip("/") for url in urls)
+
+    @field_validator("api_key_variable")
+    @classmethod
+    def _key_is_in_a_variable(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
+            raise ValueError(
+                "write the name of an environment variable in capital letters, such as "
+                "OPENAI_API_KEY, not the key itself"
+            )
+        return name
+
+
+def _is_plain(url: str) -> bool:
+    """Return whether an address has a scheme, a host, and no place that may hold a secret."""
+    if not (url.isascii() and url.isprintable()) or set(url) & set(" ?#@\\"):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 class EngineSettings(Section):

@@ -1,12 +1,58 @@
 """The base class of all settings. It stands below the annotators, which define their own."""
 
+import keyword
+import re
+from collections.abc import Iterable
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic.main import IncEx
+
+from shepherd.messages import shown
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """Names that become folders: no separators, no leading dot."""
+
+LONGEST_NAME = 100
+"""Characters of a name at most; a file name has 255 bytes and a name is a part of some."""
+
+LARGEST_NUMBER = 2**53
+"""The largest whole number that every reader of JSON and every column holds."""
+
+RESERVED_NAMES = frozenset(keyword.kwlist).union(
+    ("context", "conf", "config", "meta", "input", "output", "type", "arg_dict", "dict"),
+    ("input_arg_dict", "output_arg_dict", "int", "str", "float", "bool"),
+)
+"""Names that Dagster gives to no asset."""
+
+
+def check_names(names: Iterable[str], *, of_assets: bool = False) -> None:
+    """Check the names of one section of a profile; ``of_assets``: each becomes an asset.
+
+    Raises:
+        ValueError: a name cannot be a folder, a partition or an asset, or two differ by case only.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        if not re.fullmatch(NAME_PATTERN, name) or len(name) > LONGEST_NAME:
+            raise ValueError(
+                f"name {shown(name)} must match {NAME_PATTERN} and have at most {LONGEST_NAME} "
+                "characters, as it becomes a folder: choose another"
+            )
+        if "..." in name:
+            raise ValueError(
+                f"name {name!r} has three dots, which Dagster reads as a range: leave them out"
+            )
+        if of_assets and ("." in name or name in RESERVED_NAMES):
+            raise ValueError(
+                f"name {name!r} becomes an asset, and Dagster takes no dots and none of its or "
+                "Python's own words: choose another"
+            )
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise ValueError(
+                f"names {other!r} and {name!r} are one folder on disks that ignore case: rename one"
+            )
 
 
 class Section(BaseModel):
@@ -15,9 +61,16 @@ class Section(BaseModel):
     ``INCIDENTAL`` names the fields that change a run's speed or memory, not its result.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     INCIDENTAL: ClassVar[frozenset[str]] = frozenset()
+
+    @field_validator("*")
+    @classmethod
+    def _numbers_fit(cls, value: object) -> object:
+        if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+            raise ValueError(f"write a number of at most {LARGEST_NUMBER:,}")
+        return value
 
     @property
     def essence(self) -> str:

@@ -3,9 +3,12 @@
 import atexit
 import os
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from planned_server import KEY, Server
 
 from cli.dagster_home import prepare_dagster_home, silence_exit
 
@@ -59,3 +62,29 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build_model(recipe, tokenizer).save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
+
+
+@pytest.fixture
+def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the engine of servers retry after hundredths of a second, and give it a key."""
+    from resources.engines import openai, replicas
+
+    monkeypatch.setattr(openai, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(openai, "LONGEST_DELAY", 0.05)
+    monkeypatch.setattr(openai, "SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(replicas, "FIRST_PAUSE", 0.05)
+    monkeypatch.setenv("COMPLETER_KEY", KEY)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Start servers that end with the test."""
+    started: list[Server] = []
+
+    def start(*args: Any, **kwargs: Any) -> Server:
+        started.append(Server(*args, **kwargs))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()

@@ -16,7 +16,7 @@ from benchmarks.report import Result, at_most
 WITH_SIZES = [name for name in names() if name not in ("compare_homes", "gsm8k_import")]
 """The two others have no sizes, and tests of their own."""
 SLOW = {
-    *("demo_study", "engine_overhead", "kill_resume", "label_io", "label_quality"),
+    *("demo_study", "engine_overhead", "kill_chain", "kill_resume", "label_io", "label_quality"),
     *("paper_study", "search", "step_rewards", "ui"),
 }
 """These take more than about ten CPU seconds at their smallest size: ``pytest -m slow``."""

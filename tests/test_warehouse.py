@@ -1,19 +1,25 @@
 """Building the warehouse: lineage, order, replacement by renaming, and mistakes of users."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
 
 from cli.app import main
+from resources.storage import warehouse as warehouse_module
+from resources.storage.lake import Lake
 from resources.storage.sql_files import SQL_ROOT, lineage, parsed, sql_models, sql_tests
 from resources.storage.warehouse import MAX_FAILING_ROWS, build_warehouse, run_tests
-from shepherd.schemas import TABLES
+from shepherd.schemas import STEPS, TABLES
 from tests.small_lake import small_lake, write_lake
 
 FRAMES = small_lake(num_train=4, num_test=2)
@@ -222,6 +228,77 @@ def test_an_analyst_with_the_file_open_meets_no_lock(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lake", "warehouse.duckdb"]
     with duckdb.connect(warehouse, read_only=True) as connection:
         assert connection.execute("select count(*) from stg_steps").fetchall() == [(0,)]
+
+
+def test_a_disk_that_is_full_leaves_the_good_file(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for a full disk: DuckDB fails in the same places."""
+    lake, warehouse = write_lake(FRAMES, tmp_path / "lake"), tmp_path / "warehouse.duckdb"
+    sql_root = write_sql(tmp_path / "sql", {"marts/a": "-- A.\nfrom lake.steps"})
+    build_warehouse(lake, warehouse, sql_root)
+    good = warehouse.read_bytes()
+    for limit in (0, 100_000, len(good) - 1):
+        with (
+            file_size_limit(limit),
+            pytest.raises(ValueError, match=r"^\S+warehouse\.duckdb: cannot be written: .*large"),
+        ):
+            build_warehouse(lake, warehouse, sql_root)
+        assert warehouse.read_bytes() == good
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["lake", "sql", "warehouse.duckdb"]
+
+
+@contextmanager
+def file_size_limit(num_bytes: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_file_that_lost_rows_while_it_was_written_replaces_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk, where the end of a session writes nothing and reports no error."""
+    warehouse = tmp_path / "warehouse.duckdb"
+    sql_root = write_sql(tmp_path / "sql", {"marts/a": "-- A.\nfrom lake.steps"})
+    lake = write_lake({"steps": FRAMES["steps"]}, tmp_path / "lake")
+    build_warehouse(lake, warehouse, sql_root)
+    good, write = warehouse.read_bytes(), warehouse_module._write
+    for statement in ("delete from a", "drop table a"):
+
+        def damage(path: Path, *others: Any, statement: str = statement) -> dict[str, int]:
+            rows = write(path, *others)
+            with duckdb.connect(path) as connection:
+                connection.execute(statement)
+            return rows
+
+        monkeypatch.setattr(warehouse_module, "_write", damage)
+        with pytest.raises(ValueError, match="cannot be written"):
+            build_warehouse(lake, warehouse, sql_root)
+        assert warehouse.read_bytes() == good
+
+
+def test_damaged_and_stray_files_never_reach_the_warehouse(tmp_path: Path) -> None:
+    lake, warehouse = tmp_path / "lake", tmp_path / "warehouse.duckdb"
+    sql_root = write_sql(tmp_path / "sql", {"marts/a": "-- A.\nfrom lake.steps"})
+    path = Lake(lake).write(STEPS, FRAMES["steps"], "word_problems", "00")
+    shutil.copy(path, path.with_name("00 (copy).parquet"))
+    assert build_warehouse(lake, warehouse, sql_root)["a"] == FRAMES["steps"].height
+    good, data = warehouse.read_bytes(), bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"parquet: is damaged: .*the asset steps again"):
+        build_warehouse(lake, warehouse, sql_root)
+    assert warehouse.read_bytes() == good
+
+
+def test_a_damaged_warehouse_says_how_to_build_it_again(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    path.write_bytes(b"not a database" * 1000)
+    with pytest.raises(ValueError, match=r"cannot be opened: .*build it again with shepherd"):
+        run_tests(path)
 
 
 def test_failing_rows_are_counted_and_the_first_are_kept(tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ from resources.storage.io_manager import Frames, MetadataField, Partition, each
 from shepherd import violations
 from shepherd.settings import Settings
 
+PARTITIONS_KEY = "partitions"
+"""The metadata field of a check that names the partitions with failing rows."""
+
 CheckBody = Callable[..., dg.AssetCheckResult]
 
 
@@ -45,11 +48,14 @@ def partition_check(
 
 
 def no_rows(failing: Frames) -> dg.AssetCheckResult:
-    """Pass if no partition has a failing row; else show the first ones."""
-    rows = pl.concat(failing.values())
+    """Pass if no partition has a failing row; else show the first ones, and their partitions."""
+    frames = dict(failing)
+    rows = pl.concat(frames.values())
     metadata: dict[str, MetadataField] = {"failing_rows": rows.height}
     if rows.height:
         metadata["first_rows"] = dg.MetadataValue.md(preview(rows))
+        keys = (partition.key for partition, frame in frames.items() if frame.height)
+        metadata[PARTITIONS_KEY] = ", ".join(keys)
     return dg.AssetCheckResult(passed=rows.is_empty(), metadata=metadata)
 
 

@@ -90,14 +90,19 @@ def export(
     Writes DIR/train.jsonl (or .parquet) and a dataset card; `datasets` loads the folder.
     """
     from resources.files.label_export import export_labels, read_batches
+    from resources.storage.lake import Lake
     from shepherd.dataset_card import CardFacts
+    from shepherd.schemas import LABELED_SOLUTIONS
 
     labels_root = source or home_at(home).lake
     folder = labels_root / "labeled_solutions"
     root = folder if folder.is_dir() else labels_root
     if source is None and not folder.is_dir():
         raise ValueError(f"{folder}: no such folder: run a profile first, or name LABELS")
-    paths = sorted(root.rglob("*.parquet")) if root.is_dir() else [root]
+    if source is None:
+        paths = Lake(labels_root).files(LABELED_SOLUTIONS)
+    else:
+        paths = sorted(root.rglob("*.parquet")) if root.is_dir() else [root]
     out = out.absolute()
     facts = CardFacts(title=title or out.name, license=license_name)
     print(export_labels(read_batches(paths), out, format_name, file_type, facts))

@@ -1,20 +1,28 @@
 """Write requests to an OpenAI-compatible ``/completions`` and read its answers."""
 
+import codecs
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
+from pydantic_core import from_json
 
+from resources.engines.finish_reasons import ending_of
+from resources.engines.http_answers import HttpAnswer
+from shepherd.messages import one_line, shown
 from shepherd.requests import Completion, Request
 
 REFUSED = {400, 413, 422}
 """Status codes of requests that cannot be served, now or later."""
 
-BUSY = {408, 409, 425, 429}
+BUSY = {408, 409, 423, 425, 429}
 """Status codes of servers that may serve the request later."""
+
+FAILED = {424, 499}
+"""Status codes below 500 of servers or proxies on which a request failed."""
 
 LONGEST_RETRY_AFTER = 3600.0
 """Seconds that a server's Retry-After header is followed at most."""
@@ -22,13 +30,16 @@ LONGEST_RETRY_AFTER = 3600.0
 LONGEST_REASON = 300
 """Characters of a server's message at most."""
 
+_NO_SERVER = "name one that does, such as vLLM's, in engine.openai.base_urls"
+
 
 @dataclass(frozen=True)
 class Trouble:
     """Says why a request has no completion yet."""
 
-    kind: Literal["busy", "down", "absent"]
-    """``busy``: the server asks for time; ``down``: it failed; ``absent``: it lacks the model."""
+    kind: Literal["busy", "down", "faulty", "absent"]
+    """``busy``: the server asks for time; ``down``: it failed; ``faulty``: it reports an error that
+    says not whether to try again; ``absent``: it lacks the model."""
 
     reason: str
     retry_after: float = 0.0
@@ -38,25 +49,29 @@ class Trouble:
     """Whether the request itself may be what the server fails on."""
 
 
+_Count = Annotated[int, Field(ge=0, lt=2**31)]
+
+
 class _Choice(BaseModel):
     text: str
-    finish_reason: Literal["stop", "length", "content_filter"]
-    stop_reason: int | str | None = None
+    finish_reason: object = None
+    # The first is vLLM's name, the second SGLang's.
+    stop_reason: object = Field(None, validation_alias=AliasChoices("stop_reason", "matched_stop"))
 
 
 class _PromptDetails(BaseModel):
-    cached_tokens: int | None = None
+    cached_tokens: _Count | None = None
 
 
 class _Usage(BaseModel):
-    prompt_tokens: int
-    completion_tokens: int = 0
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
     prompt_tokens_details: _PromptDetails | None = None
 
 
 class _Answer(BaseModel):
     choices: list[_Choice] = Field(min_length=1, max_length=1)
-    usage: _Usage
+    usage: _Usage | None = None
 
 
 def body(model: str, request: Request) -> dict[str, str | int | float]:
@@ -73,7 +88,7 @@ def body(model: str, request: Request) -> dict[str, str | int | float]:
     return {**fields, "stop": request.stop} if request.stop else fields
 
 
-def read(request: Request, response: httpx.Response, *, secret: str) -> Completion | Trouble:
+def read(request: Request, answer: HttpAnswer, *, secret: str) -> Completion | Trouble:
     """Return the completion of an answer, its ``seconds`` at 0, or why there is none yet.
 
     ``secret`` is the API key, which is removed from messages.
@@ -81,20 +96,50 @@ def read(request: Request, response: httpx.Response, *, secret: str) -> Completi
     Raises:
         ValueError: no request will ever be served, as a wrong key; the message names the status.
     """
-    status, message = response.status_code, _message(response, secret)
-    reason = f"{status} {message}"
-    if status == httpx.codes.OK:
-        return _read_completion(request, response, message)
-    if status in REFUSED:
-        return refusal(request, reason)
-    if status in BUSY:
-        return Trouble("busy", reason, _retry_after(response))
-    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        is_own = status == httpx.codes.INTERNAL_SERVER_ERROR
-        return Trouble("down", reason, _retry_after(response), may_be_own=is_own)
-    if status == httpx.codes.NOT_FOUND:
-        return Trouble("absent", reason)
-    raise ValueError(reason)
+    message = _message(answer, secret)
+    if not httpx.codes.is_success(answer.status):
+        return _by_status(request, answer, answer.status, f"{answer.status} {message}")
+    try:
+        content = _decoded(answer)
+    except ValueError as error:
+        return _no_completion(answer.status, str(error), message)
+    fields = content if isinstance(content, dict) else {}
+    if fields.get("error") or fields.get("object") == "error":
+        reason, status = f"{answer.status} with an error: {message}", _status_within(fields)
+        if status is None:
+            return Trouble("faulty", reason, may_be_own=True)
+        return _by_status(request, answer, status, reason)
+    try:
+        return _completion(request, _Answer.model_validate(content))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "body"
+        cause = f"something else than one completion ({place}: {first['msg']})"
+        return _no_completion(answer.status, cause, message)
+
+
+def _no_completion(status: int, cause: str, message: str) -> Trouble:
+    return Trouble("down", one_line(f"{status} with {cause}: {message}"), may_be_own=True)
+
+
+def _decoded(answer: HttpAnswer) -> object:
+    """Return the JSON value of a body.
+
+    Raises:
+        ValueError: it is none; the message says what came instead.
+    """
+    if answer.fault:
+        raise ValueError(answer.fault)
+    content = answer.content.removeprefix(codecs.BOM_UTF8)
+    if content.lstrip().startswith((b"data:", b"event:")):
+        raise ValueError("an event stream, which was not asked for")
+    try:
+        # JSON is UTF-8, whatever charset a header names.
+        return from_json(content.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"a body that is not UTF-8 at byte {error.start + 1}") from error
+    except ValueError as error:
+        raise ValueError(f"a body that is not JSON ({error})") from error
 
 
 def refusal(request: Request, reason: str) -> Completion:
@@ -102,54 +147,85 @@ def refusal(request: Request, reason: str) -> Completion:
     return Completion(request.id, "", "error", 0, 0, 0, 0.0, reason)
 
 
-def _read_completion(
-    request: Request, response: httpx.Response, message: str
+def _by_status(
+    request: Request, answer: HttpAnswer, status: int, reason: str
 ) -> Completion | Trouble:
-    try:
-        answer = _Answer.model_validate_json(response.content)
-    except ValidationError:
-        reason = f"200 with something else than one completion: {message}"
-        return Trouble("down", reason, may_be_own=True)
-    [choice], usage = answer.choices, answer.usage
-    if choice.finish_reason == "content_filter":
+    if status in REFUSED:
+        return refusal(request, reason)
+    if status in BUSY:
+        return Trouble("busy", reason, retry_after_seconds(answer.retry_after))
+    if status in FAILED or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        is_own = status in FAILED or status == httpx.codes.INTERNAL_SERVER_ERROR
+        return Trouble("down", reason, retry_after_seconds(answer.retry_after), may_be_own=is_own)
+    if status == httpx.codes.NOT_FOUND:
+        return Trouble("absent", reason)
+    raise ValueError(reason)
+
+
+def _status_within(fields: dict[str, object]) -> int | None:
+    """Return the status code that an error in a body names, if it names one."""
+    error = fields.get("error")
+    for holder in (error if isinstance(error, dict) else {}, fields):
+        for name in ("code", "status", "status_code"):
+            code = str(holder.get(name))
+            if code.isascii() and code.isdigit() and len(code) == 3 and code >= "400":
+                return int(code)
+    return None
+
+
+def _completion(request: Request, answer: _Answer) -> Completion | Trouble:
+    [choice], usage = answer.choices, answer.usage or _Usage()
+    ending = ending_of(choice.finish_reason)
+    word = shown(choice.finish_reason)
+    if ending == "unsaid" and usage.completion_tokens is not None:
+        ending = "length" if usage.completion_tokens >= request.max_tokens else "stop"
+    if ending is None or ending == "unsaid":
+        raise ValueError(
+            f"the server ends a completion with finish_reason {word}, which does not say whether "
+            f"it is whole: {_NO_SERVER}"
+        )
+    if ending == "unfinished":
+        return Trouble("faulty", f"the server broke off (finish_reason {word})", may_be_own=True)
+    if ending == "filtered":
         return refusal(request, "the server's content filter cut the completion")
-    text = choice.text
-    if request.stop and choice.finish_reason == "stop":
-        if "stop_reason" not in choice.model_fields_set:
-            raise ValueError(
-                "the server does not say whether a stop string ended a completion (stop_reason): "
-                "use one that does, such as vLLM's"
-            )
-        # Servers leave the stop string out of the text.
-        text += request.stop if choice.stop_reason == request.stop else ""
+    text, stop = choice.text, request.stop
+    if stop and ending == "stop" and "stop_reason" not in choice.model_fields_set:
+        raise ValueError(
+            "the server does not say whether a stop string ended a completion (stop_reason): "
+            + _NO_SERVER
+        )
+    is_cut_at_stop = ending == "stop_string" or (ending == "stop" and choice.stop_reason == stop)
+    # Most servers leave the stop string out of the text.
+    if stop and is_cut_at_stop and not text.endswith(stop):
+        text += stop
     details = usage.prompt_tokens_details
     return Completion(
         request_id=request.id,
         text=text,
-        finish_reason=choice.finish_reason,
-        prompt_tokens=usage.prompt_tokens,
+        finish_reason="length" if ending == "length" else "stop",
+        prompt_tokens=usage.prompt_tokens or 0,
         cached_tokens=(details and details.cached_tokens) or 0,
-        num_tokens=usage.completion_tokens,
+        num_tokens=usage.completion_tokens or 0,
         seconds=0.0,
     )
 
 
-def _message(response: httpx.Response, secret: str) -> str:
+def _message(answer: HttpAnswer, secret: str) -> str:
     """Return the server's message in one short line."""
-    text = " ".join(response.text.split())
+    # Ten bytes hold a character at most, even where JSON escapes it.
+    text = answer.content[: 100 * LONGEST_REASON].decode(errors="replace")
     if secret:
         text = text.replace(secret, "***")
-    return text[:LONGEST_REASON] or response.reason_phrase
+    return one_line(text)[:LONGEST_REASON] or one_line(answer.phrase)
 
 
-def _retry_after(response: httpx.Response) -> float:
-    """Return the seconds of the Retry-After header, which holds seconds or a date; 0 without."""
-    value = response.headers.get("retry-after", "")
+def retry_after_seconds(value: str) -> float:
+    """Return the seconds of a Retry-After header, which holds seconds or a date; 0 without."""
     if value.isascii() and value.isdigit():
         seconds = float(value)
     else:
         try:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError):
             seconds = 0.0
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)

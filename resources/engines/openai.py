@@ -11,8 +11,10 @@ import httpx
 import polars as pl
 
 from resources.engines.clock import SharedClock
-from resources.engines.completions_api import Trouble, body, read, refusal
+from resources.engines.completions_api import LONGEST_REASON, Trouble, body, read, refusal
+from resources.engines.http_answers import receive
 from resources.engines.replicas import Replica, Replicas
+from shepherd.messages import one_line
 from shepherd.requests import Completion, Request, completion_block, request_rows
 from shepherd.settings import OpenAISettings
 
@@ -28,6 +30,10 @@ CONNECT_TIMEOUT = 10.0
 
 MAX_ATTEMPTS = 10
 """Failures of one request, while servers answer others, after which the failure is its own."""
+
+MAX_ERRORS = 3
+"""The same where a server reports an error with status 200, which says not whether it will pass.
+If no server answers others, such errors end the run."""
 
 
 class OpenAIEngine:
@@ -100,9 +106,9 @@ class OpenAIEngine:
     async def _run_workers(self) -> None:
         """Run as many requests as the servers have room for, until one ends the run."""
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        timeout = httpx.Timeout(self._settings.request_timeout, connect=CONNECT_TIMEOUT)
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        async with httpx.AsyncClient(headers=headers, timeout=timeout, limits=limits) as http:
+        # A body that comes unpacked can be limited as it comes.
+        headers["Accept-Encoding"] = "identity"
+        async with _open_client(headers) as http:
             workers = [asyncio.create_task(self._run_worker(http)) for _ in range(self.capacity)]
             try:
                 await asyncio.gather(*workers)
@@ -143,8 +149,13 @@ class OpenAIEngine:
             if outcome.may_be_own:
                 num_answered = num_answered if num_own else self._replicas.num_answered
                 num_own += 1
-                if num_own >= MAX_ATTEMPTS and self._replicas.num_answered > num_answered:
-                    return refusal(request, f"failed {num_own} times, last: {outcome.reason}")
+                is_faulty = outcome.kind == "faulty"
+                if num_own >= (MAX_ERRORS if is_faulty else MAX_ATTEMPTS):
+                    reason = f"failed {num_own} times, last: {outcome.reason}"
+                    if self._replicas.num_answered > num_answered:
+                        return refusal(request, reason)
+                    if is_faulty:
+                        raise self._wrong_server(replica, reason)
             await asyncio.sleep(delay * self._jitter.uniform(0.5, 1.0))
             delay = min(2 * delay, LONGEST_DELAY)
 
@@ -156,32 +167,56 @@ class OpenAIEngine:
     async def _attempt(
         self, http: httpx.AsyncClient, replica: Replica, request: Request
     ) -> Completion | Trouble:
+        limit = self._settings.request_timeout
         try:
-            response = await http.post(
-                f"{replica.url}/completions", json=body(self._model, request)
-            )
+            async with asyncio.timeout(limit):
+                async with http.stream(
+                    "POST", f"{replica.url}/completions", json=body(self._model, request)
+                ) as response:
+                    answer = await receive(response)
+        except TimeoutError:
+            reason = f"no whole answer within {limit:g} s (request_timeout)"
+            return Trouble("down", reason, may_be_own=True)
         except httpx.TransportError as error:
-            is_own = isinstance(error, httpx.ReadTimeout)
-            reason = f"{type(error).__name__} {error}".strip()
-            return Trouble("down", reason, may_be_own=is_own)
+            reason = one_line(f"{type(error).__name__} {error}")[:LONGEST_REASON]
+            return Trouble("down", reason)
         try:
-            return read(request, response, secret=self._key)
+            return read(request, answer, secret=self._key)
         except ValueError as error:
-            variable = self._settings.api_key_variable
-            state = "set" if self._key else "not set"
-            raise ValueError(
-                f"{replica.url}: {error}: correct engine.openai in the profile "
-                f"(the variable of the key, {variable}, is {state})"
-            ) from error
+            raise self._wrong_server(replica, str(error)) from error
+
+    def _wrong_server(self, replica: Replica, reason: str) -> ValueError:
+        variable, state = self._settings.api_key_variable, "set" if self._key else "not set"
+        return ValueError(
+            f"{replica.url}: {reason}: correct engine.openai in the profile "
+            f"(the variable of the key, {variable}, is {state})"
+        )
 
     def _note(self, replica: Replica, trouble: Trouble) -> None:
         now = self._loop.time()
         if trouble.kind == "absent":
             self._replicas.remove(replica, trouble.reason)
             return
-        if trouble.kind == "down":
+        if trouble.kind in {"down", "faulty"}:
             self._replicas.failed(replica, now, trouble.reason)
         self._replicas.quiet(replica, now, trouble.retry_after, trouble.reason)
+
+
+def _open_client(headers: dict[str, str]) -> httpx.AsyncClient:
+    """Open the client; an attempt is limited as a whole, so that only connecting has a limit here.
+
+    Raises:
+        ValueError: the environment names proxies or certificates that cannot be used.
+    """
+    timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    try:
+        return httpx.AsyncClient(headers=headers, timeout=timeout, limits=limits)
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+        raise ValueError(
+            f"the HTTP client cannot start ({type(error).__name__}): correct the variables "
+            "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
+        ) from error
 
 
 def read_key(variable: str) -> str:

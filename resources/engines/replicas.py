@@ -50,11 +50,14 @@ class Replicas:
         self._patience = patience
 
     def take(self, now: float) -> Replica | None:
-        """Return the available server with the fewest requests, and count one more there."""
+        """Return the available server with the fewest requests, and count one more there.
+
+        Of several, the one with the fewest failures in a row is returned.
+        """
         ready = [replica for replica in self._replicas if self._room(replica, now) > 0]
         if not ready:
             return None
-        replica = min(ready, key=lambda candidate: candidate.in_flight)
+        replica = min(ready, key=lambda candidate: (candidate.in_flight, candidate.failures))
         replica.in_flight += 1
         return replica
 

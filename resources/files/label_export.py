@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from resources.storage.atomic import refuse_other_files, replacing_folder
+from resources.storage.digests import check_digest
 from shepherd.dataset_card import CardFacts, LabelCounts, render_card
 from shepherd.label_formats import RENDERERS, LabeledSolution
 from shepherd.schemas import LABELED_SOLUTIONS, enforce
@@ -96,6 +97,7 @@ def _frames(path: Path, batch_rows: int) -> Iterator[pl.DataFrame]:
     import pyarrow.parquet
 
     try:
+        check_digest(path)
         with pyarrow.parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=batch_rows):
                 frame = pl.from_arrow(batch)

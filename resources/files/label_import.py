@@ -16,6 +16,7 @@ import polars as pl
 
 from resources.files.rows import Line, Rejection, read_rows, refuse_many, rejected_frame
 from resources.storage.atomic import refuse_other_files, replacing_folder
+from resources.storage.digests import check_digest, write_parquet
 from shepherd.identity import content_id
 from shepherd.label_formats import PARSERS, LabeledSolution, labeled_frame
 from shepherd.settings import DEFAULT_SPLITTING, SplittingSettings
@@ -116,13 +117,32 @@ def _of_task(rules: LabelRules) -> str:
 
 
 def scan_labels(folder: Path) -> pl.LazyFrame:
-    """Return the imported labels of a folder that :func:`import_labels` wrote."""
-    return pl.scan_parquet(folder / "labeled_solutions" / "part-*.parquet")
+    """Return the imported labels of a folder that :func:`import_labels` wrote.
+
+    Raises:
+        ValueError: a file is damaged: import the labels again.
+    """
+    return pl.scan_parquet(_checked(folder / "labeled_solutions"))
 
 
 def read_rejected(folder: Path) -> pl.DataFrame:
-    """Return the rows that :func:`import_labels` rejected, as the table REJECTED."""
-    return pl.read_parquet(folder / "rejected" / "part-*.parquet")
+    """Return the rows that :func:`import_labels` rejected, as the table REJECTED.
+
+    Raises:
+        ValueError: a file is damaged: import the labels again.
+    """
+    return pl.read_parquet(_checked(folder / "rejected"))
+
+
+def _checked(folder: Path) -> list[Path]:
+    """Return the files of a folder after their digests were checked."""
+    paths = sorted(folder.glob("part-*.parquet"))
+    for path in paths:
+        try:
+            check_digest(path)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}: import the labels again") from None
+    return paths
 
 
 @dataclass(frozen=True)
@@ -242,6 +262,7 @@ class _Parts:
         gathered = pl.concat(self._frames)
         if gathered.height or not self._num_written:
             path = self._folder / f"part-{self._num_written:05d}.parquet"
-            gathered.rechunk().write_parquet(path, compression="zstd")
+            with path.open("wb") as file:
+                write_parquet(gathered, file)
             self._num_written += 1
         self._frames = [gathered.clear()]

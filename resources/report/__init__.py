@@ -7,8 +7,6 @@ only, and its content security policy runs no other script: what a model wrote s
 import json
 from pathlib import Path
 
-import duckdb
-
 from resources.report.problems import (
     LIMITS,
     Json,
@@ -19,6 +17,7 @@ from resources.report.problems import (
 )
 from resources.report.rendering import render
 from resources.storage.atomic import replacing_file
+from resources.storage.warehouse import open_warehouse
 
 MARTS = {
     "dataset_counts": "overview",
@@ -48,12 +47,10 @@ def build_report(
     ``study`` is a folder of benchmark results (``--json``), which need not exist.
 
     Raises:
-        ValueError: there is no warehouse (build it), or a file of the study holds no results
-            (write it again).
+        ValueError: there is no warehouse or it is damaged (build it), or a file of the study
+            holds no results (write it again).
     """
-    if not warehouse.is_file():
-        raise ValueError(f"{warehouse}: no such file: build it with shepherd warehouse build")
-    with duckdb.connect(warehouse, read_only=True) as connection:
+    with open_warehouse(warehouse) as connection:
         content = {
             "profile": profile,
             "limits": LIMITS,

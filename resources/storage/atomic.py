@@ -1,5 +1,8 @@
 """Write files and folders whole or not at all."""
 
+import errno
+import fcntl
+import glob
 import os
 import shutil
 import uuid
@@ -8,48 +11,94 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+WAYS_OUT = {
+    errno.ENOSPC: "free space on that disk, or choose another folder",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EDQUOT: "free space of your quota, or choose another folder",
+    errno.EROFS: "choose a folder on a disk that can be written",
+    errno.EACCES: "choose a folder that you may write, or change its permissions",
+    errno.EPERM: "choose a folder that you may write, or change its permissions",
+    errno.ENOTDIR: "a file is where a folder should be: remove it, or choose another folder",
+    errno.EEXIST: "a file is where a folder should be: remove it, or choose another folder",
+    errno.EISDIR: "a folder is where a file should be: remove it, or choose another folder",
+    errno.EIO: "the disk fails: choose a folder on another disk",
+}
+"""What a user can do if a file cannot be written, by the operating system's error."""
+
+
+class WriteError(ValueError):
+    """A file cannot be written, for a reason that the user can correct."""
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Report errors of the disk as a :class:`WriteError` that names the file and the way out."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in WAYS_OUT:
+            raise
+        # A temporary name says nothing; a folder above the file may be what is wrong.
+        is_above = error.filename and Path(error.filename) in path.parents
+        where = error.filename if is_above else path
+        raise WriteError(
+            f"{where}: cannot be written: {error.strerror}: {WAYS_OUT[error.errno]}"
+        ) from error
+
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces ``path`` once the body has succeeded.
 
     If the body fails, the old file stays. The new one is on the disk before it replaces the old.
+
+    Raises:
+        WriteError: the disk is full, read-only or fails; the message says what to do.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("wb") as file:
+    with write_errors(path), _scratch(path) as new:
+        with new.open("wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        publish(new, path)
 
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """Create a temporary folder that replaces ``folder`` once the body has succeeded.
 
-    If the body fails, the old folder stays.
+    If the body fails, the old folder stays. The new one is on the disk before it replaces the old.
+
+    Raises:
+        WriteError: the disk is full, read-only or fails; the message says what to do.
     """
-    written, retired = (
-        folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.{state}") for state in ("new", "old")
-    )
-    written.mkdir(parents=True)
-    try:
-        yield written
+    with write_errors(folder), _scratch(folder) as new:
+        new.mkdir()
+        yield new
+        for path in (*new.rglob("*"), new):
+            _sync(path)
         if folder.is_dir():
-            folder.rename(retired)
-        written.rename(folder)
-    finally:
-        shutil.rmtree(written, ignore_errors=True)
-    shutil.rmtree(retired, ignore_errors=True)
+            folder.rename(new.with_name(_OLD))
+        new.rename(folder)
+        _sync(folder.parent)
+
+
+@contextmanager
+def replacing_path(path: Path) -> Iterator[Path]:
+    """Name a temporary file that a library writes by itself.
+
+    The body calls :func:`publish` once the file is whole. Otherwise it is removed.
+
+    Raises:
+        WriteError: the disk is full, read-only or fails; the message says what to do.
+    """
+    with write_errors(path), _scratch(path) as new:
+        yield new
+
+
+def publish(new: Path, path: Path) -> None:
+    """Replace a file by a new one, which is on the disk before it does."""
+    _sync(new)
+    new.replace(path)
+    _sync(path.parent)
 
 
 def refuse_other_files(folder: Path, names: set[str]) -> None:
@@ -63,3 +112,64 @@ def refuse_other_files(folder: Path, names: set[str]) -> None:
         raise ValueError(
             f"{folder}: would be replaced, and holds something else: name a new folder"
         )
+
+
+_NEW, _OLD, _LOCK = "new", "old", "lock"
+"""The content of a scratch folder: what is written, what it replaces, and the writer's lock."""
+
+
+@contextmanager
+def _scratch(path: Path) -> Iterator[Path]:
+    """Create a folder beside ``path`` for what replaces it, and yield the new path in it.
+
+    The kernel drops the lock in the folder with its process, however that ends. So the next
+    writer of ``path`` knows the folders of killed writers, and removes them.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        _sweep(folder, path)
+    folder = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with _locked(folder):
+            yield folder / _NEW
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Create a folder, and hold the lock in it."""
+    while True:
+        folder.mkdir(exist_ok=True)
+        with (folder / _LOCK).open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Before it was locked, another writer may have swept it.
+            if (folder / _LOCK).exists():
+                yield
+                return
+
+
+def _sweep(folder: Path, path: Path) -> None:
+    """Remove the scratch folder of a killed writer, and put back what it had just moved away."""
+    if folder.is_file():
+        # Earlier versions of the pipeline wrote plain files.
+        folder.unlink(missing_ok=True)
+        return
+    try:
+        with (folder / _LOCK).open("r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if (folder / _OLD).exists() and not path.exists():
+                (folder / _OLD).rename(path)
+            shutil.rmtree(folder, ignore_errors=True)
+    except (BlockingIOError, FileNotFoundError):
+        # Its writer lives, or has not locked it yet, or another one has just removed it.
+        return
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or folder would survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -9,6 +9,7 @@ import dagster as dg
 import polars as pl
 
 from resources.storage.content import digest_of
+from resources.storage.digests import digest_in_footer
 from resources.storage.lake import Lake
 from shepherd.identity import content_id
 from shepherd.schemas import Table
@@ -18,6 +19,9 @@ MetadataField: TypeAlias = "dg.MetadataValue[Any] | dg.TableSchema | str | float
 
 CONTENT_KEY = "content"
 """The metadata field of a materialization that identifies its content."""
+
+DIGEST_KEY = "digest"
+"""The metadata field of a materialization that identifies its file, to the bit."""
 
 
 class Partition(NamedTuple):
@@ -152,6 +156,7 @@ class ParquetIOManager(dg.IOManager):
             **self._describe(table, frame),
             "path": dg.MetadataValue.path(path),
             CONTENT_KEY: content,
+            DIGEST_KEY: digest_in_footer(path),
         }
 
 

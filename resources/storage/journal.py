@@ -114,6 +114,12 @@ def read_journal(path: Path) -> pl.DataFrame:
         return _read(file, None)[1]
 
 
+def num_damaged_bytes(path: Path) -> int:
+    """Return the number of bytes after the last whole record; a killed run leaves a partial one."""
+    with path.open("rb") as file:
+        return path.stat().st_size - _read(file, None)[2]
+
+
 def fingerprints(folder: Path) -> dict[str, Fingerprint]:
     """Return the fingerprint of each journal in a folder, by the name of its model."""
     by_name = {}

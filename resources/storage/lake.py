@@ -1,15 +1,18 @@
 """Read and write the lake: one Parquet file for each table, dataset and shard."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from polars.exceptions import PanicException, PolarsError
 
 from resources.storage.atomic import replacing_file
-from shepherd.schemas import PROBLEMS, Table, enforce
+from resources.storage.digests import check_digest, digest_in_footer, write_parquet
+from resources.storage.shards import DatasetShards, Shards, read_shards, write_shards
+from shepherd.identity import shard_keys
+from shepherd.schemas import PROBLEMS, Table, enforce, table_named
 from shepherd.settings import NAME_PATTERN, Settings
 
 
@@ -50,17 +53,13 @@ class Lake:
         ``metadata`` goes into the footer of the file; :meth:`metadata` returns it.
 
         Raises:
-            ValueError: the frame does not fit the schema (:func:`shepherd.schemas.enforce`); the
-                old partition then stays.
+            ValueError: the frame does not fit the schema (:func:`shepherd.schemas.enforce`), or
+                the disk is full or read-only; the old partition then stays.
         """
         path = self.path(table.name, dataset, shard)
-        # One chunk, so that the bytes do not depend on how the frame was concatenated.
-        checked = enforce(table, frame).rechunk()
+        checked = enforce(table, frame)
         with replacing_file(path) as file:
-            # Level 3, the default, is slower on our tables, and the files are no smaller.
-            checked.write_parquet(
-                file, compression="zstd", compression_level=1, metadata=dict(metadata or {})
-            )
+            write_parquet(checked, file, metadata)
         return path
 
     def metadata(self, table: Table, dataset: str, shard: str) -> dict[str, str]:
@@ -68,7 +67,7 @@ class Lake:
         path = self.path(table.name, dataset, shard)
         try:
             return pl.read_parquet_metadata(path)
-        except (FileNotFoundError, pl.exceptions.ComputeError):
+        except (FileNotFoundError, PolarsError, PanicException):
             return {}
 
     def read(
@@ -77,8 +76,8 @@ class Lake:
         """Return one partition, the partitions of a dataset, or the whole table, in order.
 
         Raises:
-            ValueError: no file exists (the message names the asset to materialize), or a file
-                does not fit the schema.
+            ValueError: no file exists (the message names the asset to materialize), or a file is
+                damaged or does not fit the schema.
         """
         if shard is not None:
             paths = [self.path(table.name, dataset, shard)]
@@ -96,20 +95,38 @@ class Lake:
                 f"table {table.name}{where}: nothing in the lake at {self.root}: "
                 f"materialize the asset {table.name} first"
             )
-        frames = [_read_file(table, path) for path in paths]
+        frames = [self.read_file(table, path) for path in paths]
         return frames[0] if len(frames) == 1 else enforce(table, pl.concat(frames))
+
+    def read_file(self, table: Table, path: Path) -> pl.DataFrame:
+        """Return the rows of one file of a table.
+
+        Raises:
+            ValueError: the file is damaged or does not fit the schema; the message names the
+                asset to materialize.
+        """
+        self.check_file(table, path)
+        try:
+            # The path is literal: polars must not take brackets or `=` in it for patterns.
+            frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
+            return enforce(table, frame)
+        except (ValueError, PolarsError, PanicException) as error:
+            raise ValueError(
+                f"{path}: {error}: materialize the asset {table.name} again"
+            ) from error
 
     def scan(self, table: Table, partitions: Sequence[tuple[str, str]]) -> pl.LazyFrame:
         """Return a lazy frame that reads these partitions in order.
 
         Raises:
-            ValueError: a partition was never written, or its columns are not those of the table;
-                the message names the asset to materialize.
+            ValueError: a partition was never written, is damaged, or has other columns than the
+                table; the message names the asset to materialize.
         """
         paths = [self.path(table.name, *partition) for partition in partitions]
         for path in paths:
             if not path.is_file():
                 raise ValueError(f"{path}: no such file: materialize the asset {table.name} first")
+            self.check_file(table, path)
             if pl.read_parquet_schema(path) != table.schema:
                 raise ValueError(
                     f"{path}: has other columns than the table {table.name}: materialize the "
@@ -121,6 +138,35 @@ class Lake:
         """Return the (dataset, shard) pairs of a table's files, in order."""
         return [(dataset, shard) for dataset, shard in self._keys(table) if dataset and shard]
 
+    def files(self, table: Table) -> list[Path]:
+        """Return the files of a table, in order. Files that are no partition are left out."""
+        return [self.path(table.name, *partition) for partition in self._keys(table)]
+
+    def check_file(self, table: Table, path: Path) -> bool:
+        """Check the digest of a file of a table; return whether it has one.
+
+        Files that earlier versions of the pipeline wrote have none.
+
+        Raises:
+            ValueError: the file is damaged, or the pipeline did not write it; the message names
+                the asset to materialize.
+        """
+        try:
+            has_digest = check_digest(path)
+            if not has_digest and self._has_digests(path):
+                raise ValueError("has no digest: it was not written by the pipeline")
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}: materialize the asset {table.name} again") from None
+        return has_digest
+
+    def strays(self) -> list[Path]:
+        """Return the files of tables that are no partition of a dataset, sorted.
+
+        They are never read. Hidden files, such as those of a write in progress, are left out.
+        """
+        files = (path for path in self.root.rglob("*") if path.is_file())
+        return sorted(path for path in files if self._is_stray(path.relative_to(self.root)))
+
     def check_shards(self, settings: Settings) -> None:
         """Refuse settings that would reshard a populated dataset.
 
@@ -129,22 +175,65 @@ class Lake:
 
         Raises:
             ValueError: the lake has another number of shards for a dataset: set ``shards`` to the
-                number in the message.
+                number in the message. Or ``shards.json`` is damaged: remove it.
         """
-        path = self.root / "shards.json"
-        recorded: dict[str, int] = json.loads(path.read_text()) if path.is_file() else {}
-        populated = {dataset for dataset, _ in self.partitions(PROBLEMS)}
-        for name in settings.datasets:
-            if name in populated and recorded.get(name, settings.shards) != settings.shards:
+        recorded = read_shards(self._shards_path)
+        populated = {file.parent.name for file in self.root.glob(f"{PROBLEMS.name}/*/*.parquet")}
+        for name in recorded.keys() & populated & settings.datasets.keys():
+            num_shards = recorded[name].shards
+            if num_shards != settings.shards:
                 raise ValueError(
                     f"shards is {settings.shards}, but {self.root} holds the dataset {name} in "
-                    f"{recorded[name]} shards: set it back to {recorded[name]}, or point "
-                    "SHEPHERD_HOME at a new folder"
+                    f"{num_shards} shards: set it back to {num_shards}, or point SHEPHERD_HOME at "
+                    "a new folder"
                 )
-        current = {**recorded, **dict.fromkeys(settings.datasets, settings.shards)}
+        current = dict(recorded)
+        for name in settings.datasets:
+            digests = name in recorded and recorded[name].digests
+            if not digests:
+                files = self.root.glob(f"*/{name}/*.parquet")
+                digests = all(digest_in_footer(path) for path in files)
+            current[name] = DatasetShards(shards=settings.shards, digests=digests)
         if current != recorded:
-            with replacing_file(path) as file:
-                file.write(json.dumps(current, sort_keys=True).encode())
+            write_shards(self._shards_path, current)
+
+    @property
+    def _shards_path(self) -> Path:
+        return self.root / "shards.json"
+
+    def _shards(self) -> Shards:
+        return read_shards(self._shards_path)
+
+    def _has_digests(self, path: Path) -> bool:
+        """Return whether no earlier version of the pipeline can have written a file."""
+        shards = self._shards()
+        dataset = shards.get(path.parent.name)
+        if dataset is not None:
+            return dataset.digests
+        return bool(shards) and all(each.digests for each in shards.values())
+
+    def _is_partition(self, dataset: str, shard: str) -> bool:
+        """Return whether a dataset has a shard, or ``all`` of a file without shards."""
+        shards = self._shards()
+        if not shards:
+            return all(re.fullmatch(NAME_PATTERN, name) for name in (dataset, shard))
+        return dataset in shards and shard in ("all", *shard_keys(shards[dataset].shards))
+
+    def _is_stray(self, path: Path) -> bool:
+        """Return whether a file is of a table but no partition of it, by its path in the lake."""
+        if any(part.startswith(".") for part in path.parts):
+            return False
+        match path.parts:
+            case (name,):
+                return name != self._shards_path.name
+            case (name, *_) if table_named(name) is None:
+                # An earlier version of the pipeline may have had this table.
+                return False
+            case (_, "all.parquet"):
+                return False
+            case (_, dataset, _):
+                return path.suffix != ".parquet" or not self._is_partition(dataset, path.stem)
+        return True
 
     def _keys(self, table: Table) -> list[tuple[str | None, str | None]]:
         folder = self.path(table.name).parent
@@ -152,14 +241,9 @@ class Lake:
         files = sorted(folder.glob("*/*.parquet"))
         return [
             *whole,
-            *((file.parent.name, None if file.stem == "all" else file.stem) for file in files),
+            *(
+                (file.parent.name, None if file.stem == "all" else file.stem)
+                for file in files
+                if self._is_partition(file.parent.name, file.stem)
+            ),
         ]
-
-
-def _read_file(table: Table, path: Path) -> pl.DataFrame:
-    try:
-        # The path is literal: polars must not take brackets or `=` in it for patterns.
-        frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
-        return enforce(table, frame)
-    except (ValueError, pl.exceptions.ComputeError) as error:
-        raise ValueError(f"{path}: {error}: materialize the asset {table.name} again") from error

@@ -4,8 +4,8 @@ The lake's tables are copied into the schema ``lake``: the file names no path ou
 can be moved. Staging models are views on those copies, all other models are tables.
 """
 
+import os
 import re
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from resources.storage.atomic import WAYS_OUT, WriteError, publish, replacing_path
+from resources.storage.lake import Lake
 from resources.storage.sql_files import (
     SQL_ROOT,
     SqlModel,
@@ -65,35 +67,46 @@ class TestResult:
 def build_warehouse(lake_root: Path, warehouse: Path, sql_root: Path = SQL_ROOT) -> dict[str, int]:
     """Build the warehouse from the lake and return the number of rows of each relation.
 
-    A table that the lake does not have yet is empty. The file is built under a temporary name
-    and then renamed: a session that has the old file open reads on and holds no lock.
+    A table that the lake does not have yet is empty. The digests of the lake's files are checked
+    first. The new file is opened again and compared before it replaces the old one: a session that
+    has the old file open reads on and holds no lock.
 
     Raises:
-        ValueError: a Parquet file does not have the columns of its table (materialize the named
-            asset again), or an SQL file is wrong (correct the named file).
+        ValueError: a Parquet file is damaged or does not have the columns of its table
+            (materialize the named asset again), an SQL file is wrong (correct the named file), or
+            the disk is full or read-only.
     """
     ordered = sql_models(sql_root)
-    warehouse.parent.mkdir(parents=True, exist_ok=True)
-    aside = warehouse.with_name(f".{warehouse.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with duckdb.connect(aside, config=_CONFIG) as connection:
-            connection.execute("create schema lake")
-            for table in TABLES.values():
-                _load(connection, table, lake_root)
-            # From here on DuckDB opens no other file, so that no model can depend on a path.
-            connection.execute("set enable_external_access = false")
-            meanings = column_meanings(sql_root)
-            for model in ordered:
-                _create(connection, model, meanings)
-            names = [*(f"lake.{name}" for name in TABLES), *(model.name for model in ordered)]
-            rows = {name: _count(connection.sql(f"from {name}")) for name in names}
+    with replacing_path(warehouse) as new:
+        try:
+            rows = _write(new, Lake(lake_root), ordered, column_meanings(sql_root))
+            _check_written(new, rows)
+        except duckdb.Error as error:
+            way_out = _way_out_of_disk_error(error) or "build it again"
+            raise WriteError(
+                f"{warehouse}: cannot be written: {_reason(error)}: {way_out}; the old file stays"
+            ) from error
         # DuckDB would apply the write-ahead log of the old file to the new one.
-        _log_of(warehouse).unlink(missing_ok=True)
-        aside.replace(warehouse)
-    finally:
-        aside.unlink(missing_ok=True)
-        _log_of(aside).unlink(missing_ok=True)
+        warehouse.with_name(f"{warehouse.name}.wal").unlink(missing_ok=True)
+        publish(new, warehouse)
     return rows
+
+
+def open_warehouse(warehouse: Path) -> duckdb.DuckDBPyConnection:
+    """Open a warehouse for reading.
+
+    Raises:
+        ValueError: there is none, or its file is damaged: build it again.
+    """
+    if not warehouse.is_file():
+        raise ValueError(f"{warehouse}: no such file: build it with shepherd warehouse build")
+    try:
+        return duckdb.connect(warehouse, read_only=True, config=_CONFIG)
+    except (duckdb.IOException, duckdb.SerializationException, duckdb.FatalException) as error:
+        raise ValueError(
+            f"{warehouse}: cannot be opened: {_reason(error)}: build it again with shepherd "
+            "warehouse build"
+        ) from error
 
 
 def run_tests(warehouse: Path, sql_root: Path = SQL_ROOT) -> list[TestResult]:
@@ -102,11 +115,9 @@ def run_tests(warehouse: Path, sql_root: Path = SQL_ROOT) -> list[TestResult]:
     Raises:
         ValueError: there is no warehouse (build it), or a test does not fit it (build it again).
     """
-    if not warehouse.is_file():
-        raise ValueError(f"{warehouse}: no such file: build it with shepherd warehouse build")
     results = []
     tests = sql_tests(sql_models(sql_root), sql_root)
-    with duckdb.connect(warehouse, read_only=True, config=_CONFIG) as connection:
+    with open_warehouse(warehouse) as connection:
         for test in tests:
             try:
                 failing = connection.sql(test.sql)
@@ -117,20 +128,52 @@ def run_tests(warehouse: Path, sql_root: Path = SQL_ROOT) -> list[TestResult]:
     return results
 
 
-def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake_root: Path) -> None:
+def _write(
+    path: Path, lake: Lake, ordered: list[SqlModel], meanings: dict[str, str]
+) -> dict[str, int]:
+    """Write the lake's tables and all models into a new file; return the rows of each relation."""
+    with duckdb.connect(path, config=_CONFIG) as connection:
+        connection.execute("create schema lake")
+        for table in TABLES.values():
+            _load(connection, table, lake)
+        # From here on DuckDB opens no other file, so that no model can depend on a path.
+        connection.execute("set enable_external_access = false")
+        for model in ordered:
+            _create(connection, model, meanings)
+        names = [*(f"lake.{name}" for name in TABLES), *(model.name for model in ordered)]
+        rows = {name: _count(connection.sql(f"from {name}")) for name in names}
+        # The end of a session writes the file as well, but reports no error, such as a full disk.
+        connection.execute("checkpoint")
+    return rows
+
+
+def _check_written(path: Path, rows: dict[str, int]) -> None:
+    """Check that a file holds the relations and rows that were written into it.
+
+    Raises:
+        duckdb.Error: it does not.
+    """
+    with duckdb.connect(path, read_only=True, config=_CONFIG) as connection:
+        for name, num_rows in rows.items():
+            if _count(connection.sql(f"from {name}")) != num_rows:
+                raise duckdb.IOException(f"{name} has lost rows")
+
+
+def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake: Lake) -> None:
     columns = ", ".join(f'"{name}" {_TYPES[dtype]}' for name, dtype in table.schema.items())
     connection.execute(f"create table lake.{table.name} ({columns})")
     connection.execute(f"comment on table lake.{table.name} is {_quoted(table.grain)}")
     for column in table.columns:
         comment = _quoted(column.meaning)
         connection.execute(f'comment on column lake.{table.name}."{column.name}" is {comment}')
-    folder = lake_root.absolute() / table.name
-    paths = sorted([*folder.glob("*.parquet"), *folder.glob("*/*.parquet")])
+    paths = lake.files(table)
     if not paths:
         return
+    for path in paths:
+        lake.check_file(table, path)
     names = ", ".join(f'"{name}"' for name in table.schema)
     # In brackets, a wildcard of a path stands for itself.
-    literal_paths = [re.sub(r"([*?\[])", r"[\1]", str(path)) for path in paths]
+    literal_paths = [re.sub(r"([*?\[])", r"[\1]", str(path.absolute())) for path in paths]
     try:
         connection.execute(
             f"insert into lake.{table.name} select {names} "
@@ -138,8 +181,11 @@ def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake_root: Path) 
             [literal_paths],
         )
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{folder}: {reason}: materialize the asset {table.name} again") from error
+        if _way_out_of_disk_error(error):
+            raise
+        raise ValueError(
+            f"{lake.root / table.name}: {_reason(error)}: materialize the asset {table.name} again"
+        ) from error
 
 
 def _create(
@@ -149,6 +195,8 @@ def _create(
     try:
         connection.execute(f"create {kind} {model.name} as {model.sql}")
     except duckdb.Error as error:
+        if _way_out_of_disk_error(error):
+            raise
         raise ValueError(f"{model.path}: {error}") from error
     connection.execute(f"comment on {kind} {model.name} is {_quoted(model.description)}")
     for column in connection.sql(f"from {model.name}").columns:
@@ -165,5 +213,15 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _log_of(database: Path) -> Path:
-    return database.with_name(f"{database.name}.wal")
+def _way_out_of_disk_error(error: duckdb.Error) -> str | None:
+    """Return what a user can do if DuckDB could not write; None for all other errors.
+
+    DuckDB has no type for such errors. Their messages hold that of the operating system.
+    """
+    ways_out = (way for number, way in WAYS_OUT.items() if os.strerror(number) in str(error))
+    return next(ways_out, None)
+
+
+def _reason(error: duckdb.Error) -> str:
+    """Return the first line of a message, without the path of a temporary file."""
+    return str(error).splitlines()[0].rpartition('": ')[2]

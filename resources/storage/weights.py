@@ -6,7 +6,7 @@ from functools import cache
 from hashlib import file_digest
 from pathlib import Path
 
-from resources.storage.atomic import replacing_file
+from resources.storage.atomic import WriteError, replacing_file
 from shepherd.identity import content_id
 
 DIGESTS = ".digests.json"
@@ -49,6 +49,22 @@ def weights_identity(checkpoint: str | Path) -> str:
     return content_id(*(f"{name} {digest}" for name, digest in digests.items()))
 
 
+def changed_files(folder: Path) -> list[str]:
+    """Return the files of a checkpoint whose content is not the remembered one.
+
+    Their size and time stamp are as they were: no program wrote them, the disk has changed them.
+    All files are read.
+    """
+    changed = []
+    for name, line in sorted(_remembered(folder).items()):
+        size, time_stamp, digest = line.split(" ")
+        path = folder / name
+        stat = path.stat() if path.is_file() else None
+        if stat and (str(stat.st_size), str(stat.st_mtime_ns)) == (size, time_stamp):
+            changed += [name] if _digest(path) != digest else []
+    return changed
+
+
 def _files(folder: Path) -> list[Path]:
     """Return the files that decide what the model draws."""
     return [
@@ -83,5 +99,5 @@ def _remember(folder: Path, settled: dict[str, str]) -> None:
     try:
         with replacing_file(folder / DIGESTS) as file:
             file.write(json.dumps(settled, sort_keys=True).encode())
-    except OSError:
+    except (OSError, WriteError):
         return

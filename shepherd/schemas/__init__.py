@@ -64,6 +64,7 @@ __all__ = [
     "Table",
     "enforce",
     "labels_table",
+    "table_named",
 ]
 
 TABLES: dict[str, Table] = {
@@ -93,3 +94,13 @@ TABLES: dict[str, Table] = {
         REJECTED_LABELS,
     )
 }
+
+_LABELS = "_labels"
+"""Ends the name of the table of one annotator's labels."""
+
+
+def table_named(name: str) -> Table | None:
+    """Return the table of a name, which may be that of an annotator's labels, or None."""
+    if name not in TABLES and name.endswith(_LABELS):
+        return labels_table(name.removesuffix(_LABELS))
+    return TABLES.get(name)

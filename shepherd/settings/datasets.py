@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from shepherd.label_formats import PublishedFormat
-from shepherd.section import NAME_PATTERN, Section
+from shepherd.section import LONGEST_NAME, NAME_PATTERN, Section
 from shepherd.splitting import Method, strip_calculations
 
 Split = Literal["train", "test"]
@@ -85,6 +85,7 @@ class DatasetSettings(Section):
     annotator: str = Field(
         "imported",
         pattern=NAME_PATTERN,
+        max_length=LONGEST_NAME,
         description="annotator that imported labels are stored under",
     )
     annotated: bool = Field(

@@ -1,11 +1,9 @@
 """Settings of a deployment: the fields of a profile."""
 
-import re
-
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from shepherd.engine_settings import EngineSettings
-from shepherd.section import NAME_PATTERN, Section
+from shepherd.section import Section, check_names
 from shepherd.settings.annotation import AnnotationSettings
 from shepherd.settings.datasets import SPLITS, DatasetSettings, Split
 from shepherd.settings.exports import ExportSettings
@@ -95,10 +93,8 @@ class Settings(Section):
 
     @field_validator("datasets", "generators", "policies", "exports")
     @classmethod
-    def _names_are_safe(cls, named: dict[str, Section]) -> dict[str, Section]:
-        for name in named:
-            if not re.fullmatch(NAME_PATTERN, name):
-                raise ValueError(f"name {name!r} must match {NAME_PATTERN}: it becomes a folder")
+    def _names_are_safe(cls, named: dict[str, Section], info: ValidationInfo) -> dict[str, Section]:
+        check_names(named, of_assets=info.field_name in {"generators", "policies"})
         # The order in which a profile names things changes nothing.
         return dict(sorted(named.items()))
 

@@ -1,0 +1,234 @@
+"""Does a whole run end in the same rows if it is killed many times?
+
+    python -m benchmarks.kill_chain [--json] [--kills 50]
+
+Runs the profile ``tiny`` undisturbed, then kills it by SIGKILL at random moments until it ends: in
+sampling, training, the warehouse and between the renames that put files in place. If a home ends
+before all kills are spent, the next home begins. Rows, weights, relations and file names of each
+home are compared with those of the undisturbed one.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import duckdb
+
+from benchmarks.command import Benchmark, Size
+from benchmarks.compare_homes import compare_lakes, compare_models
+from benchmarks.report import Result, at_least, at_most
+from resources.storage.home import Home
+from resources.storage.verification import items_of
+
+PROFILE = "tiny"
+PRELOADED = ["cli.pipeline", "torch", "transformers", "resources.engines.transformers"]
+FIRST_WORK = "\n-- "
+"""Begins the line on the console that announces a run: from here on there is work to lose."""
+
+MEAN_SHARE = 1 / 20
+"""A run that is killed by the clock works for this share of the undisturbed time on average."""
+MAX_RENAMES = 12
+"""A run that is killed at a rename is killed at one of so many."""
+SECONDS_TO_END = 10.0
+"""Time for the children of a killed run to notice it."""
+
+NAMED_BY_TIME = re.compile(r"/runs/|events\\.out\\.tfevents")
+"""Curves of training, whose names hold the time and the process."""
+
+
+@dataclass(frozen=True)
+class KillAtRename:
+    """The end of a run at a rename: just before it, or at the next step after it."""
+
+    number: int
+    is_after: bool
+
+    def install(self) -> None:
+        """Kill this process when it comes to that rename."""
+        num_renames = 0
+
+        def count(event: str, _: object) -> None:
+            nonlocal num_renames
+            is_due = num_renames >= self.number
+            num_renames += event == "os.rename"
+            if is_due if self.is_after else num_renames >= self.number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+
+
+def run_profile(home: Path, log: Path, kill: KillAtRename | None) -> None:
+    """Run the profile as the command does, and end with its exit code."""
+    with log.open("w") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+    os.environ.pop("DAGSTER_HOME", None)
+    from cli.app import main
+
+    if kill:
+        kill.install()
+    sys.exit(main(["run", "--profile", PROFILE, "--home", str(home)]))
+
+
+@dataclass
+class Killer:
+    """Runs of the profile, of which some are killed."""
+
+    folder: Path
+    rng: random.Random
+    num_kills_left: int
+    seconds: float = 0.0
+    """Seconds of the undisturbed run, from its first work to its end."""
+    num_kills: int = 0
+    num_kills_at_renames: int = 0
+
+    def undisturbed(self) -> Home:
+        """Run the profile to its end."""
+        home, log = self.folder / "undisturbed", self.folder / "undisturbed.log"
+        process = self._start(home, log, None)
+        self._wait_for_work(process, log)
+        start = time.monotonic()
+        process.join()
+        _check_ended(process, log)
+        self.seconds = time.monotonic() - start
+        return Home(home)
+
+    def killed(self) -> Iterator[Home]:
+        """Run the profile in new homes until all kills are spent; yield each home at its end."""
+        number = 0
+        while self.num_kills_left > 0:
+            home = self.folder / f"killed-{number}"
+            while not self._run_once(home):
+                pass
+            yield Home(home)
+            number += 1
+
+    def _run_once(self, home: Path) -> bool:
+        """Run in a home until the end or the kill; return whether it ended."""
+        log = home.with_suffix(f".{self.num_kills}.log")
+        kill = None
+        if self.num_kills_left > 0 and self.rng.random() < 0.5:
+            kill = KillAtRename(self.rng.randint(1, MAX_RENAMES), self.rng.random() < 0.5)
+        process = self._start(home, log, kill)
+        if kill is None and self.num_kills_left > 0:
+            self._wait_for_work(process, log)
+            process.join(self.rng.uniform(0, 2 * MEAN_SHARE * self.seconds))
+            if process.is_alive():
+                process.kill()
+        process.join()
+        if process.exitcode != -signal.SIGKILL:
+            _check_ended(process, log)
+            return True
+        self.num_kills += 1
+        self.num_kills_left -= 1
+        self.num_kills_at_renames += kill is not None
+        return False
+
+    def _start(self, home: Path, log: Path, kill: KillAtRename | None) -> BaseProcess:
+        # Runs fork from a server that only imports: a process with threads must not fork.
+        processes = get_context("forkserver")
+        processes.set_forkserver_preload([__name__, *PRELOADED])
+        process = processes.Process(target=run_profile, args=(home, log, kill))
+        process.start()
+        return process
+
+    def _wait_for_work(self, process: BaseProcess, log: Path) -> None:
+        while process.is_alive() and not (log.exists() and FIRST_WORK in log.read_text()):
+            process.join(0.05)
+
+
+def _check_ended(process: BaseProcess, log: Path) -> None:
+    if process.exitcode != 0:
+        lines = log.read_text().splitlines()[-20:]
+        raise RuntimeError("\n".join([f"exit code {process.exitcode} of a run:", *lines]))
+
+
+def differences(home: Home, other: Home) -> int:
+    """Return the number of rows, weight files and relations that differ between two homes."""
+    results = [*compare_lakes(home.lake, other.lake), *compare_models(home.models, other.models)]
+    relations, others = (_relations(each.warehouse) for each in (home, other))
+    differing = relations.items() ^ others.items()
+    for name in sorted({name for name, _ in differing}):
+        print(f"warehouse: {name} has other rows", file=sys.stderr)
+    return sum(int(result.value) for result in results) + len({name for name, _ in differing})
+
+
+def _relations(warehouse: Path) -> dict[str, int]:
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        names = connection.execute(
+            "select table_schema || '.' || table_name from information_schema.tables"
+        ).fetchall()
+        return {
+            name: connection.execute(f"select count(*) from {name}").fetchall()[0][0]
+            for (name,) in names
+        }
+
+
+def leftovers(home: Home, other: Home) -> list[str]:
+    """Return the files that are in one of two homes only; Dagster's are not compared."""
+    differing = sorted(_names(home) ^ _names(other))
+    for name in differing:
+        print(f"{home.root.name} and {other.root.name} differ in {name}", file=sys.stderr)
+    return differing
+
+
+def _names(home: Home) -> set[str]:
+    paths = (path for path in home.root.rglob("*") if not path.is_relative_to(home.dagster))
+    names = (path.relative_to(home.root).as_posix() for path in paths if path.is_file())
+    return {name for name in names if not NAMED_BY_TIME.search(f"/{name}")}
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Return the processes that have a folder in their command or environment, without this one."""
+    pids = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            texts = ((process / name).read_bytes() for name in ("cmdline", "environ"))
+            if any(os.fsencode(folder) in text for text in texts):
+                pids.append(int(process.name))
+    return [pid for pid in pids if pid != os.getpid()]
+
+
+def run(options: argparse.Namespace) -> list[Result]:
+    """Run the profile undisturbed and killed, and compare."""
+    killer = Killer(options.folder, random.Random(0), options.kills)
+    undisturbed = killer.undisturbed()
+    num_homes = num_differences = num_leftovers = num_errors = 0
+    for home in killer.killed():
+        num_homes += 1
+        num_differences += differences(undisturbed, home)
+        num_leftovers += len(leftovers(undisturbed, home))
+        findings = [finding for item in items_of(home) for finding in item.findings()]
+        num_errors += sum(not finding.is_note for finding in findings)
+    time.sleep(SECONDS_TO_END)
+    return [
+        Result("seconds of an undisturbed run", round(killer.seconds, 1), "s"),
+        Result("homes", num_homes, "homes"),
+        at_least("kills", killer.num_kills, "runs", options.kills),
+        Result("of them at a rename", killer.num_kills_at_renames, "runs"),
+        at_most("rows, weights and relations that differ", num_differences, "in all homes", 0),
+        at_most("files in one home only", num_leftovers, "files", 0),
+        at_most("errors of shepherd verify", num_errors, "errors", 0),
+        at_most("processes left", len(processes_of(options.folder)), "processes", 0),
+    ]
+
+
+BENCHMARK = Benchmark(
+    "kill_chain",
+    __doc__,
+    run,
+    sizes=[Size("kills", 50, 2, "times that runs are killed")],
+)
+
+if __name__ == "__main__":
+    sys.exit(BENCHMARK.main())

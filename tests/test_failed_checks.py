@@ -1,0 +1,109 @@
+"""Checks that fail, and files that no run recorded, are found by the next run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.checks.structural import no_rows, partition_check
+from assets.deployment import ONE_RUN, partitions_of
+from cli.pipeline import print_failures
+from cli.progress import Progress
+from cli.stages import run_stages
+from resources.storage.io_manager import Frames, ParquetIOManager, Partition
+from resources.storage.lake import Lake
+from shepherd.schemas import PROBLEMS
+from tests.test_lake import problems, settings
+
+
+def definitions_of(lake: Lake, failing: set[str], *, blocking: bool) -> dg.Definitions:
+    """Return the table ``problems`` in two shards; rows of the shards ``failing`` fail a check."""
+    two_shards = settings(shards=2)
+
+    @dg.asset(
+        name="problems",
+        group_name="problems",
+        partitions_def=partitions_of(two_shards),
+        backfill_policy=ONE_RUN,
+    )
+    def table(context: dg.AssetExecutionContext) -> Frames:
+        partitions = tuple(Partition.of(key) for key in sorted(context.partition_keys))
+        return Frames(partitions, lambda partition: problems(f"of {partition.shard}"))
+
+    @partition_check(two_shards, "problems", blocking=blocking)
+    def holds(problems: Frames) -> dg.AssetCheckResult:
+        return no_rows(
+            Frames(
+                problems.partitions,
+                lambda at: problems[at] if at.shard in failing else problems[at].clear(),
+            )
+        )
+
+    manager = ParquetIOManager(
+        lake,
+        {"problems": PROBLEMS},
+        lambda table, rows: {},
+        origin=lambda table, partition: {},
+        after_write=lambda table, partition: None,
+    )
+    return dg.Definitions(
+        assets=[table],
+        asset_checks=[holds],
+        resources={"io_manager": manager},
+        executor=dg.in_process_executor,
+    )
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def run(lake: Lake, instance: dg.DagsterInstance, failing: set[str], *, blocking: bool) -> int:
+    definitions = definitions_of(lake, failing, blocking=blocking)
+    keys = set(definitions.resolve_asset_graph().get_all_asset_keys())
+    failures = run_stages(definitions, instance, Progress(instance, definitions), keys)
+    return print_failures(failures) if failures else 0
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_failing_check_of_severity_error_ends_the_run_until_it_holds(
+    tmp_path: Path,
+    instance: dg.DagsterInstance,
+    capsys: pytest.CaptureFixture[str],
+    blocking: bool,
+) -> None:
+    lake = Lake(tmp_path)
+    for _ in range(2):
+        assert run(lake, instance, {"01"}, blocking=blocking) == 1
+        line, advice = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: problems (words|0")
+        assert "holds does not hold: failing_rows 1: " in line
+        assert line.endswith(str(lake.path("problems", "words", "01")))
+        assert advice.startswith("Finished work is kept")
+    assert run(lake, instance, set(), blocking=blocking) == 0
+    out = capsys.readouterr().out
+    assert "problems: the check holds did not hold" in out
+    assert "words|00" not in out
+    assert run(lake, instance, set(), blocking=blocking) == 0
+    assert "up to date" in capsys.readouterr().out
+
+
+def test_rows_that_no_run_recorded_are_made_again(
+    tmp_path: Path, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that is killed between a file and its event leaves such rows."""
+    lake = Lake(tmp_path)
+    assert run(lake, instance, set(), blocking=True) == 0
+    path = lake.write(PROBLEMS, problems("of a killed run"), "words", "00")
+    capsys.readouterr()
+    assert run(lake, instance, set(), blocking=True) == 0
+    out = capsys.readouterr().out
+    assert f"{path} was written by a run that was killed, or by another program" in out
+    assert "words|01" not in out
+    assert lake.read(PROBLEMS, "words", "00")["question"].to_list() == ["of 00"]
+    lake.read(PROBLEMS, "words", "01").clear().write_parquet(lake.path("problems", "words", "01"))
+    assert run(lake, instance, set(), blocking=True) == 0
+    assert lake.read(PROBLEMS, "words", "01").height == 1

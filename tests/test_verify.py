@@ -1,0 +1,140 @@
+"""``shepherd verify`` finds each kind of damage in a home, and nothing in a sound one."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from cli.app import main
+from resources.storage import weights
+from resources.storage.digests import write_parquet
+from resources.storage.home import Home
+from resources.storage.journal import open_journal
+from resources.storage.lake import Lake
+from resources.storage.warehouse import build_warehouse
+from resources.storage.weights import weights_identity
+from shepherd.requests import COMPLETIONS
+from shepherd.schemas import PROBLEMS, STEPS
+from tests.test_digests import flipped, lake_with_rows
+from tests.test_lake import problems
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    home = Home(tmp_path_factory.mktemp("verify") / "home")
+    lake_with_rows(home.lake)
+    Lake(home.lake).write(STEPS, STEPS.empty(), "words", "00")
+    model = home.models / "generator"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text("{}")
+    (model / "model.safetensors").write_bytes(b"weights" * 100)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weights, "SECONDS_TO_SETTLE", -1.0)
+        weights_identity(model)
+    with open_journal(home.journals / "rollouts" / "words" / "00" / "a.journal", {}) as journal:
+        journal.record(COMPLETIONS.to_frame())
+        journal.record(COMPLETIONS.to_frame())
+    sql = home.root / "sql"
+    (sql / "marts").mkdir(parents=True)
+    (sql / "marts" / "a.sql").write_text("-- A.\nfrom lake.problems")
+    build_warehouse(home.lake, home.warehouse, sql)
+    return home
+
+
+@pytest.fixture
+def home(sound: Home, tmp_path: Path) -> Home:
+    copy = Home(tmp_path / "home")
+    shutil.copytree(sound.root, copy.root)
+    return copy
+
+
+def flip(path: Path) -> None:
+    """Flip a bit in the middle of a file, as a disk does: its time stamp stays."""
+    data, before = path.read_bytes(), path.stat()
+    path.write_bytes(flipped(data, 4 * len(data)))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def drop_rows(path: Path) -> None:
+    pl.read_parquet(path).head(-3).write_parquet(path)
+
+
+def repeat_keys(path: Path) -> None:
+    lake = Lake(path.parents[2])
+    lake.write(PROBLEMS, lake.read(PROBLEMS, "words", "00"), "words", "01")
+
+
+def lose_column(path: Path) -> None:
+    with path.open("wb") as file:
+        write_parquet(problems("a").drop("level"), file)
+
+
+def copy(path: Path) -> None:
+    shutil.copy(path, path.with_name("00 (copy).parquet"))
+
+
+SHARD = "lake/problems/words/00.parquet"
+
+
+@pytest.mark.parametrize(
+    ("damage", "damaged", "named", "problem"),
+    [
+        (flip, SHARD, SHARD, "is damaged: .*: materialize the asset problems again"),
+        (drop_rows, SHARD, SHARD, "has no digest: .*: materialize the asset problems again"),
+        (lose_column, SHARD, SHARD, "table problems: missing columns .*: materialize"),
+        (repeat_keys, SHARD, "lake/problems", r"20 rows repeat the key \(problem_id\): "),
+        (copy, SHARD, "lake/problems/words/00 (copy).parquet", "is no shard of a dataset"),
+        (flip, *["models/generator/model.safetensors"] * 2, "is damaged: .*: train the model"),
+        (flip, *["warehouse.duckdb"] * 2, "is damaged|cannot be opened"),
+    ],
+)
+def test_each_kind_of_damage_is_one_line(
+    home: Home,
+    capsys: pytest.CaptureFixture[str],
+    damage: Callable[[Path], None],
+    damaged: str,
+    named: str,
+    problem: str,
+) -> None:
+    damage(home.root / damaged)
+    assert main(["verify", "--home", str(home.root)]) == 1
+    finding, summary = capsys.readouterr().out.splitlines()
+    start = f"error: {home.root / named}: "
+    assert finding.startswith(start)
+    assert re.match(problem, finding.removeprefix(start)), finding
+    assert summary.endswith("MiB verified: 1 errors, 0 notes")
+
+
+def test_a_sound_home_has_no_findings(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "--home", str(home.root)]) == 0
+    assert capsys.readouterr().out.endswith("MiB verified: 0 errors, 0 notes\n")
+
+
+def test_what_needs_no_repair_is_a_note(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    path = home.root / SHARD
+    pl.read_parquet(path).write_parquet(path)
+    (home.lake / "shards.json").write_text('{"words": 2}')
+    (home.lake / "rejected").mkdir()
+    [journal] = home.journals.rglob("*.journal")
+    journal.write_bytes(journal.read_bytes()[:-3])
+    assert main(["verify", "--home", str(home.root)]) == 0
+    *notes, summary = capsys.readouterr().out.splitlines()
+    assert [note.removeprefix(f"note: {home.root}/").split(":")[0] for note in notes] == [
+        "lake/problems",
+        "lake/rejected",
+        "journals/rollouts/words/00/a.journal",
+    ]
+    assert "1 file has no digest" in notes[0]
+    assert summary.endswith("0 errors, 3 notes")
+
+
+def test_what_cannot_be_verified_at_all(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "--home", str(home.root / "nothing")]) == 2
+    assert "no such folder: correct --home" in capsys.readouterr().err
+    (home.lake / "shards.json").write_text("{")
+    assert main(["verify", "--home", str(home.root)]) == 2
+    assert "shards.json: is damaged" in capsys.readouterr().err

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -14,23 +13,20 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.gpu_training import ARCHITECTURES, TINY, save_random_model
 from benchmarks.requirements import require_package
+from benchmarks.scoring_speed import draw_word_solutions
 from resources.engines import open_engine
-from shepherd.mistakes import write_flawed
 from shepherd.prompts import build_prompt
 from shepherd.requests import Engine, Request, draw_all
 from shepherd.settings import EngineSettings, VllmSettings
 from shepherd.word_problems import draw_problems
 from training.packing import Example
 from training.scoring import Scorer
-from training.step_tags import Tags, encode_tagged
+from training.step_tags import Tags, encode_all
 
 T = TypeVar("T")
 
 MAX_LENGTH = 256
 """Tokens of a candidate at most; none is longer."""
-
-Candidates = tuple[list[str], list[list[str]]]
-"""The question of each candidate, and its steps."""
 
 
 def random_model(folder: Path, *, tiny: bool) -> Path:
@@ -38,17 +34,6 @@ def random_model(folder: Path, *, tiny: bool) -> Path:
     if tiny:
         return save_random_model(TINY, folder / "tiny")
     return save_random_model(ARCHITECTURES["1.1B"], folder / "1.1B")
-
-
-def draw_candidates(num_problems: int, per_problem: int) -> Candidates:
-    """Return flawed solutions of word problems, ``per_problem`` of each."""
-    rng = random.Random(0)
-    pairs = [
-        (problem.question, write_flawed(problem, rng, error_rate=0.4)[0])
-        for problem in draw_problems(0, "test", num_problems)
-        for _ in range(per_problem)
-    ]
-    return [question for question, _ in pairs], [steps for _, steps in pairs]
 
 
 class PaddedScorer:
@@ -66,7 +51,11 @@ class PaddedScorer:
     def score(self, questions: Sequence[str], steps: Sequence[Sequence[str]]) -> list[list[float]]:
         """Score the distinct candidates in order of length; return the scores of all."""
         keys = [(question, tuple(texts)) for question, texts in zip(questions, steps, strict=True)]
-        examples = {key: self._encode(*key) for key in dict.fromkeys(keys)}
+        distinct = list(dict.fromkeys(keys))
+        prompts = [build_prompt("plain", question) for question, _ in distinct]
+        solutions = [texts for _, texts in distinct]
+        encoded = encode_all(self._tokenizer, self._tags, prompts, solutions, MAX_LENGTH)
+        examples = dict(zip(distinct, encoded, strict=True))
         ordered = sorted(examples, key=lambda key: len(examples[key].ids))
         scores: dict[tuple[str, tuple[str, ...]], list[float]] = {}
         for first in range(0, len(ordered), self._batch_size):
@@ -74,10 +63,6 @@ class PaddedScorer:
             scored = self._score_batch([examples[key] for key in batch])
             scores.update(zip(batch, scored, strict=True))
         return [scores[key] for key in keys]
-
-    def _encode(self, question: str, steps: Sequence[str]) -> Example:
-        prompt, labels = build_prompt("plain", question), [0.0] * len(steps)
-        return encode_tagged(self._tokenizer, self._tags, prompt, steps, labels, MAX_LENGTH)
 
     @torch.inference_mode()
     def _score_batch(self, examples: list[Example]) -> list[list[float]]:
@@ -99,10 +84,14 @@ class PaddedScorer:
 
 
 def measure_scoring(folder: Path, *, tiny: bool) -> dict[str, object]:
-    """Score 256 candidates a problem with shared prefixes and in padded batches of 32."""
+    """Score 256 candidates a problem with shared prefixes and in padded batches of 32.
+
+    base-small draws them, as for ``benchmarks.scoring_speed``. Both ways score each distinct
+    candidate once, and encode each distinct text once.
+    """
     path = random_model(folder, tiny=tiny)
-    num_problems, per_problem = (1, 8) if tiny else (16, 256)
-    candidates = draw_candidates(num_problems, per_problem)
+    num_problems, per_problem = (1, 8) if tiny else (8, 256)
+    candidates = draw_word_solutions(num_problems, per_problem)
     scorer = Scorer(path, kind="process", template="plain", max_length=MAX_LENGTH)
     scorer.score(candidates[0][:per_problem], candidates[1][:per_problem])
     ours, seconds = _timed(lambda: scorer.score(*candidates))

@@ -8,6 +8,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from benchmarks.gpu_training import ARCHITECTURES as ARCHITECTURES_OF_ROWS
+from benchmarks.gpu_training import TRAINING_ROWS
 from shepherd.architectures import ARCHITECTURES, Architecture
 from shepherd.memory import (
     GIB,
@@ -161,6 +163,27 @@ def test_checkpointing_keeps_one_layer_at_a_time() -> None:
     saved = whole.activations - spared.activations
     assert saved <= SHARDED.tokens_per_pass * layers * (layer_bytes(LLAMA_70B) - inputs)
     assert saved > 0
+
+
+PEAKS = {
+    "prm-1.1b-512": 28.05,
+    "prm-1.1b-165": 27.56,
+    "prm-1.1b-two-passes": 31.80,
+    "prm-1.1b-checkpointed": 19.40,
+    "prm-3.0b-512": 63.10,
+    "prm-3.0b-165": 62.99,
+    "prm-3.0b-checkpointed": 52.70,
+    "prm-7b-width": 37.46,
+    "prm-7b-width-checkpointed": 33.32,
+}
+"""GiB of tensors at the peak of training on one H100, by ``python -m benchmarks.gpu``."""
+
+
+@pytest.mark.parametrize("name", TRAINING_ROWS)
+def test_the_formula_is_within_a_tenth_of_the_peak_on_a_gpu(name: str) -> None:
+    row = TRAINING_ROWS[name]
+    needed = training_memory(ARCHITECTURES_OF_ROWS[row.model], row.settings, predicts_text=False)
+    assert needed.tensors / GIB == pytest.approx(PEAKS[name], rel=0.1)
 
 
 def test_late_gradients_do_not_add_to_the_activations_of_a_step_with_one_pass() -> None:

@@ -10,6 +10,7 @@ import dagster as dg
 from assets.annotation.sharding import by_shard
 from assets.deployment import Deployment, DeploymentResource
 from resources.storage.io_manager import Partition
+from resources.user_paths import expanded
 from shepherd.identity import content_id
 from shepherd.schemas import PROBLEMS
 from shepherd.settings import DatasetSettings, Settings
@@ -69,7 +70,7 @@ def run_tags(settings: Settings) -> dict[str, str]:
 def paths_of(dataset: DatasetSettings) -> list[Path]:
     """Return the local files and folders from which a dataset's problems are read."""
     train = (dataset.train,) if isinstance(dataset.train, str) else dataset.train or ()
-    return [Path(path).expanduser() for path in (*train, dataset.test) if path]
+    return [expanded(path) for path in (*train, dataset.test) if path]
 
 
 def file_stamp(dataset: DatasetSettings) -> str:

@@ -28,6 +28,7 @@ from assets.describe import metadata_of, provenance
 from assets.models.generators import solvers_of
 from assets.models.policies import policies_of
 from assets.models.reward_models import reward_models_of
+from assets.run_processes import recorded_in_process_executor
 from assets.verification.candidate_scores import candidate_scores_of
 from assets.verification.candidates import candidates_of
 from assets.verification.evaluations import evaluations_of
@@ -59,7 +60,7 @@ def definitions_of(settings: Settings, home: Home, profile: str = "") -> dg.Defi
         sensors=sensors_of(jobs, settings),
         schedules=[refresh_every_morning(jobs["refresh_warehouse"])],
         resources=resources_of(Deployment(settings, home, profile)),
-        executor=dg.in_process_executor,
+        executor=recorded_in_process_executor,
     )
 
 

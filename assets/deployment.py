@@ -69,6 +69,10 @@ class Deployment:
         """Return the folder of a sampling stage's journals for a partition, one file a model."""
         return self.home.journals / stage / partition.dataset / partition.shard
 
+    def drawing_lock(self, stage: str, partition: Partition) -> Path:
+        """Return the lock of a partition: it is beside its journals, which are removed alone."""
+        return self.journals(stage, partition).with_suffix(".lock")
+
     def origin(self, stage: str, partition: Partition) -> dict[str, str]:
         """Return what the footer of a partition's file records of its draws."""
         splitting = self.settings.datasets[partition.dataset].splitting

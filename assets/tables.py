@@ -2,15 +2,17 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import TypeAlias, cast
 
 import dagster as dg
 import polars as pl
 
-from assets.deployment import partitions_of
+from assets.deployment import Deployment, partitions_of
 from assets.describe import OWNERS, column_schema, provenance
-from resources.storage.io_manager import Frames
+from resources.storage.io_manager import Frames, Partition
+from resources.storage.locks import file_lock
 from shepherd.dependencies import code_version
 from shepherd.schemas import Table
 from shepherd.settings import Settings
@@ -33,6 +35,7 @@ def table_asset(
     deps: Sequence[str] = (),
     backfill_policy: dg.BackfillPolicy | None = None,
     pool: str | None = None,
+    draws: bool = False,
 ) -> Callable[[Body], dg.AssetsDefinition]:
     """Decorate a function that returns the rows of a lake table.
 
@@ -41,16 +44,22 @@ def table_asset(
     journals of a partition are discarded once the file of ``table`` is written: a run that is
     killed between two files must find the journals again.
 
+    With ``draws``, the function draws through the journals of its partition. It takes ``context``
+    and ``deployment``, and no other run may draw there until all of its tables are written.
+
     The description in the UI is the table's grain and the function's docstring.
     """
 
     def decorate(body: Body) -> dg.AssetsDefinition:
         @wraps(body)
         def compute(*args: object, **inputs: object) -> Iterator[dg.Output[Rows]]:
-            result = body(*args, **inputs)
-            rows = cast("Mapping[str, Rows]", result if siblings else {table.name: result})
-            for each in (*siblings, table):
-                yield dg.Output(rows.get(each.name, each.empty()), each.name)
+            # Dagster writes an output before it takes the next one: the lock covers the writing.
+            arguments = inspect.signature(body).bind(*args, **inputs).arguments
+            with drawing_lock(table, arguments) if draws else nullcontext():
+                result = body(*args, **inputs)
+                rows = cast("Mapping[str, Rows]", result if siblings else {table.name: result})
+                for each in (*siblings, table):
+                    yield dg.Output(rows.get(each.name, each.empty()), each.name)
 
         del compute.__annotations__["return"]
         notes = dict.fromkeys(siblings, f"Written together with `{table.name}`.")
@@ -69,6 +78,21 @@ def table_asset(
         )(compute)
 
     return decorate
+
+
+def drawing_lock(table: Table, arguments: Mapping[str, object]) -> AbstractContextManager[None]:
+    """Return the lock of the partition in which a function draws, given its arguments.
+
+    Entering it raises a ValueError if another run draws there: wait until it ends, or end it.
+    """
+    context, deployment = arguments["context"], arguments["deployment"]
+    assert isinstance(context, dg.AssetExecutionContext)
+    assert isinstance(deployment, Deployment)
+    partition = Partition.of(context.partition_key)
+    return file_lock(
+        deployment.drawing_lock(table.name, partition),
+        refusal=f"another run draws {table.name} of {partition.key}: wait until it ends, or end it",
+    )
 
 
 def table_out(

@@ -18,6 +18,7 @@ from cli.commands.score import score
 from cli.commands.ui import ui
 from cli.commands.verify import verify
 from cli.commands.warehouse import warehouse_app
+from cli.file_errors import file_error
 from cli.parsing import message_of, repeat_options
 from shepherd.messages import one_line
 
@@ -53,7 +54,8 @@ app.command()(ui)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return the exit code; ``arguments`` are those of the process if None.
 
-    A ValueError is a mistake of the user: its message goes to stderr in one line.
+    A ValueError is a mistake of the user: its message goes to stderr in one line. So does what a
+    full disk or missing permissions prevent.
     """
     given = repeat_options(sys.argv[1:] if arguments is None else arguments, MANY_VALUES)
     command = typer.main.get_command(app)
@@ -64,5 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USER_ERROR
     except ValueError as error:
         print(f"error: {one_line(str(error))}", file=sys.stderr)
+        return USER_ERROR
+    except OSError as error:
+        message = file_error(str(error))
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
         return USER_ERROR
     return code if isinstance(code, int) else DONE

@@ -1,10 +1,10 @@
 """Prepare the folder and the environment that Dagster reads."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
+from resources.storage.atomic import replacing_file, write_errors
 from resources.storage.home import Home
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "resources" / "dagster_home" / "dagster.yaml"
@@ -26,10 +26,19 @@ def set_environment(profile: str, home: Home, dagster_home: Path | None) -> Path
 
 
 def prepare_dagster_home(folder: Path) -> None:
-    """Create the folder with the project's dagster.yaml, unless it has one already."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / TEMPLATE.name).exists():
-        shutil.copy(TEMPLATE, folder / TEMPLATE.name)
+    """Create the folder with the project's dagster.yaml, unless it has one already.
+
+    Raises:
+        ValueError: the folder cannot be written; the message says what to do.
+    """
+    try:
+        with write_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / TEMPLATE.name).exists():
+                with replacing_file(folder / TEMPLATE.name) as file:
+                    file.write(TEMPLATE.read_bytes())
+    except FileNotFoundError as error:
+        raise ValueError(f"{folder}: no folder can be made there: choose another one") from error
 
 
 def silence_exit() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from resources.storage.home import Home
+from resources.user_paths import expanded
 
 ProfileOption = Annotated[
     str,
@@ -50,4 +51,4 @@ DEFAULT_HOME = Path("data")
 
 def home_at(path: Path) -> Home:
     """Return the home folder at a path, which may be relative or begin with ``~``."""
-    return Home(path.expanduser().absolute())
+    return Home(expanded(path).absolute())

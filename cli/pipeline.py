@@ -1,34 +1,23 @@
 """Bring the assets of a profile up to date, as a sequence of Dagster runs in this process."""
 
 import difflib
-import os
 import sys
 import time
 from collections.abc import Sequence, Set
-from pathlib import Path
 
 import dagster as dg
-import yaml
 
 from assets.definitions import definitions_of
 from assets.deployment import Deployment, models_of, partitions_of
 from cli.interrupts import interrupts_kept
 from cli.progress import MakeAgain, Progress
+from cli.runs_database import opened_instance
 from cli.stages import Failure, run_stages
 from cli.summary import print_summary
-from resources.storage.atomic import replacing_file
 from resources.storage.home import Home
 from resources.storage.lake import Lake
 from shepherd.annotators.nli import NliSettings
 from shepherd.settings import Settings
-
-CONFIG = "pipeline.yaml"
-"""The file in DAGSTER_HOME that configures the instance of this command."""
-
-NO_COMPUTE_LOGS = {
-    "module": "dagster._core.storage.noop_compute_log_manager",
-    "class": "NoOpComputeLogManager",
-}
 
 
 def run_pipeline(
@@ -47,13 +36,14 @@ def run_pipeline(
 
     Raises:
         ValueError: the settings name a base that does not exist, another number of shards than
-            the lake has, or lack a named asset or partition; nothing was run.
+            the lake has, or lack a named asset or partition; nothing was run. Or Dagster's
+            databases cannot be used.
     """
     started, deployment = time.monotonic(), Deployment(settings, home, profile)
     check_deployment(deployment)
     definitions = definitions_of(settings, home, profile)
     keys = named_keys(definitions, settings, assets, partitions)
-    with open_instance(home) as instance, interrupts_kept():
+    with opened_instance(home) as instance, interrupts_kept():
         if assets:
             progress: Progress = MakeAgain(instance, definitions, partitions)
         else:
@@ -83,20 +73,6 @@ def check_deployment(deployment: Deployment) -> None:
             deployment.models.resolve(annotator.model)
     if annotation.judge is not None:
         deployment.judge_base(annotation.judge)
-
-
-def open_instance(home: Home) -> dg.DagsterInstance:
-    """Open the instance of DAGSTER_HOME without compute logs.
-
-    Steps print to this console. To copy that into log files, Dagster would start four processes a
-    step, which print tracebacks on Ctrl-C.
-    """
-    folder = Path(os.environ.get("DAGSTER_HOME", str(home.dagster)))
-    shared = folder / "dagster.yaml"
-    config = yaml.safe_load(shared.read_text(encoding="utf-8")) if shared.is_file() else {}
-    with replacing_file(folder / CONFIG) as file:
-        file.write(yaml.safe_dump({**(config or {}), "compute_logs": NO_COMPUTE_LOGS}).encode())
-    return dg.DagsterInstance.from_config(str(folder), CONFIG)
 
 
 def named_keys(

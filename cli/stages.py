@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from assets.models.fine_tuning import GPU_POOL
+from assets.run_processes import process_tags
 from cli.failed_checks import complaint, failing_partitions, is_error
+from cli.file_errors import file_error
 from cli.interrupts import INTERRUPTS
 from cli.progress import Progress
 
@@ -172,7 +174,7 @@ class StageRunner:
             instance=self.instance,
             asset_selection=run.keys,
             partition_key=first if first and first == last else None,
-            tags=ends if first != last else None,
+            tags=process_tags() | (ends if first != last else {}),
             raise_on_error=False,
         )
         evaluations = result.get_asset_check_evaluations()
@@ -237,4 +239,7 @@ def _failure(run: PlannedRun, event: dg.DagsterEvent) -> Failure:
     is_users, is_check = cause.cls_name in USER_ERRORS, cause.cls_name == CHECK_FAILED
     message = cause.message.strip() if is_users or is_check else cause.to_string()
     message = message.removeprefix(f"{cause.cls_name}: ") if is_users else message
+    of_file_system = None if is_users or is_check else file_error(cause.message)
+    if of_file_system is not None:
+        return Failure(run, event.step_key or "", of_file_system, is_users=True)
     return Failure(run, event.step_key or "", message, is_users, is_check)

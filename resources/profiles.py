@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from resources.strict_yaml import read_yaml
+from resources.user_paths import expanded
 from shepherd.messages import one_line, shown, without_addresses
 from shepherd.nearest import did_you_mean
 from shepherd.settings import NAME_PATTERN, Settings
@@ -59,7 +60,7 @@ def load_settings(name_or_path: str) -> Settings:
 
 def _find(name_or_path: str) -> Path:
     if name_or_path.endswith((".yaml", ".yml")):
-        path = Path(name_or_path).expanduser()
+        path = expanded(name_or_path)
         if not path.is_file():
             raise ValueError(
                 f"{path}: no such file: set --profile or SHEPHERD_PROFILE to a profile's name "

@@ -1,8 +1,11 @@
 """Prompts: the question in a model's own format, and the text that the model is to continue."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Protocol
 
+from jinja2 import TemplateError
 from pydantic import AfterValidator, Field
 
 CHAT = "chat"
@@ -18,6 +21,12 @@ TEMPLATES = {
 _QUESTION = "{question}"
 _MARKS = ("QUESTION7f3a", "SOLUTION7f3a")
 """Stand in a chat for the question and the solution until their places are found."""
+
+_CLOCK = "strftime_now"
+"""The function by which a chat template reads the clock (transformers defines it)."""
+
+_TIMES = (datetime(2001, 2, 3, 4, 5, 6), datetime(2019, 8, 27, 18, 39, 40))
+"""Times that differ in every part: a template that reads the clock shows them differently."""
 
 
 def check_template(template: str) -> None:
@@ -67,6 +76,7 @@ class ChatTokenizer(Protocol):
         *,
         tokenize: bool,
         continue_final_message: bool,
+        **variables: object,
     ) -> object:
         """Return the conversation in the model's own format."""
 
@@ -74,11 +84,12 @@ class ChatTokenizer(Protocol):
 def open_template(template: str, tokenizer: ChatTokenizer) -> str:
     """Return the template that ``build_prompt`` takes: for ``chat`` that of the tokenizer's model.
 
-    The question is the user's turn and the solution the
-    beginning of the assistant's, which stays open.
+    The question is the user's turn and the solution the beginning of the assistant's, which stays
+    open.
 
     Raises:
-        ValueError: ``chat``, and the tokenizer has no chat template or one that moves the texts.
+        ValueError: ``chat``, and the tokenizer has no chat template, or one that fails, moves the
+            texts, or gives another text at another time.
     """
     if template != CHAT:
         return template
@@ -86,13 +97,39 @@ def open_template(template: str, tokenizer: ChatTokenizer) -> str:
     if not tokenizer.chat_template:
         known = ", ".join(sorted(TEMPLATES))
         raise ValueError(f"{name}: has no chat template: set the model's template to {known}")
+    opened = _opened_chat(tokenizer, datetime.now())
+    if any(_opened_chat(tokenizer, time) != opened for time in _TIMES):
+        # A JSON string is a YAML string.
+        text = json.dumps(opened, ensure_ascii=False)
+        raise ValueError(
+            f"{name}: its chat template writes the date or something random, so that every prompt "
+            f"would change: set the model's template to the text of today: {text}"
+        )
+    return opened
+
+
+def _opened_chat(tokenizer: ChatTokenizer, now: datetime) -> str:
+    """Return the chat up to the solution, with ``{question}`` in the place of the question."""
     question, solution = _MARKS
     turns = [{"role": "user", "content": question}, {"role": "assistant", "content": solution}]
-    chat = str(tokenizer.apply_chat_template(turns, tokenize=False, continue_final_message=True))
+    variables: dict[str, Callable[[str], str]] = {}
+    if _CLOCK in str(tokenizer.chat_template):
+        variables[_CLOCK] = now.strftime
+    try:
+        chat = str(
+            tokenizer.apply_chat_template(
+                turns, tokenize=False, continue_final_message=True, **variables
+            )
+        )
+    except (TemplateError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+        raise ValueError(
+            f"{tokenizer.name_or_path}: its chat template fails ({error}): set the model's "
+            "template to a text that holds {question}"
+        ) from error
     if chat.count(question) != 1 or not chat.endswith(solution):
         raise ValueError(
-            f"{name}: its chat template does not show question and answer once each, in order: "
-            "set the model's template to a text that holds {question}"
+            f"{tokenizer.name_or_path}: its chat template does not show question and answer once "
+            "each, in order: set the model's template to a text that holds {question}"
         )
     # Where the answer follows a space, models write the space: tokens begin with theirs.
     opened = chat.removesuffix(solution).rstrip(" ").replace(question, _QUESTION)

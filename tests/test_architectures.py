@@ -1,109 +1,34 @@
 """The designs of the paper's models, small and random, with tokenizers of their kinds.
 
-Each writes solutions, is fine-tuned, becomes both reward models, scores, and runs in vLLM.
+Each writes solutions, is fine-tuned, becomes both reward models, and scores. ``test_vllm_engine``
+runs them in vLLM.
 """
 
-import random
-from contextlib import closing
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
 import pytest
-from blocks import add, drain
-from tiny_checkpoint import rollouts, save_checkpoint
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from tokenizers.trainers import BpeTrainer
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from designs import DESIGNS, SOLVED, greedy_completions, save_design
+from tiny_checkpoint import rollouts
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from resources.engines import open_engine
 from resources.storage.model_store import architecture_of
-from shepherd.requests import Completion
-from shepherd.settings import EngineSettings, TrainingSettings, VllmSettings
+from shepherd.settings import TrainingSettings
 from shepherd.splitting import split_steps
-from shepherd.word_problems import draw_problems, write_solution
 from training.orm import train_orm
 from training.prm import train_prm
 from training.runs import TrainingRun
 from training.scoring import score_solutions
 from training.sft import train_sft
-from training.step_tags import TAG_TEXT, Tags
-
-WINDOW = 512
-SPECIAL = ["<unk>", "<s>", "</s>"]
-MHA, GQA = {"num_key_value_heads": 4}, {"num_key_value_heads": 2}
-DESIGNS = {
-    "LLaMA2-7B": ("llama", "sentencepiece", MHA),
-    "LLaMA2-70B": ("llama", "sentencepiece", GQA),
-    "LLemma-34B": (
-        "llama",
-        "sentencepiece",
-        {**GQA, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}},
-    ),
-    # As long a window as an example may be in training; the engines' tests try shorter ones.
-    "Mistral-7B": ("mistral", "sentencepiece", {**GQA, "sliding_window": 256}),
-    "DeepSeek-67B": ("llama", "bytes", GQA),
-}
-"""Kind of transformers, tokenizer, and fields of the config. LLaMA2-13B and LLemma-7B are as
-LLaMA2-7B."""
+from training.step_tags import Tags
 
 ONCE = TrainingSettings(epochs=1, learning_rate=1e-3, batch_size=4, max_length=256)
-SOLVED = [
-    (problem.question, write_solution(problem, random.Random(index)))
-    for index, problem in enumerate(draw_problems(0, "train", 8))
-]
-
-
-def tokenizer_of(kind: str) -> PreTrainedTokenizerFast:
-    """Train a small tokenizer as LLaMA's: BPE on words that carry their space as "▁", with a
-    token for each byte; or as DeepSeek's: BPE on bytes."""
-    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=kind == "sentencepiece"))
-    if kind == "sentencepiece":
-        tokenizer.normalizer = normalizers.Sequence(
-            [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
-        )
-        tokenizer.decoder = decoders.Sequence(
-            [
-                decoders.Replace("▁", " "),
-                decoders.ByteFallback(),
-                decoders.Fuse(),
-                decoders.Strip(" ", 1, 0),
-            ]
-        )
-        alphabet, special = [], [*SPECIAL, *(f"<0x{byte:02X}>" for byte in range(256))]
-    else:
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        tokenizer.decoder = decoders.ByteLevel()
-        alphabet, special = pre_tokenizers.ByteLevel.alphabet(), SPECIAL
-    corpus = [text for pair in SOLVED for text in pair] + [f"1 + 1 - 1{TAG_TEXT}"] * 8
-    trainer = BpeTrainer(
-        vocab_size=700, special_tokens=special, initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(corpus, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A", special_tokens=[("<s>", SPECIAL.index("<s>"))]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
-    )
 
 
 @pytest.fixture(scope="module", params=DESIGNS)
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    kind, tokenizer, fields = DESIGNS[request.param]
-    # The smallest heads that vLLM's attention takes on a CPU.
-    shape = {"hidden_size": 128, "head_dim": 32, "max_position_embeddings": WINDOW, **fields}
-    return save_checkpoint(tmp_path_factory.mktemp("model"), kind, tokenizer_of(tokenizer), **shape)
-
-
-@pytest.fixture(scope="module")
-def written(checkpoint: Path) -> dict[str, Completion]:
-    """Greedy completions by the embedded engine."""
-    settings = EngineSettings(batch_size=8, dtype="float32", device="cpu")
-    with closing(open_engine(settings, checkpoint)) as engine:
-        add(engine, rollouts(temperature=0.0))
-        return drain(engine)
+    return save_design(tmp_path_factory.mktemp("model"), request.param)
 
 
 def labelled() -> pl.DataFrame:
@@ -116,9 +41,8 @@ def labelled() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=names, orient="row")
 
 
-def test_it_writes_what_transformers_writes(
-    checkpoint: Path, written: dict[str, Completion]
-) -> None:
+def test_it_writes_what_transformers_writes(checkpoint: Path) -> None:
+    written = greedy_completions(checkpoint)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     model = AutoModelForCausalLM.from_pretrained(checkpoint)
     for request in rollouts(temperature=0.0, count=1):
@@ -166,32 +90,3 @@ def test_its_tokenizer_knows_the_tag_and_its_dimensions_are_read(checkpoint: Pat
     assert found is not None
     config = AutoConfig.from_pretrained(checkpoint)
     assert asdict(found) == {name: getattr(config, name) for name in asdict(found)}
-
-
-@pytest.mark.skipif(
-    find_spec("vllm") is None, reason="vLLM is not installed: make test installs its CPU build"
-)
-def test_vllm_writes_the_same(
-    checkpoint: Path, written: dict[str, Completion], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "VLLM_LOGGING_LEVEL": "ERROR",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    }.items():
-        monkeypatch.setenv(name, value)
-    settings = EngineSettings(
-        kind="vllm", batch_size=8, dtype="float32", vllm=VllmSettings(enforce_eager=True)
-    )
-    with closing(open_engine(settings, checkpoint)) as engine:
-        add(engine, rollouts(temperature=0.0))
-        completions = drain(engine)
-    assert completions.keys() == written.keys()
-    for name, expected in written.items():
-        drawn = completions[name]
-        assert drawn.num_tokens == expected.num_tokens
-        # vLLM holds back the last tokens where their bytes are no whole character yet.
-        whole = not expected.text.endswith("\ufffd")
-        assert drawn.text == expected.text if whole else expected.text.startswith(drawn.text)

@@ -8,12 +8,14 @@ import pytest
 
 from assets.checks.structural import no_rows, partition_check
 from assets.deployment import ONE_RUN, partitions_of
-from cli.pipeline import print_failures
+from cli.pipeline import print_failures, run_pipeline
 from cli.progress import Progress
 from cli.stages import run_stages
+from resources.storage.home import Home
 from resources.storage.io_manager import Frames, ParquetIOManager, Partition
 from resources.storage.lake import Lake
 from shepherd.schemas import PROBLEMS
+from tests.test_digests import lake_with_rows
 from tests.test_lake import problems, settings
 
 
@@ -107,3 +109,17 @@ def test_rows_that_no_run_recorded_are_made_again(
     lake.read(PROBLEMS, "words", "01").clear().write_parquet(lake.path("problems", "words", "01"))
     assert run(lake, instance, set(), blocking=True) == 0
     assert lake.read(PROBLEMS, "words", "01").height == 1
+
+
+def test_a_stray_file_ends_a_run_with_1_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cli.pipeline.run_stages", lambda *_: [])
+    home = Home(tmp_path)
+    path = lake_with_rows(home.lake).path("problems", "words", "00")
+    assert run_pipeline(settings(2), home, ["problems"]) == 0
+    stray = path.with_name("00 (copy).parquet")
+    stray.write_bytes(path.read_bytes())
+    assert run_pipeline(settings(2), home, ["problems"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == f"error: {stray}: is no shard of a dataset, and was not read: remove it"

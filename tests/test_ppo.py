@@ -62,6 +62,7 @@ def train(
     judge: Path | None = None,
     splitting: Method = "auto",
     max_tokens: int = 12,
+    seed: int = 5,
 ) -> list[dict[str, float]]:
     """Train in ``folder``; end this process by SIGKILL while iteration ``kill_at`` draws."""
     openings = iter(range(100))
@@ -69,7 +70,7 @@ def train(
     def opened(checkpoint: Path) -> Engine:
         if next(openings) == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        return open_engine(EngineSettings(batch_size=8, dtype="float32"), checkpoint)
+        return open_engine(EngineSettings(batch_size=64, dtype="float32"), checkpoint)
 
     kind: Kind = "process" if settings.reward_model == "process_reward_model" else "outcome"
     # Two datasets hold the same questions.
@@ -91,7 +92,7 @@ def train(
             settings,
             template="plain",
             scorer=Scorer(judge or base, kind=kind, template="plain", max_length=192),
-            sampler=PolicySampler(opened, max_tokens=max_tokens, seed=5),
+            sampler=PolicySampler(opened, max_tokens=max_tokens, seed=seed),
             grade=CompletionGrader().are_correct,
             work=folder / "work",
             on_iteration=tell,
@@ -136,21 +137,41 @@ def stop(_: object) -> None:
     raise StopError
 
 
+ONE_ITERATION = SMALL.model_copy(update={"iterations": 1})
+
+
+@pytest.fixture(scope="module")
+def stopped(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of ``ONE_ITERATION`` that ended after its first row of metrics."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.raises(StopError):
+        train(base, folder, ONE_ITERATION, tell=stop)
+    return folder
+
+
+@pytest.fixture
+def stopped_run(stopped: Path, tmp_path: Path) -> Path:
+    """A copy of the stopped run, to go on with."""
+    return shutil.copytree(stopped, tmp_path / "run")
+
+
 @pytest.mark.parametrize("change", ["settings", "start", "judge", "splitting"])
 def test_the_state_of_another_run_is_not_gone_on_from(
-    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
+    base: Path,
+    stopped_run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: str,
 ) -> None:
-    settings = SMALL.model_copy(update={"iterations": 1})
-    with pytest.raises(StopError):
-        train(base, tmp_path, settings, tell=stop)
     other = Path(shutil.copytree(base, tmp_path / "other", copy_function=shutil.copy))
     weights = load_file(other / "model.safetensors")
     weights["model.norm.weight"] *= 1.5
     save_file(weights, other / "model.safetensors", {"format": "pt"})
+    changes = {"kl_coefficient": 0.5} if change == "settings" else {}
     rows = train(
         other if change == "start" else base,
-        tmp_path,
-        settings.model_copy(update={"kl_coefficient": 0.5} if change == "settings" else {}),
+        stopped_run,
+        ONE_ITERATION.model_copy(update=changes),
         judge=other if change == "judge" else base,
         splitting="newline" if change == "splitting" else "auto",
     )
@@ -158,13 +179,12 @@ def test_the_state_of_another_run_is_not_gone_on_from(
     assert "is of other settings, problems or weights: starts anew" in capsys.readouterr().out
 
 
-def test_copies_of_the_start_and_the_reward_model_resume_a_run(base: Path, tmp_path: Path) -> None:
-    settings = SMALL.model_copy(update={"iterations": 1})
-    with pytest.raises(StopError):
-        train(base, tmp_path, settings, tell=stop)
+def test_copies_of_the_start_and_the_reward_model_resume_a_run(
+    base: Path, stopped_run: Path, tmp_path: Path
+) -> None:
     copy = Path(shutil.copytree(base, tmp_path / "copy", copy_function=shutil.copy))
     resumed: list[dict[str, float]] = []
-    train(copy, tmp_path, settings, judge=copy, tell=resumed.append)
+    train(copy, stopped_run, ONE_ITERATION, judge=copy, tell=resumed.append)
     assert [row["iteration"] for row in resumed] == [1]
 
 
@@ -190,12 +210,11 @@ def test_a_policy_learns_to_earn_more(base: Path, tmp_path: Path, reward_model: 
     AutoModelForCausalLM.from_pretrained(tmp_path / "out")
 
 
-def test_a_run_goes_on_with_other_batches_held_at_a_time(base: Path, tmp_path: Path) -> None:
-    with pytest.raises(StopError):
-        train(base, tmp_path, tell=stop)
+def test_a_run_goes_on_with_other_batches_held_at_a_time(base: Path, stopped_run: Path) -> None:
+    settings = ONE_ITERATION.model_copy(update={"batch_tokens": 256})
     reported: list[dict[str, float]] = []
-    train(base, tmp_path, SMALL.model_copy(update={"batch_tokens": 256}), tell=reported.append)
-    assert [row["iteration"] for row in reported] == [1, 2, 3]
+    train(base, stopped_run, settings, tell=reported.append)
+    assert [row["iteration"] for row in reported] == [1]
 
 
 def test_an_iteration_without_a_response_is_told() -> None:

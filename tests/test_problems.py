@@ -2,6 +2,7 @@ import gzip
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -259,11 +260,17 @@ def test_solutions_need_a_published_dataset_and_a_file(tmp_path: Path) -> None:
             load_solutions("g", settings.model_copy(update=update), problems)
 
 
+@cache
+def published(source: str) -> tuple[DatasetSettings, pl.DataFrame, pl.DataFrame]:
+    """Return the settings, problems and rejected rows of the published GSM8K or MATH."""
+    paths = {split: str(SHARED / source / f"{split}.jsonl") for split in ("train", "test")}
+    settings = DatasetSettings.model_validate({"source": source, **paths})
+    return settings, *load_problems(source, settings, seed=0)
+
+
 @needs_gsm8k
 def test_published_gsm8k_goes_in_whole() -> None:
-    paths = {split: str(SHARED / "gsm8k" / f"{split}.jsonl") for split in ("train", "test")}
-    settings = DatasetSettings.model_validate({"source": "gsm8k", **paths})
-    problems, rejected = load_problems("gsm8k", settings, seed=0)
+    _, problems, rejected = published("gsm8k")
     enforce(PROBLEMS, problems)
     assert rejected.is_empty()
     assert problems.group_by("split").len().sort("split").rows() == [
@@ -275,12 +282,9 @@ def test_published_gsm8k_goes_in_whole() -> None:
 
 @needs_gsm8k
 def test_published_samples_go_in_whole_and_are_graded_as_published() -> None:
-    paths = {split: str(SHARED / "gsm8k" / f"{split}.jsonl") for split in ("train", "test")}
-    settings = DatasetSettings.model_validate(
-        {"source": "gsm8k", **paths, "solutions": str(SAMPLES), "num_train": 1}
-    )
-    problems, _ = load_problems("gsm8k", settings, seed=0)
-    solutions, rejected = load_solutions("gsm8k", settings, problems)
+    settings, problems, _ = published("gsm8k")
+    with_samples = settings.model_copy(update={"solutions": str(SAMPLES)})
+    solutions, rejected = load_solutions("gsm8k", with_samples, problems)
     assert rejected.is_empty()
     assert solutions["num_samples"].sum() == 5_276
     shares = solutions.group_by("generator").agg(pl.col("is_correct").sum()).sort("generator")
@@ -563,8 +567,7 @@ def test_solutions_of_train_problems_are_imported_from_parquet(tmp_path: Path) -
 @needs_math
 def test_published_math_goes_in_but_for_what_cannot() -> None:
     train, test, test500 = (str(MATH / f"{name}.jsonl") for name in ("train", "test", "test500"))
-    settings = DatasetSettings(source="math", train=train, test=test)
-    problems, rejected = load_problems("math", settings, seed=0)
+    _, problems, rejected = published("math")
     enforce(PROBLEMS, problems)
     assert problems["split"].value_counts(sort=True).rows() == [("train", 7_496), ("test", 5_000)]
     assert rejected.select("line", "reason").rows() == [
@@ -581,13 +584,10 @@ def test_published_math_goes_in_but_for_what_cannot() -> None:
 
 @needs_math
 def test_published_samples_of_math_are_matched_by_their_row() -> None:
-    paths = {split: str(MATH / f"{split}.jsonl") for split in ("train", "test")}
     samples = SHARED / "model_outputs" / "math_qwen25math_100x8.jsonl.gz"
-    settings = DatasetSettings.model_validate(
-        {"source": "math", **paths, "solutions": str(samples), "num_train": 1}
-    )
-    problems, _ = load_problems("math", settings, seed=0)
-    solutions, rejected = load_solutions("math", settings, problems)
+    settings, problems, _ = published("math")
+    with_samples = settings.model_copy(update={"solutions": str(samples)})
+    solutions, rejected = load_solutions("math", with_samples, problems)
     assert rejected.is_empty()
     assert solutions["num_samples"].sum() == 800
     assert solutions["problem_id"].n_unique() == 100

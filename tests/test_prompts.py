@@ -1,6 +1,7 @@
 import random
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -153,4 +154,64 @@ def test_a_model_without_a_usable_chat_template_is_named() -> None:
         open_template("chat", tokenizer)
     tokenizer.chat_template = "{{ messages[1].content }}{{ messages[0].content }}"
     with pytest.raises(ValueError, match="some/model: its chat template does not show"):
+        open_template("chat", tokenizer)
+
+
+DATED = (
+    "{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
+    "Today Date: {{ date_string }}\n" + CHATML
+)
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [
+        DATED,
+        "{{ strftime_now('%Y') }}" + CHATML,
+        "{{ strftime_now('%M') }}" + CHATML,
+        "{% set now = strftime_now %}{{ now('%A') }}" + CHATML,
+    ],
+)
+def test_a_chat_template_with_todays_date_is_refused_with_what_to_write(chat: str) -> None:
+    tokenizer = bpe_tokenizer(GPT_2, adds_bos=False)
+    tokenizer.chat_template = chat
+    with pytest.raises(ValueError, match="some/model: its chat template writes the date") as caught:
+        open_template("chat", tokenizer)
+    message = str(caught.value)
+    assert "\n" not in message
+    _, _, pinned = message.partition("the text of today: ")
+    template = yaml.safe_load(f"template: {pinned}")["template"]
+    check_template(template)
+    turns = [{"role": "user", "content": "How many?"}, {"role": "assistant", "content": "Two"}]
+    own = tokenizer.apply_chat_template(turns, tokenize=False, continue_final_message=True)
+    assert build_prompt(template, "How many?", "Two") == own
+    assert open_template(template, tokenizer) == template
+
+
+def test_a_chat_template_that_can_do_without_the_date_is_read() -> None:
+    tokenizer = bpe_tokenizer(GPT_2, adds_bos=False)
+    tokenizer.chat_template = CHATML
+    plain = open_template("chat", tokenizer)
+    tokenizer.chat_template = "{% if false %}{{ strftime_now('%d') }}{% endif %}" + CHATML
+    assert open_template("chat", tokenizer) == plain
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [
+        "{% for m in messages %}",
+        "{{ raise_exception('system first') }}",
+        "{{ 1 / 0 }}",
+        "{{ messages[7].content }}",
+        "{{ 'a' + 1 }}",
+        "{{ nothing.at.all }}",
+        "{{ messages | no_filter }}",
+        "{{ ().__class__.__mro__ }}",
+        "no messages at all",
+    ],
+)
+def test_a_chat_template_that_fails_is_named_in_one_line(chat: str) -> None:
+    tokenizer = bpe_tokenizer(GPT_2, adds_bos=False)
+    tokenizer.chat_template = chat
+    with pytest.raises(ValueError, match=r"some/model: its chat template .* \{question\}"):
         open_template("chat", tokenizer)

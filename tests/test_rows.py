@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources.files.rows import MAX_RECORD_CHARACTERS, Line, read_rows
+from resources.files.csv_rows import MAX_RECORD_CHARACTERS
+from resources.files.lines import Line
+from resources.files.rows import read_rows
 
 ANY_JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

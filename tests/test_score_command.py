@@ -32,10 +32,21 @@ def test_the_same_solution_scores_alike_from_every_source(
     text = f"{QUESTION}\n\n{''.join(STEPS)}"
     (tmp_path / "one.txt").write_text(text)
     printed = []
-    for name in ("rows.jsonl", "rows.jsonl.gz", "rows.parquet", "one.txt"):
+    mark = b"\xef\xbb\xbf"
+    (tmp_path / "marked.jsonl").write_bytes(mark + (tmp_path / "rows.jsonl").read_bytes())
+    (tmp_path / "marked").write_bytes(mark + (tmp_path / "rows.jsonl").read_bytes())
+    (tmp_path / "windows.txt").write_bytes(mark + text.replace("\n", "\r\n").encode())
+    (tmp_path / "packed.txt.gz").write_bytes(gzip.compress(text.encode()))
+    flat = {"question": QUESTION, "solution": "".join(STEPS)}
+    pl.DataFrame([flat]).write_csv(tmp_path / "rows.csv")
+    (tmp_path / "folder" / "dir.json").mkdir(parents=True)
+    (tmp_path / "folder" / "one.json").write_text(json.dumps(flat))
+    (tmp_path / "folder" / ".hidden.json").write_text("{")
+    names = ["rows.jsonl", "rows.jsonl.gz", "rows.parquet", "one.txt", "marked.jsonl", "marked"]
+    for name in [*names, "windows.txt", "packed.txt.gz", "rows.csv", "folder"]:
         assert run(base, "--json", str(tmp_path / name)) == 0
         printed.append(capsys.readouterr().out)
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     assert run(base, "--json") == 0
     printed.append(capsys.readouterr().out)
     assert run(base, "--json", "--question", QUESTION, "--solution", "".join(STEPS)) == 0
@@ -96,27 +107,64 @@ def test_only_a_terminal_that_wants_colour_gets_it(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("just a question", "write the question, a blank line and the solution, or JSONL"),
-        ('{"question": "How many?"', "rows:1: is not JSON"),
-        ('{"question": "How many?"}', "rows:1: needs a list of texts in steps"),
-        ('{"steps": ["one"]}', "rows:1: needs a text in question"),
+        (b"just a question", "write the question, a blank line and the solution, or JSONL"),
+        (b'{"question": "How many?"', "rows line 1: row: is not JSON"),
+        (b'{"question": "How many?"}', "rows line 1: solution or text or steps: is missing"),
+        (b'{"steps": ["one"]}', "rows line 1: question or problem: is missing"),
+        (b'{"question": "a", "steps": []}', "rows line 1: steps: is no list of texts"),
+        (b'{"question": "a", "steps": [1]}', "rows line 1: steps: is int, not text"),
+        (b'\n{"question": "a", "steps": ["\\ud800"]}', "rows line 2: steps: holds half of a"),
+        (b'{"question": "a", "text": "caf\xe9"}', "rows line 1: row: is not UTF-8"),
+        (b"caf\xe9?\n\nStep 1: 1.", "rows: is not UTF-8 at byte 4: save it as UTF-8"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
-    content: str, reason: str, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: bytes, reason: str, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "rows").write_text(content)
+    (tmp_path / "rows").write_bytes(content)
     assert run(base, str(tmp_path / "rows")) == 2
     error = capsys.readouterr().err
     assert reason in error
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.jsonl", b"", "a.jsonl: holds no solutions"),
+        ("a.jsonl.gz", b"plain", "a.jsonl.gz: broken gzip stream"),
+        ("a.txt.gz", b"plain", "a.txt.gz: cannot be read"),
+        ("a.parquet", b"PAR1", "a.parquet: broken Parquet"),
+        ("a.csv", b"q,q\n1,2\n", "a.csv: two columns are named 'q'"),
+    ],
+)
+def test_files_that_hold_no_rows_are_named(
+    name: str,
+    content: bytes,
+    reason: str,
+    base: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert run(base, str(tmp_path / name)) == 2
+    error = capsys.readouterr().err
+    assert reason in error
+    assert error.count("\n") == 1
+
+
+def test_text_of_the_command_line_that_is_not_utf8_is_refused(
+    base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(base, "--question", "caf\udce9?", "--solution", "Step 1: 1.") == 2
+    assert "--question: holds half of a surrogate pair" in capsys.readouterr().err
+
+
 def test_missing_files_and_models_are_named(
     base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(base, str(tmp_path / "none.jsonl")) == 2
-    assert "none.jsonl: cannot be read" in capsys.readouterr().err
+    assert "none.jsonl: no such file: set FILE to" in capsys.readouterr().err
     assert run(tmp_path / "none", "--question", "How many?", "--solution", "Step 1: 1.") == 2
     error = capsys.readouterr().err
     assert "none" in error

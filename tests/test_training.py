@@ -13,9 +13,9 @@ from shepherd.word_problems import draw_problems, judge_steps, write_solution
 from training.orm import train_orm
 from training.pretrain import Recipe, pretrain
 from training.prm import train_prm
-from training.runs import TrainingRun
+from training.runs import TrainingReport, TrainingRun
 from training.schedules import warm_up_then_cosine
-from training.scoring import score_solutions
+from training.scoring import Kind, score_solutions
 from training.sft import train_sft
 
 TINY = Recipe(hidden=32, layers=2, steps=10, check_share=0.5, drill_share=0.5, batch_size=8)
@@ -69,25 +69,44 @@ def test_sft_lowers_the_loss_and_saves_an_ordinary_checkpoint(
 
 
 def test_equal_seeds_give_equal_losses(base: Path, labeled: pl.DataFrame, tmp_path: Path) -> None:
+    # The second epoch has an order of its own.
+    settings = FAST.model_copy(update={"epochs": 2})
     runs = [
-        train_sft(TrainingRun(base, labeled, tmp_path / "sft", FAST, template="plain", seed=s))
+        train_sft(TrainingRun(base, labeled, tmp_path / "sft", settings, template="plain", seed=s))
         for s in (1, 1, 2)
     ]
     assert runs[0].losses == runs[1].losses
     assert runs[0].losses != runs[2].losses
 
 
-@pytest.mark.parametrize(("train", "kind"), [(train_prm, "process"), (train_orm, "outcome")])
+Trained = tuple[Path, TrainingReport]
+"""The checkpoint of a reward model, and the report of its training."""
+
+
+@pytest.fixture(scope="module")
+def process_model(
+    base: Path, labeled: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Trained:
+    out = tmp_path_factory.mktemp("prm") / "prm"
+    return out, train_prm(TrainingRun(base, labeled, out, FAST, template="plain", seed=0))
+
+
+@pytest.fixture(scope="module")
+def outcome_model(
+    base: Path, labeled: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Trained:
+    out = tmp_path_factory.mktemp("orm") / "orm"
+    return out, train_orm(TrainingRun(base, outcomes(labeled), out, FAST, template="plain", seed=0))
+
+
+@pytest.mark.parametrize("kind", ["process", "outcome"])
 def test_a_reward_model_learns_a_plain_difference_and_scores_each_step(
-    train: object, kind: str, base: Path, labeled: pl.DataFrame, tmp_path: Path
+    kind: Kind, labeled: pl.DataFrame, request: pytest.FixtureRequest
 ) -> None:
-    examples = labeled if kind == "process" else outcomes(labeled)
-    report = train(TrainingRun(base, examples, tmp_path / "rm", FAST, template="plain", seed=0))  # type: ignore[operator]
+    model, report = request.getfixturevalue(f"{kind}_model")
     assert report.losses[-1] < 0.1 < report.losses[0]
     solutions = labeled.with_row_index("candidate_id").cast({"candidate_id": pl.String})
-    scored = score_solutions(
-        tmp_path / "rm", solutions, kind=kind, template="plain", max_length=200
-    )
+    scored = score_solutions(model, solutions, kind=kind, template="plain", max_length=200)
     assert scored["candidate_id"].to_list() == solutions["candidate_id"].to_list()
     lengths = solutions["steps"].list.len().to_list() if kind == "process" else [1] * 32
     assert scored["step_scores"].list.len().to_list() == lengths
@@ -96,18 +115,16 @@ def test_a_reward_model_learns_a_plain_difference_and_scores_each_step(
 
 
 def test_the_published_protocol_reads_the_same_scores(
-    base: Path, labeled: pl.DataFrame, tmp_path: Path
+    process_model: Trained, labeled: pl.DataFrame
 ) -> None:
     """That of the published Mistral PRM: tags in the text, softmax over [+, -] at their tokens."""
-    train_prm(TrainingRun(base, labeled, tmp_path / "prm", FAST, template="plain", seed=0))
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "prm")
+    folder, _ = process_model
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     candidate_tokens = [tokenizer.encode(text, add_special_tokens=False)[-1] for text in "+-"]
     step_tag = tokenizer.encode(" ки", add_special_tokens=False)[-1]
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "prm", dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     solutions = labeled.with_row_index("candidate_id").cast({"candidate_id": pl.String})
-    scored = score_solutions(
-        tmp_path / "prm", solutions, kind="process", template="plain", max_length=200
-    )
+    scored = score_solutions(folder, solutions, kind="process", template="plain", max_length=200)
     for row, found in zip(solutions.to_dicts(), scored["step_scores"], strict=True):
         tagged = "".join(
             step.rstrip() + " ки" + step[len(step.rstrip()) :] for step in row["steps"]

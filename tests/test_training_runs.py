@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,13 @@ def train(base: Path, data: Path, out: Path, settings: TrainingSettings = SETTIN
     )
 
 
+@pytest.fixture(scope="module")
+def whole(base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """The folder and the report of an undisturbed run with ``SETTINGS``."""
+    out = tmp_path_factory.mktemp("undisturbed") / "whole"
+    return out, train(base, data, out)
+
+
 def curve(folder: Path, name: str = "train/loss") -> list[float]:
     """A curve as TensorBoard reads it."""
     events = EventAccumulator(str(folder / "runs"))
@@ -73,9 +81,9 @@ def curve(folder: Path, name: str = "train/loss") -> list[float]:
 
 
 def test_a_killed_run_goes_on_to_the_same_losses_and_weights(
-    base: Path, data: Path, tmp_path: Path
+    base: Path, data: Path, whole: tuple[Path, Any], tmp_path: Path
 ) -> None:
-    whole = train(base, data, tmp_path / "whole")
+    undisturbed_out, undisturbed = whole
     out, work = tmp_path / "killed", tmp_path / ".killed.training"
     arguments = command(base, data, out, SETTINGS)
     process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stderr=subprocess.DEVNULL)
@@ -91,37 +99,39 @@ def test_a_killed_run_goes_on_to_the_same_losses_and_weights(
 
     resumed = train(base, data, out)
     assert 0 < resumed.first_step < resumed.num_steps == 40
-    assert resumed.losses == whole.losses
-    assert resumed.evaluations == whole.evaluations
-    weights = [load_file(folder / "model.safetensors") for folder in (out, tmp_path / "whole")]
+    assert resumed.losses == undisturbed.losses
+    assert resumed.evaluations == undisturbed.evaluations
+    weights = [load_file(folder / "model.safetensors") for folder in (out, undisturbed_out)]
     assert weights[0].keys() == weights[1].keys()
     assert all(weights[0][name].equal(weights[1][name]) for name in weights[0])
-    assert curve(out) == whole.losses
-    assert len(curve(out, "validation/auc")) == len(whole.evaluations) == 4
+    assert curve(out) == undisturbed.losses
+    assert len(curve(out, "validation/auc")) == len(undisturbed.evaluations) == 4
     assert not work.exists()
 
 
 def test_the_checkpoint_of_another_run_is_not_resumed(
     base: Path, data: Path, tmp_path: Path
 ) -> None:
-    out, work = tmp_path / "prm", tmp_path / ".prm.training"
+    out, work, failed = tmp_path / "prm", tmp_path / ".prm.training", tmp_path / "failed"
+    fail_at_a_checkpoint(base, data, out)
+    found = json.loads((work / "checkpoint" / "progress.json").read_text())
+    assert found["first_step"] == 5
+    work.rename(failed)
     changed = [
         SHORT.model_copy(update={"learning_rate": 2e-3}),
         SHORT.model_copy(update={"loss": "mse"}),
     ]
     for settings in changed:
-        checkpointed(base, data, tmp_path)
-        found = json.loads((work / "checkpoint" / "progress.json").read_text())
-        assert found["first_step"] == 5
+        shutil.copytree(failed, work)
         assert train(base, data, out, settings).first_step == 0
-    checkpointed(base, data, tmp_path)
+    shutil.copytree(failed, work)
     fewer = tmp_path / "fewer.parquet"
     pl.read_parquet(data)[1:].write_parquet(fewer)
     assert train(base, fewer, out, SHORT).first_step == 0
-    checkpointed(base, data, tmp_path)
+    shutil.copytree(failed, work)
     faster = {"tokens_per_pass": 4096, "checkpoint_steps": 3, "evaluation_steps": 2}
     assert train(base, data, out, SHORT.model_copy(update=faster)).first_step == 5
-    checkpointed(base, data, tmp_path)
+    shutil.copytree(failed, work)
     reversed_rows = tmp_path / "reversed.parquet"
     pl.read_parquet(data).reverse().write_parquet(reversed_rows)
     report = train_prm(
@@ -138,7 +148,7 @@ def test_the_checkpoint_of_another_run_is_not_resumed(
     assert report.first_step == 5  # the same examples in another order
 
 
-def checkpointed(base: Path, data: Path, folder: Path) -> None:
+def fail_at_a_checkpoint(base: Path, data: Path, out: Path) -> None:
     """Leave a run in its sixth step, as one that fails."""
     save = Checkpoints.save
 
@@ -149,10 +159,12 @@ def checkpointed(base: Path, data: Path, folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Checkpoints, "save", save_and_fail)
         with pytest.raises(OSError, match="no space"):
-            train(base, data, folder / "prm", SHORT)
+            train(base, data, out, SHORT)
 
 
-def test_two_processes_follow_the_curve_of_one(base: Path, data: Path, tmp_path: Path) -> None:
+def test_two_processes_follow_the_curve_of_one(
+    base: Path, data: Path, whole: tuple[Path, Any], tmp_path: Path
+) -> None:
     settings = SETTINGS.model_copy(update={"tokens_per_pass": 400})
     arguments = command(base, data, tmp_path / "two", settings)
     launch = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
@@ -168,7 +180,7 @@ def test_two_processes_follow_the_curve_of_one(base: Path, data: Path, tmp_path:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("40 steps on 80 examples") == 1
-    one = train(base, data, tmp_path / "one", SETTINGS)
+    _, one = whole
     assert curve(tmp_path / "two") == pytest.approx(one.losses, rel=2e-3, abs=1e-4)
     assert curve(tmp_path / "two")[:5] == pytest.approx(one.losses[:5], rel=1e-5)
     assert curve(tmp_path / "two", "validation/loss") == pytest.approx(

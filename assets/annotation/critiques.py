@@ -29,6 +29,7 @@ def critiques_of(settings: Settings, judge: JudgeSettings) -> dg.AssetsDefinitio
         kinds={"torch"},
         backfill_policy=ONE_RUN_PER_SHARD,
         pool=GPU_POOL,
+        draws=True,
     )
     def critiques(
         context: dg.AssetExecutionContext,

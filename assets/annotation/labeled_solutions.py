@@ -12,6 +12,7 @@ from assets.deployment import ONE_RUN, WHOLE_DATASET, DeploymentResource
 from assets.tables import table_asset
 from resources.storage.home import Home
 from resources.storage.io_manager import Frames, Partition, each
+from resources.user_paths import expanded
 from shepherd import labels
 from shepherd.schemas import LABELED_SOLUTIONS, REJECTED_LABELS
 from shepherd.settings import DatasetSettings, Settings
@@ -124,7 +125,7 @@ def import_labels_of(
     shards = [problems[at] for at in problems if at.dataset == name]
     train = pl.concat(shards).filter(split="train")
     return import_labels(
-        [Path(labels_path).expanduser()],
+        [expanded(labels_path)],
         folder,
         LabelRules(
             dataset.labels_format,

@@ -28,6 +28,7 @@ def rollouts_of(settings: Settings) -> dg.AssetsDefinition:
         kinds={"torch"},
         backfill_policy=ONE_RUN_PER_SHARD,
         pool=GPU_POOL,
+        draws=True,
         deps=["completer"],
     )
     def rollouts(

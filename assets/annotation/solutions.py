@@ -27,6 +27,7 @@ def solutions_of(settings: Settings) -> dg.AssetsDefinition:
         kinds={"torch"},
         backfill_policy=ONE_RUN_PER_SHARD,
         pool=GPU_POOL,
+        draws=True,
         deps=generators,
     )
     def solutions(

@@ -24,6 +24,7 @@ def candidates_of(settings: Settings) -> dg.AssetsDefinition:
         kinds={"torch"},
         backfill_policy=ONE_RUN_PER_SHARD,
         pool=GPU_POOL,
+        draws=True,
         deps=settings.candidate_generators,
     )
     def candidates(

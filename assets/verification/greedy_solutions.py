@@ -22,6 +22,7 @@ def greedy_solutions_of(settings: Settings) -> dg.AssetsDefinition:
         kinds={"torch"},
         backfill_policy=ONE_RUN_PER_SHARD,
         pool=GPU_POOL,
+        draws=True,
         deps=models,
     )
     def greedy_solutions(

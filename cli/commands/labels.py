@@ -90,6 +90,7 @@ def export(
     Writes DIR/train.jsonl (or .parquet) and a dataset card; `datasets` loads the folder.
     """
     from resources.files.label_export import export_labels, read_batches
+    from resources.files.visible import visible_files
     from resources.storage.lake import Lake
     from shepherd.dataset_card import CardFacts
     from shepherd.schemas import LABELED_SOLUTIONS
@@ -100,9 +101,12 @@ def export(
     if source is None and not folder.is_dir():
         raise ValueError(f"{folder}: no such folder: run a profile first, or name LABELS")
     if source is None:
-        paths = Lake(labels_root).files(LABELED_SOLUTIONS)
+        lake = Lake(labels_root)
+        paths = lake.files(LABELED_SOLUTIONS)
+        for path in paths:
+            lake.check_file(LABELED_SOLUTIONS, path)
     else:
-        paths = sorted(root.rglob("*.parquet")) if root.is_dir() else [root]
+        paths = visible_files(root, ".parquet") if root.is_dir() else [root]
     out = out.absolute()
     facts = CardFacts(title=title or out.name, license=license_name)
     print(export_labels(read_batches(paths), out, format_name, file_type, facts))

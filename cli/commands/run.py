@@ -1,6 +1,7 @@
 """``shepherd run``: bring the datasets and models of a profile up to date."""
 
 import atexit
+import contextlib
 import os
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ from cli.options import (
     ProfileOption,
     home_at,
 )
+from resources.processes import ends_as_interrupts
 
 INTERRUPTED = 130
 
@@ -53,16 +55,19 @@ def run(
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     atexit.register(silence_exit)
     try:
-        from cli.pipeline import run_pipeline
-        from resources.profiles import load_settings
+        with ends_as_interrupts():
+            from cli.pipeline import run_pipeline
+            from resources.profiles import load_settings
 
-        return run_pipeline(
-            load_settings(profile),
-            home_at(home),
-            assets or [],
-            partitions or [],
-            profile=Path(profile).stem,
-        )
+            return run_pipeline(
+                load_settings(profile),
+                home_at(home),
+                assets or [],
+                partitions or [],
+                profile=Path(profile).stem,
+            )
     except KeyboardInterrupt:
-        print("\nStopped. Finished work is saved: the same command resumes.")
+        # A terminal that was closed prints nothing any more.
+        with contextlib.suppress(OSError):
+            print("\nStopped. Finished work is saved: the same command resumes.", flush=True)
         return INTERRUPTED

@@ -13,8 +13,9 @@ SolutionsArgument = Annotated[
     typer.Argument(
         metavar="FILE",
         show_default="standard input",
-        help="Solutions: .jsonl, .jsonl.gz or .parquet with question (or problem) and steps "
-        "(or solution, or text), or a text file: a question, a blank line, its solution.",
+        help="Solutions: .jsonl, .jsonl.gz, .parquet or .csv, or a folder of .json files, with "
+        "question (or problem) and steps (or solution, or text); or a text file: a question, a "
+        "blank line, its solution.",
     ),
 ]
 TemplateOption = Annotated[
@@ -64,17 +65,23 @@ def score(
     """
     from cli.scored_solutions import print_scores, score_solutions
     from cli.solution_files import read_file, read_solutions, solution_of
+    from resources.user_paths import expanded
 
     if solution is not None and question is None:
         raise ValueError("--solution: needs --question: add the question")
     if file is not None and question is not None:
         raise ValueError("--question: cannot go with FILE: leave one of them out")
     if file is not None:
-        solutions = read_file(file)
+        solutions = read_file(expanded(file))
     elif question is None:
-        solutions = read_solutions(sys.stdin.read(), "standard input")
+        solutions = read_solutions(_standard_input(), "standard input")
     else:
-        solutions = [solution_of(question, sys.stdin.read() if solution is None else solution)]
+        text = _standard_input().decode(errors="replace") if solution is None else solution
+        solutions = [solution_of(question, text)]
     print_scores(
         score_solutions(model, solutions, kind, template, max_length, aggregation), as_json=as_json
     )
+
+
+def _standard_input() -> bytes:
+    return sys.stdin.buffer.read()

@@ -3,19 +3,20 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 
 import polars as pl
 
+from resources.files.lines import Line, Rejection, rejected_frame
 from resources.files.problems import (
     ProblemsByRow,
     check_untested,
     read_problem_files,
     refuse_many_bad,
 )
-from resources.files.rows import Line, Rejection, read_rows, rejected_frame
+from resources.files.rows import read_rows
 from resources.sampling.completion_grading import grade_completions
+from resources.user_paths import expanded
 from shepherd.datasets import ImportedSolution, imported_solutions, question_key
 from shepherd.identity import content_id
 from shepherd.schemas import SOLUTIONS
@@ -51,7 +52,7 @@ def load_solutions(
     read = read_problem_files(dataset_name, settings, tests_elsewhere)
     is_train = settings.solutions_split == "train"
     by_row = {**read.train, **read.tested_elsewhere} if is_train else read.test
-    path = Path(settings.solutions).expanduser()
+    path = expanded(settings.solutions)
     lines = read_rows(path, f"datasets.{dataset_name}.solutions")
     tests = tests_elsewhere if is_train else MappingProxyType[str, Line]({})
     samples, rejections, num_rows = _read_solutions(lines, settings, by_row, tests)

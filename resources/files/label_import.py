@@ -14,7 +14,8 @@ from pathlib import Path
 
 import polars as pl
 
-from resources.files.rows import Line, Rejection, read_rows, refuse_many, rejected_frame
+from resources.files.lines import Line, Rejection, refuse_many, rejected_frame
+from resources.files.rows import read_rows
 from resources.storage.atomic import refuse_other_files, replacing_folder
 from resources.storage.digests import check_digest, write_parquet
 from shepherd.identity import content_id

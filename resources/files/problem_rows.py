@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from pathlib import Path
 
 from resources.files.hub import hub_refusal
-from resources.files.rows import Line, read_rows
+from resources.files.lines import Line
+from resources.files.rows import read_rows
+from resources.user_paths import expanded
 from shepherd.datasets import (
     Problem,
     gsm8k_problem,
@@ -51,7 +52,7 @@ def problem_rows(dataset: str, settings: DatasetSettings, split: Split) -> Itera
         return chain.from_iterable(_hub_lines(dataset, *place) for place in hub)
     paths = train if split == "train" else test
     return chain.from_iterable(
-        read_rows(Path(path).expanduser(), f"datasets.{dataset}.{split}") for path in paths
+        read_rows(expanded(path), f"datasets.{dataset}.{split}") for path in paths
     )
 
 

@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import polars as pl
 
+from resources.files.lines import Line, Rejection, refuse_many, rejected_frame
 from resources.files.problem_rows import parse_problem, problem_rows
-from resources.files.rows import Line, Rejection, refuse_many, rejected_frame
 from shepherd.datasets import Problem, question_key, word_problem
 from shepherd.schemas import PROBLEMS
 from shepherd.settings import DatasetSettings, Settings, Split

@@ -21,6 +21,9 @@ WAYS_OUT = {
     errno.ENOTDIR: "a file is where a folder should be: remove it, or choose another folder",
     errno.EEXIST: "a file is where a folder should be: remove it, or choose another folder",
     errno.EISDIR: "a folder is where a file should be: remove it, or choose another folder",
+    errno.ENAMETOOLONG: "choose a folder with a shorter path",
+    errno.ELOOP: "a link leads to itself: remove it, or choose another folder",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.EIO: "the disk fails: choose a folder on another disk",
 }
 """What a user can do if a file cannot be written, by the operating system's error."""

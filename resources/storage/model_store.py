@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from resources.files.hub import hub_refusal
 from resources.storage.atomic import replacing_folder
+from resources.user_paths import expanded
 from shepherd.architectures import ARCHITECTURES, Architecture
 from shepherd.settings import NAME_PATTERN
 
@@ -58,7 +59,7 @@ class ModelStore:
         """
         if re.fullmatch(NAME_PATTERN, base) and (BASE_MODELS / base).is_dir():
             return BASE_MODELS / base
-        local = Path(base).expanduser()
+        local = expanded(base)
         if base and local.is_dir():
             return local
         if HUB_NAME.fullmatch(base) and not base.startswith("."):

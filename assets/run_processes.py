@@ -1,0 +1,57 @@
+"""Record with each run which process executes it, so that a run whose process ended is found."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from resources.processes import ProcessIdentity, ends_as_interrupts
+
+if TYPE_CHECKING:
+    from dagster._core.execution.context.system import PlanOrchestrationContext
+    from dagster._core.execution.plan.plan import ExecutionPlan
+    from dagster._core.execution.retries import RetryMode
+
+PROCESS_TAG = "shepherd/process"
+"""The tag of a run that identifies its process."""
+
+
+def process_tags() -> dict[str, str]:
+    """Return the tags of a run of this process; none on systems that cannot identify it."""
+    process = ProcessIdentity.of_this()
+    return {PROCESS_TAG: process.to_json()} if process else {}
+
+
+class RecordedExecutor(dg.Executor):
+    """Execute the steps in the process of the run, and tag the run with that process."""
+
+    def __init__(self, inner: dg.Executor) -> None:
+        self._inner = inner
+
+    @property
+    def retries(self) -> "RetryMode":
+        """Return when steps are tried again, as the inner executor does."""
+        return self._inner.retries
+
+    def execute(
+        self, plan_context: "PlanOrchestrationContext", execution_plan: "ExecutionPlan"
+    ) -> Iterator[dg.DagsterEvent]:
+        """Tag the run, then execute it; a closed terminal interrupts it."""
+        plan_context.instance.add_run_tags(plan_context.run_id, process_tags())
+        with ends_as_interrupts():
+            yield from self._inner.execute(plan_context, execution_plan)
+
+
+def _recorded(context: dg.InitExecutorContext) -> RecordedExecutor:
+    create = dg.in_process_executor.executor_creation_fn
+    assert create is not None
+    return RecordedExecutor(create(context))
+
+
+recorded_in_process_executor = dg.ExecutorDefinition(
+    name=dg.in_process_executor.name,
+    config_schema=dg.in_process_executor.config_schema.as_field(),
+    executor_creation_fn=_recorded,
+    description="Execute all steps in the process of the run, and record that process.",
+)
+"""Dagster's executor of one process, which tags its runs."""

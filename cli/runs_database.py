@@ -1,0 +1,154 @@
+"""Open Dagster's databases of runs and events, and explain what is wrong with them."""
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import dagster as dg
+import yaml
+from dagster_shared.check import CheckError
+from sqlalchemy.exc import DBAPIError
+
+from assets.models.fine_tuning import GPU_POOL
+from cli.lost_runs import fail_lost_runs
+from resources.storage.atomic import replacing_file
+from resources.storage.home import Home
+from resources.storage.locks import file_lock
+
+CONFIG = "pipeline.yaml"
+"""The file in DAGSTER_HOME that configures the instance of this command."""
+
+NO_COMPUTE_LOGS = {
+    "module": "dagster._core.storage.noop_compute_log_manager",
+    "class": "NoOpComputeLogManager",
+}
+
+LONG_LISTS = re.compile(r" Expected: \"\{.*?\}\"\.", re.DOTALL)
+"""Where Dagster lists all fields that dagster.yaml may have."""
+
+OTHER_CONFIG = "correct it, or move it aside, and the next command writes the project's own"
+"""The way out of a wrong dagster.yaml."""
+
+LOCK = ".preparing.lock"
+"""The lock in DAGSTER_HOME of the process that makes the databases."""
+
+LOSSES = {
+    "runs.db": "the list of runs begins anew, and what is made stays up to date",
+    "index.db": "all assets count as never made, so they are made again",
+    "schedules.db": "sensors and schedules must be switched on again",
+}
+"""What moving a database aside costs, by its name."""
+
+
+@contextmanager
+def opened_instance(home: Home) -> Iterator[dg.DagsterInstance]:
+    """Open the instance of DAGSTER_HOME: its databases made, its pool limited, lost runs failed.
+
+    Raises:
+        ValueError: dagster.yaml is wrong, or a database is damaged, locked, full or cannot be
+            written; the message names the file and the way out.
+    """
+    folder = Path(os.environ.get("DAGSTER_HOME", str(home.dagster)))
+    with _database_errors_explained(folder), ExitStack() as stack:
+        # Two processes that make the databases at once fail.
+        with file_lock(folder / LOCK):
+            instance = stack.enter_context(open_instance(folder))
+            prepare_instance(instance)
+        yield instance
+
+
+def open_instance(folder: Path) -> dg.DagsterInstance:
+    """Open the instance of a DAGSTER_HOME without compute logs.
+
+    Steps print to this console. To copy that into log files, Dagster would start four processes a
+    step, which print tracebacks on Ctrl-C.
+
+    Raises:
+        ValueError: dagster.yaml is no YAML, or asks for what Dagster does not have.
+    """
+    shared = folder / "dagster.yaml"
+    config = _read_config(shared) if shared.is_file() else {}
+    with replacing_file(folder / CONFIG) as file:
+        file.write(yaml.safe_dump({**config, "compute_logs": NO_COMPUTE_LOGS}).encode())
+    try:
+        instance = dg.DagsterInstance.from_config(str(folder), CONFIG)
+        # Dagster loads these classes when they are used first.
+        assert instance.run_launcher
+        assert instance.run_coordinator
+    except (dg.DagsterError, ImportError, CheckError) as error:
+        reason = LONG_LISTS.sub("", str(error)).replace(CONFIG, shared.name)
+        raise ValueError(f"{shared}: {reason}: {OTHER_CONFIG}") from error
+    return instance
+
+
+def prepare_instance(instance: dg.DagsterInstance) -> None:
+    """Limit the pool of models, and mark lost runs as failed."""
+    events = instance.event_log_storage
+    # Dagster sets the default limit while it starts the first runs, and that time ignores it.
+    if GPU_POOL not in {limit.name for limit in events.get_pool_limits()}:
+        events.initialize_concurrency_limit_to_default(GPU_POOL)
+    for line in fail_lost_runs(instance):
+        print(line, flush=True)
+
+
+def _read_config(path: Path) -> dict[str, object]:
+    """Read dagster.yaml.
+
+    Raises:
+        ValueError: it is no YAML, or no mapping.
+    """
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not YAML: {error}: {OTHER_CONFIG}") from error
+    if not isinstance(config, dict | None):
+        raise ValueError(f"{path}: must hold fields and their values: {OTHER_CONFIG}")
+    return config or {}
+
+
+@contextmanager
+def _database_errors_explained(folder: Path) -> Iterator[None]:
+    """Turn errors of Dagster's databases into one line.
+
+    Raises:
+        ValueError: a database is damaged, locked, full or cannot be written; the message names
+            the file and the way out.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        raise ValueError(_explanation(folder, str(error.orig))) from error
+
+
+def _explanation(folder: Path, reason: str) -> str:
+    for path in sorted(folder.rglob("*.db")):
+        damage = _damage(path)
+        if damage:
+            loss = LOSSES.get(path.name, "the events of that run are lost")
+            return (
+                f"{path}: this database of Dagster is damaged ({damage}): move it aside, with "
+                f"{path.name}-wal and {path.name}-shm if they exist; the lake and the models are "
+                f"not affected; {loss}"
+            )
+    if "locked" in reason:
+        way_out = "another process writes to them: try again, or end it"
+    elif "full" in reason:
+        way_out = "free space on the disk; the same command resumes"
+    else:
+        way_out = "make the folder writable, or correct `storage` in its dagster.yaml"
+    return f"{folder}: Dagster's databases cannot be used ({reason}): {way_out}"
+
+
+def _damage(path: Path) -> str | None:
+    """Return what is wrong with the content of an SQLite file, or None."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+            [(verdict, *_), *_] = database.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.OperationalError:
+        return None
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if verdict == "ok" else str(verdict)

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from tests.test_packing import examples
 from tests.tiny_checkpoint import save_checkpoint
+from training.checkpoints import Checkpoints
 from training.fused_layers import fuse_layers
 from training.master_weights import MasterWeights
+from training.model_files import join_processes
 from training.packing import IGNORED, PACKED, logits_of, pack
 from training.tokenizer import build_tokenizer
 
@@ -113,3 +116,31 @@ def test_a_fused_model_is_freed_at_once(tmp_path: Path) -> None:
         assert weight() is None
     finally:
         gc.enable()
+
+
+def test_a_checkpoint_holds_the_masters(tmp_path: Path) -> None:
+    def prepare() -> tuple[Accelerator, torch.nn.Module, MasterWeights, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        accelerator, model = join_processes(), torch.nn.Linear(4, 3)
+        masters = MasterWeights(model.parameters(), accelerator.device, collects_early=True)
+        accelerator.register_for_checkpointing(masters)
+        return accelerator, model, masters, torch.optim.AdamW(masters.masters, lr=1e-4)
+
+    accelerator, model, masters, optimizer = prepare()
+    model, optimizer = accelerator.prepare(model, optimizer)
+    for _ in range(3):
+        model(torch.ones(1, 4, dtype=torch.bfloat16)).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        masters.round_weights()
+    Checkpoints(tmp_path / "saved", "run").save(
+        accelerator, {"first_step": 3, "losses": [], "evaluations": []}
+    )
+    later, restored_model, restored, other_optimizer = prepare()
+    later.prepare(restored_model, other_optimizer)
+    progress = Checkpoints(tmp_path / "saved", "run").restore(later)
+    assert progress is not None
+    assert progress["first_step"] == 3
+    assert all(a.equal(b) for a, b in zip(masters.masters, restored.masters, strict=True))
+    assert restored_model.weight.equal(masters.masters[0].bfloat16())
+    assert not masters.masters[0].bfloat16().float().equal(masters.masters[0])

@@ -8,7 +8,6 @@ computes scores between all tokens of the row.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from inspect import signature
 from typing import Any, NamedTuple
 
@@ -23,6 +22,12 @@ IGNORED = -100
 
 PACKED = "packed"
 """The name under which transformers knows this attention."""
+
+SHARED_HEADS: dict[str, Any] = (  # the values of other arguments have other types
+    {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
+)
+"""The argument that allows fewer key-value heads than query heads: PyTorch 2.11 allows them always,
+later versions if asked."""
 
 
 @dataclass(frozen=True)
@@ -235,19 +240,10 @@ def attend_in_one_kernel(
         longest,
         scale=scaling,
         window_size=(-1, 0),  # causal
-        **_shared_heads(),
+        **SHARED_HEADS,
     )
     assert isinstance(attended, torch.Tensor)
     return attended[None]
-
-
-@cache
-def _shared_heads() -> dict[str, Any]:  # the values of other arguments have other types
-    """Return the argument that allows fewer key-value heads than query heads.
-
-    PyTorch 2.11 allows them always, later versions if asked.
-    """
-    return {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
 
 
 AttentionInterface.register(PACKED, packed_attention)

@@ -42,7 +42,7 @@ MAX_RENAMES = 12
 SECONDS_TO_END = 10.0
 """Time for the children of a killed run to notice it."""
 
-NAMED_BY_TIME = re.compile(r"/runs/|events\\.out\\.tfevents")
+NAMED_BY_TIME = re.compile(r"/runs/|events\.out\.tfevents")
 """Curves of training, whose names hold the time and the process."""
 
 

@@ -8,11 +8,16 @@ from pathlib import Path
 def weight_files(models: Path) -> dict[Path, str]:
     """Return a hash of the tensors of each safetensors file, by its path under ``models``.
 
-    Folders whose names begin with a dot hold unfinished training and do not count.
+    Folders whose names begin with a dot hold unfinished training and earlier versions, and do not
+    count.
     """
-    paths = (path.relative_to(models) for path in sorted(models.rglob("*.safetensors")))
-    finished = (path for path in paths if not any(part.startswith(".") for part in path.parts))
-    return {path: _tensors_hash(models / path) for path in finished}
+    # A model is a link to its latest version, and a pattern would not follow it.
+    finished = [path for path in models.glob("*") if not path.name.startswith(".")]
+    return {
+        Path(model.name) / path.relative_to(model): _tensors_hash(path)
+        for model in sorted(finished)
+        for path in sorted(model.rglob("*.safetensors"))
+    }
 
 
 def _tensors_hash(path: Path) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from resources.storage.atomic import replacing_file, write_errors
 from resources.storage.home import Home
+from resources.user_paths import expanded, folder_at
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "resources" / "dagster_home" / "dagster.yaml"
 
@@ -16,9 +17,9 @@ def set_environment(profile: str, home: Home, dagster_home: Path | None) -> Path
     Dagster refuses a relative ``DAGSTER_HOME``, and its servers may have another working
     directory, so paths are made absolute.
     """
-    dagster_root = (dagster_home or home.dagster).expanduser().absolute()
+    dagster_root = folder_at(dagster_home or home.dagster, "--dagster-home")
     if profile.endswith((".yaml", ".yml")):
-        profile = str(Path(profile).expanduser().absolute())
+        profile = str(expanded(profile).absolute())
     os.environ.update(
         SHEPHERD_PROFILE=profile, SHEPHERD_HOME=str(home.root), DAGSTER_HOME=str(dagster_root)
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from resources.storage.home import Home
-from resources.user_paths import expanded
+from resources.user_paths import folder_at
 
 ProfileOption = Annotated[
     str,
@@ -50,5 +50,9 @@ DEFAULT_HOME = Path("data")
 
 
 def home_at(path: Path) -> Home:
-    """Return the home folder at a path, which may be relative or begin with ``~``."""
-    return Home(expanded(path).absolute())
+    """Return the home folder at a path, which may be relative or begin with ``~``.
+
+    Raises:
+        ValueError: the path is that of a file, or the system takes no such path.
+    """
+    return Home(folder_at(path, "--home"))

@@ -17,6 +17,7 @@ from cli.summary import print_summary
 from resources.storage.home import Home
 from resources.storage.lake import Lake
 from shepherd.annotators.nli import NliSettings
+from shepherd.messages import one_line
 from shepherd.settings import Settings
 
 
@@ -120,7 +121,8 @@ def print_strays(lake: Lake) -> bool:
 def print_failures(failures: Sequence[Failure]) -> int:
     """Print failures, one line each where the user can correct it; return the exit code."""
     for failure in failures:
-        print(f"error: {failure.step} ({failure.run.where}): {failure.message}", file=sys.stderr)
+        message = one_line(failure.message) if failure.is_users else failure.message
+        print(f"error: {failure.step} ({failure.run.where}): {message}", file=sys.stderr)
     if all(failure.is_users for failure in failures):
         return 2
     print(

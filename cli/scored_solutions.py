@@ -10,6 +10,7 @@ import polars as pl
 
 from cli.choices import RewardModelKind, ScoreAggregation
 from cli.solution_files import SplitSolution
+from shepherd.messages import printable
 from shepherd.verification import aggregate
 from training.scoring import Scorer
 
@@ -79,10 +80,12 @@ def render(solution: ScoredSolution, *, in_colour: bool) -> str:
     def painted(text: str, *codes: str) -> str:
         return "".join(codes) + text + PLAIN if in_colour else text
 
-    lines = [painted(solution.question.strip(), BOLD)]
+    question = "\n".join(map(printable, solution.question.strip().split("\n")))
+    lines = [painted(question, BOLD)]
     for index, (step, score) in enumerate(zip(solution.steps, solution.scores, strict=True)):
         colour = GREEN if score >= GREEN_FROM else YELLOW if score >= YELLOW_FROM else RED
-        first, *others = step.strip().split("\n")
+        # A solution is untrusted text: its escape sequences must not reach the terminal.
+        first, *others = map(printable, step.strip().split("\n"))
         mark = "  <- weakest" if index == solution.weakest and len(solution.steps) > 1 else ""
         lines.append(f"  {painted(f'{score:.2f}', colour)}  {painted(first, colour)}{mark}")
         lines += [f"        {painted(line, colour)}" for line in others]

@@ -1,5 +1,6 @@
 """Run the stages of the pipeline: each stage in waves of Dagster runs, partition by partition."""
 
+import re
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
@@ -238,7 +239,8 @@ def _failure(run: PlannedRun, event: dg.DagsterEvent) -> Failure:
         return Failure(run, event.step_key or "", event.message or "", is_users=False)
     is_users, is_check = cause.cls_name in USER_ERRORS, cause.cls_name == CHECK_FAILED
     message = cause.message.strip() if is_users or is_check else cause.to_string()
-    message = message.removeprefix(f"{cause.cls_name}: ") if is_users else message
+    # Dagster puts the exception's class before the message, with its module if it is not Python's.
+    message = re.sub(rf"^[\w.]*{cause.cls_name}: ", "", message) if is_users else message
     of_file_system = None if is_users or is_check else file_error(cause.message)
     if of_file_system is not None:
         return Failure(run, event.step_key or "", of_file_system, is_users=True)

@@ -19,21 +19,24 @@ class EntailmentModel:
         A batch has at most ``batch_tokens`` tokens, padding included.
 
         Raises:
-            ValueError: none of its labels, or more than one, is ``entailment``.
+            ValueError: it is damaged or not what its config says; or none of its labels, or more
+                than one, is ``entailment``.
         """
         import torch
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-        config = AutoConfig.from_pretrained(base)
+        from resources.checkpoints.loading import load, load_weights
+
+        config = load(AutoConfig, base)
         self.entailment = entailment_index(str(base), config.id2label)
-        self._tokenizer = AutoTokenizer.from_pretrained(base)
+        self._tokenizer = load(AutoTokenizer, base)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = (
-            AutoModelForSequenceClassification.from_pretrained(
+            load_weights(
+                AutoModelForSequenceClassification,
                 base,
                 dtype=torch.bfloat16 if device.startswith("cuda") else torch.float32,
-                use_safetensors=True,
             )
             .eval()
             .to(device)

@@ -7,8 +7,10 @@ value that is equal for equal answers, or None where the answer has another form
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from shepherd.formulas.tokens import is_word
+from shepherd.numbers import number
 from shepherd.units import MATH_WORDS
 
 _MONTH_NAMES = (
@@ -27,12 +29,34 @@ _CLOCK = re.compile(
     re.IGNORECASE,
 )
 _REMAINDER = re.compile(
-    r"(-?\d+),? ?(?:R|r|rem\.?|(?:with )?(?:a )?remainder(?: of)?) ?(\d+)", re.IGNORECASE
+    r"(-?\d+),? ?(?:R\.?|rem\.?|(?:with )?(?:a )?remainder(?: of)?) ?(\d+)", re.IGNORECASE
 )
 _MONTHS = _MONTH_NAMES.split()
-_DATE = re.compile(r"([A-Za-z]{3,9})\.? (\d{1,2})|(\d{1,2})(?: of)? ([A-Za-z]{3,9})\.?")
-_NAME = re.compile(r"[A-Za-z]{2,}")
+_DATE = re.compile(
+    r"(?:(?P<month>[A-Za-z]{3,9})\.? (?P<day>\d{1,2})"
+    r"|(?P<first>\d{1,2})(?: of)? (?P<name>[A-Za-z]{3,9})\.?)(?:,? (?P<year>\d{4}))?"
+)
+_DATE_IN_FIGURES = re.compile(
+    r"(?P<year>\d{4}) ?- ?(?P<month>\d\d?) ?- ?(?P<day>\d\d?)"
+    r"|(?P<one>\d\d?)(?P<mark>[-/.])(?P<two>\d\d?)(?P=mark)(?P<last>\d{4}|\d\d)"
+)
+_FIGURES = r"\.?\d(?:[\d.,]*\d)?"
+_DASHED = re.compile(rf"({_FIGURES})%?--?({_FIGURES})(%?)")
+_SPELLED_RANGE = re.compile(
+    rf"(?:(?P<lead>from|between) )?(?P<low>{_FIGURES}%?) (?:to|and) (?P<high>{_FIGURES}%?)(?: .*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_OPPOSITES = (
+    "left right; up down; above below; upward downward; upwards downwards; forward backward; "
+    "forwards backwards; north south; east west; clockwise counterclockwise; more less; more "
+    "fewer; gain loss; profit loss; increase decrease; win loss; before after; early late; ahead "
+    "behind; over under; older younger; taller shorter; faster slower; higher lower; boys girls; "
+    "boy girl; men women; man woman; male female; males females; increased decreased; even odd; "
+    "inside outside; deposit withdrawal; debit credit; positive negative; rise fall"
+)
+_NAME = re.compile(r"[A-Za-z]{2,}(?: [A-Za-z]+)*")
 _LETTERS = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}")
+_IN_A_ROW = re.compile(r"[\d .,;/()]*\d \d[\d .,;/()]*")
 _SHORT_WORDS = frozenset(_SHORT_NAMES.split())
 
 
@@ -60,7 +84,7 @@ def choice(words: str) -> Choice | None:
 
 def clock(words: str) -> tuple[int | None, int] | None:
     """Return a time of day: the half of the day (0, 1 or None) and seconds since it began."""
-    match = _CLOCK.fullmatch(words)
+    match = _CLOCK.fullmatch(f"12 {words}" if words.lower() in ("noon", "midnight") else words)
     if not match or not (match[2] or match[4] or match[5] or "clock" in words):
         return None
     hour, minute, second = int(match[1]), int(match[2] or 0), int(match[3] or 0)
@@ -88,14 +112,79 @@ def remainder(words: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def date(words: str) -> tuple[int, int] | None:
-    """Return month and day of an answer such as ``5 March`` and ``March 5``."""
+def date(words: str) -> tuple[int | None, int, int] | None:
+    """Return year, month and day of ``5 March``, ``March 5, 2020``, ``3/5/2020`` or ``2020-03-05``.
+
+    Figures name the month first, as in the published problems, unless it is past 12.
+    """
+    figures = _DATE_IN_FIGURES.fullmatch(words)
+    if figures:
+        return _date_in_figures(figures)
     match = _DATE.fullmatch(words)
     if not match:
         return None
-    name, day = (match[1] or match[4]).lower(), int(match[2] or match[3])
-    months = [index for index, month in enumerate(_MONTHS) if month.startswith(name)]
-    return (months[0], day) if len(months) == 1 else None
+    name, day = (match["month"] or match["name"]).lower(), int(match["day"] or match["first"])
+    months = [index for index, month in enumerate(_MONTHS, 1) if month.startswith(name)]
+    year = int(match["year"]) if match["year"] else None
+    return (year, months[0], day) if len(months) == 1 else None
+
+
+def _date_in_figures(match: re.Match[str]) -> tuple[int, int, int] | None:
+    if match["year"]:
+        year, month, day = int(match["year"]), int(match["month"]), int(match["day"])
+    else:
+        year, month, day = int(match["last"]), int(match["one"]), int(match["two"])
+        year += 2000 if len(match["last"]) == 2 else 0
+    if month > 12:
+        month, day = day, month
+    return (year, month, day) if 1 <= month <= 12 and 1 <= day <= 31 else None
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range of numbers, such as ``20-30``."""
+
+    ends: tuple[Fraction, Fraction]
+    is_certain: bool
+    """It is a range and nothing else; ``20 to 30`` may be a ratio."""
+
+
+def number_range(words: str, normal: str) -> Range | None:
+    """Return the range that an answer names: ``20-30``, ``from 20 to 30``, ``20 to 30 cm``."""
+    dashed = _DASHED.fullmatch(normal)
+    spelled = None if dashed else _SPELLED_RANGE.fullmatch(words)
+    match = dashed or spelled
+    if not match:
+        return None
+    low, high = (number(end.strip("%")) for end in match.group(*_ENDS[bool(dashed)]))
+    if low is None or high is None or low >= high:
+        return None
+    return Range((low, high), is_certain=bool(dashed or match["lead"]))
+
+
+_ENDS: tuple[tuple[str | int, str | int], ...] = (("low", "high"), (1, 2))
+
+
+def _opposites() -> dict[str, frozenset[str]]:
+    opposites: dict[str, frozenset[str]] = {}
+    for pair in _OPPOSITES.split(";"):
+        one, other = pair.split()
+        opposites[one] = opposites.get(one, frozenset()) | {other}
+        opposites[other] = opposites.get(other, frozenset()) | {one}
+    return opposites
+
+
+_OPPOSITE = _opposites()
+
+
+def opposite_words(left: str, right: str) -> bool:
+    """Say whether a word of one answer is the opposite of one in the other: 5 up, 5 down."""
+    first, second = _words_with_opposites(left), _words_with_opposites(right)
+    return any(_OPPOSITE[word] & (second - first) and word not in second for word in first)
+
+
+def _words_with_opposites(words: str) -> set[str]:
+    return {word for word in _LETTERS.findall(words.lower()) if word in _OPPOSITE}
 
 
 FORMS: tuple[Callable[[str], object], ...] = (remainder, date)
@@ -106,11 +195,16 @@ def is_name(normal: str) -> bool:
     """Say whether a whole answer is a name or an order of points, not a product of letters."""
     if not _NAME.fullmatch(normal):
         return False
-    if normal.lower() in MATH_WORDS:
+    if any(word in MATH_WORDS for word in normal.lower().split()):
         return False
-    return len(normal) > 3 or not normal.islower() or normal in _SHORT_WORDS
+    return " " in normal or len(normal) > 3 or not normal.islower() or normal in _SHORT_WORDS
 
 
 def has_words(normal: str) -> bool:
     """Say whether words that are no mathematics stand in an answer."""
     return any(map(is_word, _LETTERS.findall(normal)))
+
+
+def are_numbers_in_a_row(normal: str) -> bool:
+    """Say whether an answer is numbers with blanks between them, such as ``3 4``."""
+    return _IN_A_ROW.fullmatch(normal) is not None

@@ -4,7 +4,7 @@ Numbers are compared as exact fractions, never as floats, and two plain numbers 
 decided. The rules for what is not arithmetic:
 
 - A currency, a unit or a degree sign says what is counted and does not change the number.
-- Two rates of known units are compared with them: ``5 km/h`` is not ``5 m/s``.
+- Two quantities are compared with their units: ``5 km/h`` is not ``5 m/s``, nor ``5 km``.
 - A percent sign on one side only may be read both ways: ``25\%`` is 25, and it is 1/4.
 - ``x = 4`` is 4, and ``3 + 1 = 4`` is 4; with names on both sides, the names have to agree.
 - A comma within a number separates thousands; with a space behind it, it separates items.
@@ -12,52 +12,65 @@ decided. The rules for what is not arithmetic:
 - A decimal of six or more digits stands for the unending value that it rounds.
 - ``1110_4`` is ``1110``, which the question says to be in base 4, but not ``1110_5``.
 - ``4:30`` is ``4:30 p.m.``, which is not ``4:30 a.m.``
+- ``20-30`` is a range and has no value.
 
 What is left needs algebra: ``resources.grading`` asks a symbolic worker.
 """
 
 import re
 from fractions import Fraction
-from typing import Literal
 
-from shepherd.answer_forms import FORMS, choice, clock, has_words, is_name, same_time
-from shepherd.numbers import ends, number
-from shepherd.readings import SEPARATOR, Reading, read_answer
-from shepherd.units import is_compound, is_counted, quantity, rate
+from shepherd.answer_forms import (
+    FORMS,
+    Choice,
+    choice,
+    clock,
+    number_range,
+    opposite_words,
+    same_time,
+)
+from shepherd.measures import agree, is_compound, quantity
+from shepherd.number_words import mixed_number, short_scale
+from shepherd.numbers import number
+from shepherd.plain_comparison import Comparison, compare_numbers, compare_readings, key
+from shepherd.plain_text import MAX_LENGTH
+from shepherd.readings import Reading, read_answer
 
-Comparison = Literal["equal", "rounded", "different", "undecided"]
-"""``rounded``: equal by the rule on decimals; ``undecided``: algebra has to decide."""
-
-GRADING_VERSION = "2"
+GRADING_VERSION = "3"
 """Part of the code versions of all graded tables. Change it when answers get other verdicts."""
 
-_NAME = re.compile(r"([A-Za-z]+(?:_\{?\w+\}?)?)(?:\([a-z]\))?=(?=[^=])")
-_BASED = re.compile(r"-?\d+(?:_(?:\{\d+\}|\d))?")
 _CLOCK_LIKE = re.compile(r"\d{1,2}:\d\d")
-_COUNTED = re.compile(r"(-?\d+(?:\.\d+)?)([A-Za-z]{3,})")
+_INEQUALITY = re.compile(r"[<>]|\\(?:le|ge)(?![A-Za-z])")
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|ne|in)(?![A-Za-z])")
+_JOINT = re.compile(r"(?<![A-Za-z\\])(and|or)(?![A-Za-z])")
 _LETTER_UNIT = re.compile(r"([-+]?[\d.,/ ]*\d) ?[mgshL]")
+_THOUSANDS = re.compile(r"([-+]?[\d.,]*\d)k")
+_CONDITION_WORDS = re.compile(
+    r"^[ ,(]*(?:(?:for|if|where|whenever|when|with|provided|given|assuming|such that|as long as|all"
+    r"|any|every|some|each|that)\b ?)*|[ )]+$"
+)
+_TURNED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
+_ONE_INEQUALITY = re.compile(r"([^<>\\]+)(<|>|\\(?:le|ge)(?![A-Za-z])) ?([A-Za-z])")
 
 
 def compare(gold: str, answer: str) -> Comparison:
-    """Compare two bare answers; a question of algebra is left undecided."""
+    """Compare two bare answers; a question of algebra is left undecided.
+
+    Answers of more than ``MAX_LENGTH`` characters are equal only as texts.
+    """
+    if max(len(gold), len(answer)) > MAX_LENGTH:
+        return "equal" if gold.strip() == answer.strip() else "different"
     left, right = read_answer(gold), read_answer(answer)
-    first, second = left.value, right.value
-    if first is None or second is None or left.words != left.normal or right.words != right.normal:
+    if not (_is_plain_number(left) and _is_plain_number(right)):
         by_form = _compare_forms(left, right)
         if by_form is not None:
             return by_form
-    return _compare_readings(left, right)
+    return compare_readings(left, right)
 
 
-def _compare_readings(left: Reading, right: Reading) -> Comparison:
-    """Compare values, lists and texts."""
-    if left.value is not None and right.value is not None:
-        return _compare_numbers(left.normal, left.value, right.normal, right.value)
-    comparison = _compare_normal(left.normal, right.normal)
-    if comparison == "undecided" and (_is_text(left.normal) or _is_text(right.normal)):
-        return "different"
-    return comparison
+def _is_plain_number(reading: Reading) -> bool:
+    """Say whether an answer is a number without unit, condition or words."""
+    return reading.value is not None and reading.words == reading.normal and not reading.condition
 
 
 def answer_key(answer: str) -> str:
@@ -66,53 +79,59 @@ def answer_key(answer: str) -> str:
     Names, units and the percent sign are dropped; items keep their order. Answers that need
     algebra to be found equal keep different keys.
     """
+    if len(answer) > MAX_LENGTH:
+        return answer.strip()
     reading = read_answer(answer)
-    return _key(reading.normal) if reading.value is None else str(reading.value)
+    return key(reading.normal) if reading.value is None else str(reading.value)
 
 
 def _compare_forms(left: Reading, right: Reading) -> Comparison | None:
-    """Compare quantities, choices, times, dates and remainders; None where none of them is."""
+    """Compare quantities, choices, times, dates and ranges; None where none of them is."""
     quantities = _compare_quantities(left.words, right.words)
     if quantities is not None:
         return quantities
+    if opposite_words(left.words, right.words):
+        return "different"
     for form in FORMS:
         first, second = form(left.words), form(right.words)
         if first is not None or second is not None:
             return "equal" if first == second else "different"
+    if _differ_in_condition(left, right):
+        return "different"
     if left.value is not None and right.value is not None:
         return None
-    times = _compare_times(left, right)
-    if times is not None or _differ_in_condition(left, right):
-        return times or "different"
-    return _compare_letter_unit(left, right) or _compare_choices(left, right)
+    return _compare_one_form(left, right)
 
 
-def _differ_in_condition(left: Reading, right: Reading) -> bool:
-    """Say whether both answers have a condition with a relation, and not the same one."""
-    conditions = {left.condition, right.condition}
-    return len(conditions) == 2 and all(map(_RELATION.search, conditions))
-
-
-def _compare_letter_unit(left: Reading, right: Reading) -> Comparison | None:
-    """Compare a number with an answer such as ``5m``: next to a number the letter is a unit."""
-    measure = _LETTER_UNIT.fullmatch(right.normal)
-    value = number(measure[1]) if measure else None
-    if left.value is None or measure is None or value is None:
-        return None
-    return _compare_numbers(left.normal, left.value, measure[1], value)
+def _compare_one_form(left: Reading, right: Reading) -> Comparison | None:
+    """Compare ranges, times, inequalities, numbers and choices, of which one is no number."""
+    decided = _compare_ranges(left, right) or _compare_times(left, right)
+    if decided is None and _differ_in_joint(left, right):
+        return "different"
+    return decided or _compare_with_number(left, right) or _compare_choices(left, right)
 
 
 def _compare_quantities(left: str, right: str) -> Comparison | None:
+    """Compare two quantities; None where one is none, or where the numbers alone decide."""
     first, second = quantity(left), quantity(right)
-    if first is not None and second is not None:
-        if first == second:
-            return "equal"
-        ambiguous = _LETTER_UNIT.fullmatch(left) or _LETTER_UNIT.fullmatch(right)
-        return None if ambiguous and first[0] != second[0] else "different"
-    first, second = rate(left), rate(right)
-    if first is not None and second is not None:
-        return "equal" if first == second else "different"
-    return "different" if is_compound(left) or is_compound(right) else None
+    if first is None or second is None:
+        return "different" if is_compound(left) or is_compound(right) else None
+    if not agree(first, second):
+        return None if first.is_letter or second.is_letter else "different"
+    if first.has_noun or second.has_noun:
+        return None
+    values = [side.value * side.scale for side in (first, second) if side.value is not None]
+    if len(values) == 2 and values[0] == values[1]:
+        return "equal"
+    return None if first.scale == second.scale else "different"
+
+
+def _compare_ranges(left: Reading, right: Reading) -> Comparison | None:
+    ranges = [number_range(side.words, side.normal) for side in (left, right)]
+    if not any(ends and ends.is_certain for ends in ranges):
+        return None
+    first, second = ranges
+    return "equal" if first and second and first.ends == second.ends else "different"
 
 
 def _compare_times(left: Reading, right: Reading) -> Comparison | None:
@@ -124,161 +143,73 @@ def _compare_times(left: Reading, right: Reading) -> Comparison | None:
     return "different" if one_is_time and both_look_so else None
 
 
+def _differ_in_condition(left: Reading, right: Reading) -> bool:
+    """Say whether both answers have a condition with a relation, and not the same one."""
+    conditions = [_bare_condition(side.condition) for side in (left, right)]
+    return conditions[0] != conditions[1] and all(map(_RELATION.search, conditions))
+
+
+def _bare_condition(condition: str) -> str:
+    r"""Return ``x>0`` for ``for all x > 0`` and for ``if 0 < x``."""
+    bare = _CONDITION_WORDS.sub("", condition).replace(" ", "")
+    turned = _ONE_INEQUALITY.fullmatch(bare)
+    return f"{turned[3]}{_TURNED[turned[2]]}{turned[1]}" if turned else bare
+
+
+def _differ_in_joint(left: Reading, right: Reading) -> bool:
+    """Say whether inequalities are joined by *or* on one side, and by *and* on the other."""
+    joints = [_joints(side.words) for side in (left, right)]
+    return sorted(joints) == ["and", "or"]
+
+
+def _joints(words: str) -> str:
+    """Return how inequalities are joined; a chain such as ``1<x<5`` is joined by *and*."""
+    num_inequalities = len(_INEQUALITY.findall(words))
+    joints = set(_JOINT.findall(words)) if num_inequalities else set()
+    is_chain = num_inequalities == 2 and not joints and "," not in words
+    return "and" if is_chain else "".join(joints)
+
+
+def _compare_with_number(left: Reading, right: Reading) -> Comparison | None:
+    """Compare a number with what is one beside it: ``5K``, ``2 and 1/2``, ``5m``.
+
+    The letter of ``5m`` or ``5k`` counts so in an answer alone: in a gold answer it is a variable.
+    """
+    if (left.value is None) == (right.value is None):
+        return None
+    words = right.words if right.value is None else left.words
+    value = short_scale(words) or mixed_number(words)
+    if value is None and right.value is None:
+        value = _letter_value(right.normal)
+    if value is None:
+        return None
+    if left.value is None:
+        return compare_numbers(str(value), value, right.normal, right.value or Fraction(0))
+    return compare_numbers(left.normal, left.value, str(value), value)
+
+
+def _letter_value(normal: str) -> Fraction | None:
+    measure = _LETTER_UNIT.fullmatch(normal)
+    if measure:
+        return number(measure[1])
+    thousands = _THOUSANDS.fullmatch(normal)
+    value = number(thousands[1]) if thousands else None
+    return None if value is None else 1000 * value
+
+
 def _compare_choices(left: Reading, right: Reading) -> Comparison | None:
     first, second = choice(left.words), choice(right.words)
     if first is not None and second is not None and not (first.is_bare and second.is_bare):
+        if _is_constant(first, left.words, second) or _is_constant(second, right.words, first):
+            return "different"
         return "equal" if first.letter.lower() == second.letter.lower() else "different"
     if first is not None and second is None and first.text:
-        return _compare_readings(read_answer(first.text), right)
+        return compare_readings(read_answer(first.text), right)
     if second is not None and first is None and second.text:
-        return _compare_readings(left, read_answer(second.text))
+        return compare_readings(left, read_answer(second.text))
     return None
 
 
-def _is_text(normal: str) -> bool:
-    """Say whether an answer is a name or has words: its letters are no product."""
-    return is_name(normal) or has_words(normal)
-
-
-def _compare_normal(left: str, right: str) -> Comparison:
-    (name, left), (other_name, right) = _named(left), _named(right)
-    if name and other_name and name != other_name:
-        return "undecided"
-    if "=" in right and "=" not in left:
-        right = _last_side(right)
-    if _same_text(left, right):
-        return "equal"
-    counted = _compare_counted(left, right)
-    if counted is not None:
-        return counted
-    first, second = number(left.rstrip("%")), number(right.rstrip("%"))
-    if first is not None and second is not None:
-        return _compare_numbers(left, first, right, second)
-    if _BASED.fullmatch(left) and _BASED.fullmatch(right):
-        return _compare_bases(left, right)
-    return _compare_lists(left, right)
-
-
-def _same_text(left: str, right: str) -> bool:
-    """Say whether the texts are the same and not empty; a word may be in either case."""
-    is_word = _is_text(left) or (left.isalpha() and len(left) > 1)
-    return left != "" and (left == right or (is_word and left.casefold() == right.casefold()))
-
-
-def _compare_numbers(left: str, first: Fraction, right: str, second: Fraction) -> Comparison:
-    if first == second:
-        return "equal"
-    if left.endswith("%") and not right.endswith("%"):
-        first /= 100
-    elif right.endswith("%") and not left.endswith("%"):
-        second /= 100
-    if first == second:
-        return "equal"
-    rounded = _rounds(left, first, second) or _rounds(right, second, first)
-    return "rounded" if rounded else "different"
-
-
-def _rounds(text: str, value: Fraction, exact: Fraction) -> bool:
-    """Say whether ``text`` is a decimal that rounds or cuts an unending ``exact``."""
-    whole, _, decimals = text.partition(".")
-    digits = (whole + decimals).lstrip("-+0")
-    if not decimals.isdigit() or len(digits) < 6 or ends(exact):
-        return False
-    return abs(value - exact) < Fraction(1, 10 ** len(decimals))
-
-
-def _compare_bases(left: str, right: str) -> Comparison:
-    (digits, _, base), (other_digits, _, other_base) = left.partition("_"), right.partition("_")
-    agree = base.strip("{}") == other_base.strip("{}") or not base or not other_base
-    return "equal" if digits == other_digits and agree else "different"
-
-
-def _compare_counted(left: str, right: str) -> Comparison | None:
-    """Compare counted nouns such as ``3red``; a bare number agrees with any noun."""
-    first, second = _COUNTED.fullmatch(left), _COUNTED.fullmatch(right)
-    counted = [match for match in (first, second) if match]
-    if not counted or not all(is_counted(match[2]) for match in counted):
-        return None
-    if first and second:
-        same = first[2].rstrip("s") == second[2].rstrip("s") and number(first[1]) == number(
-            second[1]
-        )
-        return "equal" if same else "different"
-    value = number(right if first else left) if has_words(counted[0][2]) else None
-    if value is None:
-        return None
-    return "equal" if number(counted[0][1]) == value else "different"
-
-
-def _compare_lists(left: str, right: str) -> Comparison:
-    """Compare lists item by item; an item that needs algebra leaves them undecided."""
-    first, second = _items(left), _items(right)
-    if first is None or second is None:
-        alone = left if first is None else right
-        items = (first or second or ("", []))[1]
-        plain = all(number(item) is not None for item in [alone, *items])
-        return "different" if plain and items else "undecided"
-    (brackets, items), (other_brackets, others) = first, second
-    plain = all(number(_named(item)[1]) is not None for item in items + others)
-    if len(items) != len(others):
-        return "different" if plain and brackets == other_brackets else "undecided"
-    names = [_named(item)[0] for item in items]
-    by_name = all(names) and sorted(names) == sorted(_named(item)[0] for item in others)
-    if by_name:
-        items, others = sorted(items), sorted(others)
-    results = {_compare_normal(mine, theirs) for mine, theirs in zip(items, others, strict=True)}
-    if results == {"equal"} and _one_order(brackets, other_brackets):
-        return "equal"
-    ordered = by_name or (brackets in _ORDERED and other_brackets in _ORDERED)
-    if not ordered and sorted(map(_key, items)) == sorted(map(_key, others)):
-        return "undecided" if brackets != other_brackets else "equal"
-    return "different" if plain and (ordered or brackets == other_brackets) else "undecided"
-
-
-_ORDERED = ("()", "[]", "(]", "[)")
-
-
-def _one_order(brackets: str, other_brackets: str) -> bool:
-    """Say whether the brackets mean the same: a bare list may be any but an interval."""
-    return brackets == other_brackets or {brackets, other_brackets} <= {"", "()", "{}"}
-
-
-def _items(normal: str) -> tuple[str, list[str]] | None:
-    """Return the brackets and the items of a flat list of at least two items, or None."""
-    opening, inner, closing = "", normal, ""
-    if normal[:1] in ("(", "[", "{") and normal[-1:] in (")", "]", "}"):
-        opening, inner, closing = normal[0], normal[1:-1], normal[-1]
-    items = SEPARATOR.split(inner)
-    if len(items) < 2 or not all(items) or _unbalanced(items):
-        return None
-    return opening + closing, items
-
-
-def _unbalanced(items: list[str]) -> bool:
-    return any(item.count(a) != item.count(b) for item in items for a, b in ("()", "[]", "{}"))
-
-
-def _named(normal: str) -> tuple[str, str]:
-    """Split ``x=4`` into name and value; the name is empty where there is none."""
-    match = _NAME.match(normal)
-    if not match or "," in normal or ";" in normal:
-        return "", normal
-    return match[1], normal[match.end() :]
-
-
-def _last_side(normal: str) -> str:
-    """Return what a chain of equalities like ``3+2=5`` comes to."""
-    side = re.split(r"(?<![<>!=])=(?!=)", normal)[-1]
-    return normal if not side or re.search("[,;]", normal) or _unbalanced([side]) else side
-
-
-def _key(normal: str) -> str:
-    text = _named(normal)[1].rstrip("%")
-    value = number(text)
-    if value is not None:
-        return str(value)
-    items = _items(text)
-    if items is None:
-        return text
-    brackets, parts = items
-    return brackets[:1] + ",".join(map(_key, parts)) + brackets[1:]
+def _is_constant(letter: Choice, words: str, other: Choice) -> bool:
+    """Say whether a small letter is a number, as ``e`` beside ``(E) 3``."""
+    return letter.is_bare and words in ("e", "i") and other.text != ""

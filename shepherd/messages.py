@@ -14,7 +14,12 @@ def one_line(text: str) -> str:
     Escape sequences, line breaks, NUL and marks of writing direction become spaces, and several
     spaces become one.
     """
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return " ".join(printable(text).split())
+
+
+def printable(text: str) -> str:
+    """Return a text with a space in the place of each character that a terminal obeys or hides."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def shown(value: object) -> str:

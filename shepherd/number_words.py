@@ -54,6 +54,9 @@ VALUE_WORDS = frozenset(
 _FIGURES = r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 _SCALED = re.compile(rf"({_FIGURES})[ -]?((?:[A-Za-z]+[ -]?)+)")
 _MONEY_SCALE = re.compile(rf"({_FIGURES}) ?(k|mn|m|bn|b)", re.IGNORECASE)
+_GLUED_SCALE = re.compile(rf"({_FIGURES})([KMB])")
+_MIXED = re.compile(r"(-?\d{1,12}) and (\d{1,6})/(\d{1,6})")
+_AND_PART = re.compile(r"(?P<whole>.{1,80}?) and (?P<part>(?:an? |[a-z0-9]{1,10}[ -])[a-z]{4,12})")
 _SHARE = re.compile(
     r"(\S{1,30}(?:[ -](?!out|in)\w{1,30})?) (?:out of|in)(?: every)? (\S{1,30}(?:[ -]\w{1,30})?)"
 )
@@ -75,6 +78,9 @@ def number_in_words(text: str) -> Fraction | None:
         over, under = _figure_or_words(share[1]), _figure_or_words(share[2])
         integers = over is not None and under and over.denominator == under.denominator == 1
         return over / under if integers and over is not None and under else None
+    mixed = _AND_PART.fullmatch(text.casefold())
+    if mixed and (value := _with_part(mixed)) is not None:
+        return value
     if _WORDS.fullmatch(text):
         return _in_words(text.casefold())
     scaled = _SCALED.fullmatch(text)
@@ -89,6 +95,30 @@ def money_in_thousands(text: str) -> Fraction | None:
     if not match:
         return None
     return Fraction(match[1].replace(",", "")) * _SHORT_SCALES[match[2].lower()]
+
+
+def short_scale(text: str) -> Fraction | None:
+    """Return the value of ``5K`` or ``3M``, where the letter is glued to the figures, else None."""
+    match = _GLUED_SCALE.fullmatch(text)
+    return money_in_thousands(text) if match else None
+
+
+def mixed_number(text: str) -> Fraction | None:
+    """Return the value of ``2 and 1/2``, which may be two answers as well, else None."""
+    match = _MIXED.fullmatch(text)
+    if not match or not 0 < int(match[2]) < int(match[3]):
+        return None
+    part = Fraction(int(match[2]), int(match[3]))
+    return int(match[1]) + (-part if match[1].startswith("-") else part)
+
+
+def _with_part(match: re.Match[str]) -> Fraction | None:
+    """Return the value of ``six and a half`` and ``2 and three quarters``."""
+    whole = _figure_or_words(match["whole"])
+    part = _in_words(match["part"].replace("-", " "))
+    if whole is None or part is None or not 0 < part < 1:
+        return None
+    return whole - part if whole < 0 else whole + part
 
 
 def _figure_or_words(text: str) -> Fraction | None:

@@ -1,6 +1,6 @@
 r"""Take the dress off a bare answer: delimiters, faces, spacing, units, currency and spellings.
 
-The result is for comparing, not for printing: braces of sets lose their backslash, and words
+The result is for comparing, not for printing: braces of sets lose their backslash, and formulas
 lose their spaces. What is mathematics stays mathematics: ``2\mathrm{e}^{x}`` is ``2e^{x}``.
 """
 
@@ -8,9 +8,10 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from shepherd.measures import is_compound, with_figures
 from shepherd.number_words import SCALE_WORDS, money_in_thousands, number_in_words
 from shepherd.unicode_math import ascii_math
-from shepherd.units import is_compound, is_counted, without_currency, without_unit
+from shepherd.units import is_counted, without_currency, without_unit
 
 MAX_LENGTH = 2000
 """Characters past which an answer is only stripped: no gold answer comes near."""
@@ -62,8 +63,11 @@ _FUNCTIONS = (
 _FUNCTION_NAME = re.compile(_FUNCTIONS)
 _ELLIPSIS = re.compile(r"\.\.\.+")
 _DEGREES = re.compile(r"(?<=[\d})]) ?(?:\^ ?(?:\{ ?\\circ ?\}|\\circ(?![A-Za-z])))")
+_DEGREES_OF = re.compile(_DEGREES.pattern + r" ?(?=[CFK](?![A-Za-z]))")
+"""The sign of a temperature: its letter stays as the unit."""
 _TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)|(?<![A-Za-z])(?:sin|cos|tan)\b")
 _AND = re.compile(r" ?,? ?(?<![A-Za-z\\])(?:and|or)(?![a-z]) ?")
+_TO = re.compile(r"^(\d[\d.,]*) to (\d[\d.,]*)$")
 _FRACTION = re.compile(r"\\frac ?(?:\{([^{}]*)\}|(\w)) ?(?:\{([^{}]*)\}|(\w))")
 _OVER = re.compile(r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}|^([^{}]*)\\over(?![A-Za-z])([^{}]*)$")
 _ROOT = re.compile(r"\\sqrt ?(\w)")
@@ -72,12 +76,28 @@ _POWER_IN_WORDS = re.compile(
     r"(?<=[\w)}]) (?:(squared)|(cubed)|(?:raised )?to the power(?: of)? (-?\w+)"
     r"|(?:raised )?to the (\d+)(?:st|nd|rd|th) power)$"
 )
+_MINUS_IN_WORDS = re.compile(
+    r"^(?:minus|negative) (?=[\d$€£.\\(]|[a-z](?![A-Za-z]))", re.IGNORECASE
+)
+_OPERATORS = {
+    "plus or minus": "\\pm ",
+    "plus": "+",
+    "minus": "-",
+    "multiplied by": "*",
+    "divided by": "/",
+}
+_OPERATOR_IN_WORDS = re.compile(
+    rf"(?<![A-Za-z\\])({'|'.join(_OPERATORS)}) (?=[\d\\(]|[b-z](?![A-Za-z]))"
+)
 _ASIDE = re.compile(r" ?\((?:approx|about|round|estimat|to the nearest)[^()]*\)$", re.IGNORECASE)
 _ORDINAL = re.compile(r"(?<=\d)(?:\^ ?\{?|_)?(?:\\text)?\{?(?:st|nd|rd|th)\b\}*")
-_SPACES = re.compile(r"(\\[A-Za-z]+) (?=[A-Za-z])|(?<=\d) (?=\d)|(?<=\d)(,) +(?=\d{3}(?!\d))| ")
+_SPACES = re.compile(
+    r"(\\[A-Za-z]+) (?=[A-Za-z])|(?<=\d) (?=\d)|(?<=\d)(,) +(?=\d{3}(?!\d))"
+    r"|(?<=[A-Za-z]{2})( )(?=[A-Za-z])|(?<=[A-Za-z])( )(?=[A-Za-z]{2})| "
+)
 _HEDGE = re.compile(
-    r"(?:(?:is )?(?:approximately|approx\.?|about|roughly|around|exactly|only|just)\b|\\approx"
-    r"(?![A-Za-z])|=|≈|~(?= ?\d)) ?"
+    r"(?:either\b|(?:is )?(?:approximately|approx\.?|about|roughly|around|exactly|only|just)\b"
+    r"|\\approx(?![A-Za-z])|=|≈|~(?= ?\d)) ?"
 )
 _SCALED_NOUN = re.compile(
     rf"(?P<number>\S{{1,40}}(?: \S{{1,20}}){{0,8}}? (?:{'|'.join(sorted(SCALE_WORDS))}))"
@@ -85,11 +105,15 @@ _SCALED_NOUN = re.compile(
     re.IGNORECASE,
 )
 _CONDITION = re.compile(
-    r"(?:, ?| )\(?(?:for|where|whenever|with|provided|given|assuming|such that|as long as|when)"
+    r"(?:, ?| )\(?(?:for|if|where|whenever|with|provided|given|assuming|such that|as long as|when)"
     r"(?: (?:that|all|any|every|some|each))*(?= |\\|[A-Za-z]\b|$).*"
-    r"|, ?\(?[A-Za-z](?:, ?[A-Za-z])* ?(?:\\in|\\ge|\\ne|\\le|>|<)(?![A-Za-z]).*",
+    r"| \([^()]*(?:[<>=]|\\(?:in|ge|ne|le)(?![A-Za-z]))[^()]*\)$"
+    r"|, ?\(?(?:[A-Za-z](?:, ?[A-Za-z])*|-?\d+(?= ?(?:<|\\le) ?[a-z]))"
+    r" ?(?:\\in|\\ge|\\ne|\\le|>|<)(?![A-Za-z]).*",
     re.DOTALL,
 )
+_FIGURE_OR_COMMAND = re.compile(r"[\d\\]")
+_CASE = re.compile(r"(?<![A-Za-z])(?:for|if|when|where|otherwise|else)(?![A-Za-z])")
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|ne|in|approx)(?![A-Za-z])")
 
 
@@ -117,19 +141,26 @@ def plain_form(answer: str) -> PlainForm:
         return PlainForm(answer.strip(), answer.strip(), "")
     words = _undressed(folded)
     condition = _condition_of(words)
-    words = words.removesuffix(condition).rstrip(" ,") if condition else words
+    words = with_figures(words.removesuffix(condition).rstrip(" ,") if condition else words)
     value = _value_in_words(words)
     if value is not None:
         return PlainForm(str(value), words, condition)
     text = words if is_compound(words) else _without_unit(words)
-    text = _AND.sub(", ", text)
+    text = _AND.sub(", ", _TO.sub(r"\1:\2", text))
     return PlainForm(_SPACES.sub(_kept_space, text.strip()), words, condition)
 
 
 def _condition_of(words: str) -> str:
     match = _CONDITION.search(words, 1)
-    is_relation = match is not None and _RELATION.search(words, 0, match.start())
-    return match.group() if match and not (is_relation and match.group()[0] == ",") else ""
+    if match is None or len(_CASE.findall(match.group())) > 1:
+        return ""
+    condition, before = match.group(), words[: match.start()]
+    if condition[0] == "," and _RELATION.search(before):
+        return ""
+    is_argument = condition[:2] == " (" and not _FIGURE_OR_COMMAND.search(before)
+    if is_argument:
+        return ""
+    return condition
 
 
 def _undressed(answer: str) -> str:
@@ -144,13 +175,14 @@ def _undressed(answer: str) -> str:
         text = _ROOT.sub(r"\\sqrt{\1}", text)
     else:
         text = _GROUPED.sub(",", _SPACING.sub(" ", text))
-    text = _ELLIPSIS.sub(r"\\ldots", text).strip().rstrip("\\.").strip()
+    text = _ELLIPSIS.sub(r"\\ldots", text).strip().rstrip("\\.,;").strip()
     text = _unwrap(_HEDGE.sub("", text, count=1) if _HEDGE.match(text) else text)
     text = _ASIDE.sub("", text.replace("**", "^"))
+    text = _OPERATOR_IN_WORDS.sub(_operator, _MINUS_IN_WORDS.sub("-", text))
     text = _POWER_IN_WORDS.sub(_power_of_words, text)
     text = _POWER.sub(r"^{\1\2\3}", text) if "^" in text else text
     if "\\circ" in text and not _TRIGONOMETRY.search(text):
-        text = _DEGREES.sub("", text)
+        text = _DEGREES.sub("", _DEGREES_OF.sub(" ", text))
     return _ORDINAL.sub("", text)
 
 
@@ -189,6 +221,10 @@ def _without_face(match: re.Match[str]) -> str:
     return f" {inner}" if len(inner) > 1 and inner.isalpha() else inner
 
 
+def _operator(match: re.Match[str]) -> str:
+    return _OPERATORS[match[1]]
+
+
 def _power_of_words(match: re.Match[str]) -> str:
     exponent = "2" if match[1] else "3" if match[2] else match[3] or match[4]
     return f"^{{{exponent}}}"
@@ -208,7 +244,8 @@ def _over_as_fraction(match: re.Match[str]) -> str:
 def _kept_space(match: re.Match[str]) -> str:
     if match[1] or match[2]:
         return match.group() if match[1] else ", "
-    return " " if _between_digits(match) else ""
+    # Words stay apart, since one of them may change the number: 5 less than x.
+    return " " if match[3] or match[4] or _between_digits(match) else ""
 
 
 def _between_digits(match: re.Match[str]) -> bool:

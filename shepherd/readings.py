@@ -9,17 +9,24 @@ from shepherd.answers import boxed_answer
 from shepherd.numbers import number
 from shepherd.plain_text import MAX_LENGTH, plain_form
 
-SEPARATOR = re.compile(r"[,;] ?|(?<=\d) (?=\d)")
+SEPARATOR = re.compile(r"[,;] ?")
 _SENTENCE = re.compile(r"[A-Za-z]{2,}[ :]{1,2}(?:\$|\\[(\[])")
 _FORMULA = re.compile(r"\$[^$]{1,400}\$(?!\d)|\\\(.{1,400}?\\\)|\\\[.{1,400}?\\\]", re.DOTALL)
 _SAME = {
     **dict.fromkeys(
-        ("allrealnumbers", "allreals", "realnumbers", "thesetofrealnumbers"), "\\mathbb{R}"
+        ("all real numbers", "all reals", "real numbers", "the set of real numbers"), "\\mathbb{R}"
     ),
     **dict.fromkeys(
         ("(-\\infty,\\infty)", "(-\\infty,+\\infty)", "x\\in\\mathbb{R}"), "\\mathbb{R}"
     ),
-    **dict.fromkeys(("theemptyset", "emptyset", "{}"), "\\emptyset"),
+    **dict.fromkeys(
+        (
+            *("the empty set", "empty set", "emptyset", "{}", "no solution", "no solutions"),
+            *("there is no solution", "there are no solutions", "has no solution"),
+        ),
+        "\\emptyset",
+    ),
+    "dne": "does not exist",
 }
 """Other spellings of sets."""
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.app import main
 from resources.storage.home import Home
 
 
@@ -28,3 +29,19 @@ def test_home_is_data_in_the_working_directory_by_default(
         monkeypatch.setenv("SHEPHERD_HOME", value)
     assert Home.from_env().root == tmp_path / "data"
     assert not Home.from_env().root.exists()
+
+
+@pytest.mark.parametrize("option", ["--home", "--dagster-home"])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("file", "is a file: name a folder"), ("file/sub", "is a file"), ("x" * 300, "too long")],
+)
+def test_a_path_that_is_no_folder_is_named_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, name: str, says: str
+) -> None:
+    (tmp_path / "file").write_text("x")
+    assert main(["run", "--profile", "tiny", option, str(tmp_path / name)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {option} {tmp_path / name}: ")
+    assert says in error
+    assert error.count("\n") == 1

@@ -3,6 +3,8 @@
 import gzip
 import json
 import os
+import random
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -175,3 +177,48 @@ def test_broken_files_are_named_with_their_field(
     assert message.startswith(str(tmp_path / name))
     assert says in message
     assert FIELD in message
+
+
+DAMAGE = [
+    b"\0",
+    b"\xff",
+    b"\\ud800",
+    b"1e999",
+    b"NaN",
+    b"[",
+    b"{",
+    b'"',
+    b"\r",
+    b"\n",
+    b",",
+    b"\x1b",
+]
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.parquet", "rows.csv"])
+def test_any_damage_gives_rows_with_reasons_or_one_line(tmp_path: Path, name: str) -> None:
+    fields = [{"question": f"q{number} é", "steps": ["a", "b"]} for number in range(5)]
+    lines = "\n".join(map(json.dumps, fields)).encode()
+    pq.write_table(pa.Table.from_pylist(fields), tmp_path / "rows.parquet")
+    sound = {
+        "rows.jsonl": lines,
+        "rows.jsonl.gz": gzip.compress(lines),
+        "rows.parquet": (tmp_path / "rows.parquet").read_bytes(),
+        "rows.csv": b"q,a\n" + b"".join(b'"one,\n""two""",%d\n' % n for n in range(5)),
+    }[name]
+    chance = random.Random(name)
+    num_refused = 0
+    for _ in range(150):
+        content = bytearray(sound)
+        for _ in range(chance.choice([1, 1, 3])):
+            start = chance.randrange(len(content) + 1)
+            content[start : start + chance.randrange(4)] = chance.choice(DAMAGE)
+        (tmp_path / name).write_bytes(content)
+        try:
+            for line in read_rows(tmp_path / name, FIELD):
+                with suppress(ValueError):
+                    line.parse()
+        except ValueError as error:
+            assert str(error).startswith(str(tmp_path / name))  # noqa: PT017
+            num_refused += 1
+    assert num_refused < 150

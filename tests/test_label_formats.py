@@ -51,7 +51,8 @@ def solutions(draw: st.DrawFn) -> LabeledSolution:
     labels = st.lists(st.sampled_from([0, 1]), min_size=len(steps), max_size=len(steps))
     hard = tuple(draw(labels))
     return LabeledSolution(
-        question=draw(LINES),
+        # Without an end of the sentence, a question mark in a step may be the question's.
+        question=draw(LINES) + draw(st.sampled_from([".", "?", ":", "$"])),
         steps=steps,
         hard=hard,
         soft=(None,) * len(steps),
@@ -106,6 +107,16 @@ GOOD = f"{Q}Step 1: a ки\nStep 2: b ки"
         (f"{Q}Step 1: a кики", f"{Q}Step 1: a +-", "input: tag 2 closes no step"),
         ("So Step 1 a ки", "So Step 1 a +", "input: has no 'Step 1:', so that"),
         ("Step 1: a ки", "Step 1: a +", "input: has no question"),
+        ("**Step 1:** a ки", "**Step 1:** a +", "input: has no question"),
+        ("In Step 1: mix. Many? a ки", "In Step 1: mix. Many? a +", "input: the question may end"),
+        ("In Step 1: mix. Many? a ки\nStep 2: b ки", "In Step 1: mix. Many? a +\nStep 2: b +",
+         "input: the question may end"),
+        ("Do. Step 1: mix. Many? Step 1: a ки", "Do. Step 1: mix. Many? Step 1: a +",
+         "input: the question may end"),
+        ("Do. Step 1: mix? So Step 1: a ки", "Do. Step 1: mix? So Step 1: a +",
+         "input: the question may end"),
+        (f"{Q}**Step 1:** a\n**Step 2:** b ки", f"{Q}**Step 1:** a\n**Step 2:** b +",
+         "input: the step before 'Step 2:' has no tag"),
         (f"{Q}Step 1: a\nStep 2: b ки", f"{Q}Step 1: a\nStep 2: b +",
          "input: the step before 'Step 2:' has no tag"),
         (GOOD, f"{Q}Step 1: a +\nStep 2: b ", "label: has '' for tag 2, not + or -"),
@@ -129,8 +140,17 @@ def test_misplaced_tags_are_named(text: str, label: object, reason: str) -> None
         ("Q step 1: a ки", "Q", ("step 1: a",)),
         ("Why? It is 3. ки\nSo 3 ки", "Why?", ("It is 3.\n", "So 3")),
         (" The Myth  Step 1: a ки", " The Myth ", ("Step 1: a",)),
+        ("In Step 1: mix. Many? a ки\nb ки", "In Step 1: mix. Many?", ("a\n", "b")),
+        ("In Step 1: mix. Many? Step 1: a ки", "In Step 1: mix. Many?", ("Step 1: a",)),
+        ("Q? Step 1: from Step 1: we get a ки\nStep 2: b ки", "Q?",
+         ("Step 1: from Step 1: we get a\n", "Step 2: b")),
+        ("Q? **Step 1:** a ки\n**Step 2:** b ки", "Q?", ("**Step 1:** a\n", "**Step 2:** b")),
+        ("Q? ### Step 1: a ки\n### Step 2: b ки", "Q?", ("### Step 1: a\n", "### Step 2: b")),
+        ("Find $x$. Step 1: Is x > 0? Yes. ки\nStep 2: b ки", "Find $x$.",
+         ("Step 1: Is x > 0? Yes.\n", "Step 2: b")),
+        ("Find x Step 1: 3 ки\nStep 2: b ки", "Find x", ("Step 1: 3\n", "Step 2: b")),
     ],
-)
+)  # fmt: skip
 def test_question_and_steps_are_told_apart(
     text: str, question: str, steps: tuple[str, ...]
 ) -> None:

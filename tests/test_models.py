@@ -10,6 +10,8 @@ from huggingface_hub import constants
 from resources.files.hub import hub_refusal
 from resources.storage import model_store as models
 from resources.storage.model_store import ModelStore, check_hub
+from resources.storage.model_versions import VERSIONS
+from tests.versions import versions
 
 
 def test_a_model_is_there_once_it_is_written(tmp_path: Path) -> None:
@@ -19,7 +21,7 @@ def test_a_model_is_there_once_it_is_written(tmp_path: Path) -> None:
     assert store.save("weak", lambda folder: (folder / "config.json").write_text("one")) == 3
     store.save("weak", lambda folder: (folder / "config.json").write_text("two"))
     assert (store.path("weak") / "config.json").read_text() == "two"
-    assert [folder.name for folder in store.root.iterdir()] == ["weak"]
+    assert sorted(path.name for path in store.root.iterdir()) == [VERSIONS, "weak"]
 
 
 def test_a_failed_training_leaves_the_model_of_before(tmp_path: Path) -> None:
@@ -33,7 +35,7 @@ def test_a_failed_training_leaves_the_model_of_before(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         store.save("weak", interrupted)
     assert (store.path("weak") / "config.json").read_text() == "one"
-    assert [folder.name for folder in tmp_path.iterdir()] == ["weak"]
+    assert versions(store) == [store.path("weak").name]
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", ".a", ""])

@@ -86,6 +86,15 @@ def test_steps_are_coloured_by_score_and_the_weakest_is_marked() -> None:
     )] == [True] * 4  # fmt: skip
 
 
+def test_escape_sequences_of_a_solution_do_not_reach_the_terminal() -> None:
+    nasty = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e\r"
+    scored = ScoredSolution(f"{nasty}Q\nr", [f"one{nasty}two\n", nasty], [0.9, 0.5], 1, 0.5)
+    lines = render(scored, in_colour=False).split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert lines[1] == "r"
+    assert "[2J" in lines[2]
+
+
 @pytest.mark.parametrize(("is_tty", "no_colour", "expected"), [
     (True, "", True), (True, "1", False), (False, "", False),
 ])  # fmt: skip

@@ -139,6 +139,24 @@ JOINED = [
     (FIRST + "1. 1 + 3 = 4.\n2. So x = 2.", [
         FIRST + "1. 1 + 3 = 4.\n", "2. So x = 2."]),
     ("Let's solve this step by step.\n3 + 4 = 7", ["Let's solve this step by step.\n3 + 4 = 7"]),
+    ("To find x if \\(x^2 = 4\\), we can follow these steps:\n"
+        "1. Take roots.\n2. Try both.\nx is 2.", [
+        "To find x if \\(x^2 = 4\\), we can follow these steps:\n"
+        "1. Take roots.\n2. Try both.\nx is 2."]),
+    # An intention that repeats the problem claims nothing; one that computes does.
+    ("To solve \\(2x - 3 = 7\\), we need to isolate x.\n2x = 10", [
+        "To solve \\(2x - 3 = 7\\), we need to isolate x.\n2x = 10"]),
+    ("Let's evaluate f(x) at \\(x = 3\\).\n3 + 3 = 6", [
+        "Let's evaluate f(x) at \\(x = 3\\).\n3 + 3 = 6"]),
+    ("We need to add 3 + 4 = 7.\n7 * 2 = 14", ["We need to add 3 + 4 = 7.\n", "7 * 2 = 14"]),
+    ("We use \\(A = \\pi r^2\\).\nA = 9", ["We use \\(A = \\pi r^2\\).\n", "A = 9"]),
+    ("We need to find x. There are 5.\nx = 5", ["We need to find x. There are 5.\n", "x = 5"]),
+    # A list of formulas or of a few words under a colon.
+    ("Look at the terms:\n1. \\(x^2\\)\n2. 4 pears\nIn all 7.", [
+        "Look at the terms:\n1. \\(x^2\\)\n2. 4 pears\n", "In all 7."]),
+    # A display formula in which the text was cut off.
+    ("So 3.\nThe sum is:\n\\[\na + b", ["So 3.\n", "The sum is:\n\\[\na + b"]),
+    ("So \\[\nx is 2.\n\nThen 4.", ["So \\[\n", "x is 2.\n\n", "Then 4."]),
     # Headings and rules.
     ("### Costs\n3 + 4 = 7\n---\n**Total:**\n7 * 2 = 14", [
         "### Costs\n3 + 4 = 7\n---\n", "**Total:**\n7 * 2 = 14"]),

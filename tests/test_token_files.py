@@ -1,7 +1,10 @@
 """Examples come back from disk as they went there, in an order that is theirs alone."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from training.packing import IGNORED, Counts, Example
 from training.token_files import TokenFiles, draw_order
@@ -50,3 +53,25 @@ def test_each_epoch_sees_every_example_once_in_an_order_of_its_own() -> None:
     assert epochs[0] != epochs[1] != epochs[2]
     assert draw_order(10, 7, 9, seed=3) == order[7:16]
     assert draw_order(10, 0, 30, seed=4) != order
+
+
+def test_files_that_are_read_never_change(tmp_path: Path) -> None:
+    first = TokenFiles.write(tmp_path / "train", EXAMPLES[:1])
+    before = plain(first[0])
+    other = Example([9, 9, 9, 9], [9, 9, IGNORED, IGNORED], [3], [0.9])
+    second = TokenFiles.write(tmp_path / "train", [other])
+    assert plain(first[0]) == before
+    assert plain(second[0]) == plain(other)
+    assert [path.name for path in tmp_path.iterdir()] == ["train"]
+
+
+def test_a_killed_write_leaves_the_files_of_before(tmp_path: Path) -> None:
+    def failing() -> Iterator[Example]:
+        yield EXAMPLES[1]
+        raise KeyboardInterrupt
+
+    files = TokenFiles.write(tmp_path / "train", EXAMPLES[:1])
+    with pytest.raises(KeyboardInterrupt):
+        TokenFiles.write(tmp_path / "train", failing())
+    assert TokenFiles(tmp_path / "train").digest == files.digest
+    assert [path.name for path in tmp_path.iterdir()] == ["train"]

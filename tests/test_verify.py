@@ -15,12 +15,14 @@ from resources.storage.digests import write_parquet
 from resources.storage.home import Home
 from resources.storage.journal import open_journal
 from resources.storage.lake import Lake
+from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import build_warehouse
 from resources.storage.weights import weights_identity
 from shepherd.requests import COMPLETIONS
 from shepherd.schemas import PROBLEMS, STEPS
 from tests.test_digests import flipped, lake_with_rows
 from tests.test_lake import problems
+from tests.versions import save
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +109,19 @@ def test_each_kind_of_damage_is_one_line(
     assert finding.startswith(start)
     assert re.match(problem, finding.removeprefix(start)), finding
     assert summary.endswith("MiB verified: 1 errors, 0 notes")
+
+
+def test_a_model_whose_hash_is_not_that_of_its_folder_is_found(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = ModelStore(home.models)
+    changed = save(store, "one") / "model.safetensors"
+    assert main(["verify", "--home", str(home.root)]) == 0
+    capsys.readouterr()
+    changed.write_text("two")
+    assert main(["verify", "--home", str(home.root)]) == 1
+    finding, _ = capsys.readouterr().out.splitlines()
+    assert finding.startswith(f"error: {changed.parent}: files of this model have changed since")
 
 
 def test_a_sound_home_has_no_findings(home: Home, capsys: pytest.CaptureFixture[str]) -> None:

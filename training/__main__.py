@@ -29,6 +29,7 @@ from training.command_line import (
     require_columns,
     scan_files,
 )
+from training.example_rows import check_files
 from training.orm import train_orm
 from training.prm import train_prm
 from training.runs import TrainingReport, TrainingRun
@@ -36,6 +37,12 @@ from training.sft import train_sft
 
 PROG = "python -m training"
 TRAINERS = {"sft": train_sft, "orm": train_orm, "prm": train_prm}
+EXAMPLE_COLUMNS = {
+    "sft": ("question", "solution"),
+    "orm": ("question", "steps", "labels"),
+    "prm": ("question", "steps", "labels"),
+}
+"""What each trainer reads of files of examples."""
 LABELED_COLUMNS = (
     "solution_id",
     "problem_id",
@@ -47,6 +54,8 @@ LABELED_COLUMNS = (
     "is_correct",
 )
 """What the selection of examples reads of ``labeled_solutions``."""
+PROBLEM_COLUMNS = ("problem_id", "split", "question", "gold_solution")
+"""What the selection of examples reads of ``problems``."""
 PURPOSES = {
     "sft": "fine-tune on gold solutions",
     "orm": "train an outcome reward model (equation 1 of arXiv 2312.08935)",
@@ -121,6 +130,13 @@ def fine_tune(args: argparse.Namespace) -> TrainingReport:
     check_model(args.base, "--base")
     data = scan_files(args.data, "--data")
 
+    columns = columns_of(args.trainer, data)
+    is_whole = args.trainer == "orm"
+    check_files(args.data, "--data", columns, is_whole=is_whole and "labels" in columns)
+    held_out = scan_files([args.held_out], "--held-out") if args.held_out else None
+    if held_out is not None:
+        check_files([args.held_out], "--held-out", EXAMPLE_COLUMNS[args.trainer], is_whole=is_whole)
+
     def examples(part: Part) -> pl.LazyFrame:
         return examples_of(args.trainer, data, training_set, args.annotator, part, args.seed)
 
@@ -132,16 +148,25 @@ def fine_tune(args: argparse.Namespace) -> TrainingReport:
             settings,
             template=args.template,
             seed=args.seed,
-            held_out=(
-                scan_files([args.held_out], "--held-out")
-                if args.held_out
-                else examples("validation")
-            ),
+            held_out=examples("validation") if held_out is None else held_out,
             work=args.work,
         )
     )
     PartialState().print(f"{report.summary()}; saved to {args.out}")
     return report
+
+
+def columns_of(trainer: str, data: pl.LazyFrame) -> Sequence[str]:
+    """Return the columns that a trainer reads: of files of examples, or of the lake's.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+    columns: Sequence[str] = EXAMPLE_COLUMNS[trainer]
+    if not {"labels", "solution"} & set(data.collect_schema().names()):
+        columns = PROBLEM_COLUMNS if trainer == "sft" else LABELED_COLUMNS
+    require_columns(data, columns, "--data")
+    return columns
 
 
 def examples_of(
@@ -157,14 +182,10 @@ def examples_of(
     Raises:
         ValueError: a column is missing, or a PRM has labels of several annotators to choose from.
     """
-    if {"labels", "solution"} & set(data.collect_schema().names()):
-        columns = ("question", "solution") if trainer == "sft" else ("question", "steps", "labels")
-        require_columns(data, columns, "--data")
+    if columns_of(trainer, data) == EXAMPLE_COLUMNS[trainer]:
         return data if part == "train" else data.clear()
     if trainer == "sft":
-        require_columns(data, ("problem_id", "split", "question", "gold_solution"), "--data")
         return sft_examples(data, training_set, part, seed)
-    require_columns(data, LABELED_COLUMNS, "--data")
     select = process_examples if trainer == "prm" else outcome_examples
     if not annotators:
         annotators = data.select("annotator").unique().collect()["annotator"].sort().to_list()

@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from resources.files.hub import hub_refusal
+from shepherd.messages import one_line
 from shepherd.settings import Section
+from training.example_rows import check_columns
 from training.runs import TrainingReport
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -149,27 +151,25 @@ def scan_files(paths: Sequence[Path], flag: str) -> pl.LazyFrame:
     for path in paths:
         if not path.is_file():
             raise ValueError(f"{flag}: no file {path.resolve()}: correct the path")
-    rows = pl.scan_parquet(list(paths))
+    files = [pl.scan_parquet(path, glob=False) for path in paths]
     try:
+        # Files may differ in columns that are not read, and in the types of their numbers.
+        rows = pl.concat(files, how="diagonal_relaxed")
         rows.collect_schema()
     except pl.exceptions.PolarsError as error:
         names = ", ".join(map(str, paths))
-        cause = " ".join(str(error).split())
+        cause = one_line(str(error))
         raise ValueError(f"{flag}: {names} cannot be read as Parquet: {cause}") from error
     return rows
 
 
-def require_columns(rows: pl.LazyFrame, columns: Collection[str], flag: str) -> None:
+def require_columns(rows: pl.LazyFrame, columns: Sequence[str], flag: str) -> None:
     """Check that rows have columns.
 
     Raises:
         ValueError: some are missing. The message names them and the columns that there are.
     """
-    names = rows.collect_schema().names()
-    if missing := [column for column in columns if column not in names]:
-        raise ValueError(
-            f"{flag}: needs columns {', '.join(missing)}, but the files have {', '.join(names)}"
-        )
+    check_columns(rows.collect_schema().names(), columns, flag)
 
 
 def check_model(name: str, flag: str) -> None:
@@ -199,5 +199,5 @@ def exit_on_mistake(prog: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        print(f"{prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{prog}: error: {one_line(str(error))}", file=sys.stderr)
         raise SystemExit(2) from error

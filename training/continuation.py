@@ -3,6 +3,19 @@
 from transformers import PreTrainedTokenizerBase
 
 
+def require_end_token(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Check that the tokenizer has the token that ends a solution.
+
+    Raises:
+        ValueError: it names none.
+    """
+    if tokenizer.eos_token_id is None:
+        raise ValueError(
+            f"{tokenizer.name_or_path}: the tokenizer names no end token, so that a model could "
+            "not learn where a solution ends: set eos_token in its tokenizer_config.json"
+        )
+
+
 def encode_continuation(
     tokenizer: PreTrainedTokenizerBase, prompt: str, text: str
 ) -> tuple[list[int], list[int], list[int]]:

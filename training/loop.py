@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
@@ -24,10 +25,12 @@ from shepherd.identity import content_id
 from shepherd.settings import TrainingSettings
 from training.checkpoints import Checkpoints
 from training.curves import CurveWriter
+from training.example_rows import check_columns, check_row
 from training.fused_layers import fuse_layers
 from training.master_weights import MasterWeights
 from training.model_files import join_processes, save_model
 from training.optimization import Measurement, Objective, Optimization
+from training.outputs import replacing_checkpoint, training_alone
 from training.packing import Example
 from training.runs import TrainingReport, TrainingRun
 from training.schedules import warm_up_then_cosine
@@ -44,7 +47,8 @@ def train(
 ) -> TrainingReport:
     """Minimise the objective over the run's examples and save the model to ``run.out``.
 
-    The work folder holds token files, checkpoints and curves. It is removed at the end.
+    The work folder holds token files, checkpoints and curves. It is removed at the end. Another
+    process that trains with the same work folder waits until then.
 
     Args:
         run: data, settings, seed and folders.
@@ -53,9 +57,23 @@ def train(
         forward: the module that computes the logits, if that is not the model itself.
 
     Raises:
-        ValueError: there are no examples, or fewer in a step than processes (raise batch_size).
+        ValueError: there are no examples, a row is bad, there are fewer examples in a step than
+            processes (raise batch_size), or ``run.out`` holds other files than a checkpoint.
     """
     accelerator = join_processes()
+    with training_alone(run.out, run.work_folder, is_main=accelerator.is_main_process):
+        return _train(run, model, tokenizer, objective, forward or model, accelerator)
+
+
+def _train(
+    run: TrainingRun,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    objective: Objective,
+    forward: nn.Module,
+    accelerator: Accelerator,
+) -> TrainingReport:
+    """Train as :func:`train` does, with the work folder for this run alone."""
     work, settings = run.work_folder, run.settings
     train_set, num_cut = _encode(accelerator, work / "train", run.examples, objective)
     validation, _ = _encode(accelerator, work / "validation", run.held_out, objective)
@@ -64,7 +82,7 @@ def train(
             f"{objective.name}: there are no examples to train on; materialize its inputs first"
         )
     num_steps = max(1, math.ceil(settings.epochs * len(train_set) / settings.batch_size))
-    optimization = _prepare(accelerator, model, forward or model, objective, settings)
+    optimization = _prepare(accelerator, model, forward, objective, settings)
     checkpoints = Checkpoints(
         work / "checkpoint", _fingerprint(run, accelerator, objective, train_set, validation)
     )
@@ -79,8 +97,9 @@ def train(
     curves.close()
     weights = accelerator.get_state_dict(optimization.model) if optimization.is_sharded else None
     if accelerator.is_main_process:
-        save_model(model, tokenizer, run.out, weights)
-        curves.move_to(run.out)
+        with replacing_checkpoint(run.out) as out:
+            save_model(model, tokenizer, out, weights)
+            curves.move_to(out)
         shutil.rmtree(work)
     accelerator.wait_for_everyone()
     return report
@@ -231,17 +250,39 @@ def _encode(
 
     def fitting() -> Iterator[Example]:
         nonlocal num_cut
-        batches = (
-            () if examples is None else examples.lazy().select(objective.columns).collect_batches()
-        )
-        for batch in batches:
-            for row in batch.iter_rows():
-                example = objective.encode(*row)
-                num_cut += example is None or example.is_cut
-                if example is not None:
-                    yield example
+        for row in _rows(examples, objective):
+            example = objective.encode(*row)
+            num_cut += example is None or example.is_cut
+            if example is not None:
+                yield example
 
     if accelerator.is_main_process:
         TokenFiles.write(folder, fitting())
     accelerator.wait_for_everyone()
     return TokenFiles(folder), num_cut
+
+
+def _rows(
+    examples: pl.LazyFrame | pl.DataFrame | None, objective: Objective
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the values of each row that the objective encodes.
+
+    Raises:
+        ValueError: a column is missing, or a row is bad. The message names the row's id, if any.
+    """
+    if examples is None:
+        return
+    columns, where = objective.columns, f"{objective.name}: the examples"
+    names = examples.lazy().collect_schema().names()
+    check_columns(names, columns, where)
+    ids = [name for name in ("solution_id", "problem_id") if name in names][:1]
+    number = 0
+    for batch in examples.lazy().select(*columns, *ids).collect_batches(maintain_order=True):
+        for row in batch.iter_rows():
+            number += 1
+            try:
+                check_row(columns, row[: len(columns)], is_whole=objective.is_whole)
+            except ValueError as error:
+                named = "".join(f" ({name} {row[-1]})" for name in ids)
+                raise ValueError(f"{where}, row {number}{named}: {error}") from error
+            yield row[: len(columns)]

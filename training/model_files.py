@@ -9,13 +9,12 @@ from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, parse_flag_from_env
 from transformers import (
     AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging
 
-from resources.engines.checkpoints import AutoClass
+from resources.checkpoints.loading import AutoClass, load_tokenizer, load_weights
 from training.packing import PACKED
 
 
@@ -39,6 +38,8 @@ def join_processes() -> Accelerator:
 def load_model(
     base: str | Path,
     auto_class: AutoClass[PreTrainedModel] = AutoModelForCausalLM,
+    *,
+    has_new_head: bool = False,
     **config: object,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a model for training in float32 on packed batches, and its tokenizer.
@@ -46,15 +47,26 @@ def load_model(
     Args:
         base: checkpoint folder or hub name.
         auto_class: the Auto class of transformers that builds the model.
+        has_new_head: whether a head that the checkpoint lacks starts at random.
         config: the model's config, or fields of it to override.
+
+    Raises:
+        ValueError: the checkpoint is damaged, or not what its config says.
     """
-    join_processes()  # before the weights: if they are sharded, not every process reads them
+    # Before the weights: if they are sharded, not every process reads them.
+    accelerator = join_processes()
     logging.disable_progress_bar()
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer = load_tokenizer(base)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    model = auto_class.from_pretrained(
-        base, dtype=torch.float32, attn_implementation=PACKED, **config
+    model = load_weights(
+        auto_class,
+        base,
+        has_new_head=has_new_head,
+        are_values_read=accelerator.is_local_main_process,
+        dtype=torch.float32,
+        attn_implementation=PACKED,
+        **config,
     )
     return model, tokenizer
 

@@ -21,12 +21,12 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import (
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.modeling_outputs import SequenceClassifierOutputWithPast
 
+from resources.checkpoints.loading import load_tokenizer
 from shepherd.mistakes import write_flawed
 from shepherd.settings import TrainingSettings
 from shepherd.splitting import split_steps
@@ -95,12 +95,11 @@ def load_classifier(base: str | Path) -> tuple[PreTrainedModel, PreTrainedTokeni
     model, _ = load_model(
         base,
         AutoModelForSequenceClassification,
+        has_new_head=True,
         id2label=dict(enumerate(LABELS)),
         label2id={label: index for index, label in enumerate(LABELS)},
     )
-    tokenizer = AutoTokenizer.from_pretrained(
-        base, model_input_names=["input_ids", "attention_mask"]
-    )
+    tokenizer = load_tokenizer(base, model_input_names=["input_ids", "attention_mask"])
     bos, eos = tokenizer.bos_token, tokenizer.eos_token
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{bos} $A",

@@ -44,6 +44,8 @@ class Objective:
     """Name the metrics of all predictions of an evaluation."""
     reads_targets: bool = True
     """Whether the loss reads logits at targets. Without, the model computes them at tags alone."""
+    is_whole: bool = False
+    """Whether each row holds one step, the whole solution, as an ORM reads it."""
 
 
 class Measurement:

@@ -43,4 +43,4 @@ def train_orm(run: TrainingRun) -> TrainingReport:
     (:func:`shepherd.training_sets.outcome_examples`). Solutions over ``settings.max_length``
     tokens are left out, and counted in the report (``num_cut``).
     """
-    return train_reward_model(run, "train ORM", outcome_loss)
+    return train_reward_model(run, "train ORM", outcome_loss, is_whole=True)

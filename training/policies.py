@@ -30,6 +30,7 @@ from training.command_line import (
     scan_files,
 )
 from training.draws import PolicySampler
+from training.example_rows import check_files
 from training.ppo import PpoRun, train_ppo
 from training.rft import train_rft
 from training.runs import TrainingReport, TrainingRun, work_folder_of
@@ -112,6 +113,7 @@ def run_rft(args: argparse.Namespace) -> TrainingReport:
     problems = read_problems(args, "gold_solution")
     solutions = scan_files(args.draws, "--draws")
     require_columns(solutions, ("problem_id", "text", "is_correct"), "--draws")
+    check_files(args.draws, "--draws", ("text", "is_correct"))
     draws = solutions.collect().join(problems, on="problem_id", maintain_order="left")
     if draws.is_empty():
         raise ValueError(
@@ -162,9 +164,13 @@ def run_ppo(args: argparse.Namespace) -> None:
     print("; ".join([f"{settings.iterations} iterations", *changes, f"saved to {args.out}"]))
 
 
-def read_problems(args: argparse.Namespace, *columns: str) -> pl.DataFrame:
-    """Return the train problems of ``--data``, with a check of its columns and of ``--base``."""
+def read_problems(args: argparse.Namespace, gold: str) -> pl.DataFrame:
+    """Return the train problems of ``--data``, with a check of its rows and of ``--base``.
+
+    ``gold`` is the column of what the trainer learns from.
+    """
     check_model(args.base, "--base")
     problems = scan_files(args.data, "--data")
-    require_columns(problems, ("problem_id", "split", "question", *columns), "--data")
+    require_columns(problems, ("problem_id", "split", "question", gold), "--data")
+    check_files(args.data, "--data", ("split", "question", gold))
     return problems.filter(split="train").collect()

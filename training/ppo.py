@@ -22,18 +22,21 @@ import polars as pl
 import torch
 from torch import nn
 from tqdm import tqdm
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
+from resources.checkpoints.loading import load_tokenizer
 from resources.storage.weights import weights_identity
 from shepherd.identity import SEEDING, content_id, derive_seed
 from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import PpoSettings
 from training.advantages import policy_loss, value_loss
+from training.continuation import require_end_token
 from training.curves import CurveWriter
 from training.draws import GradeTexts, PolicySampler, response_metrics
 from training.episodes import Question, episode_batches, read_response
 from training.experiences import Experience, assess
 from training.model_files import save_model
+from training.outputs import replacing_checkpoint, training_alone
 from training.ppo_networks import PpoNetworks, autocast, log_probs_of, write_policy
 from training.ppo_state import IterationMetrics, load_state, save_state, write_metrics
 from training.schedules import wait_then_cosine
@@ -72,14 +75,23 @@ def train_ppo(run: PpoRun) -> list[IterationMetrics]:
     policy, which does not learn from these draws.
     ``metrics.jsonl`` and TensorBoard's ``runs`` hold all metrics, in ``run.work`` during the run
     and in ``run.out`` afterwards. A killed run that is started again with the same arguments
-    resumes after its last complete iteration and ends in the same weights.
+    resumes after its last complete iteration and ends in the same weights. Another process that
+    trains with the same work folder waits until then.
 
     Raises:
         ValueError: ``num_validation`` leaves no problem to train on (lower it), or no response of
-            an iteration can be learned from or measured (:func:`training.draws.response_metrics`).
+            an iteration can be learned from or measured (:func:`training.draws.response_metrics`);
+            or ``run.out`` holds other files than a checkpoint.
     """
+    with training_alone(run.out, run.work):
+        return _train_ppo(run)
+
+
+def _train_ppo(run: PpoRun) -> list[IterationMetrics]:
+    """Train as :func:`train_ppo` does, with the work folder for this run alone."""
     settings = run.settings
-    tokenizer = AutoTokenizer.from_pretrained(run.start)
+    tokenizer = load_tokenizer(run.start)
+    require_end_token(tokenizer)
     held_out, train_questions = split_questions(run, tokenizer)
     networks = PpoNetworks.of(run.start, run.scorer)
     fingerprint = content_id(
@@ -106,9 +118,10 @@ def train_ppo(run: PpoRun) -> list[IterationMetrics]:
             {name: f"{metrics[name]:.3f}" for name in ("reward", "kl", "held_out_accuracy")}
         )
     curves.close()
-    save_model(networks.policy, tokenizer, run.out)
-    write_metrics(run.out, history)
-    curves.move_to(run.out)
+    with replacing_checkpoint(run.out) as out:
+        save_model(networks.policy, tokenizer, out)
+        write_metrics(out, history)
+        curves.move_to(out)
     shutil.rmtree(run.work)
     return history
 

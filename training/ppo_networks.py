@@ -13,6 +13,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from resources.checkpoints.loading import load_weights
+from resources.storage.atomic import replacing_folder
 from training.episodes import EpisodeBatch
 from training.scoring import Scorer
 
@@ -26,7 +28,7 @@ class ValueModel(nn.Module):
 
     def __init__(self, start: str | Path) -> None:
         super().__init__()
-        self.trunk = AutoModel.from_pretrained(start, dtype=torch.float32)
+        self.trunk = load_weights(AutoModel, start, dtype=torch.float32)
         self.head = nn.Linear(self.trunk.config.hidden_size, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -56,7 +58,7 @@ class PpoNetworks:
         """Start all networks from one checkpoint, without dropout, which would change ratios."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         policy, reference = (
-            AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32).to(device).eval()
+            load_weights(AutoModelForCausalLM, start, dtype=torch.float32).to(device).eval()
             for _ in range(2)
         )
         reference.requires_grad_(False)
@@ -100,5 +102,7 @@ def write_policy(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fo
     """
     dtype = torch.bfloat16 if policy.device.type == "cuda" else torch.float32
     weights = {name: weight.to(dtype) for name, weight in policy.state_dict().items()}
-    policy.save_pretrained(folder, state_dict=weights)
-    tokenizer.save_pretrained(folder)
+    # An engine may still have the weights of the iteration before mapped into its memory.
+    with replacing_folder(folder) as written:
+        policy.save_pretrained(written, state_dict=weights)
+        tokenizer.save_pretrained(written)

@@ -39,7 +39,8 @@ def save_state(
 
 def write_metrics(folder: Path, history: list[IterationMetrics]) -> None:
     """Write ``metrics.jsonl``: one line for each complete iteration."""
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
+    with replacing_file(folder / "metrics.jsonl") as file:
+        file.write("".join(json.dumps(row) + "\n" for row in history).encode())
 
 
 def load_state(

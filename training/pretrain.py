@@ -22,7 +22,11 @@ from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
+from resources.checkpoints.loading import load_weights
+from training.command_line import exit_on_mistake
 from training.corpus import CorpusBatch, Mixture, draw_batches
+from training.model_files import save_model
+from training.outputs import check_out, replacing_checkpoint
 from training.packing import IGNORED
 from training.schedules import warm_up_then_linear
 from training.step_tags import BAD, GOOD, TAG_TEXT
@@ -169,7 +173,7 @@ def pretrain(
     tokenizer = build_tokenizer()
     model = build_model(recipe, tokenizer)
     if start is not None:
-        model = LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
+        model = load_weights(LlamaForCausalLM, start, dtype=torch.float32)
     hints = Hints(recipe.hidden)
     check, equals = tokenizer.convert_tokens_to_ids([CHECK, " ="])
     parameters = [*model.parameters(), *hints.parameters()]
@@ -228,13 +232,15 @@ def main() -> None:
     args = parser.parse_args()
     if args.start is not None and not args.start.is_dir():
         parser.error(f"--start: no folder {args.start.resolve()}: name a checkpoint folder")
+    with exit_on_mistake("python -m training.pretrain"):
+        check_out(args.out)
     recipe = RECIPES[args.model]
     if args.steps:
         recipe = replace(recipe, steps=args.steps)
     model = pretrain(recipe, args.seed, start=args.start)
     copy_reward_tokens(model, build_tokenizer())
-    model.to(torch.bfloat16).save_pretrained(args.out)
-    build_tokenizer().save_pretrained(args.out)
+    with replacing_checkpoint(args.out) as out:
+        save_model(model, build_tokenizer(), out)
 
 
 if __name__ == "__main__":

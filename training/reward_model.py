@@ -16,6 +16,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from resources.checkpoints.loading import load
 from shepherd.prompts import build_prompt, open_template
 from shepherd.settings import TrainingSettings
 from shepherd.verification import auc
@@ -30,18 +31,21 @@ LabelLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """The loss of rewards (tags,) against labels (tags,) in [0, 1], summed over the tags."""
 
 
-def train_reward_model(run: TrainingRun, name: str, equation: LabelLoss) -> TrainingReport:
+def train_reward_model(
+    run: TrainingRun, name: str, equation: LabelLoss, *, is_whole: bool = False
+) -> TrainingReport:
     """Train on (question, steps, labels) rows, one tag a step, and save the checkpoint.
 
     Args:
         run: what to train from and on.
         name: title of the progress bar.
         equation: the loss for ``settings.loss: bce``.
+        is_whole: whether each row holds one step, the whole solution.
     """
     settings = run.settings
     model, tokenizer = load_base(run.base, settings, run.seed)
     template = open_template(run.template, tokenizer)
-    tags = Tags.of(tokenizer)
+    tags = Tags.of(tokenizer, run.base)
 
     def encode(question: str, steps: list[str], labels: list[float]) -> Example | None:
         prompt = build_prompt(template, question)
@@ -56,6 +60,7 @@ def train_reward_model(run: TrainingRun, name: str, equation: LabelLoss) -> Trai
         predict=partial(probabilities, tags=tags),
         metrics=label_metrics,
         reads_targets=settings.lm_weight > 0,
+        is_whole=is_whole,
     )
     return train(run, model, tokenizer, objective)
 
@@ -67,9 +72,9 @@ def load_base(
     torch.manual_seed(seed)
     if settings.head == "tokens":
         return load_model(base)
-    config = AutoConfig.from_pretrained(base)
+    config = load(AutoConfig, base)
     config.num_labels, config.classifier_dropout = 1, 0.0
-    return load_model(base, AutoModelForTokenClassification, config=config)
+    return load_model(base, AutoModelForTokenClassification, has_new_head=True, config=config)
 
 
 def reward_loss(

@@ -17,10 +17,10 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForTokenClassification,
-    AutoTokenizer,
 )
 from transformers.utils import logging
 
+from resources.checkpoints.loading import load, load_tokenizer, load_weights
 from resources.storage.weights import weights_identity
 from shepherd.identity import content_id
 from shepherd.prompts import build_prompt, open_template
@@ -48,7 +48,8 @@ class Scorer:
         dtype: precision of the weights; by default bfloat16 on a GPU and float32 on a CPU.
 
     Raises:
-        ValueError: the tokenizer lacks a tag, or the model's attention window is shorter than
+        ValueError: the checkpoint is damaged or not what its config says, the tokenizer lacks a
+            tag, or the model's attention window is shorter than
             ``max_length`` (lower ``max_length``).
     """
 
@@ -68,10 +69,10 @@ class Scorer:
         dtype = dtype or (torch.bfloat16 if on_gpu else torch.float32)
         self.kind = kind
         self._max_length = max_length
-        self._tokenizer = AutoTokenizer.from_pretrained(model_path)
+        self._tokenizer = load_tokenizer(model_path)
         self._template = open_template(template, self._tokenizer)
-        self._tags = Tags.of(self._tokenizer)
-        config = AutoConfig.from_pretrained(model_path)
+        self._tags = Tags.of(self._tokenizer, model_path)
+        config = load(AutoConfig, model_path)
         window = getattr(config, "sliding_window", None)
         if window and window < max_length:
             raise ValueError(
@@ -82,8 +83,8 @@ class Scorer:
         auto_class = (
             AutoModelForTokenClassification if self._is_classifier else AutoModelForCausalLM
         )
-        self._model = auto_class.from_pretrained(
-            model_path, dtype=dtype, attn_implementation="sdpa"
+        self._model = load_weights(
+            auto_class, model_path, dtype=dtype, attn_implementation="sdpa"
         ).eval()
         self._model.to("cuda" if on_gpu else "cpu")
         self._skips_blocks = on_gpu and self._model._supports_flex_attn

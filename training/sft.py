@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from shepherd.prompts import build_prompt, open_template
-from training.continuation import encode_continuation
+from training.continuation import encode_continuation, require_end_token
 from training.loop import train
 from training.model_files import load_model
 from training.optimization import Objective
@@ -50,6 +50,7 @@ def train_sft(run: TrainingRun) -> TrainingReport:
     (``num_cut``).
     """
     model, tokenizer = load_model(run.base)
+    require_end_token(tokenizer)
     template = open_template(run.template, tokenizer)
 
     def encode_row(question: str, solution: str) -> Example | None:

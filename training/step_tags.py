@@ -7,6 +7,7 @@ reward r = logit(+) - logit(-). A scalar head outputs r itself.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -29,21 +30,22 @@ class Tags:
     bad: int
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerBase) -> "Tags":
-        """Look the three tokens up.
+    def of(cls, tokenizer: PreTrainedTokenizerBase, model: Path | str = "base model") -> "Tags":
+        """Look the three tokens up; ``model`` names the checkpoint in messages.
 
         Raises:
-            ValueError: the tokenizer has no token for one of them. Add it to the base model.
+            ValueError: the tokenizer has no token for one of them, or the same token for two. Add
+                it to the base model.
         """
-        ids = []
+        ids: list[int] = []
         for text in (TAG_TEXT, GOOD, BAD):
-            token = tokenizer.encode(text, add_special_tokens=False)[-1]
-            if token == tokenizer.unk_token_id:
+            tokens = tokenizer.encode(text, add_special_tokens=False)
+            if not tokens or tokens[-1] in (tokenizer.unk_token_id, *ids):
                 raise ValueError(
-                    f"the tokenizer has no token for {text!r}: add it to the base model's "
-                    "vocabulary before training a reward model from it"
+                    f"{model}: the tokenizer has no token for {text!r} alone: add it to the "
+                    "vocabulary before training a reward model"
                 )
-            ids.append(token)
+            ids.append(tokens[-1])
         return cls(*ids)
 
 

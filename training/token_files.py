@@ -8,6 +8,7 @@ from typing import overload
 
 import numpy as np
 
+from resources.storage.atomic import replacing_folder
 from training.packing import Counts, Example
 
 _PARTS = {"ids": np.int32, "targets": np.int32, "tags": np.int32, "labels": np.float32}
@@ -41,8 +42,16 @@ class TokenFiles(Sequence[Example]):
 
     @classmethod
     def write(cls, folder: Path, examples: Iterable[Example]) -> "TokenFiles":
-        """Write examples one by one, without holding them in memory, and open them."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write examples one by one, without holding them in memory, and open them.
+
+        They are written aside, so that a reader of earlier files keeps what it reads.
+        """
+        with replacing_folder(folder) as written:
+            cls._write(written, examples)
+        return cls(folder)
+
+    @classmethod
+    def _write(cls, folder: Path, examples: Iterable[Example]) -> None:
         hashes: list[int] = []
         num_targets = 0
         ends: dict[str, list[int]] = {"tokens": [0], "tags": [0]}
@@ -68,7 +77,6 @@ class TokenFiles(Sequence[Example]):
             tokens=np.array(ends["tokens"], np.int64),
             tags=np.array(ends["tags"], np.int64),
         )
-        return cls(folder)
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -11,6 +11,7 @@ import polars as pl
 
 from assets.deployment import Deployment
 from assets.describe import OWNERS, provenance
+from resources.storage.atomic import publish, replacing_path
 from resources.storage.io_manager import CONTENT_KEY, MetadataField
 from resources.storage.model_store import check_hub
 from resources.storage.weights import weights_identity
@@ -130,7 +131,7 @@ def model_result(
     is_saved = isinstance(checkpoint, Path) and checkpoint.is_relative_to(deployment.home.models)
     return dg.MaterializeResult(
         metadata={
-            **({"path": dg.MetadataValue.path(checkpoint)} if is_saved else {}),
+            **({"path": dg.MetadataValue.path(deployment.models.link(name))} if is_saved else {}),
             **metadata,
             **provenance(deployment.settings, name),
             CONTENT_KEY: content,
@@ -170,8 +171,10 @@ def train_in_processes(plan: FineTuning, out: Path) -> "TrainingReport":
     work.mkdir(parents=True, exist_ok=True)
     base_path = base.resolve() if isinstance(base, Path) else base
     data, held_out = work / "examples.parquet", work / "held_out.parquet"
-    plan.examples.train.sink_parquet(data)
-    plan.examples.held_out.sink_parquet(held_out)
+    for examples, path in ((plan.examples.train, data), (plan.examples.held_out, held_out)):
+        with replacing_path(path) as new:
+            examples.sink_parquet(new)
+            publish(new, path)
     sharding = SHARDED if training.sharded else ["--multi_gpu"]
     done = dg.PipesSubprocessClient(cwd=str(ROOT)).run(
         context=dg.AssetExecutionContext.get(),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -18,6 +19,7 @@ from shepherd.training_sets import train_problems
 
 if TYPE_CHECKING:
     from training.ppo_state import IterationMetrics
+    from training.runs import TrainingReport
     from training.scoring import Scorer
 
 FIGURES = (
@@ -77,23 +79,23 @@ def train_by_rft(
     from training.runs import TrainingRun
 
     settings, start = deployment.settings, deployment.model(policy.start)
-    draws = draws_of_start(deployment, name, policy, problems)
     gold = gold_of(problems.lazy(), start, settings).train.sort("problem_id").collect()
-    report = deployment.models.save(
-        name,
-        lambda out: train_rft(
-            TrainingRun(
-                deployment.models.resolve(start.base),
-                gold,
-                out,
-                policy.training,
-                template=start.template,
-                seed=settings.seed,
-                work=deployment.models.work(name),
-            ),
-            draws,
-        ),
-    )
+
+    def train(out: Path) -> "tuple[TrainingReport, pl.DataFrame]":
+        # The draws go through a journal of the model, so they are made under its lock.
+        draws = draws_of_start(deployment, name, policy, problems)
+        run = TrainingRun(
+            deployment.models.resolve(start.base),
+            gold,
+            out,
+            policy.training,
+            template=start.template,
+            seed=settings.seed,
+            work=deployment.models.work(name),
+        )
+        return train_rft(run, draws), draws
+
+    report, draws = deployment.models.save(name, train)
     return model_result(
         deployment,
         name,

@@ -1,9 +1,10 @@
 """Read what the local engines need of a checkpoint, with errors that a user can act on."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
-from resources.storage.model_store import HUB_NAME, check_hub
+from resources.checkpoints.loading import load_tokenizer
+from resources.storage.model_store import HUB_NAME
 from shepherd.prompts import CHAT, open_template
 from shepherd.requests import Completion, Request
 
@@ -11,35 +12,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ATTENDING_LAYERS = {"full_attention", "sliding_attention"}
-
-
-Part_co = TypeVar("Part_co", covariant=True)
-
-
-class AutoClass(Protocol[Part_co]):
-    """One of transformers' Auto classes: it loads a part of a checkpoint."""
-
-    def from_pretrained(self, checkpoint: Path | str, **options: object) -> Part_co:
-        """Load the part from a checkpoint folder or a hub name."""
-
-
-def load(part: AutoClass[Part_co], model: Path | str, **options: object) -> Part_co:
-    """Load a part of a checkpoint: its config, tokenizer or weights.
-
-    Raises:
-        ValueError: ``model`` is no checkpoint folder or hub name, lacks that part, or is a hub
-            name and the hub does not give it.
-    """
-    if HUB_NAME.fullmatch(str(model)):
-        check_hub(model)
-    try:
-        return part.from_pretrained(model, **options)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"{model}: no checkpoint that can be read: correct `base` in the profile, or download "
-            f"it again ({reason})"
-        ) from error
 
 
 def load_template(template: str, model: Path | str) -> str:
@@ -56,9 +28,7 @@ def load_template(template: str, model: Path | str) -> str:
             "template cannot be read here: set `template` beside that `base` to the text of its "
             "chat with {question}, or serve the model under its hub name (owner/name)"
         )
-    from transformers import AutoTokenizer
-
-    return open_template(template, load(AutoTokenizer, model))
+    return open_template(template, load_tokenizer(model))
 
 
 def without_drawing(request: Request, num_prompt: int, window: int) -> Completion | None:

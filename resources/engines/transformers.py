@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM
 
-from resources.engines.checkpoints import check_attention, load, stop_ids, without_drawing
+from resources.checkpoints.loading import load, load_tokenizer, load_weights
+from resources.engines.checkpoints import check_attention, stop_ids, without_drawing
 from resources.engines.clock import SharedClock
 from resources.engines.prefill import BatchRow, Group, Prompt, prefilled
 from resources.engines.row_cache import ATTENTION, RowCache
@@ -27,8 +28,8 @@ class TransformersEngine:
     depends on its request alone, not on the requests of the same batch.
 
     Raises:
-        ValueError: there is no such checkpoint, it has layers other than plain attention, or
-            neither it nor its tokenizer names a stop token.
+        ValueError: there is no such checkpoint, it is damaged or not what its config says, it has
+            layers other than plain attention, or neither it nor its tokenizer names a stop token.
     """
 
     def __init__(
@@ -43,15 +44,14 @@ class TransformersEngine:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.capacity = batch_size
         self._device = torch.device(device)
-        self._tokenizer = load(AutoTokenizer, model_path)
+        self._tokenizer = load_tokenizer(model_path)
         config = load(AutoConfig, model_path)
         check_attention(config, model_path)
         self._window = int(config.max_position_embeddings)
-        self._model = load(
+        self._model = load_weights(
             AutoModelForCausalLM,
             model_path,
             dtype=getattr(torch, dtype),
-            use_safetensors=True,
             attn_implementation=ATTENTION,
         )
         self._model.to(self._device).eval()

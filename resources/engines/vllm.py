@@ -12,7 +12,10 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.llm_engine import LLMEngine
 
-from resources.engines.checkpoints import load, without_drawing
+from resources.checkpoints.loading import load
+from resources.checkpoints.open_prompts import leave_prompts_open
+from resources.checkpoints.weight_files import check_weight_files
+from resources.engines.checkpoints import without_drawing
 from resources.engines.clock import SharedClock
 from shepherd.requests import Completion, Request, completion_block, request_rows
 from shepherd.settings import VllmSettings
@@ -31,7 +34,7 @@ class VllmEngine:
     def __init__(
         self, model: Path | str, settings: VllmSettings, *, batch_size: int, dtype: str
     ) -> None:
-        load(AutoConfig, model)
+        check_weight_files(model, load(AutoConfig, model))
         self.capacity = batch_size
         arguments = EngineArgs(**engine_arguments(model, settings, batch_size, dtype))
         try:
@@ -43,6 +46,7 @@ class VllmEngine:
                 f"{model}: vLLM refuses it: correct engine.vllm in the profile ({reason})"
             ) from error
         self._tokenizer = self._engine.get_tokenizer()
+        leave_prompts_open(self._tokenizer, model)
         self._window = int(self._engine.model_config.max_model_len)
         self._encoded: tuple[str, list[int]] = ("", [])
         self._running: dict[str, float] = {}

@@ -45,6 +45,9 @@ def _same(expected: Node, given: Node) -> bool | None:
     if any(relations):
         return _same_named(expected, given)
     kinds = {expected.kind, given.kind}
+    if "ratio" in kinds and len(kinds) == 2:
+        ratio = expected if expected.kind == "ratio" else given
+        return _same_values(expected, given) if len(ratio.parts) == 2 else None
     for kind, compare in _BY_KIND.items():
         if kind in kinds:
             return compare(expected, given) if len(kinds) == 1 else None
@@ -131,17 +134,34 @@ def _inequalities(node: Node) -> list[Node]:
         chains = [_inequalities(part) for part in node.parts]
         return [one for chain in chains for one in chain] if all(chains) else []
     operators = node.text.split()
+    if operators == ["in"] and node.kind == "relation":
+        return _bounds(*node.parts)
     if node.kind != "relation" or not set(operators) <= set(_TURNED):
         return []
     pairs = zip(operators, node.parts, node.parts[1:], strict=False)
     return [Node("relation", operator, (left, right)) for operator, left, right in pairs]
 
 
+def _bounds(name: Node, interval: Node) -> list[Node]:
+    r"""Return the inequalities of a name in an interval: ``x \in (1,2]`` is ``1 < x \le 2``."""
+    if interval.text not in _ORDERED or len(interval.parts) != 2:
+        return []
+    low, high = interval.parts
+    operators = ["<" if bracket in "()" else "le" for bracket in interval.text]
+    infinity = Node("symbol", "\\infty")
+    bounds = []
+    if low != Node("negative", "", (infinity,)):
+        bounds.append(Node("relation", operators[0], (low, name)))
+    if high not in (infinity, Node("sum", "", (infinity,))):
+        bounds.append(Node("relation", operators[1], (name, high)))
+    return bounds
+
+
 def _same_relations(expected: Node, given: Node) -> bool | None:
     """Compare equations and inequalities, whichever side comes first."""
     operators = [expected.text.split(), given.text.split()]
     if ["in"] in operators:
-        return _all_same(expected.parts, given.parts) if expected.text == given.text else None
+        return _same_memberships(expected, given)
     if len(operators[0]) > 1 or len(operators[1]) > 1:
         return _same_chains(expected, given)
     (first,), (second,) = operators
@@ -156,6 +176,14 @@ def _same_relations(expected: Node, given: Node) -> bool | None:
     except NoValueError:
         return expected.text == "=" and _all_same(expected.parts, given.parts[::-1])
     return proportional(*differences, positive=first in _TURNED)
+
+
+def _same_memberships(expected: Node, given: Node) -> bool | None:
+    r"""Compare ``x \in (1,2)`` with another membership or with inequalities."""
+    if expected.text == given.text:
+        return _all_same(expected.parts, given.parts)
+    bounds = [_inequalities(node) for node in (expected, given)]
+    return _match(bounds[0], bounds[1], _same) if all(bounds) else None
 
 
 def _same_chains(expected: Node, given: Node) -> bool | None:

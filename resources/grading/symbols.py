@@ -46,9 +46,17 @@ _UNARY: dict[str, Callable[..., sympy.Expr]] = {
     "log_base": sympy.log,
     "percent": lambda value: value / 100,
     "divide": lambda over, under: over / under,
-    "root": lambda value, index=2: value ** (1 / sympy.sympify(index)),
+    "root": lambda value, index=2: _root(value, sympy.sympify(index)),
 }
 _CONSTANTS = {"e": sympy.E, "i": sympy.I, "\\pi": sympy.pi, "\\infty": sympy.oo}
+
+
+def _root(value: sympy.Expr, index: sympy.Expr) -> sympy.Expr:
+    """Return the real root where there is one: the cube root of -8 is -2."""
+    is_odd = bool(index.is_Integer and index % 2 == 1)
+    if is_odd and not (value.is_number and not value.is_real):
+        return sympy.sign(value) * sympy.Abs(value) ** (1 / index)
+    return value ** (1 / index)
 
 
 class NoValueError(ValueError):

@@ -19,7 +19,7 @@ from math_verify import LatexExtractionConfig, parse, verify
 
 from resources.grading.algebra import has_variables, same_formulas
 from resources.grading.constants import same_expressions
-from shepherd.answer_forms import has_words, is_name
+from shepherd.answer_forms import are_numbers_in_a_row, has_words, is_name
 from shepherd.formulas import UnreadableFormula
 from shepherd.readings import normal_form
 from shepherd.unicode_math import ascii_math
@@ -63,7 +63,12 @@ def _in_one_unit_of_angles(gold: str, answer: str) -> tuple[str, str]:
 def _is_safe(normal: str) -> bool:
     """Say whether math-verify reads all of an answer: it drops primes and multiplies letters."""
     dropped = ("'", "\\operatorname", "\\angle", "\\triangle")
-    return not (has_words(normal) or is_name(normal) or any(mark in normal for mark in dropped))
+    return not (
+        has_words(normal)
+        or is_name(normal)
+        or any(mark in normal for mark in dropped)
+        or are_numbers_in_a_row(normal)
+    )
 
 
 def _verified(gold: str, answer: str) -> str:

@@ -77,11 +77,11 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         new.mkdir()
         yield new
         for path in (*new.rglob("*"), new):
-            _sync(path)
+            sync(path)
         if folder.is_dir():
             folder.rename(new.with_name(_OLD))
         new.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
 
 
 @contextmanager
@@ -99,9 +99,9 @@ def replacing_path(path: Path) -> Iterator[Path]:
 
 def publish(new: Path, path: Path) -> None:
     """Replace a file by a new one, which is on the disk before it does."""
-    _sync(new)
+    sync(new)
     new.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def refuse_other_files(folder: Path, names: set[str]) -> None:
@@ -169,7 +169,7 @@ def _sweep(folder: Path, path: Path) -> None:
         return
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file or folder would survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from resources.files.hub import hub_refusal
-from resources.storage.atomic import replacing_folder
+from resources.storage.model_versions import ModelVersions
 from resources.user_paths import expanded
 from shepherd.architectures import ARCHITECTURES, Architecture
 from shepherd.settings import NAME_PATTERN
@@ -21,33 +21,40 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ModelStore:
-    """Trained checkpoints under ``root``, one folder per model."""
+    """Trained checkpoints under ``root``: :mod:`resources.storage.model_versions` of each model."""
 
     root: Path
 
     def path(self, name: str) -> Path:
-        """Return the folder of a trained model.
+        """Return the folder of a trained model, after a check that its files are unchanged.
 
         Raises:
-            ValueError: the model is not trained yet; the message names the asset to materialize.
+            ValueError: the model is not trained yet, or its files have changed since; the message
+                names the asset to materialize.
         """
-        folder = self._folder(name)
-        if not folder.is_dir():
-            raise ValueError(f"no model {name!r} at {folder}: materialize the asset {name} first")
+        folder = self._versions(name).current()
+        if folder is None:
+            raise ValueError(
+                f"no model {name!r} at {self.link(name)}: materialize the asset {name} first"
+            )
         return folder
 
-    def save(self, name: str, writer: Callable[[Path], T]) -> T:
-        """Let ``writer`` fill a new folder, then replace the old one; return the writer's result.
+    def link(self, name: str) -> Path:
+        """Return the path that shows the latest version of a trained model."""
+        return self._versions(name).link
 
-        If the writer fails, the old model stays.
+    def save(self, name: str, writer: Callable[[Path], T]) -> T:
+        """Let ``writer`` fill a new folder, then put it in place; return the writer's result.
+
+        If the writer fails, the old model stays. Two processes that save one model take turns: the
+        second waits, with a line that says so.
         """
-        with replacing_folder(self._folder(name)) as written:
+        with self._versions(name).replacing() as written:
             return writer(written)
 
     def work(self, name: str) -> Path:
         """Return the folder of checkpoints from which a model's training resumes."""
-        folder = self._folder(name)
-        return folder.with_name(f".{name}.training")
+        return self.root / f".{self.link(name).name}.training"
 
     def resolve(self, base: str, *, is_served: bool = False) -> str | Path:
         """Return a base model: the shipped folder, a local folder, or the hub name.
@@ -72,16 +79,19 @@ class ModelStore:
             "name (owner/name): correct `base` in the profile"
         )
 
-    def _folder(self, name: str) -> Path:
+    def _versions(self, name: str) -> ModelVersions:
         if not re.fullmatch(NAME_PATTERN, name):
             raise ValueError(f"model name {name!r} must match {NAME_PATTERN}: it becomes a folder")
-        return self.root / name
+        return ModelVersions(self.root / name)
 
 
 def architecture_of(base: str | Path) -> Architecture | None:
     """Return the dimensions of a base, from its folder, from our table or from the hub's cache.
 
     Null if its architecture is not supported or not known here.
+
+    Raises:
+        ValueError: its config.json is broken.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -95,7 +105,14 @@ def architecture_of(base: str | Path) -> Architecture | None:
         config = cached if isinstance(cached, str) else None
     if config is None or not Path(config).is_file():
         return None
-    return Architecture.of(json.loads(Path(config).read_text(encoding="utf-8")))
+    try:
+        return Architecture.of(json.loads(Path(config).read_text(encoding="utf-8")))
+    except (ValueError, LookupError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{config}: is no config of a model: correct it, or download the checkpoint again "
+            f"({reason})"
+        ) from error
 
 
 def check_hub(base: str | Path) -> None:

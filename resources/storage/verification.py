@@ -13,6 +13,7 @@ from resources.storage.digests import check_digest
 from resources.storage.home import Home
 from resources.storage.journal import SUFFIX, num_damaged_bytes
 from resources.storage.lake import Lake
+from resources.storage.model_versions import check_unchanged
 from resources.storage.warehouse import open_warehouse
 from resources.storage.weights import changed_files
 from shepherd.schemas import Table, table_named
@@ -144,6 +145,10 @@ def _journal(path: Path) -> Iterator[Finding]:
 
 
 def _weights(folder: Path) -> Iterator[Finding]:
+    try:
+        check_unchanged(folder)
+    except ValueError as error:
+        yield Finding(folder, _without_path(folder, error))
     for name in changed_files(folder):
         yield Finding(
             folder / name,

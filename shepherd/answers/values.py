@@ -22,6 +22,13 @@ _HEDGE = re.compile(
     r"|[≈=:：~]|\\approx\b)\s*"
 )
 _NOT = re.compile(r"not\b(?:[^.\n]{0,200}?\bbut(?: rather)?\s+(?P<but>.*))?", re.IGNORECASE)
+_END = r"(?:\$[^$\n]{1,60}\$|\\\([^\n]{1,60}?\\\)|-?[$€£]?\d(?:[\d,.]{0,20}\d)?%?)"
+_RANGE = re.compile(
+    rf"(?:(?:anywhere|somewhere) )?(?:(?:from|between) {_END} (?:and|to)|either {_END} or) {_END}"
+)
+_IS_RANGE = re.compile(rf"\b(?:is|are|was|be|lies?|falls?|ranges?) (?P<range>{_RANGE.pattern})")
+"""Two numbers that are one answer: the second one alone is another."""
+_LONGEST_RANGE = 200
 _COPULA = re.compile(
     r"(?<!there )\b(?:is|are|was|equals|equal to|be)\s+(?=(?:about |approximately |\\approx ?|≈ ?)?"
     r"\**(?:[-+]?[$£€]?[\d.\\(]|\$))"
@@ -94,6 +101,10 @@ def guessed_value(body: str) -> Guess | None:
     if _BARE.fullmatch(body.strip()) and _NUMBER.search(body):
         return body.strip(), "bare"
     math, number = _last(_MATH, body), _last(_NUMBER, body)
+    last = max((match for match in (math, number) if match), key=re.Match.end, default=None)
+    between = _range_at(body, last.start()) if last else None
+    if between:
+        return between, "last_number"
     if math and (number is None or math.end() >= number.end()):
         inner = next(group for group in math.groups() if group is not None)
         return _without_closing(inner), "last_math"
@@ -112,16 +123,17 @@ def _value_in(line: str) -> str | None:
     if _EMPTY.fullmatch(bare):
         return None
     first = _WORD_OR_VALUE.search(bare)
-    if first is None or first["value"]:
+    if first is None or first["value"] or _RANGE.match(line):
         return _without_closing(_without_clause(_first_sentence(line))) or None
     sentence = _first_sentence(line)
     masked = _masked(sentence)
     aside = _ASIDE.search(masked)
     if aside and re.search(r"\d", masked[: aside.start()]):
         sentence, masked = sentence[: aside.start()], masked[: aside.start()]
-    copula = _last(_COPULA, masked)
-    if copula:
-        return _value_in(sentence[copula.end() :])
+    between, copula = _last(_IS_RANGE, sentence), _last(_COPULA, masked)
+    if between or copula:
+        start = between.start("range") if between else copula.end() if copula else 0
+        return _value_in(sentence[start:])
     guess = guessed_value(sentence)
     if guess:
         return guess[0]
@@ -169,6 +181,13 @@ def _sentence_with(body: str, position: int) -> str:
         start = sentence_end.end()
     end = _SENTENCE_BREAK.search(body, position, position + 1000)
     return body[start : end.start() if end else position + 1000]
+
+
+def _range_at(body: str, position: int) -> str | None:
+    """Return the range, such as ``between 3 and 4``, that ends with the value at ``position``."""
+    start = max(body.rfind("\n", 0, position), position - _LONGEST_RANGE, 0)
+    between = _last(_IS_RANGE, body[start : position + _LONGEST_RANGE])
+    return between["range"] if between and start + between.end() > position else None
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:

@@ -119,11 +119,23 @@ class _Reader:
                 node = _combined(node, operator, self._signed_factor())
             elif self._starts_factor():
                 is_integer = node.kind == "number" and node.text.isdigit()
+                if self._tokens[self._position].kind == "number" and node.kind == "number":
+                    node = self._mixed_number(node)
+                    continue
                 factor = self._factor()
                 mixed = is_integer and following == "\\frac" and _is_plain_fraction(factor)
                 node = Node("sum" if mixed else "product", "", (node, factor))
             else:
                 return node
+
+    def _mixed_number(self, whole: Node) -> Node:
+        """Read the fraction of a mixed number, ``2 1/2``; other numbers in a row are no formula."""
+        over, slash, under = self._next(), self._next(), self._next()
+        figures = (whole.text, over.text, under.text)
+        if slash.text != "/" or not all(text.isdigit() for text in figures):
+            raise UnreadableFormula(f"two numbers in a row: {whole.text} {over.text}")
+        fraction = call("divide", Node("number", over.text), Node("number", under.text))
+        return Node("sum", "", (whole, fraction))
 
     def _signed_factor(self) -> Node:
         if self.peek() in ("+", "-"):
@@ -203,6 +215,8 @@ class _Reader:
     def _primary(self) -> Node:
         token = self._next()
         if token.kind == "number":
+            if token.text.endswith(".") and self.peek() in OPENING:
+                raise UnreadableFormula(f"no decimals behind {token.text}")
             return Node("number", token.text) if self.peek() != "_" else self._named(token.text)
         if token.kind == "letter":
             return self._letter(token.text)

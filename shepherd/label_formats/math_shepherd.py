@@ -14,20 +14,26 @@ from shepherd.label_formats.solutions import LabeledSolution
 TAG_WORD = "ки"
 """Closes each step. Models see it behind a space (:data:`training.step_tags.TAG_TEXT`)."""
 
-_STEP_ONE = ("Step 1:", "step 1:")
-_UNTAGGED_STEP = re.compile(r"\n[ \t]*Step (\d+):")
+_STEP_ONE = "tep 1:"
+"""The end of what opens the first step, ``Step 1:`` or ``step 1:``."""
+_MARKS = "*_#>"
+"""Marks of Markdown, which belong to the step that they precede."""
+_STEP_TWO = re.compile(r"\s*(?:[*_#>]+[ \t]*)?[Ss]tep 2:")
+_SENTENCE_ENDS = frozenset(".?!:;)]}$\"'”’。？")
+_UNTAGGED_STEP = re.compile(r"\n[ \t]*(?:[*_#>]+[ \t]*)?Step (\d+):")
 
 
 def parse_math_shepherd(row: object) -> LabeledSolution:
     """Read a row of the published Math-Shepherd data; a row with misplaced tags is refused.
 
-    The question ends before the last ``Step 1:`` that precedes the first tag, or where there is
-    none after the only question mark there.
+    The question ends before the ``Step 1:`` that precedes the first tag. Of several, it is the only
+    one that follows the end of a sentence. Without one, and if the other steps have no numbers,
+    the question ends after the only question mark there.
 
     Raises:
         ValueError: a field is missing or not text; ``label`` is not ``input`` with a sign for
-            each tag; or a tag is in the question, inside a line or before more text, closes
-            nothing, or is missing after a step.
+            each tag; a tag is in the question, inside a line or before more text, closes
+            nothing, or is missing after a step; or the question may end at several places.
     """
     fields = require_fields(row)
     text, labels = require_text(fields, "input"), require_text(fields, "label")
@@ -93,8 +99,8 @@ def _signs(pieces: Sequence[str], labels: str) -> tuple[int, ...]:
 def _cut_question(pieces: Sequence[str]) -> tuple[str, str]:
     """Return question and first step of the text before the first tag."""
     head = pieces[0]
-    cut = max(map(head.rfind, _STEP_ONE))
-    if cut < 0:
+    cut = _step_one(head, pieces)
+    if cut is None:
         cut = _question_mark(pieces)
     question = head[:cut].removesuffix(" ")
     if not question or question.isspace():
@@ -102,9 +108,57 @@ def _cut_question(pieces: Sequence[str]) -> tuple[str, str]:
     return question, head[cut:]
 
 
+def _step_one(head: str, pieces: Sequence[str]) -> int | None:
+    """Return where ``Step 1:`` opens the first step; None if nothing says that one does."""
+    starts = _starts(head)
+    # The question itself may hold "Step 1:", in the middle of a sentence.
+    after_sentences = [at for at in starts if _last_character(head, at) in _SENTENCE_ENDS]
+    likely = after_sentences
+    if not likely and (len(pieces) == 2 or _STEP_TWO.match(pieces[1])):
+        likely = starts
+    if not likely:
+        return None
+    # Text that goes on to a question mark may still be the question.
+    end = starts[-1] if starts[-1] > likely[0] else len(head)
+    is_doubtful = (end < len(head) or not after_sentences) and "?" in head[likely[0] : end]
+    if len(likely) > 1 or is_doubtful:
+        raise ValueError("input: the question may end before more than one 'Step 1:'")
+    return likely[0]
+
+
+def _starts(head: str) -> list[int]:
+    """Return where ``Step 1:`` begins, with the marks of Markdown before it."""
+    starts = []
+    at = head.find(_STEP_ONE)
+    while at >= 0:
+        if at and head[at - 1] in "Ss":
+            starts.append(_before_marks(head, at - 1))
+        at = head.find(_STEP_ONE, at + 1)
+    return starts
+
+
+def _before_marks(head: str, at: int) -> int:
+    """Return where the marks of Markdown before a place begin; the place itself without any."""
+    end = at
+    while end and head[end - 1] in " \t":
+        end -= 1
+    begin = end
+    while begin and head[begin - 1] in _MARKS:
+        begin -= 1
+    is_mark = begin < end and (not begin or head[begin - 1].isspace())
+    return begin if is_mark else at
+
+
+def _last_character(head: str, at: int) -> str:
+    """Return the last character before a place that is no white space; none without one."""
+    while at and head[at - 1].isspace():
+        at -= 1
+    return head[at - 1 : at]
+
+
 def _question_mark(pieces: Sequence[str]) -> int:
     """Return where the first step begins that no ``Step 1:`` opens: after the question mark."""
-    if any(mark in piece for mark in _STEP_ONE for piece in pieces[1:]):
+    if any(_starts(piece) for piece in pieces[1:]):
         raise ValueError("input: a tag is in the question")
     question, mark, steps = pieces[0].partition("?")
     if not mark or "?" in steps:

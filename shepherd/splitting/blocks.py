@@ -2,7 +2,8 @@ r"""Find the blocks of a text that no cut may fall into.
 
 Blocks are code fences (three backticks or tildes), display formulas (``$$``, ``\[``, a formula
 of several lines between two ``$``), LaTeX environments and tables. A block that is not closed
-protects nothing, but for a code fence at a line start: a completion that was cut off ends in it.
+protects nothing, but for one in which a completion was cut off: a code fence at a line start, and a
+display formula in the last paragraph whose opening fills a line.
 """
 
 import re
@@ -22,6 +23,8 @@ _CLOSES = {
     "begin": "end",
 }
 _DOLLAR_LINE = re.compile(r"^[ \t]*\$(?![\d$])[^$\n]*\n", re.MULTILINE)
+_OPENING = re.compile(r"\$\$|\\\[|\\begin\{[a-z]+\*?\}")
+_BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _DOLLAR = re.compile(r"(?<!\\)\$|\n[ \t\r]*\n")
 _TABLE = re.compile(r"^[ \t]*\|[^\n]*\n(?:[ \t]*\|[^\n]*(?:\n|\Z))+", re.MULTILINE)
 _INLINE_FORMULA = re.compile(
@@ -77,7 +80,16 @@ def _blocks(text: str) -> list[Span]:
         start == 0 or text[start - 1] == "\n"
     ):
         spans.append((start, len(text)))
+    if opener in ("open", "dollars", "begin") and _is_cut_off(text, start):
+        spans.append((start, len(text)))
     return spans
+
+
+def _is_cut_off(text: str, start: int) -> bool:
+    """Say whether the text ends within the display formula whose opening fills a line."""
+    line, end = text.rfind("\n", 0, start) + 1, text.find("\n", start)
+    opening = text[line : end if end >= 0 else len(text)].strip()
+    return _OPENING.fullmatch(opening) is not None and _BLANK_LINE.search(text, start) is None
 
 
 def _dollar_formulas(text: str) -> list[Span]:

@@ -9,6 +9,7 @@ import re
 from itertools import pairwise
 
 from shepherd.splitting.blocks import Span, outside
+from shepherd.splitting.intentions import is_intention
 
 _LINE_START = re.compile(r"\n(?=[^\n])")
 _CONTINUED = re.compile(r"[ \t]*[-*+•][ \t]|[ \t]{2,}|\t|[ \t\r]*(?:\n|$)")
@@ -76,13 +77,13 @@ def joined_line_cuts(text: str, spans: list[Span]) -> list[int]:
     pieces = [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
     if not 2 <= len(pieces) <= _MOST_PIECES:
         return cuts
-    plans = _plan_items(pieces)
+    lists = _list_items(pieces)
     last = len(pieces) - 2
     return [
         cut
         for index, cut in enumerate(cuts)
         if not (
-            index in plans
+            index in lists
             or _belong_together(pieces[index], pieces[index + 1])
             or (index == last and says_nothing(pieces[-1]))
             or (index == 0 and _RULE.fullmatch(pieces[0]))
@@ -93,6 +94,8 @@ def joined_line_cuts(text: str, spans: list[Span]) -> list[int]:
 def says_nothing(step: str) -> bool:
     """Say whether a step can be neither right nor wrong: a heading, a plan, an announcement."""
     if _RULE.fullmatch(step):
+        return True
+    if is_intention(step):
         return True
     if len(step) > _LONGEST_PLAN or _CLAIM.search(step):
         return False
@@ -113,8 +116,7 @@ def _belong_together(before: str, after: str) -> bool:
         return True
     is_block = _CODE.match(after) or _TABLE.match(after) or _NUMBERED.match(after)
     if _ends_in_colon(before) and (is_block or _is_formula(after)):
-        line = before.rstrip().rpartition("\n")[2]
-        return not is_block or len(line.split()) >= _FEWEST_WORDS
+        return not is_block or _has_words(before)
     return says_nothing(before) or (after.startswith("where ") and _is_formula(before))
 
 
@@ -122,31 +124,52 @@ def _ends_in_colon(piece: str) -> bool:
     return piece.rstrip().rstrip("*_ ").endswith((":", "："))
 
 
+def _has_words(piece: str) -> bool:
+    """Say whether the last line of a piece is long enough to announce the block under it."""
+    return len(piece.rstrip().rpartition("\n")[2].split()) >= _FEWEST_WORDS
+
+
 def _is_formula(piece: str) -> bool:
     """Say whether a piece is a formula alone: display mathematics, or a relation in few words."""
     if _NUMBERED.match(piece) or _CODE.match(piece):
         return False
-    rest = _MATH.sub("", piece)
-    num_words = len(_WORD.findall(rest[:_LONGEST_PLAN]))
-    if len(rest) < len(piece):
-        return num_words <= _MOST_WORDS // 2
-    return len(piece) <= _LONGEST_PLAN and "=" in piece and num_words <= _MOST_WORDS
+    words = _num_words(piece)
+    if _MATH.search(piece):
+        return words <= _MOST_WORDS // 2
+    return len(piece) <= _LONGEST_PLAN and "=" in piece and words <= _MOST_WORDS
 
 
-def _plan_items(pieces: list[str]) -> set[int]:
-    """Return the items of lists that are plans: no item has a claim, and the solution follows."""
+def _num_words(piece: str) -> int:
+    """Return how many words stand outside the formulas."""
+    return len(_WORD.findall(_MATH.sub("", piece)[:_LONGEST_PLAN]))
+
+
+def _list_items(pieces: list[str]) -> set[int]:
+    """Return the pieces that belong to the next one: plans, and the items of short lists.
+
+    A plan has no item with a claim, and belongs to the solution behind it. A list of formulas or
+    of a few words belongs to the line with a colon above it.
+    """
     items: set[int] = set()
     index = 0
     while index < len(pieces):
         announcement, start = pieces[index], index
         index += 1
-        if not (says_nothing(announcement) and _STEPS_AHEAD.search(announcement)):
+        is_plan = says_nothing(announcement) and _STEPS_AHEAD.search(announcement)
+        if not is_plan and not (_ends_in_colon(announcement) and _has_words(announcement)):
             continue
-        while index < len(pieces) and _is_plan_item(pieces[index]):
+        is_item = _is_plan_item if is_plan else _is_short_item
+        while index < len(pieces) and is_item(pieces[index]):
             index += 1
-        if index < len(pieces) and not _NUMBERED.match(pieces[index]):
+        if not is_plan:
+            items.update(range(start, index - 1))
+        elif index < len(pieces) and not _NUMBERED.match(pieces[index]):
             items.update(range(start, index))
     return items
+
+
+def _is_short_item(piece: str) -> bool:
+    return _is_plan_item(piece) and _num_words(piece) <= _MOST_WORDS // 2
 
 
 def _is_plan_item(piece: str) -> bool:

@@ -1,0 +1,190 @@
+"""Load the parts of a checkpoint, from safetensors only and without running any code of it."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from resources.checkpoints.open_prompts import leave_prompts_open
+from resources.storage.model_store import HUB_NAME, check_hub
+from resources.storage.model_versions import check_unchanged
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+PICKLES = ("*.bin", "*.pt", "*.pth")
+"""Weights that could run code as they are read."""
+
+Part_co = TypeVar("Part_co", covariant=True)
+
+
+class AutoClass(Protocol[Part_co]):
+    """One of transformers' Auto classes: it loads a part of a checkpoint."""
+
+    def from_pretrained(self, checkpoint: Path | str, **options: object) -> Part_co:
+        """Load the part from a checkpoint folder or a hub name."""
+
+
+def load(part: AutoClass[Part_co], model: Path | str, **options: object) -> Part_co:
+    """Load a part of a checkpoint: its config, tokenizer or weights.
+
+    Code of the checkpoint (``auto_map``) is never run and nobody is asked: transformers' own code
+    of the architecture is taken.
+
+    Raises:
+        ValueError: ``model`` is no checkpoint folder or hub name, lacks that part, is damaged,
+            has an architecture that only its own code knows, or is a hub name and the hub does
+            not give it.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+
+    if HUB_NAME.fullmatch(str(model)):
+        check_hub(model)
+    known = (OSError, ValueError, LookupError, TypeError, AttributeError)
+    try:
+        return part.from_pretrained(model, trust_remote_code=False, **options)
+    except (*known, SafetensorError, StrictDataclassError) as error:
+        raise ValueError(refusal(model, error)) from error
+    except Exception as error:
+        # tokenizers raises bare Exceptions for a broken tokenizer.json.
+        if type(error) is Exception:
+            raise ValueError(refusal(model, error)) from error
+        raise
+
+
+def load_tokenizer(model: Path | str, **options: object) -> "PreTrainedTokenizerBase":
+    """Load the tokenizer of a checkpoint; it puts no token behind a prompt.
+
+    Raises:
+        ValueError: it cannot be loaded (:func:`load`), or puts a token behind each text and this
+            cannot be changed.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = load(AutoTokenizer, model, **options)
+    leave_prompts_open(tokenizer, model)
+    return tokenizer
+
+
+def load_weights(
+    part: "AutoClass[PreTrainedModel]",
+    model: Path | str,
+    *,
+    has_new_head: bool = False,
+    are_values_read: bool = True,
+    **options: object,
+) -> "PreTrainedModel":
+    """Load the weights of a checkpoint from safetensors: all that its config asks for.
+
+    Args:
+        part: transformers' Auto class of the model.
+        model: checkpoint folder or hub name.
+        has_new_head: whether what the checkpoint lacks outside its trunk starts at random.
+        are_values_read: False in processes that receive the values later, as under FSDP.
+        options: options of ``from_pretrained``.
+
+    Raises:
+        ValueError: it cannot be loaded (:func:`load`), lacks tensors, has tensors of other
+            shapes or more layers than its config names, or values that are not finite; or it was
+            trained here and its files have changed.
+    """
+    check_unchanged(model)
+    loaded = load(
+        part,
+        model,
+        use_safetensors=True,
+        # Otherwise transformers raises a RuntimeError; the shapes are checked below.
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        **options,
+    )
+    assert isinstance(loaded, tuple)
+    weights, report = loaded
+    absent = [*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])]
+    trunk = f"{weights.base_model_prefix}."
+    if has_new_head:
+        absent = [name for name in absent if name.startswith(trunk)]
+    refuse_absent(absent, model)
+    modules = {_module(name, trunk) for name in weights.state_dict()}
+    surplus = [name for name in report["unexpected_keys"] if _module(name, trunk) in modules]
+    refuse_surplus(surplus, model)
+    if are_values_read:
+        check_finite(weights.named_parameters(), model)
+    return weights
+
+
+def refuse_absent(names: Sequence[str], model: Path | str) -> None:
+    """Refuse a checkpoint that lacks tensors of its config, or has them in other shapes.
+
+    Raises:
+        ValueError: there is one. The message names the first.
+    """
+    if names:
+        raise ValueError(
+            f"{model}: {len(names)} tensors that its config.json asks for are missing or have "
+            f"another shape, first {min(names)}: download the checkpoint again, or correct its "
+            "config.json"
+        )
+
+
+def refuse_surplus(names: Sequence[str], model: Path | str) -> None:
+    """Refuse a checkpoint with tensors of modules that its config has, such as a layer too many.
+
+    Tensors of modules that the model does not have, such as another head, do not matter.
+
+    Raises:
+        ValueError: there is one. The message names the first.
+    """
+    if names:
+        raise ValueError(
+            f"{model}: {len(names)} tensors have no place in the model of its config.json, first "
+            f"{min(names)}: correct its config.json, or download the checkpoint again"
+        )
+
+
+def check_finite(tensors: "Iterable[tuple[str, torch.Tensor]]", model: Path | str) -> None:
+    """Check that no value of a checkpoint is infinite or NaN.
+
+    Raises:
+        ValueError: one is. The message names the tensor.
+    """
+    for name, tensor in tensors:
+        if not tensor.numel() or not tensor.is_floating_point() or tensor.is_meta:
+            continue
+        # One pass over the values; NaN passes on to both results.
+        bounds = [float(bound) for bound in tensor.detach().aminmax()]
+        if not all(-float("inf") < bound < float("inf") for bound in bounds):
+            raise ValueError(
+                f"{model}: {name} holds values that are not finite: train or download the "
+                "checkpoint again"
+            )
+
+
+def _module(tensor: str, trunk: str) -> str:
+    """Return the module of a tensor, with one name for the modules of all layers."""
+    module = tensor.removeprefix(trunk).rpartition(".")[0]
+    return re.sub(r"(^|\.)\d+(?=\.|$)", r"\1#", module)
+
+
+def refusal(model: Path | str, error: Exception) -> str:
+    """Return one line for what transformers, safetensors or tokenizers raised."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if "trust_remote_code" in reason:
+        return (
+            f"{model}: only code of the checkpoint itself knows its architecture (auto_map), and "
+            "no such code is run: take a checkpoint of an architecture that transformers has, or "
+            "serve it and set engine.kind to openai"
+        )
+    folder = Path(model)
+    pickles = sorted({path.name for pattern in PICKLES for path in folder.glob(pattern)})
+    if pickles and not any(folder.glob("*.safetensors")):
+        return (
+            f"{model}: its weights are pickled ({pickles[0]}), which could run code and are not "
+            "read: write them as safetensors, with save_pretrained of a model that you trust"
+        )
+    return (
+        f"{model}: no checkpoint that can be read: correct `base` in the profile, or download it "
+        f"again ({reason})"
+    )

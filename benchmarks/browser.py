@@ -32,11 +32,6 @@ def find_chromium() -> str | None:
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
-def dump_dom(chromium: str, page: str) -> str:
-    """Return the DOM of a page after its scripts have run; ``page`` may have a #fragment."""
-    return _run(chromium, "--dump-dom", "--virtual-time-budget=20000", page)
-
-
 def screenshot(
     chromium: str, page: str, out: Path, *, width: int, height: int, dark: bool = False
 ) -> None:

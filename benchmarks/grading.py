@@ -152,7 +152,7 @@ BENCHMARK = Benchmark(
         Size("math-pairs", 12_000, 200, "distinct pairs of MATH answers to decide, at most"),
         Size("rollouts", 400_000, 4_000, "pairs of rollouts to grade"),
         Size("solutions", 100_000, 1_000, "solutions to split into steps"),
-        Size("hostile-answers", 1_000, 7, "hostile answers to grade"),
+        Size("hostile-answers", 1_000, 2, "hostile answers to grade"),
     ],
 )
 

@@ -69,7 +69,7 @@ BENCHMARK = Benchmark(
     __doc__,
     run,
     sizes=[
-        Size("problems", 100, 2, "word problems whose solutions are labelled"),
+        Size("problems", 100, 1, "word problems whose solutions are labelled"),
         Size("gold", NUM_GOLD, 8, "word problems that the models are fine-tuned on"),
     ],
     resumes=True,

@@ -133,7 +133,7 @@ BENCHMARK = Benchmark(
     "text_functions",
     __doc__,
     run,
-    sizes=[Size("length", LENGTH, 1_000, "characters of each text")],
+    sizes=[Size("length", LENGTH, 200, "characters of each text")],
 )
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Give the tests a home of their own, so that none works on the data of a checkout."""
 
 import atexit
+import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -23,6 +24,10 @@ os.environ.update(
     # Two test processes run side by side, and torch's threads of both would wait for each other.
     OMP_NUM_THREADS="1",
 )
+
+# By default Python looks for garbage after every 700 new objects, and the imports of torch,
+# transformers and Dagster alone make millions.
+gc.set_threshold(50_000)
 
 prepare_dagster_home(Path(os.environ["DAGSTER_HOME"]))
 atexit.register(silence_exit)

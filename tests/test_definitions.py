@@ -72,29 +72,46 @@ def test_every_asset_is_as_reviewed() -> None:
     assert described(DEFINITIONS) == SNAPSHOT.read_text()
 
 
-def test_the_location_loads_without_torch() -> None:
-    """How many seconds that takes is measured by benchmarks.ui."""
-    script = (
-        "import sys; import assets.definitions as d; d.defs().resolve_asset_graph();"
-        "heavy = {'torch', 'transformers', 'sympy', 'math_verify'} & sys.modules.keys();"
-        "print(sorted(heavy))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "[]\n"
+LOAD = """
+import os, sys
+import assets.definitions
+print("imported")
+os.environ["SHEPHERD_PROFILE"] = "tiny"
+assets.definitions.defs().resolve_asset_graph()
+print(sorted({'torch', 'transformers', 'sympy', 'math_verify'} & sys.modules.keys()))
+import torch
+"""
 
 
-def test_no_connection_is_open_when_a_process_ends() -> None:
-    """DuckDB's binding reports objects that outlive Python, once torch keeps modules alive."""
-    done = subprocess.run(
-        [sys.executable, "-c", "import assets.definitions, torch"],
+@pytest.fixture(scope="module")
+def loaded() -> "subprocess.CompletedProcess[str]":
+    """A process that imports the code location under a wrong profile, then loads it under tiny."""
+    return subprocess.run(
+        [sys.executable, "-c", LOAD],
         cwd=ROOT,
+        env={**os.environ, "SHEPHERD_PROFILE": "no such profile"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert not re.search(r"leaked instance .*DuckDBPyConnection", done.stderr)
+
+
+def test_importing_the_code_location_reads_no_environment(
+    loaded: "subprocess.CompletedProcess[str]",
+) -> None:
+    assert loaded.stdout.splitlines()[0] == "imported"
+
+
+def test_the_location_loads_without_torch(loaded: "subprocess.CompletedProcess[str]") -> None:
+    """How many seconds that takes is measured by benchmarks.ui."""
+    assert loaded.stdout.splitlines()[1:] == ["[]"]
+
+
+def test_no_connection_is_open_when_a_process_ends(
+    loaded: "subprocess.CompletedProcess[str]",
+) -> None:
+    """DuckDB's binding reports objects that outlive Python, once torch keeps modules alive."""
+    assert not re.search(r"leaked instance .*DuckDBPyConnection", loaded.stderr)
 
 
 def test_the_workspace_validates() -> None:
@@ -134,18 +151,6 @@ def test_two_profiles_are_built_in_one_process_without_an_environment(
     for asset in map(dg.AssetKey, changed):
         first, second = (graph.get(asset).code_version for graph in graphs.values())
         assert first != second, asset
-
-
-def test_importing_the_code_location_reads_no_environment() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "import assets.definitions; print('imported')"],
-        cwd=ROOT,
-        env={**os.environ, "SHEPHERD_PROFILE": "no such profile"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "imported\n"
 
 
 def names(assets: list[dg.AssetsDefinition]) -> set[str]:

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from benchmarks.browser import Page, dump_dom, find_chromium, open_page
+from benchmarks.browser import Page, find_chromium, open_page
 from resources.report import build_report, report_relations
 from resources.report.problems import LIMITS, cut
 from resources.report.rendering import PAGE, render
@@ -27,14 +28,18 @@ HOSTILE = (
     "<img src=x onerror=\"document.title = 'owned'\"><!-- ]]> %%SCRIPT%% ${1} `x` <b>bold</b> "
     "[link](javascript:alert(1)) &lt; \u202eright to left\u202c \u0000 \U0001f40f"
 )
-CHROMIUM = find_chromium()
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 
 def build(frames: dict[str, pl.DataFrame], root: Path, profile: str = "demo") -> Path:
+    """Build a warehouse of frames and its page."""
     build_warehouse(write_lake(frames, root / "lake"), root / "warehouse.duckdb")
+    return page_of(root / "warehouse.duckdb", root, profile)
+
+
+def page_of(warehouse: Path, root: Path, profile: str = "demo") -> Path:
+    """Write the page of a warehouse, with the studies of a folder."""
     page = root / "report.html"
-    build_report(root / "warehouse.duckdb", root / "study", page, profile=profile)
+    build_report(warehouse, root / "study", page, profile=profile)
     return page
 
 
@@ -57,19 +62,16 @@ def unpack(packed: str) -> Any:
     return json.loads(gzip.decompress(base64.b64decode(packed)))
 
 
-def dom_after(page: Path, script: str) -> str:
-    """Return the document after a script of the test has run in the page as well."""
-    assert CHROMIUM is not None
-    opened = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
-    probe = page.with_name("probe.html")
-    late = f"<script>setTimeout(() => {{ {script} }}, 3000)</script></body>"
-    probe.write_text(opened.replace("</body>", late))
-    return dump_dom(CHROMIUM, probe.as_uri())
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the small lake, beside its warehouse."""
+    return build(FRAMES, tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(FRAMES, tmp_path_factory.mktemp("report"))
+def warehouse(page: Path) -> Path:
+    """The warehouse of the small lake, to read."""
+    return page.with_name("warehouse.duckdb")
 
 
 def hostile_frames() -> dict[str, pl.DataFrame]:
@@ -95,16 +97,16 @@ def test_equal_warehouses_give_equal_bytes(page: Path, tmp_path: Path) -> None:
     assert build(FRAMES, tmp_path).read_bytes() == page.read_bytes()
 
 
-def test_the_report_reads_only_the_relations_that_it_declares(page: Path, tmp_path: Path) -> None:
-    warehouse = tmp_path / "warehouse.duckdb"
-    build_warehouse(write_lake(FRAMES, tmp_path / "lake"), warehouse)
-    with duckdb.connect(warehouse) as connection:
+def test_the_report_reads_only_the_relations_that_it_declares(
+    page: Path, warehouse: Path, tmp_path: Path
+) -> None:
+    fewer = Path(shutil.copy(warehouse, tmp_path))
+    with duckdb.connect(fewer) as connection:
         for model in sql_models():
             if model.name not in report_relations():
                 kind = "view" if model.layer == "staging" else "table"
                 connection.execute(f"drop {kind} {model.name}")
-    build_report(warehouse, tmp_path / "study", tmp_path / "report.html", profile="demo")
-    assert (tmp_path / "report.html").read_bytes() == page.read_bytes()
+    assert page_of(fewer, tmp_path).read_bytes() == page.read_bytes()
 
 
 def test_the_page_asks_no_network_for_anything(page: Path) -> None:
@@ -147,12 +149,12 @@ def test_the_content_is_the_lake(page: Path) -> None:
 
 
 def test_what_is_left_out_is_limited_and_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(LIMITS, "problems", 2)
     monkeypatch.setitem(LIMITS, "solutions", 3)
     monkeypatch.setitem(LIMITS, "rollouts", 1)
-    content = content_of(build(FRAMES, tmp_path))
+    content = content_of(page_of(warehouse, tmp_path))
     assert len(content["problems"]) == 4
     assert content["limits"]["problems"] == 2
     for problem in content["problems"]:
@@ -212,28 +214,28 @@ def write_study(root: Path, study: object) -> None:
 
 
 def test_results_of_a_study_are_shown_where_there_are_any(
-    page: Path, tmp_path: Path, tab: Page
+    page: Path, warehouse: Path, tmp_path: Path, tab: Page
 ) -> None:
     show(tab, page)
     assert tab.run("document.getElementById('study')") is None
     assert tab.run("document.querySelector('nav a[href=\"#study\"]')") is None
     write_study(tmp_path, STUDY)
-    show(tab, build(FRAMES, tmp_path), "#study")
+    show(tab, page_of(warehouse, tmp_path), "#study")
     cells = tab.run("[...document.querySelectorAll('#study td')].map((cell) => cell.textContent)")
     assert cells == [STUDY["results"][0]["name"], "0.9512\u00a0share", "0.85\u00a0share", "", ""]
     assert tab.run("document.querySelectorAll('#study b, #study img').length") == 0
 
 
-def test_a_file_of_the_study_that_holds_no_results_is_named(tmp_path: Path) -> None:
+def test_a_file_of_the_study_that_holds_no_results_is_named(
+    warehouse: Path, tmp_path: Path
+) -> None:
     write_study(tmp_path, {"results": [{"name": "x"}]})
     with pytest.raises(ValueError, match=r"paper\.json: not the results .* --json"):
-        build(FRAMES, tmp_path)
+        page_of(warehouse, tmp_path)
 
 
-@needs_chromium
-def test_the_page_draws_itself_under_its_own_policy(page: Path) -> None:
-    assert CHROMIUM is not None
-    dom = dump_dom(CHROMIUM, page.as_uri())
+def test_the_page_draws_itself_under_its_own_policy(page: Path, tab: Page) -> None:
+    dom = dom_of(show(tab, page))
     accuracy = label_accuracy(FRAMES["step_labels"], FRAMES["oracle_labels"], FRAMES["steps"])
     assert accuracy.agreement is not None
     agreement = f"{100 * accuracy.agreement:.1f}"
@@ -246,10 +248,8 @@ def test_the_page_draws_itself_under_its_own_policy(page: Path) -> None:
     assert dom.count('class="card"') > 0
 
 
-@needs_chromium
-def test_an_empty_lake_gives_a_page_that_says_so(tmp_path: Path) -> None:
-    assert CHROMIUM is not None
-    dom = dump_dom(CHROMIUM, build({}, tmp_path).as_uri())
+def test_an_empty_lake_gives_a_page_that_says_so(tmp_path: Path, tab: Page) -> None:
+    dom = dom_of(show(tab, build({}, tmp_path)))
     for message in (
         "No evaluations yet",
         "No labels yet",
@@ -262,9 +262,10 @@ def test_an_empty_lake_gives_a_page_that_says_so(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def tab() -> Iterator[Page]:
     """A tab of one browser for all tests of this module."""
-    if CHROMIUM is None:
+    chromium = find_chromium()
+    if chromium is None:
         pytest.skip("no Chromium on this machine")
-    with open_page(CHROMIUM) as opened:
+    with open_page(chromium) as opened:
         yield opened
 
 
@@ -274,6 +275,11 @@ def show(tab: Page, page: Path, fragment: str = "") -> Page:
     tab.open(page.as_uri() + fragment)
     tab.wait_for("performance.getEntriesByName('drawn').length > 0")
     return tab
+
+
+def dom_of(tab: Page) -> str:
+    """Return the document as it is now."""
+    return str(tab.run("document.documentElement.outerHTML"))
 
 
 def choose(tab: Page, control: str, value: str) -> None:
@@ -421,13 +427,15 @@ def test_five_thousand_solutions_can_be_browsed(page: Path, tab: Page, tmp_path:
     assert listed(tab) == {f"problem-{n}" for n in range(900) if "89" in str(n)}
 
 
-@needs_chromium
-def test_hostile_text_stays_text(tmp_path: Path) -> None:
+def test_hostile_text_stays_text(tmp_path: Path, tab: Page) -> None:
     page = build(hostile_frames(), tmp_path, profile=HOSTILE)
     assert page.read_text().count("<script") == 3
-    dom = dom_after(
-        page, "for (const step of document.querySelectorAll('button.step')) step.click();"
-    )
+    show(tab, page)
+    tab.run("for (const step of document.querySelectorAll('button.step')) step.click()")
+    unfolded = "document.querySelectorAll('.rollouts').length"
+    tab.wait_for(f"{unfolded} === document.querySelectorAll('button.step').length")
+    assert tab.run(unfolded) > 0
+    dom = dom_of(tab)
     body = dom[: dom.index('id="data"')]
     assert "<title>owned" not in dom
     assert "<img" not in body

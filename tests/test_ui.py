@@ -1,11 +1,13 @@
 """The Dagster UI of this pipeline in a real browser: the graph, a backfill, a check that fails."""
 
+import io
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import polars as pl
@@ -14,53 +16,48 @@ import pytest
 from benchmarks.browser import Page, find_chromium, open_page
 from benchmarks.ui import START_S, wait_until_it_answers
 from cli.dagster_home import prepare_dagster_home
+from cli.pipeline import run_pipeline
+from resources.storage.home import Home
 from resources.storage.lake import Lake
+from tests.profiles import TINY
 from tests.small_lake import small_lake, write_lake
 
 ROOT = Path(__file__).parent.parent
 ONLY_MISSING = "Backfill only failed and missing partitions within selection"
 
-PREPARE = """
-from functools import partial
-from cli.pipeline import run_pipeline
-from resources.profiles import settings_from_env
-from resources.storage.home import Home
-from resources.storage.lake import Lake
-
-home = Home.from_env()
-run_pipeline = partial(run_pipeline, settings_from_env())
-assert run_pipeline(home, ["stg_problems"]) == 0
-assert run_pipeline(home, ["steps"], ["word_problems|00"]) == 0
-solutions = Lake(home.lake).path("solutions", "word_problems", "01")
-aside = solutions.rename(solutions.with_suffix(".aside"))
-assert run_pipeline(home, ["steps"], ["word_problems|01"]) == 2
-aside.rename(solutions)
-"""
-"""Builds the warehouse, makes one partition of the steps, and fails to make the other."""
-
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("ui")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with a warehouse, one partition of the steps, and a run that failed to make the other.
 
-
-@pytest.fixture(scope="module")
-def address(home: Path) -> Iterator[str]:
-    """The UI over a lake with a problem of an unknown split."""
+    Its lake has a problem of an unknown split.
+    """
+    home = Home(tmp_path_factory.mktemp("ui"))
     frames = small_lake(num_train=4, num_test=2)
     split = pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("dev")).otherwise("split")
     frames["problems"] = frames["problems"].with_columns(split=split)
-    write_lake(frames, home / "lake")
+    write_lake(frames, home.lake)
+    prepare_dagster_home(home.dagster)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as output:
+        patch.setenv("DAGSTER_HOME", str(home.dagster))
+        # The check of the split fails.
+        assert run_pipeline(TINY, home, ["stg_problems"]) == 1, output.getvalue()
+        assert run_pipeline(TINY, home, ["steps"], ["word_problems|00"]) == 0, output.getvalue()
+        solutions = Lake(home.lake).path("solutions", "word_problems", "01")
+        aside = solutions.rename(solutions.with_suffix(".aside"))
+        assert run_pipeline(TINY, home, ["steps"], ["word_problems|01"]) == 2
+        aside.rename(solutions)
+    return home
+
+
+@pytest.fixture(scope="module")
+def address(home: Home) -> Iterator[str]:
+    """The UI of the home, served as a user does."""
     environment = {
         **os.environ,
-        "SHEPHERD_HOME": str(home),
-        "DAGSTER_HOME": str(home / "dagster"),
+        "SHEPHERD_HOME": str(home.root),
+        "DAGSTER_HOME": str(home.dagster),
     }
-    prepare_dagster_home(home / "dagster")
-    done = subprocess.run(
-        [sys.executable, "-c", PREPARE], cwd=ROOT, env=environment, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -143,12 +140,12 @@ def test_missing_partitions_are_backfilled_by_clicking(tab: Page, address: str) 
         has(tab, words)
 
 
-def test_only_the_partition_that_failed_is_backfilled(tab: Page, address: str, home: Path) -> None:
+def test_only_the_partition_that_failed_is_backfilled(tab: Page, address: str, home: Home) -> None:
     page = f"{address}/assets/steps?view=partitions"
     tab.open(page)
     for words in ("Materialized (1)", "Failed (1)"):
         has(tab, words)
-    sound = Lake(home / "lake").path("steps", "word_problems", "00")
+    sound = Lake(home.lake).path("steps", "word_problems", "00")
     before = sound.stat().st_mtime_ns
     # One partition is one run; the lake's solutions were not made by any.
     backfill(tab, page, launch="Launch 1 run", upstream_is_missing=True)

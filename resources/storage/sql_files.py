@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class SqlModel:
     """The whole text, with its comment."""
     description: str
     """The comment that the text begins with."""
-    upstream: list[str]
+    upstream: tuple[str, ...]
     """Relations that the SELECT reads, those of the lake as ``lake.<table>``."""
 
     @property
@@ -124,9 +125,7 @@ def read_layers(sql_root: Path, layers: Sequence[str]) -> list[SqlModel]:
     """
     paths = [path for layer in layers for path in sorted((sql_root / layer).glob("*.sql"))]
     texts = [path.read_text(encoding="utf-8") for path in paths]
-    return [
-        _read(path, sql, tree) for path, sql, tree in zip(paths, texts, parsed(texts), strict=True)
-    ]
+    return list(_read_all(tuple(zip(paths, texts, strict=True))))
 
 
 def column_meanings(sql_root: Path = SQL_ROOT) -> dict[str, str]:
@@ -192,14 +191,29 @@ def _declared_tests(name: str, constraints: Constraints, path: Path) -> list[Sql
         ),
     }
     return [
-        SqlModel(f"{name}__{rule}", "tests", path, f"-- {says}\n{select}", says, [name])
+        SqlModel(f"{name}__{rule}", "tests", path, f"-- {says}\n{select}", says, (name,))
         for rule, (says, select) in rules.items()
     ]
 
 
 def _columns_yaml(sql_root: Path, section: str) -> dict[str, Any]:
     path = sql_root / "columns.yaml"
-    return yaml.safe_load(path.read_text("utf-8"))[section] if path.is_file() else {}
+    sections = _parsed_yaml(path.read_text("utf-8")) if path.is_file() else {}
+    return dict(sections.get(section, {}))
+
+
+@lru_cache(maxsize=2)
+def _parsed_yaml(text: str) -> dict[str, dict[str, Any]]:
+    """Parse a text once; one build of the warehouse asks several times."""
+    sections: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    return sections
+
+
+@lru_cache(maxsize=8)
+def _read_all(files: tuple[tuple[Path, str], ...]) -> tuple[SqlModel, ...]:
+    """Read files of these paths and texts; one build of the warehouse asks several times."""
+    trees = parsed([sql for _, sql in files])
+    return tuple(_read(path, sql, tree) for (path, sql), tree in zip(files, trees, strict=True))
 
 
 def _read(path: Path, sql: str, serialized: str) -> SqlModel:
@@ -211,7 +225,7 @@ def _read(path: Path, sql: str, serialized: str) -> SqlModel:
         upstream = lineage(serialized)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return SqlModel(path.stem, path.parent.name, path, sql, description, upstream)
+    return SqlModel(path.stem, path.parent.name, path, sql, description, tuple(upstream))
 
 
 def _check_upstream(reader: SqlModel, known: set[str]) -> None:

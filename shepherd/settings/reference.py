@@ -36,6 +36,11 @@ annotation:
 - A field that is left out has its default. An unknown field is an error.
 - `${VAR}` and `${VAR:-default}` are replaced by environment variables. A value that names an unset
   variable without a default is null as a whole.
+- A key that repeats or is no text (`on`, `1`: write it in quotes), a tag (`!!float`), `.inf` and
+  `.nan` are refused. Aliases (`*name`) stand for at most 100,000 values.
+- Names of datasets, generators, policies and exports have at most 100 letters, digits, `_`, `.` and
+  `-`, no `...`, and differ by more than case. Generators and policies become assets: no dots, and
+  no word of Dagster or Python such as `input` or `class`.
 - A list of sections (`annotators`) chooses each by its `kind`; a bare word is short for
   `{kind: word}`.
 

@@ -62,7 +62,8 @@ def _training(
     name: str, model: ModelSettings, architecture: Architecture, gpus: GpuSettings
 ) -> ModelUse:
     assert model.training is not None
-    needed = training_memory(architecture, model.training)
+    predicts_text = not name.endswith("reward_model") or model.training.lm_weight > 0
+    needed = training_memory(architecture, model.training, predicts_text=predicts_text)
     count = model.training.num_processes
     return ModelUse(
         name,
@@ -146,6 +147,7 @@ def published_models() -> pl.DataFrame:
                 sharded=gpus > 1,
                 gradient_checkpointing=True,
                 tokens_per_pass=4096,
+                batch_size=8 * gpus,
             )
             row[f"train_{gpus}"] = training_memory(architecture, training).total / GIB
         rows.append(row)

@@ -1,8 +1,9 @@
 """Memory of a model on each GPU, in inference and in training, from its dimensions.
 
 Exact, and tested against real tensors: parameters, training states, keys and values, and the
-activations that a layer saves for its backward pass. Assumed: ``OVERHEAD``, the buffers that gather
-a sharded layer, and the size of vLLM's step.
+activations that a layer saves for its backward pass. Measured on a GPU by
+``python -m benchmarks.gpu``: the peak of a training step. Assumed: ``OVERHEAD``, the buffers that
+gather a sharded layer, and the size of vLLM's step.
 """
 
 from dataclasses import dataclass
@@ -55,17 +56,24 @@ class TrainingMemory:
     """Bytes on each GPU, at the peak of a step.
 
     ``states`` are parameters, gradients and Adam's moments, ``working`` the bfloat16 copies and
-    buffers, ``activations`` those of one pass, including its logits.
+    buffers, ``activations`` those of one pass, including its logits. ``late`` are the gradients
+    that do not exist yet while the activations are most: all, in a step of one pass.
     """
 
     states: int
     working: int
     activations: int
+    late: int = 0
+
+    @property
+    def tensors(self) -> int:
+        """Bytes of all tensors at the peak of a step."""
+        return self.states + self.working + max(0, self.activations - self.late)
 
     @property
     def total(self) -> int:
-        """The sum, including the device's overhead."""
-        return self.states + self.working + self.activations + OVERHEAD
+        """Bytes of all tensors, and the device's overhead."""
+        return self.tensors + OVERHEAD
 
     def fits(self, gpu_bytes: float) -> bool:
         """Return whether it fits on a GPU."""
@@ -111,54 +119,58 @@ def scoring_bytes(architecture: Architecture, *, step_tokens: int = SCORED_TOKEN
     return inference_memory(architecture, 1, step_tokens=step_tokens).fixed + step_tokens * logits
 
 
-def training_memory(architecture: Architecture, settings: TrainingSettings) -> TrainingMemory:
+def training_memory(
+    architecture: Architecture, settings: TrainingSettings, *, predicts_text: bool = True
+) -> TrainingMemory:
     """Return the memory of AdamW in mixed precision on each of ``settings.num_processes`` GPUs.
 
-    - Each parameter takes 16 bytes: itself, its gradient and two moments in float32. - A GPU with
-    the whole model also holds bfloat16 copies of it and, among several GPUs, the buffers
-      of the gradients' all-reduce.
+    - Each parameter takes 16 bytes: itself, its gradient and two moments in float32.
+    - A GPU with the whole model also holds the bfloat16 weights that it computes with and, among
+      several GPUs, bfloat16 gradients and the buffers of their all-reduce.
     - A GPU of a sharded model gathers the embeddings, two layers (one computes while the next
       arrives) and the gradient of a layer.
     - A checkpointed layer saves only its input. One layer at a time is computed again.
+    - The activations are most at the start of the backward pass: all that is saved, and either
+      the logits or what the last layer's MLP computes (its product and three gradients).
+
+    Args:
+        architecture: the model's dimensions.
+        settings: how many GPUs and tokens.
+        predicts_text: whether logits are computed at every token, as for fine-tuning. A reward
+            model without ``lm_weight`` computes them at its tags only, which count as none.
     """
-    parameters = architecture.num_parameters
-    tokens = settings.tokens_per_pass or TOKENS_PER_PASS["cuda"]
-    sharing = settings.num_processes if settings.sharded else 1
+    parameters, processes = architecture.num_parameters, settings.num_processes
+    in_a_step = -(-settings.batch_size // processes) * settings.max_length
+    in_a_pass = settings.tokens_per_pass or TOKENS_PER_PASS["cuda"]
     if settings.sharded:
         layers = 3 * architecture.layer_parameters
         working = HALF * (layers + 2 * architecture.embedding_parameters)
     else:
-        working = (HALF + SINGLE * (settings.num_processes > 1)) * parameters
-    saved = layer = layer_bytes(architecture, mixed=True)
+        working = HALF * (3 if processes > 1 else 1) * parameters
+    is_one_pass = in_a_step <= in_a_pass and processes == 1
+    saved, last = layer_bytes(architecture), 0
     if settings.gradient_checkpointing:
-        saved = SINGLE * architecture.hidden_size
-    per_token = architecture.num_hidden_layers * saved + LOGIT * architecture.vocab_size
-    again = layer if settings.gradient_checkpointing else 0
+        saved, last = HALF * architecture.hidden_size, saved
+    mlp = HALF * (4 * architecture.intermediate_size + architecture.hidden_size)
+    logits = LOGIT * architecture.vocab_size * predicts_text
+    per_token = architecture.num_hidden_layers * saved + max(last + mlp, logits)
     return TrainingMemory(
-        states=4 * SINGLE * -(-parameters // sharing),
+        states=4 * SINGLE * -(-parameters // (processes if settings.sharded else 1)),
         working=working,
-        activations=tokens * (per_token + again),
+        activations=min(in_a_step, in_a_pass) * per_token,
+        late=SINGLE * parameters * is_one_pass,
     )
 
 
-def layer_bytes(architecture: Architecture, *, mixed: bool) -> int:
-    """Return the bytes that a layer saves for its backward pass, per token.
+def layer_bytes(architecture: Architecture) -> int:
+    """Return the bytes that a layer saves for its backward pass, per token, in bfloat16.
 
-    - Each of the two norms saves its input, the normalised input and the inverse root mean square.
-    - Attention saves its input, queries, keys, values, output and the normaliser of each head.
-      PyTorch's attention without a mask saves no product of queries and keys. Packed examples are
-      unpacked and packed again, so queries, keys, values and output are saved twice; padding
-      between examples of different lengths is not counted.
-    - The MLP saves its input, gate, activated gate, other input and product.
+    :mod:`training.fused_layers` saves
 
-    With ``mixed`` (bfloat16 under autocast) the residual stream stays float32, and every matrix
-    saves a bfloat16 copy of its input.
+    - the residual row before attention and before the MLP;
+    - queries, keys, values, the output of attention and the normaliser of each head in float32;
+    - the two inputs of the MLP's product.
     """
-    hidden, heads = architecture.hidden_size, architecture.num_attention_heads
-    size, copies = (HALF, 5) if mixed else (SINGLE, 2)
-    norms = SINGLE * (4 * hidden + 2)
-    keys = architecture.key_value_size
-    attention = size * 2 * (hidden + keys) + SINGLE * heads
-    packing = SINGLE * (hidden + keys) + size * (keys + hidden)
-    mlp = size * 4 * architecture.intermediate_size
-    return norms + attention + packing + mlp + size * copies * hidden
+    hidden, keys = architecture.hidden_size, architecture.key_value_size
+    attention = HALF * 2 * (hidden + keys) + SINGLE * architecture.num_attention_heads
+    return HALF * 2 * hidden + attention + HALF * 2 * architecture.intermediate_size

@@ -13,8 +13,8 @@ from benchmarks.__main__ import names
 from benchmarks.command import USER_CAN_FIX, Benchmark, Size
 from benchmarks.report import Result, at_most
 
-WITH_SIZES = [name for name in names() if name not in ("compare_homes", "gsm8k_import")]
-"""The two others have no sizes, and tests of their own."""
+WITH_SIZES = [name for name in names() if name not in ("compare_homes", "gpu", "gsm8k_import")]
+"""The others have no sizes or print row by row, and have tests of their own."""
 SLOW = {
     *("demo_study", "engine_overhead", "kill_chain", "kill_resume", "label_io", "label_quality"),
     *("paper_study", "search", "step_rewards", "ui"),

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -148,6 +149,19 @@ def test_what_was_being_canceled_is_canceled(home: Home) -> None:
         current = instance.get_run_by_id(run.run_id)
         assert current is not None
         assert current.status == Status.CANCELED
+
+
+def test_a_run_that_never_began_is_given_time(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened_instance(home) as instance:
+        run = instance.create_run_for_job(empty_job, status=Status.STARTING)
+        waiting = instance.create_run_for_job(empty_job, status=Status.NOT_STARTED)
+        assert fail_lost_runs(instance) == []
+        monkeypatch.setattr("cli.lost_runs.START_TIMEOUT", timedelta(0))
+        [line] = fail_lost_runs(instance)
+        assert line.startswith(f"Run {run.run_id[:8]} was killed (its process never began)")
+        current = instance.get_run_by_id(waiting.run_id)
+        assert current is not None
+        assert current.status == Status.NOT_STARTED
 
 
 def test_a_run_of_the_ui_records_its_process(home: Home) -> None:

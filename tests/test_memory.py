@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from benchmarks.gpu_training import ARCHITECTURES as ARCHITECTURES_OF_ROWS
+from benchmarks.gpu_training import TRAINING_ROWS
 from shepherd.architectures import ARCHITECTURES, Architecture
 from shepherd.memory import (
     GIB,
@@ -16,7 +19,9 @@ from shepherd.memory import (
     training_memory,
 )
 from shepherd.settings import TrainingSettings
-from training import packing
+from training import fused_layers, packing
+from training.fused_layers import fuse_layers
+from training.master_weights import MasterWeights
 from training.packing import PACKED, Batch, Example, logits_of, next_tokens, pack
 
 SMALL = Architecture(
@@ -96,9 +101,23 @@ def test_states_are_what_a_step_of_adam_leaves() -> None:
     assert training_memory(SMALL, SHARDED).states == held / 8
 
 
-def saved_bytes(architecture: Architecture, kind: str, *, mixed: bool, checkpointing: bool) -> int:
-    """Return the bytes that a forward pass of training saves, but for parameters."""
+class Kernel(torch.autograd.Function):
+    """Save what PyTorch's kernel for different lengths saves: its inputs, output and normaliser."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
+    ) -> torch.Tensor:
+        attended = query.clone()
+        ctx.save_for_backward(query, key, value, attended, query.new_empty(query.shape[:2]).float())
+        return attended
+
+
+def saved_bytes(architecture: Architecture, kind: str, *, checkpointing: bool) -> int:
+    """Return the bytes that a forward pass of training on a GPU saves, but for parameters."""
     model = build(architecture, kind)
+    assert fuse_layers(model)
+    MasterWeights(model.parameters(), torch.device("cpu"), collects_early=True)
     if checkpointing:
         model.gradient_checkpointing_enable()
     parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
@@ -108,10 +127,7 @@ def saved_bytes(architecture: Architecture, kind: str, *, mixed: bool, checkpoin
         saved.setdefault(tensor.untyped_storage().data_ptr(), tensor)
         return tensor
 
-    with (
-        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-        torch.autocast("cpu", torch.bfloat16, enabled=mixed),
-    ):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         logits_of(model, examples())
     return sum(
         tensor.untyped_storage().nbytes()
@@ -121,34 +137,71 @@ def saved_bytes(architecture: Architecture, kind: str, *, mixed: bool, checkpoin
 
 
 @pytest.mark.parametrize("kind", ["llama", "mistral"])
-@pytest.mark.parametrize("mixed", [False, True])
-def test_activations_are_what_a_layer_saves(
-    kind: str, mixed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(packing, "ONE_BY_ONE", ())  # as on GPUs
+def test_activations_are_what_a_layer_saves(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "varlen_attn", lambda q, k, v, *_, **__: Kernel.apply(q, k, v))
+
+    def attend(*args: Any, lengths: Any, starts: Any, scaling: float, **_: Any) -> Any:
+        return packing.attend_in_one_kernel(*args[1:4], lengths, starts, scaling), None
+
+    monkeypatch.setattr(fused_layers, "packed_attention", attend)
     one_layer = replace(SMALL, num_hidden_layers=1)
 
     def of_a_layer(checkpointing: bool) -> int:
-        two, one = (
-            saved_bytes(a, kind, mixed=mixed, checkpointing=checkpointing)
-            for a in (SMALL, one_layer)
-        )
+        two, one = (saved_bytes(a, kind, checkpointing=checkpointing) for a in (SMALL, one_layer))
         return two - one
 
-    copies = 2 * SMALL.layer_parameters if mixed else 0
     tokens = 4 * LENGTH
-    assert of_a_layer(False) - copies == tokens * layer_bytes(SMALL, mixed=mixed)
-    assert of_a_layer(True) == tokens * 4 * SMALL.hidden_size
+    assert of_a_layer(False) == tokens * layer_bytes(SMALL)
+    assert of_a_layer(True) == tokens * 2 * SMALL.hidden_size
 
 
 def test_checkpointing_keeps_one_layer_at_a_time() -> None:
     whole = training_memory(LLAMA_70B, SHARDED)
     spared = training_memory(LLAMA_70B, SHARDED.model_copy(update={"gradient_checkpointing": True}))
     assert (whole.states, whole.working) == (spared.states, spared.working)
-    layer, layers = layer_bytes(LLAMA_70B, mixed=True), LLAMA_70B.num_hidden_layers
-    inputs = layers * 4 * LLAMA_70B.hidden_size
-    saved = (layers - 1) * layer - inputs
-    assert whole.activations - spared.activations == SHARDED.tokens_per_pass * saved > 0
+    layers, inputs = LLAMA_70B.num_hidden_layers, 2 * LLAMA_70B.hidden_size
+    saved = whole.activations - spared.activations
+    assert saved <= SHARDED.tokens_per_pass * layers * (layer_bytes(LLAMA_70B) - inputs)
+    assert saved > 0
+
+
+PEAKS = {
+    "prm-1.1b-512": 28.05,
+    "prm-1.1b-165": 27.56,
+    "prm-1.1b-two-passes": 31.80,
+    "prm-1.1b-checkpointed": 19.40,
+    "prm-3.0b-512": 63.10,
+    "prm-3.0b-165": 62.99,
+    "prm-3.0b-checkpointed": 52.70,
+    "prm-7b-width": 37.46,
+    "prm-7b-width-checkpointed": 33.32,
+}
+"""GiB of tensors at the peak of training on one H100, by ``python -m benchmarks.gpu``."""
+
+
+@pytest.mark.parametrize("name", TRAINING_ROWS)
+def test_the_formula_is_within_a_tenth_of_the_peak_on_a_gpu(name: str) -> None:
+    row = TRAINING_ROWS[name]
+    needed = training_memory(ARCHITECTURES_OF_ROWS[row.model], row.settings, predicts_text=False)
+    assert needed.tensors / GIB == pytest.approx(PEAKS[name], rel=0.1)
+
+
+def test_late_gradients_do_not_add_to_the_activations_of_a_step_with_one_pass() -> None:
+    one = training_memory(SMALL, TrainingSettings(batch_size=32, max_length=512))
+    two = training_memory(SMALL, TrainingSettings(batch_size=64, max_length=512))
+    gradients = 4 * SMALL.num_parameters
+    assert one.activations == two.activations > gradients
+    assert two.tensors - one.tensors == gradients
+
+
+def test_a_reward_model_computes_logits_at_tags_only() -> None:
+    wide = replace(SMALL, vocab_size=32_000)
+    text, tags = (
+        training_memory(wide, TrainingSettings(), predicts_text=predicts)
+        for predicts in (True, False)
+    )
+    mlp = 2 * (4 * SMALL.intermediate_size + SMALL.hidden_size)
+    assert text.activations - tags.activations == 16_384 * (16 * 32_000 - mlp)
 
 
 def test_tensor_parallelism_cuts_matrices_and_caches() -> None:

@@ -1,7 +1,6 @@
 """A packed batch gives each example the logits that it has alone, and counts nothing twice."""
 
 import random
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,20 +8,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from resources.storage.model_store import BASE_MODELS
 from tests.tiny_checkpoint import save_checkpoint
+from training import packing
 from training.packing import (
     IGNORED,
     PACKED,
     Counts,
     Example,
-    attend_one_by_one,
-    attend_side_by_side,
+    attend_in_one_kernel,
     logits_of,
     next_tokens,
     pack,
+    packed_attention,
 )
 from training.passes import split_passes
 from training.tokenizer import build_tokenizer
@@ -96,14 +95,63 @@ def test_a_token_changes_no_other_example() -> None:
     assert differs.any()
 
 
-def test_attending_side_by_side_is_attending_one_by_one() -> None:
+def padded_kernel(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    starts: torch.Tensor,
+    key_starts: torch.Tensor,
+    longest: int,
+    longest_key: int,
+    *,
+    scale: float,
+    window_size: tuple[int, int],
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    """Compute what ``varlen_attn`` computes, by padding: CPUs lack its kernel."""
+    assert starts.dtype == key_starts.dtype == torch.int32
+    assert starts.equal(key_starts)
+    lengths = starts.diff()
+    assert longest == longest_key == lengths.max()
+    assert window_size == (-1, 0)
+    is_token = torch.arange(longest) < lengths[:, None]
+
+    def unpacked(packed: torch.Tensor) -> torch.Tensor:
+        padded = packed.new_zeros(len(lengths), longest, *packed.shape[1:])
+        padded[is_token] = packed
+        return padded.transpose(1, 2)
+
+    attended = torch.nn.functional.scaled_dot_product_attention(
+        *map(unpacked, (query, key, value)), is_causal=True, scale=scale, enable_gqa=enable_gqa
+    )
+    return attended.transpose(1, 2)[is_token]
+
+
+def test_one_kernel_attends_as_one_example_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     batch = pack(examples(count=5, longest=30))
-    query, key, value = torch.randn(3, 1, 2, batch.ids.shape[1], 8)
-    attend = partial(sdpa_attention_forward, torch.nn.Module(), attention_mask=None, is_causal=True)
+    query = torch.randn(1, 4, batch.ids.shape[1], 8)
+    key, value = torch.randn(2, 1, 2, batch.ids.shape[1], 8)
+    module = torch.nn.Module()
+    module.num_key_value_groups = 2
+    expected, _ = packed_attention(
+        module, query, key, value, None, lengths=batch.lengths, starts=batch.starts, scaling=0.3
+    )
+    monkeypatch.setattr(packing, "varlen_attn", padded_kernel)
+    found = attend_in_one_kernel(query, key, value, batch.lengths, batch.starts, 0.3)
+    assert found.shape == (1, batch.ids.shape[1], 4, 8)
+    torch.testing.assert_close(found, expected)
+
+
+def test_logits_at_tags_alone_are_those_beside_targets() -> None:
+    model = AutoModelForCausalLM.from_pretrained(
+        BASE_MODELS / "base-small", dtype=torch.float32, attn_implementation=PACKED
+    )
+    sequences = examples(count=4, longest=30)
+    both, tags = pack(sequences), pack(sequences, tags_only=True)
+    assert len(tags.places) == len(tags.tagged) == 8 < len(both.places)
     torch.testing.assert_close(
-        attend_side_by_side(attend, query, key, value, batch.lengths, batch.slots),
-        attend_one_by_one(attend, query, key, value, batch.lengths),
+        logits_of(model, tags)[tags.tagged], logits_of(model, both)[both.tagged]
     )
 
 

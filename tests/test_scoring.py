@@ -15,7 +15,7 @@ from shepherd.splitting import split_steps
 from shepherd.word_problems import draw_problems, write_solution
 from training.prefix_trees import pack_sequences
 from training.scoring import Kind, Scorer
-from training.step_tags import Tags, encode_tagged
+from training.step_tags import Tags, encode_all, encode_tagged
 from training.tokenizer import build_tokenizer
 
 MAX_LENGTH = 200
@@ -130,3 +130,30 @@ def test_packs_hold_each_prefix_once_and_tokens_see_their_own_sequence(
             assert pack.positions[path].tolist() == list(range(len(path)))
             for place, token in enumerate(path):
                 assert np.flatnonzero(sees[token]).tolist() == path[: place + 1].tolist()
+
+
+def test_a_padded_pack_attends_as_before_and_its_padding_to_itself() -> None:
+    [pack] = pack_sequences([[1, 2, 3], [1, 2, 4, 5], [1, 6]], max_tokens=100)
+    mask = pack.attention_mask(torch.device("cpu"))
+    padded = pack.padded(10)
+    found = padded.attention_mask(torch.device("cpu"))
+    count = len(pack.ids)
+    assert found.shape == (10, 10)
+    assert found[:count, :count].equal(mask)
+    assert found[count:].equal(torch.eye(10, dtype=torch.bool)[count:])
+    assert not found[:count, count:].any()
+
+
+def test_encoding_together_is_encoding_one_by_one() -> None:
+    tokenizer = build_tokenizer()
+    tags = Tags.of(tokenizer)
+    questions, steps = solutions()
+    cases = [*zip(questions, steps, strict=True), ("Tom has 3 pens.", [])]
+    for max_length in (40, MAX_LENGTH):
+        together = encode_all(
+            tokenizer, tags, [q for q, _ in cases], [texts for _, texts in cases], max_length
+        )
+        assert together == [
+            encode_tagged(tokenizer, tags, question, texts, [0.0] * len(texts), max_length)
+            for question, texts in cases
+        ]

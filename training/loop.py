@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedType
 from torch import nn
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -25,8 +26,10 @@ from shepherd.settings import TrainingSettings
 from training.checkpoints import Checkpoints
 from training.curves import CurveWriter
 from training.example_rows import check_columns, check_row
+from training.fused_layers import fuse_layers
+from training.master_weights import MasterWeights
 from training.model_files import join_processes, save_model
-from training.optimization import Objective, Optimization
+from training.optimization import Measurement, Objective, Optimization
 from training.outputs import replacing_checkpoint, training_alone
 from training.packing import Example
 from training.runs import TrainingReport, TrainingRun
@@ -112,11 +115,22 @@ def _prepare(
     """Return the optimization of a model's weights, distributed over the processes."""
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
+    masters = None
+    if accelerator.device.type == "cuda":
+        fuse_layers(model)
+        # A sharded model rounds its shards as it gathers them.
+        if accelerator.distributed_type != DistributedType.FSDP:
+            masters = MasterWeights(
+                model.parameters(),
+                accelerator.device,
+                collects_early=accelerator.num_processes == 1,
+            )
+            accelerator.register_for_checkpointing(masters)
+    parameters = masters.masters if masters else model.parameters()
     prepared, optimizer = accelerator.prepare(
-        forward,
-        torch.optim.AdamW(model.parameters(), weight_decay=settings.weight_decay, fused=True),
+        forward, torch.optim.AdamW(parameters, weight_decay=settings.weight_decay, fused=True)
     )
-    return Optimization(accelerator, prepared, optimizer, objective, settings)
+    return Optimization(accelerator, prepared, optimizer, objective, settings, masters)
 
 
 def _fingerprint(
@@ -132,6 +146,7 @@ def _fingerprint(
         weights_identity(run.base),
         run.settings.essence,
         f"{run.seed} {accelerator.num_processes} {train_set.digest} {validation.digest}",
+        accelerator.device.type,
     )
 
 
@@ -148,7 +163,9 @@ def _optimize(
     settings, num_steps = optimization.settings, report.num_steps
     started = time.monotonic()
     optimization.model.train()
-    for step in (bar := _progress_bar(optimization, report)):
+    bar = _progress_bar(optimization, report)
+    recorder = _Recorder(report, curves, bar)
+    for step in bar:
         rate = settings.learning_rate * warm_up_then_cosine(
             step,
             num_steps,
@@ -157,17 +174,16 @@ def _optimize(
         )
         order = draw_order(len(train_set), step * settings.batch_size, settings.batch_size, seed)
         examples = [train_set[index] for index in order]
-        loss, norm = optimization.step(examples, rate)
-        report.losses.append(loss)
+        recorder.add(step, rate, optimization.step(examples, rate))
         report.num_tokens += sum(len(example.ids) for example in examples)
-        curves.write(step, {"train/loss": loss, "train/gradient_norm": norm, "train/rate": rate})
-        bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         is_last = step + 1 == num_steps
         if len(validation) and (is_last or (step + 1) % settings.evaluation_steps == 0):
+            recorder.flush()
             metrics = optimization.evaluate(validation)
             report.evaluations.append({"step": step + 1, **metrics})
             curves.write(step, {f"validation/{name}": value for name, value in metrics.items()})
         if not is_last and (step + 1) % settings.checkpoint_steps == 0:
+            recorder.flush()
             curves.flush()
             checkpoints.save(
                 optimization.accelerator,
@@ -177,7 +193,33 @@ def _optimize(
                     "evaluations": report.evaluations,
                 },
             )
+    recorder.flush()
     report.seconds = time.monotonic() - started
+
+
+class _Recorder:
+    """Record what each step measured, one step later: until then a GPU computes it."""
+
+    def __init__(self, report: TrainingReport, curves: CurveWriter, bar: "tqdm[int]") -> None:
+        self._report, self._curves, self._bar = report, curves, bar
+        self._pending: tuple[int, float, Measurement] | None = None
+
+    def add(self, step: int, rate: float, measured: Measurement) -> None:
+        """Record the step before, and hold what this one measures."""
+        self.flush()
+        self._pending = step, rate, measured
+
+    def flush(self) -> None:
+        """Record the step that is held."""
+        if self._pending is None:
+            return
+        (step, rate, measured), self._pending = self._pending, None
+        loss, norm = measured.read()
+        self._report.losses.append(loss)
+        self._curves.write(
+            step, {"train/loss": loss, "train/gradient_norm": norm, "train/rate": rate}
+        )
+        self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
 
 
 def _progress_bar(optimization: Optimization, report: TrainingReport) -> "tqdm[int]":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import InitProcessGroupKwargs
+from accelerate.utils import InitProcessGroupKwargs, parse_flag_from_env
 from transformers import (
     AutoModelForCausalLM,
     PreTrainedModel,
@@ -21,13 +21,17 @@ from training.packing import PACKED
 def join_processes() -> Accelerator:
     """Join the processes of ``accelerate launch``; without it the run has one process.
 
-    Arithmetic is bfloat16 on GPUs and float32 on CPUs.
+    Arithmetic is bfloat16 on GPUs and float32 on CPUs. Only a sharded model needs accelerate for
+    that; the others have bfloat16 weights (:mod:`training.master_weights`).
     """
     on_gpu = torch.cuda.is_available()
+    is_sharded = parse_flag_from_env("ACCELERATE_USE_FSDP")
     # Encoding a large set takes the main process longer than the default time-out of the others.
     timeout = InitProcessGroupKwargs(timeout=timedelta(hours=6))
     return Accelerator(
-        mixed_precision="bf16" if on_gpu else "no", cpu=not on_gpu, kwargs_handlers=[timeout]
+        mixed_precision="bf16" if on_gpu and is_sharded else "no",
+        cpu=not on_gpu,
+        kwargs_handlers=[timeout],
     )
 
 

@@ -16,6 +16,7 @@ from accelerate.utils import DistributedType, gather_object
 from torch import nn
 
 from shepherd.settings import TOKENS_PER_PASS, TrainingSettings
+from training.master_weights import MasterWeights
 from training.packing import Batch, Counts, Example, logits_of, pack
 from training.passes import split_passes
 from training.token_files import TokenFiles
@@ -41,8 +42,31 @@ class Objective:
     """Return (predictions, 2): the model's prediction and the truth, one row a tag or target."""
     metrics: Callable[[torch.Tensor], dict[str, float]]
     """Name the metrics of all predictions of an evaluation."""
+    reads_targets: bool = True
+    """Whether the loss reads logits at targets. Without, the model computes them at tags alone."""
     is_whole: bool = False
     """Whether each row holds one step, the whole solution, as an ORM reads it."""
+
+
+class Measurement:
+    """The numbers that a step measures, on their way from a GPU.
+
+    Reading them waits for that step only. So the next one can be asked for before, and a GPU never
+    waits for the processor.
+    """
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self._values = values.to("cpu", non_blocking=True)
+        self._has_arrived = torch.cuda.Event() if values.is_cuda else None  # type: ignore[no-untyped-call]
+        if self._has_arrived:
+            self._has_arrived.record()
+
+    def read(self) -> list[float]:
+        """Return the numbers."""
+        if self._has_arrived:
+            self._has_arrived.synchronize()
+        numbers: list[float] = self._values.tolist()
+        return numbers
 
 
 @dataclass(frozen=True)
@@ -54,6 +78,8 @@ class Optimization:
     optimizer: torch.optim.Optimizer
     objective: Objective
     settings: TrainingSettings
+    masters: MasterWeights | None = None
+    """What the optimizer changes, if the model computes in bfloat16; None: the model itself."""
 
     @property
     def is_sharded(self) -> bool:
@@ -64,11 +90,11 @@ class Optimization:
     def _tokens_per_pass(self) -> int:
         return self.settings.tokens_per_pass or TOKENS_PER_PASS[self.accelerator.device.type]
 
-    def step(self, examples: Sequence[Example], rate: float) -> tuple[float, float]:
+    def step(self, examples: Sequence[Example], rate: float) -> "Measurement":
         """Take one step over ``examples`` of all processes.
 
         Returns:
-            The loss, and the norm of the gradients before clipping.
+            The loss, and the norm of the gradients before clipping. A GPU may still compute them.
         """
         accelerator = self.accelerator
         lengths = [len(example.ids) for example in examples]
@@ -77,21 +103,27 @@ class Optimization:
         counts = Counts.of(examples)
         total = torch.zeros((), device=accelerator.device)
         for number, indices in enumerate(passes, start=1):
-            batch = pack([examples[index] for index in indices], counts).to(accelerator.device)
+            batch = self._pack([examples[index] for index in indices], counts)
             # Processes exchange gradients in the last pass. A sharded model exchanges them in
-            # each pass: otherwise each process would hold the gradients of the whole model.
-            exchanges = number == len(passes) or self.is_sharded
+            # each pass: otherwise each process would hold the gradients of the whole model. With
+            # masters they are exchanged before they are added up in float32.
+            exchanges = number == len(passes) or self.is_sharded or self.masters is not None
             with nullcontext() if exchanges else accelerator.no_sync(self.model):
                 loss = self._loss(self._logits(batch), batch)
                 # The gradients of the processes are averaged, and the loss is their sum.
                 accelerator.backward(loss * accelerator.num_processes)
+            if self.masters:
+                self.masters.collect_gradients()
             total += loss.detach()
-        norm = accelerator.clip_grad_norm_(self.model.parameters(), CLIP_NORM)
+        parameters = self.masters.masters if self.masters else self.model.parameters()
+        norm = accelerator.clip_grad_norm_(parameters, CLIP_NORM)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return float(accelerator.reduce(total, "sum")), float(norm)
+        if self.masters:
+            self.masters.round_weights()
+        return Measurement(torch.stack([accelerator.reduce(total, "sum"), norm]))
 
     @torch.no_grad()
     def evaluate(self, examples: TokenFiles) -> dict[str, float]:
@@ -107,8 +139,7 @@ class Optimization:
         results: list[tuple[int, float, torch.Tensor]] = []
         self.model.eval()
         for number, indices in numbered[accelerator.process_index :: accelerator.num_processes]:
-            batch = pack([examples[index] for index in indices], examples.counts)
-            batch = batch.to(accelerator.device)
+            batch = self._pack([examples[index] for index in indices], examples.counts)
             logits = self._logits(batch)
             predictions = self.objective.predict(logits, batch).cpu()
             results.append((number, self._loss(logits, batch).item(), predictions))
@@ -120,6 +151,10 @@ class Optimization:
         all_predictions = torch.cat([predictions for *_, predictions in gathered])
         loss = sum(loss for _, loss, _ in gathered)
         return {"loss": loss, **self.objective.metrics(all_predictions)}
+
+    def _pack(self, examples: Sequence[Example], counts: Counts) -> Batch:
+        batch = pack(examples, counts, tags_only=not self.objective.reads_targets)
+        return batch.to(self.accelerator.device)
 
     def _logits(self, batch: Batch) -> torch.Tensor:
         with self.accelerator.autocast():

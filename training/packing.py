@@ -1,17 +1,19 @@
 """Pack examples of token ids end to end into batches without padding.
 
-A batch is one row. Positions restart with each example, and attention splits the row again, so
-that each example attends to itself only. The block-diagonal mask that transformers builds from
-such positions gives the same logits, but computes scores between all tokens of the row.
+A batch is one row. Positions restart with each example, and each example attends to itself only:
+one example after another on a CPU, in one kernel for sequences of different lengths on a GPU. The
+block-diagonal mask that transformers builds from such positions gives the same logits, but
+computes scores between all tokens of the row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import NamedTuple
+from inspect import signature
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
@@ -21,8 +23,11 @@ IGNORED = -100
 PACKED = "packed"
 """The name under which transformers knows this attention."""
 
-ONE_BY_ONE = frozenset({"cpu"})
-"""Devices on which one attention call an example costs less than padding."""
+SHARED_HEADS: dict[str, Any] = (  # the values of other arguments have other types
+    {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
+)
+"""The argument that allows fewer key-value heads than query heads: PyTorch 2.11 allows them always,
+later versions if asked."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,8 @@ class Batch:
     """Position of each token in its example, (1, tokens), int64."""
     lengths: tuple[int, ...]
     """Tokens of each example."""
-    slots: torch.Tensor
-    """Index of each token in the flattened (examples, longest example), (tokens,)."""
+    starts: torch.Tensor
+    """Index of each example's first token, and the number of tokens, (examples + 1,), int32."""
     places: torch.Tensor
     """Index of each place in the row, (places,)."""
     targets: torch.Tensor
@@ -84,17 +89,22 @@ class Batch:
     by these."""
 
     def to(self, device: torch.device) -> "Batch":
-        """Return the batch with its tensors on a device."""
-        return replace(
-            self,
-            ids=self.ids.to(device),
-            positions=self.positions.to(device),
-            slots=self.slots.to(device),
-            places=self.places.to(device),
-            targets=self.targets.to(device),
-            tagged=self.tagged.to(device),
-            labels=self.labels.to(device),
-        )
+        """Return the batch with its tensors on a device.
+
+        They are copied to a GPU while it works on what was asked of it before.
+        """
+
+        def move(tensor: torch.Tensor) -> torch.Tensor:
+            if device.type == "cuda":
+                return tensor.pin_memory().to(device, non_blocking=True)
+            return tensor.to(device)
+
+        tensors = {
+            name: move(value)
+            for name, value in vars(self).items()
+            if isinstance(value, torch.Tensor)
+        }
+        return replace(self, **tensors)  # type: ignore[arg-type]  # all of them are tensors
 
 
 def next_tokens(ids: Sequence[int], is_target: Sequence[bool]) -> list[int]:
@@ -103,13 +113,17 @@ def next_tokens(ids: Sequence[int], is_target: Sequence[bool]) -> list[int]:
     return [*(token if counts else IGNORED for token, counts in following), IGNORED]
 
 
-def pack(examples: Sequence[Example], counts: Counts | None = None) -> Batch:
+def pack(
+    examples: Sequence[Example], counts: Counts | None = None, *, tags_only: bool = False
+) -> Batch:
     """Pack examples into one batch.
 
-    ``counts`` are those of the whole optimisation step. By default the examples are all of it.
+    Args:
+        examples: what to pack, in this order.
+        counts: those of the whole optimisation step. By default the examples are all of it.
+        tags_only: take no logits at targets, for losses that read tags alone.
     """
     lengths = [len(example.ids) for example in examples]
-    longest = max(lengths)
     starts = [0]
     for length in lengths:
         starts.append(starts[-1] + length)
@@ -122,6 +136,8 @@ def pack(examples: Sequence[Example], counts: Counts | None = None) -> Batch:
         ],
         dtype=torch.long,
     )
+    if tags_only:
+        targets.fill_(IGNORED)
     is_place = targets != IGNORED
     is_place[tags] = True
     places = is_place.nonzero()[:, 0]
@@ -129,9 +145,7 @@ def pack(examples: Sequence[Example], counts: Counts | None = None) -> Batch:
         ids=torch.tensor([[token for example in examples for token in example.ids]]),
         positions=torch.cat([torch.arange(length) for length in lengths])[None],
         lengths=tuple(lengths),
-        slots=torch.cat(
-            [torch.arange(length) + row * longest for row, length in enumerate(lengths)]
-        ),
+        starts=torch.tensor(starts, dtype=torch.int32),
         places=places,
         targets=targets[places],
         tagged=torch.searchsorted(places, tags),
@@ -150,7 +164,7 @@ def logits_of(model: nn.Module, batch: Batch) -> torch.Tensor:
         position_ids=batch.positions,
         logits_to_keep=batch.places,
         lengths=batch.lengths,
-        slots=batch.slots,
+        starts=batch.starts,
         use_cache=False,
     ).logits[0]
     # Token classifiers ignore logits_to_keep and return all positions.
@@ -166,7 +180,7 @@ def packed_attention(
     attention_mask: torch.Tensor | None,
     *,
     lengths: tuple[int, ...],
-    slots: torch.Tensor,
+    starts: torch.Tensor,
     sliding_window: int | None = None,
     dropout: float = 0.0,
     scaling: float | None = None,
@@ -176,7 +190,7 @@ def packed_attention(
 
     Args:
         query, key, value: (1, heads, tokens, width).
-        lengths, slots: as in :class:`Batch`.
+        lengths, starts: as in :class:`Batch`.
 
     Returns:
         (1, tokens, heads, width), and None for the attention weights.
@@ -190,55 +204,46 @@ def packed_attention(
             f"the model's attention reaches back {sliding_window} tokens, and an example has "
             f"{max(lengths)}: set training.max_length to {sliding_window} or less"
         )
-    attend = partial(
-        sdpa_attention_forward,
-        module,
-        attention_mask=None,
-        dropout=dropout,
-        scaling=scaling,
-        is_causal=True,
-    )
-    if query.device.type in ONE_BY_ONE:
-        return attend_one_by_one(attend, query, key, value, lengths), None
-    return attend_side_by_side(attend, query, key, value, lengths, slots), None
-
-
-Attend = Callable[..., tuple[torch.Tensor, None]]
-
-
-def attend_one_by_one(
-    attend: Attend,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    lengths: tuple[int, ...],
-) -> torch.Tensor:
-    """Attend in one example after another, without any padding."""
+    if query.device.type == "cuda" and not dropout:
+        return attend_in_one_kernel(query, key, value, lengths, starts, scaling), None
     parts = (torch.split(packed, list(lengths), dim=2) for packed in (query, key, value))
-    return torch.cat([attend(q, k, v)[0] for q, k, v in zip(*parts, strict=True)], dim=1)
+    attended = [
+        sdpa_attention_forward(
+            module, *part, None, dropout=dropout, scaling=scaling, is_causal=True
+        )[0]
+        for part in zip(*parts, strict=True)
+    ]
+    return torch.cat(attended, dim=1), None
 
 
-def attend_side_by_side(
-    attend: Attend,
+def attend_in_one_kernel(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     lengths: tuple[int, ...],
-    slots: torch.Tensor,
+    starts: torch.Tensor,
+    scaling: float | None,
 ) -> torch.Tensor:
-    """Attend in all examples at once, each padded to the longest: one call, for GPUs.
+    """Attend in all examples with PyTorch's kernel for different lengths, which takes 16 bits.
 
-    No mask is needed, because causal attention never looks ahead into the padding.
+    Returns:
+        (1, tokens, heads, width).
     """
-    shape = (len(lengths), max(lengths))
-
-    def unpack(packed: torch.Tensor) -> torch.Tensor:
-        tokens = packed[0].transpose(0, 1)
-        rows = tokens.new_zeros(shape[0] * shape[1], *tokens.shape[1:])
-        return rows.index_copy(0, slots, tokens).view(*shape, *tokens.shape[1:]).transpose(1, 2)
-
-    attended, _ = attend(unpack(query), unpack(key), unpack(value))
-    return attended.flatten(0, 1).index_select(0, slots)[None]
+    longest = max(lengths)
+    attended = varlen_attn(
+        query[0].transpose(0, 1),
+        key[0].transpose(0, 1),
+        value[0].transpose(0, 1),
+        starts,
+        starts,
+        longest,
+        longest,
+        scale=scaling,
+        window_size=(-1, 0),  # causal
+        **SHARED_HEADS,
+    )
+    assert isinstance(attended, torch.Tensor)
+    return attended[None]
 
 
 AttentionInterface.register(PACKED, packed_attention)

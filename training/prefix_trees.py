@@ -6,7 +6,7 @@ that it shares with the sequence before. A token attends to itself and its ances
 positions that they have in their own sequence.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,11 +29,35 @@ class Pack:
     paths: dict[int, Ints]
     """For each packed sequence, by its index, the indices of its tokens in the pack."""
 
-    def attention_mask(self, device: torch.device) -> torch.Tensor:
-        """Return whether token i attends to token j, (tokens, tokens): j is i or its ancestor."""
-        index = torch.arange(len(self.ids), device=device)
+    def padded(self, num_tokens: int) -> "Pack":
+        """Return the pack with ``num_tokens`` tokens; those added attend to themselves only."""
+        added = np.arange(len(self.ids), num_tokens)
+        zeros = np.zeros_like(added)
+        return Pack(
+            np.concatenate([self.ids, zeros]),
+            np.concatenate([self.positions, zeros]),
+            np.concatenate([self.ends, added]),
+            self.paths,
+        )
+
+    def attends(self, device: torch.device) -> Callable[..., torch.Tensor]:
+        """Return the function of (batch, head, i, j) that says whether token i attends to token j.
+
+        It does if j is i or its ancestor. This is the form that PyTorch's FlexAttention takes.
+        """
         ends = torch.from_numpy(self.ends).to(device)
-        return (index <= index[:, None]) & (index[:, None] <= ends)
+
+        def is_self_or_ancestor(
+            _batch: object, _head: object, token: torch.Tensor, other: torch.Tensor
+        ) -> torch.Tensor:
+            return (other <= token) & (token <= ends[other])
+
+        return is_self_or_ancestor
+
+    def attention_mask(self, device: torch.device) -> torch.Tensor:
+        """Return whether token i attends to token j, (tokens, tokens)."""
+        index = torch.arange(len(self.ids), device=device)
+        return self.attends(device)(None, None, index[:, None], index[None])
 
 
 def pack_sequences(sequences: Sequence[list[int]], max_tokens: int) -> Iterator[Pack]:

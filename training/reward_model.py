@@ -59,6 +59,7 @@ def train_reward_model(
         loss=partial(reward_loss, tags=tags, settings=settings, equation=equation),
         predict=partial(probabilities, tags=tags),
         metrics=label_metrics,
+        reads_targets=settings.lm_weight > 0,
         is_whole=is_whole,
     )
     return train(run, model, tokenizer, objective)

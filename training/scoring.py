@@ -11,6 +11,7 @@ from typing import Literal
 
 import polars as pl
 import torch
+from torch.nn.attention.flex_attention import create_block_mask
 from tqdm import tqdm
 from transformers import (
     AutoConfig,
@@ -24,13 +25,13 @@ from resources.storage.weights import weights_identity
 from shepherd.identity import content_id
 from shepherd.prompts import build_prompt, open_template
 from training.prefix_trees import Pack, pack_sequences
-from training.step_tags import Tags, encode_tagged
+from training.step_tags import Tags, encode_all
 
 Kind = Literal["outcome", "process"]
 
 MIN_PACK, MAX_PACK = 256, 8192
-"""Bounds of the tokens of a forward pass. Attention costs their square: small models read small
-packs."""
+"""Bounds of the tokens of a forward pass. On a CPU attention costs their square: small models read
+small packs. FlexAttention on a GPU skips the blocks in which no token attends to another."""
 
 
 class Scorer:
@@ -86,7 +87,11 @@ class Scorer:
             auto_class, model_path, dtype=dtype, attn_implementation="sdpa"
         ).eval()
         self._model.to("cuda" if on_gpu else "cpu")
-        self._pack_tokens = min(max(2 * config.hidden_size, MIN_PACK), MAX_PACK)
+        self._skips_blocks = on_gpu and self._model._supports_flex_attn
+        if self._skips_blocks:
+            self._model.set_attn_implementation("flex_attention")
+        small = min(max(2 * config.hidden_size, MIN_PACK), MAX_PACK)
+        self._pack_tokens = MAX_PACK if self._skips_blocks else small
 
     def score(
         self,
@@ -104,17 +109,10 @@ class Scorer:
         units = [tuple(texts) if self.kind == "process" else ("".join(texts),) for texts in steps]
         solutions = list(zip(questions, units, strict=True))
         distinct = list(dict.fromkeys(solutions))
-        examples = [
-            encode_tagged(
-                self._tokenizer,
-                self._tags,
-                build_prompt(self._template, question),
-                unit,
-                [0.0] * len(unit),
-                self._max_length,
-            )
-            for question, unit in distinct
-        ]
+        prompts = [build_prompt(self._template, question) for question, _ in distinct]
+        examples = encode_all(
+            self._tokenizer, self._tags, prompts, [unit for _, unit in distinct], self._max_length
+        )
         # No score depends on tokens after the last tag.
         sequences = [list(e.ids[: e.tags[-1] + 1]) if e.tags else [] for e in examples]
         scores: dict[tuple[str, tuple[str, ...]], list[float]] = {}
@@ -143,10 +141,18 @@ class Scorer:
             return []
         device = self._model.device
         positions = torch.tensor(nodes, device=device)
+        mask: object  # a tensor, or FlexAttention's mask of blocks
+        if self._skips_blocks:
+            # A kernel is compiled for each length, so there are few lengths.
+            pack = pack.padded(max(MIN_PACK, 1 << (len(pack.ids) - 1).bit_length()))
+            length = len(pack.ids)
+            mask = create_block_mask(pack.attends(device), None, None, length, length, str(device))
+        else:
+            mask = pack.attention_mask(device)[None, None]
         inputs = {
             "input_ids": torch.from_numpy(pack.ids)[None].to(device),
             "position_ids": torch.from_numpy(pack.positions)[None].to(device),
-            "attention_mask": pack.attention_mask(device)[None, None],
+            "attention_mask": mask,
             "use_cache": False,
         }
         if self._is_classifier:

@@ -66,14 +66,58 @@ def encode_tagged(
     Returns:
         The example. Its ``tags`` and ``labels`` are equal in number.
     """
-    ids = tokenizer.encode(prompt)
+    texts = _texts_of(steps)
+    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    return _join(tags, tokenizer.encode(prompt), encoded, labels, max_length)
+
+
+def encode_all(
+    tokenizer: PreTrainedTokenizerBase,
+    tags: Tags,
+    prompts: Sequence[str],
+    solutions: Sequence[Sequence[str]],
+    max_length: int,
+) -> list[Example]:
+    """Encode many solutions as :func:`encode_tagged` does, each distinct text once; labels are 0.
+
+    Candidates of one problem share its prompt and many of their steps.
+    """
+    texts = [_texts_of(steps) for steps in solutions]
+    distinct = list(dict.fromkeys(text for parts in texts for text in parts))
+    encoded = tokenizer(distinct, add_special_tokens=False)["input_ids"] if distinct else []
+    ids_of = dict(zip(distinct, encoded, strict=True))
+    prompt_ids = {prompt: tokenizer.encode(prompt) for prompt in dict.fromkeys(prompts)}
+    return [
+        _join(
+            tags,
+            prompt_ids[prompt],
+            [ids_of[text] for text in parts],
+            [0.0] * (len(parts) // 2),
+            max_length,
+        )
+        for prompt, parts in zip(prompts, texts, strict=True)
+    ]
+
+
+def _texts_of(steps: Sequence[str]) -> list[str]:
+    """Return the bodies of the steps, then what closes each of them: its white space."""
+    bodies = [step.rstrip() for step in steps]
+    return [*bodies, *(step[len(body) :] for step, body in zip(steps, bodies, strict=True))]
+
+
+def _join(
+    tags: Tags,
+    prompt_ids: Sequence[int],
+    encoded: Sequence[Sequence[int]],
+    labels: Sequence[float],
+    max_length: int,
+) -> Example:
+    """Join a prompt and the encoded :func:`_texts_of` steps, as :func:`encode_tagged` says."""
+    ids = list(prompt_ids)
     is_target = [False] * len(ids)
     tag_positions: list[int] = []
-    bodies = [step.rstrip() for step in steps]
-    closings = [step[len(body) :] for step, body in zip(steps, bodies, strict=True)]
-    texts = [*bodies, *closings]
-    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-    pairs = zip(encoded[: len(steps)], encoded[len(steps) :], strict=True)
+    num_steps = len(labels)
+    pairs = zip(encoded[:num_steps], encoded[num_steps:], strict=True)
     for (body, closing), label in zip(pairs, labels, strict=True):
         if len(ids) + len(body) + 1 > max_length:
             break
@@ -81,7 +125,7 @@ def encode_tagged(
         ids += [*body, tags.tag, *closing]
         is_target += [label > 0.5] * len(body) + [False] * (1 + len(closing))
     fitting = [float(label) for label in labels[: len(tag_positions)]]
-    is_cut = len(fitting) < len(steps)
+    is_cut = len(fitting) < num_steps
     return Example(ids, next_tokens(ids, is_target), tag_positions, fitting, is_cut=is_cut)
 
 

@@ -5,13 +5,12 @@ value that is equal for equal answers, or None where the answer has another form
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from shepherd.formulas.tokens import is_word
 from shepherd.numbers import number
-from shepherd.units import MATH_WORDS
+from shepherd.units import MATH_WORDS, is_counted
 
 _MONTH_NAMES = (
     "january february march april may june july august september october november december"
@@ -43,17 +42,26 @@ _DATE_IN_FIGURES = re.compile(
 _FIGURES = r"\.?\d(?:[\d.,]*\d)?"
 _DASHED = re.compile(rf"({_FIGURES})%?--?({_FIGURES})(%?)")
 _SPELLED_RANGE = re.compile(
-    rf"(?:(?P<lead>from|between) )?(?P<low>{_FIGURES}%?) (?:to|and) (?P<high>{_FIGURES}%?)(?: .*)?",
-    re.IGNORECASE | re.DOTALL,
+    rf"(?:(?:(?P<lead>from|between) )?(?P<low>{_FIGURES}%?) to|(?P<between>between) "
+    rf"(?P<first>{_FIGURES}%?) and) (?P<high>{_FIGURES}%?)(?P<tail> [^\d]*)?",
+    re.IGNORECASE,
 )
 _OPPOSITES = (
     "left right; up down; above below; upward downward; upwards downwards; forward backward; "
     "forwards backwards; north south; east west; clockwise counterclockwise; more less; more "
-    "fewer; gain loss; profit loss; increase decrease; win loss; before after; early late; ahead "
+    "fewer; gain loss; profit loss; increase decrease; before after; early late; ahead "
     "behind; over under; older younger; taller shorter; faster slower; higher lower; boys girls; "
     "boy girl; men women; man woman; male female; males females; increased decreased; even odd; "
-    "inside outside; deposit withdrawal; debit credit; positive negative; rise fall"
+    "inside outside; deposit withdrawal; debit credit; positive negative; rise fall; rose fell; "
+    "lost gained; lost won; lost found; loss win; clockwise anticlockwise; cheaper expensive; "
+    "cheaper dearer; cheap expensive; heavier lighter; longer shorter; wider narrower; larger "
+    "smaller; bigger smaller; greater smaller; greater less; warmer colder; warmer cooler; hotter "
+    "colder; deeper shallower; richer poorer; surplus deficit; inclusive exclusive; heads tails; "
+    "bought sold; added removed; earned spent; ascending descending; increasing decreasing; "
+    "leftward rightward; northward southward; eastward westward; "
+    "minimum maximum; ascent descent; import export; income expense; arrival departure"
 )
+_PREFIXED = re.compile(r"\b(anti|counter)[- ](?=clockwise)", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z]{2,}(?: [A-Za-z]+)*")
 _LETTERS = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}")
 _IN_A_ROW = re.compile(r"[\d .,;/()]*\d \d[\d .,;/()]*")
@@ -112,6 +120,12 @@ def remainder(words: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def same_remainders(left: str, right: str) -> bool | None:
+    """Say whether two answers are one quotient with one remainder; None where neither has any."""
+    first, second = remainder(left), remainder(right)
+    return None if first is None and second is None else first == second
+
+
 def date(words: str) -> tuple[int | None, int, int] | None:
     """Return year, month and day of ``5 March``, ``March 5, 2020``, ``3/5/2020`` or ``2020-03-05``.
 
@@ -127,6 +141,21 @@ def date(words: str) -> tuple[int | None, int, int] | None:
     months = [index for index, month in enumerate(_MONTHS, 1) if month.startswith(name)]
     year = int(match["year"]) if match["year"] else None
     return (year, months[0], day) if len(months) == 1 else None
+
+
+def same_dates(left: str, right: str) -> bool | None:
+    """Say whether two answers name one day; None where they are no dates.
+
+    ``1/2/10`` and ``12-5-10`` are dates beside another date alone, else quotients and differences.
+    """
+    first, second = date(left), date(right)
+    if first is None and second is None:
+        return None
+    alone = left if second is None else right if first is None else ""
+    figures = _DATE_IN_FIGURES.fullmatch(alone)
+    if figures and not figures["year"] and len(figures["last"]) < len("2000"):
+        return None
+    return first == second
 
 
 def _date_in_figures(match: re.Match[str]) -> tuple[int, int, int] | None:
@@ -156,13 +185,19 @@ def number_range(words: str, normal: str) -> Range | None:
     match = dashed or spelled
     if not match:
         return None
-    low, high = (number(end.strip("%")) for end in match.group(*_ENDS[bool(dashed)]))
+    if spelled and not all(map(_is_counted_or_end, _LETTERS.findall(spelled["tail"] or ""))):
+        return None
+    ends = dashed.groups()[:2] if dashed else (match["low"] or match["first"], match["high"])
+    low, high = (number(end.strip("%")) for end in ends)
     if low is None or high is None or low >= high:
         return None
-    return Range((low, high), is_certain=bool(dashed or match["lead"]))
+    is_certain = bool(dashed or match["lead"] or match["between"])
+    return Range((low, high), is_certain=is_certain)
 
 
-_ENDS: tuple[tuple[str | int, str | int], ...] = (("low", "high"), (1, 2))
+def _is_counted_or_end(word: str) -> bool:
+    """Say whether a word behind a range leaves its ends as they are: *cm*, not *but*."""
+    return is_counted(word) and word.lower() not in ("but", "except", "excluding", "without")
 
 
 def _opposites() -> dict[str, frozenset[str]]:
@@ -184,11 +219,17 @@ def opposite_words(left: str, right: str) -> bool:
 
 
 def _words_with_opposites(words: str) -> set[str]:
-    return {word for word in _LETTERS.findall(words.lower()) if word in _OPPOSITE}
+    if not _LETTERS.search(words):
+        return set()
+    names = _LETTERS.findall(_PREFIXED.sub(r"\1", words).lower())
+    forms = (_singular(name) for name in names)
+    return {form for form in forms if form in _OPPOSITE}
 
 
-FORMS: tuple[Callable[[str], object], ...] = (remainder, date)
-"""Readers whose values are compared with ``==``."""
+def _singular(name: str) -> str:
+    """Return ``loss`` for ``losses`` and ``win`` for ``wins``, where the shorter word is known."""
+    shorter = (name, name.removesuffix("s"), name.removesuffix("es"))
+    return next((form for form in shorter if form in _OPPOSITE), name)
 
 
 def is_name(normal: str) -> bool:

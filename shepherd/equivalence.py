@@ -4,9 +4,11 @@ Numbers are compared as exact fractions, never as floats, and two plain numbers 
 decided. The rules for what is not arithmetic:
 
 - A currency, a unit or a degree sign says what is counted and does not change the number.
-- Two quantities are compared with their units: ``5 km/h`` is not ``5 m/s``, nor ``5 km``.
+- Two quantities are compared with their units: ``5 km/h`` is not ``5 m/s``, nor ``5 km``; a rate
+  such as *per week* counts where both sides have one.
 - A percent sign on one side only may be read both ways: ``25\%`` is 25, and it is 1/4.
-- ``x = 4`` is 4, and ``3 + 1 = 4`` is 4; with names on both sides, the names have to agree.
+- ``x = 4`` is 4, and so is ``3 + 1 = 4``, which algebra checks; ``2x = 4`` has no value.
+- Two answers with one name each have to agree in it: ``x = 4`` is not ``y = 4``.
 - A comma within a number separates thousands; with a space behind it, it separates items.
 - Bare lists and ``\{...\}`` have no order; tuples and intervals do.
 - A decimal of six or more digits stands for the unending value that it rounds.
@@ -21,15 +23,16 @@ import re
 from fractions import Fraction
 
 from shepherd.answer_forms import (
-    FORMS,
     Choice,
     choice,
     clock,
     number_range,
     opposite_words,
+    same_dates,
+    same_remainders,
     same_time,
 )
-from shepherd.measures import agree, is_compound, quantity
+from shepherd.measures import agree, in_common_units, is_compound, quantity, with_one_meaning
 from shepherd.number_words import mixed_number, short_scale
 from shepherd.numbers import number
 from shepherd.plain_comparison import Comparison, compare_numbers, compare_readings, key
@@ -43,6 +46,10 @@ _CLOCK_LIKE = re.compile(r"\d{1,2}:\d\d")
 _INEQUALITY = re.compile(r"[<>]|\\(?:le|ge)(?![A-Za-z])")
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|ne|in)(?![A-Za-z])")
 _JOINT = re.compile(r"(?<![A-Za-z\\])(and|or)(?![A-Za-z])")
+_MEMBERSHIP = re.compile(r"\\in(?![A-Za-z]) ?[(\[]([^()\[\]]*)[)\]]")
+_VARIABLE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
+_RADIANS = re.compile(r"(?<![A-Za-z])rad(?:ian)?s?(?![A-Za-z])")
+_DEGREES = re.compile(r"\\circ(?![A-Za-z])|°|\\degree|\bdegrees?\b")
 _LETTER_UNIT = re.compile(r"([-+]?[\d.,/ ]*\d) ?[mgshL]")
 _THOUSANDS = re.compile(r"([-+]?[\d.,]*\d)k")
 _CONDITION_WORDS = re.compile(
@@ -62,6 +69,8 @@ def compare(gold: str, answer: str) -> Comparison:
         return "equal" if gold.strip() == answer.strip() else "different"
     left, right = read_answer(gold), read_answer(answer)
     if not (_is_plain_number(left) and _is_plain_number(right)):
+        if ("rad" in gold or "rad" in answer) and _differ_in_unit_of_angles(gold, answer):
+            return _compare_angles(left, right)
         by_form = _compare_forms(left, right)
         if by_form is not None:
             return by_form
@@ -71,6 +80,21 @@ def compare(gold: str, answer: str) -> Comparison:
 def _is_plain_number(reading: Reading) -> bool:
     """Say whether an answer is a number without unit, condition or words."""
     return reading.value is not None and reading.words == reading.normal and not reading.condition
+
+
+def _differ_in_unit_of_angles(gold: str, answer: str) -> bool:
+    """Say whether one answer is in radians, and the other in degrees."""
+    radians, degrees = (
+        [unit.search(text) is not None for text in (gold, answer)] for unit in (_RADIANS, _DEGREES)
+    )
+    return radians[0] != radians[1] and degrees == radians[::-1]
+
+
+def _compare_angles(left: Reading, right: Reading) -> Comparison:
+    """Compare radians with degrees: two rationals are equal at 0 only."""
+    if left.value is None or right.value is None:
+        return compare_readings(left, right)
+    return "equal" if left.value == right.value == 0 else "different"
 
 
 def answer_key(answer: str) -> str:
@@ -87,15 +111,15 @@ def answer_key(answer: str) -> str:
 
 def _compare_forms(left: Reading, right: Reading) -> Comparison | None:
     """Compare quantities, choices, times, dates and ranges; None where none of them is."""
+    if opposite_words(left.words, right.words):
+        return "different"
     quantities = _compare_quantities(left.words, right.words)
     if quantities is not None:
         return quantities
-    if opposite_words(left.words, right.words):
-        return "different"
-    for form in FORMS:
-        first, second = form(left.words), form(right.words)
-        if first is not None or second is not None:
-            return "equal" if first == second else "different"
+    for same in (same_remainders, same_dates):
+        decided = same(left.words, right.words)
+        if decided is not None:
+            return "equal" if decided else "different"
     if _differ_in_condition(left, right):
         return "different"
     if left.value is not None and right.value is not None:
@@ -113,12 +137,17 @@ def _compare_one_form(left: Reading, right: Reading) -> Comparison | None:
 
 def _compare_quantities(left: str, right: str) -> Comparison | None:
     """Compare two quantities; None where one is none, or where the numbers alone decide."""
-    first, second = quantity(left), quantity(right)
+    first, second = map(quantity, with_one_meaning(left, right))
     if first is None or second is None:
         return "different" if is_compound(left) or is_compound(right) else None
+    if first.name and second.name and first.name != second.name:
+        return "different"
+    first, second = in_common_units(first, second)
     if not agree(first, second):
         return None if first.is_letter or second.is_letter else "different"
-    if first.has_noun or second.has_noun:
+    if (first.has_noun or second.has_noun) and (
+        first.dimension != second.dimension or first.scale == second.scale
+    ):
         return None
     values = [side.value * side.scale for side in (first, second) if side.value is not None]
     if len(values) == 2 and values[0] == values[1]:
@@ -163,11 +192,24 @@ def _differ_in_joint(left: Reading, right: Reading) -> bool:
 
 
 def _joints(words: str) -> str:
-    """Return how inequalities are joined; a chain such as ``1<x<5`` is joined by *and*."""
+    r"""Return how inequalities and memberships in intervals are joined.
+
+    A chain such as ``1<x<5`` and a bounded interval join their two bounds by *and*, a union joins
+    its intervals by *or*. A comma joins by *and* where the variables differ, else by either.
+    """
+    intervals = _MEMBERSHIP.findall(words)
     num_inequalities = len(_INEQUALITY.findall(words))
-    joints = set(_JOINT.findall(words)) if num_inequalities else set()
-    is_chain = num_inequalities == 2 and not joints and "," not in words
-    return "and" if is_chain else "".join(joints)
+    if not intervals and not num_inequalities:
+        return ""
+    joints = set(_JOINT.findall(words)) or ({"or"} if "\\cup" in words else set())
+    relations = _MEMBERSHIP.sub("", words)
+    if joints or "," in relations:
+        return "".join(joints) or ("and" if len(set(_VARIABLE.findall(relations))) > 1 else "")
+    if "|" in relations or "^" in relations:
+        # 1 < |z| < 2 are two intervals.
+        return ""
+    is_bounded = len(intervals) == 1 and "inf" not in intervals[0]
+    return "and" if is_bounded or num_inequalities == 2 else ""
 
 
 def _compare_with_number(left: Reading, right: Reading) -> Comparison | None:

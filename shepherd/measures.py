@@ -2,82 +2,40 @@ r"""Read quantities with their units: ``5 ft 6 in``, ``18 km/h``, ``25 cm^2``, `
 
 A unit is a product of powers of dimensions with a scale, so that ``1 m^2`` is ``10000 cm^2`` and
 neither ``1 m`` nor ``10000 cm``. A noun that is no unit (``60 beats per minute``) agrees with any
-unit in its place.
+unit in its place. What an amount of money or a measured length is about is dropped: ``$18 left``,
+``5 feet tall``.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
 from shepherd.number_words import number_in_words
 from shepherd.numbers import number
+from shepherd.unit_table import CURRENCIES, PHYSICAL, SIGNS, TEMPERATURES, UNITS, Unit
 from shepherd.units import is_counted
 
 Dimension = tuple[tuple[str, int], ...]
 """Base dimensions with their powers, in order of their names: ``(("length", 1), ("time", -1))``."""
-_Unit = tuple[dict[str, int], Fraction]
-"""Powers by base dimension, and how many base units one unit is worth."""
-
-_TABLE = {
-    "length": """nm nanometer nanometre 1/1000000000; mm millimeter millimetre 1/1000;
-        cm centimeter centimetre 1/100; dm decimeter decimetre 1/10; m meter metre 1;
-        km kilometer kilometre 1000; in inch inche 127/5000; ft foot feet 381/1250;
-        yd yard 1143/1250; mi mile 201168/125""",
-    "length^2": "hectare 10000; acre 316160658/78125",
-    "length^3": """ml milliliter millilitre cc 1/1000000; cl 1/100000; dl 1/10000;
-        l L liter litre 1/1000; gallon gal 473176473/125000000000;
-        quart qt 473176473/500000000000; pint 473176473/1000000000000;
-        cup 473176473/2000000000000""",
-    "time": """second sec s 1; minute min 60; hour hr h 3600; day 86400; week wk 604800;
-        millisecond ms 1/1000""",
-    "months": "month 1; year yr 12",
-    "mass": """mg milligram 1/1000; g gram gm 1; kg kilogram kilo 1000; tonne 1000000;
-        oz ounce 45359237/1600000; lb pound 45359237/100000; ton 45359237/50""",
-    "angle": "degree 1",
-    "radians": "radian rad 1",
-    "celsius": "C celsius 1",
-    "fahrenheit": "F fahrenheit 1",
-    "kelvin": "K kelvin 1",
-    "force": "N newton 1; kN 1000",
-    "energy": "J joule 1; kj kilojoule 1000; kwh 3600000",
-    "power": "W watt 1; kw kilowatt 1000",
-    "voltage": "V volt 1",
-    "current": "A amp ampere 1",
-    "frequency": "hz hertz 1; khz 1000; mhz 1000000",
-    "bytes": "byte 1; kb kilobyte 1000; mb megabyte 1000000; gb gigabyte 1000000000",
-    "dollars": "dollar usd 1; cent 1/100",
-    "euros": "euro eur 1",
-    "rupees": "rupee inr 1",
-    "yen": "yen jpy 1",
-    "yuan": "yuan cny rmb 1",
-}
-"""Units by dimension: names, then how many base units each is worth."""
 _SHORT_RATES = {"mph": "mile/hour", "kph": "km/hour", "kmph": "km/hour", "kmh": "km/hour"}
-_SIGNS = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "₹": "rupee"}
-
-
-def _units() -> dict[str, _Unit]:
-    units: dict[str, _Unit] = {}
-    for dimension, table in _TABLE.items():
-        base, _, power = dimension.partition("^")
-        for row in table.split(";"):
-            *names, scale = row.split()
-            for name in names:
-                unit = {base: int(power or 1)}, Fraction(scale)
-                units[name] = unit
-                if len(name) > 1:
-                    units[f"{name}s"] = unit
-    return units
-
-
-_UNITS = _units()
 _NOUN = "?"
 """The dimension of a noun that is no unit: it agrees with any."""
 _NUMBER = r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?"
 _AMOUNT = re.compile(r"(?P<minus>-?) ?(?:US)?(?P<sign>[$€£¥₹]) ?(?P<value>[-\d.].*)", re.DOTALL)
-_NAMED = re.compile(r"[A-Za-z](?:_\w)? ?= ?(?=[-+$\d\\])")
+_NAMED = re.compile(r"(?P<name>[A-Za-z]{1,15}(?:_\{?\w\}?)?'*) ?= ?(?=[-+$€£¥₹\d\\.])")
+_IN_A_MEASURE = re.compile(r" in (?=(?:total|all|length|height|width|depth)\b)")
+_DEGREES_OF = re.compile(
+    r"\bdegrees? (?=(?:[CFK]|celsius|centigrade|fahrenheit|kelvin)\b)", re.IGNORECASE
+)
+_TAIL_WORDS = (
+    "tall long wide high deep thick old older younger taller shorter longer wider higher lower "
+    "deeper faster slower heavier lighter away apart left more less fewer each total altogether "
+    "remaining extra late later early earlier ago all length height width depth"
+)
+_TAIL = frozenset(_TAIL_WORDS.split())
+"""Words behind a unit that say what was measured; others make it a part of a noun (gallon jugs)."""
 _TERM = (
     r"(?:(?:square|sq\.?|cubic|cu\.?) )?[A-Za-z]+\.?"
     r"(?:\^(?:\{-?\d\}|-?\d)|(?<=m)[23]\b| squared| cubed)?"
@@ -98,6 +56,7 @@ _COMPOUND = re.compile(
 _PART = re.compile(r"(\d+(?:\.\d+)?(?:/[1-9]\d*)?) ?([A-Za-z]+)\.?")
 _FEET = re.compile(r"(\d+)' ?(\d+(?:\.\d+)?)(?:\"|'')")
 _MOST_NOUNS = 4
+_LONGEST_NAME = 3
 _LONGEST = 100
 """Characters past which an answer is no quantity."""
 
@@ -113,8 +72,14 @@ class Quantity:
     dimension: Dimension
     scale: Fraction
     """How many base units the unit is worth."""
+    over: tuple[Dimension, Fraction]
+    """Dimension and scale of the unit without what divides it."""
+    under: frozenset[str]
+    """Base dimensions of what divides the unit."""
     is_letter: bool
     """The unit is one letter that stands right behind the number, and may be a variable."""
+    name: str = ""
+    """The letters before the equals sign, as in ``AB = 5 cm``; words such as *cost* are no name."""
 
     @property
     def has_noun(self) -> bool:
@@ -130,23 +95,27 @@ def quantity(words: str) -> Quantity | None:
     """
     if len(words) > _LONGEST:
         return None
-    text = _NAMED.sub("", words.replace("¢", " cents"), count=1)
-    text = _FEET.sub(r"\1 ft \2 in", text)
-    if _COMPOUND.fullmatch(text):
-        return _compound(text)
+    named = _NAMED.match(words)
+    text = (words[named.end() :] if named else words).replace("¢", " cents")
+    text = _IN_A_MEASURE.sub(" ", _DEGREES_OF.sub("", _FEET.sub(r"\1 ft \2 in", text)))
+    found = _compound(text) if _COMPOUND.fullmatch(text) else _simple(text)
+    if found is None or named is None or len(named["name"].partition("_")[0]) > _LONGEST_NAME:
+        return found
+    return replace(found, name=named["name"])
+
+
+def _simple(text: str) -> Quantity | None:
+    """Return a quantity of one part."""
     amount = _AMOUNT.fullmatch(text)
-    unit_of_sign = _UNITS[_SIGNS[amount["sign"]]] if amount else ({}, Fraction(1))
+    currency = SIGNS[amount["sign"]] if amount else ""
     value = amount["minus"] + amount["value"] if amount else text
     match = _UNIT_AT_END.fullmatch(value)
-    unit = _unit(match["unit"]) if match else None
-    if match is None or unit is None or not _is_unit(match, unit):
-        return _quantity(value, *unit_of_sign) if amount and number(value) is not None else None
-    powers = {
-        base: unit_of_sign[0].get(base, 0) + unit[0].get(base, 0)
-        for base in {*unit_of_sign[0], *unit[0]}
-    }
+    parts = _parts_of_unit(match["unit"], currency) if match else None
+    if match is None or not parts or not _is_unit(match, parts):
+        is_number = amount is not None and _number(value) is not None
+        return _quantity(value, [(UNITS[currency], 1)]) if is_number else None
     is_letter = not match["space"] and len(match["unit"]) == 1
-    return _quantity(match["value"], powers, unit_of_sign[1] * unit[1], is_letter=is_letter)
+    return _quantity(match["value"], parts, is_letter=is_letter)
 
 
 def is_compound(text: str) -> bool:
@@ -160,7 +129,7 @@ def with_figures(words: str) -> str:
     Other texts stay as they are.
     """
     names = words.split(" ")
-    if len(words) > _LONGEST or not words[:1].isalpha():
+    if len(words) > _LONGEST or not (words[:1].isalpha() or " and a" in words):
         return words
     for num_nouns in range(1, min(_MOST_NOUNS, len(names) - 1) + 1):
         number_part, nouns = " ".join(names[:-num_nouns]), names[-num_nouns:]
@@ -170,6 +139,50 @@ def with_figures(words: str) -> str:
         if value is not None:
             return " ".join([str(value), *nouns])
     return words
+
+
+def with_one_meaning(left: str, right: str) -> tuple[str, str]:
+    """Return two answers with words of currencies that mean the sign of the other answer.
+
+    Beside ``£5``, 5 pounds are money; ``¥`` stands for the yen and for the yuan.
+    """
+    texts = [left, right]
+    for index, other in ((0, right), (1, left)):
+        for sign, words, name in _MEANINGS:
+            if sign in other and sign not in texts[index]:
+                texts[index] = words.sub(name, texts[index])
+    return texts[0], texts[1]
+
+
+_MEANINGS = (
+    ("£", re.compile(r"\bpounds?\b(?! ?(?:of|force))", re.IGNORECASE), "gbp"),
+    ("¥", re.compile(r"\b(?:yuan|cny|rmb)\b", re.IGNORECASE), "yen"),
+)
+
+
+def in_common_units(first: Quantity, second: Quantity) -> tuple[Quantity, Quantity]:
+    """Return two quantities without what one of them alone names: *per week*, *Celsius*."""
+    if first.under and not second.under:
+        first = _without_rate(first)
+    elif second.under and not first.under:
+        second = _without_rate(second)
+    bases = [{base for base, _ in side.dimension} for side in (first, second)]
+    if bases[0] == {"angle"} and bases[1] and bases[1] <= TEMPERATURES:
+        first = replace(first, dimension=second.dimension)
+    elif bases[1] == {"angle"} and bases[0] and bases[0] <= TEMPERATURES:
+        second = replace(second, dimension=first.dimension)
+    return first, second
+
+
+def _without_rate(side: Quantity) -> Quantity:
+    """Return ``6 hours`` for ``6 hours per week``; a speed and a density stay what they are."""
+    dimension, scale = side.over
+    bases = {base for base, _ in dimension}
+    is_speed = dimension == (("length", 1),) or bases & PHYSICAL
+    over_time = side.under <= {"time", "months", _NOUN} and not is_speed
+    if not bases or not (bases & CURRENCIES or side.under == {_NOUN} or over_time):
+        return side
+    return replace(side, dimension=dimension, scale=scale, under=frozenset())
 
 
 def agree(first: Quantity, second: Quantity) -> bool:
@@ -183,33 +196,63 @@ def agree(first: Quantity, second: Quantity) -> bool:
     return is_noun and [power for _, power in rest] == [power for _, power in other]
 
 
-def _quantity(
-    text: str, powers: dict[str, int], scale: Fraction, *, is_letter: bool = False
-) -> Quantity:
-    dimension = tuple(sorted((base, power) for base, power in powers.items() if power))
-    return Quantity(text, number(text.replace(" ", "")), dimension, scale, is_letter)
+_Parts = list[tuple[Unit, int]]
+"""Units with their powers."""
 
 
-def _is_unit(match: re.Match[str], unit: _Unit) -> bool:
-    """Say whether a unit stands apart from its number, or is one that may be glued to it."""
-    return match["space"] != "" or match["unit"][0] == "/" or _NOUN not in unit[0]
+def _quantity(text: str, parts: _Parts, *, is_letter: bool = False) -> Quantity:
+    over = [(unit, power) for unit, power in parts if power > 0]
+    under = frozenset(base for unit, power in parts if power < 0 for base in unit[0])
+    dimension, scale = _product(parts)
+    return Quantity(text, _number(text), dimension, scale, _product(over), under, is_letter)
 
 
-def _unit(text: str) -> _Unit | None:
-    """Return the unit that a text such as ``kg/m^3`` or ``miles per hour`` names."""
+def _number(text: str) -> Fraction | None:
+    """Return the value of a text in which blanks part nothing but a mixed number and groups."""
+    return number(_LOOSE_BLANK.sub("", text))
+
+
+_LOOSE_BLANK = re.compile(r"(?<!\d) | (?!\d)")
+
+
+def _product(parts: _Parts) -> tuple[Dimension, Fraction]:
     powers: dict[str, int] = {}
     scale = Fraction(1)
-    parts = list(_parts(text))
-    for part, sign in parts:
-        named = _named_unit(part["name"])
-        is_product = part["joint"] is not None and not _divides(part["joint"])
-        if named is None or (is_product and (_NOUN in named[0] or _NOUN in powers)):
-            return None
-        power = sign * _power(part)
-        for base, count in named[0].items():
+    for (bases, unit_scale), power in parts:
+        for base, count in bases.items():
             powers[base] = powers.get(base, 0) + count * power
-        scale *= named[1] ** power
-    return powers, scale
+        scale *= unit_scale**power
+    return tuple(sorted((base, power) for base, power in powers.items() if power)), scale
+
+
+def _is_unit(match: re.Match[str], parts: _Parts) -> bool:
+    """Say whether a unit stands apart from its number, or is one that may be glued to it."""
+    has_noun = any(_NOUN in bases for (bases, _), _ in parts)
+    return match["space"] != "" or match["unit"][0] == "/" or not has_noun
+
+
+def _parts_of_unit(text: str, currency: str) -> _Parts | None:
+    """Return the units that a text such as ``kg/m^3`` or ``miles per hour`` multiplies.
+
+    ``currency`` is that of a sign before the number, else empty.
+    """
+    units: _Parts = [(UNITS[currency], 1)] if currency else []
+    in_tail = False
+    for part, sign in _parts(text):
+        name, divides = part["name"], sign < 0
+        named = _named_unit(name)
+        is_money = any(base in CURRENCIES for (bases, _), _ in units for base in bases)
+        in_tail = in_tail or (bool(units) and (is_money or name.lower() in _TAIL))
+        if in_tail and not divides:
+            if not is_counted(name) and name.lower() != "than":
+                return None
+            continue
+        is_product = part["joint"] is not None and not divides
+        has_noun = any(_NOUN in bases for (bases, _), _ in units)
+        if named is None or (is_product and (_NOUN in named[0] or has_noun)):
+            return None
+        units.append((named, sign * _power(part)))
+    return units
 
 
 def _parts(text: str) -> Iterator[tuple[re.Match[str], int]]:
@@ -229,9 +272,9 @@ def _power(part: re.Match[str]) -> int:
     return spelled * int(part["power"] or part["digit"] or 1)
 
 
-def _named_unit(name: str) -> _Unit | None:
+def _named_unit(name: str) -> Unit | None:
     """Return a unit of the table, or that of a noun; None for a word that counts nothing."""
-    known = _UNITS.get(name) or (_UNITS.get(name.lower()) if len(name) > 1 else None)
+    known = UNITS.get(name) or (UNITS.get(name.lower()) if len(name) > 1 else None)
     if known:
         return known
     return ({_NOUN: 1}, Fraction(1)) if len(name) > 2 and is_counted(name) else None
@@ -250,4 +293,5 @@ def _compound(text: str) -> Quantity | None:
     total = sum(
         (value * scale for (value, _), scale in zip(parts, scales, strict=True)), Fraction(0)
     )
-    return Quantity(text, total, tuple(units[0][0].items()), Fraction(1), is_letter=False)
+    base = tuple(units[0][0].items()), Fraction(1)
+    return Quantity(text, total, *base, over=base, under=frozenset(), is_letter=False)

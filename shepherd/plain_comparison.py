@@ -12,7 +12,11 @@ from shepherd.units import is_counted
 Comparison = Literal["equal", "rounded", "different", "undecided"]
 """``rounded``: equal by the rule on decimals; ``undecided``: algebra has to decide."""
 
-_NAME = re.compile(r"([A-Za-z]+(?:_\{?\w+\}?)?)(?:\([a-z]\))?=(?=[^=])")
+_NAME = re.compile(r"([A-Za-z]+(?:_\{?\w+\}?)?'*)(?:\([a-z]\))?=(?=[^=])")
+_NAME_OF_CHAIN = re.compile(
+    r"[A-Za-z][A-Za-z ]*(?:_\{?\w+\}?|\^\{-1\})?'*(?:\([A-Za-z](?:,[A-Za-z])*\))?"
+    r"|[A-Z]'?(?:\\(?:cap|cup|setminus)[A-Z]'?)+"
+)
 _BASED = re.compile(r"-?\d+(?:_(?:\{\d+\}|\d))?")
 _COUNTED = re.compile(r"(-?\d+(?:\.\d+)?)([A-Za-z]{3,}(?: [A-Za-z]{2,}){0,5})")
 
@@ -38,6 +42,8 @@ def _compare_normal(left: str, right: str) -> Comparison:
         return "undecided"
     if "=" in right and "=" not in left:
         right = _last_side(right)
+    elif "=" in left and "=" not in right:
+        left = _last_side(left)
     if _same_text(left, right):
         return "equal"
     counted = _compare_counted(left, right)
@@ -164,9 +170,16 @@ def _named(normal: str) -> tuple[str, str]:
 
 
 def _last_side(normal: str) -> str:
-    """Return what a chain of equalities like ``3+2=5`` comes to."""
-    side = re.split(r"(?<![<>!=])=(?!=)", normal)[-1]
-    return normal if not side or re.search("[,;]", normal) or _unbalanced([side]) else side
+    """Return what a chain of equalities that begins with a name comes to: ``f(x,y)=x+y=5``.
+
+    An equation such as ``2x=4`` has no value, and algebra decides on ``3+2=5``.
+    """
+    first, *sides = re.split(r"(?<![<>!=])=(?!=)", normal)
+    last = sides[-1] if sides else ""
+    is_list = re.search("[,;]", normal.removeprefix(first)) is not None
+    if not last or is_list or _unbalanced([last]) or not _NAME_OF_CHAIN.fullmatch(first):
+        return normal
+    return last
 
 
 def key(normal: str) -> str:

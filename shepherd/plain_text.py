@@ -54,7 +54,7 @@ _TEXT_FACE = re.compile(
     r"\\(?:text(?:bf|it|rm|tt|sf|normal|up)?|textnormal|mbox|hbox)\s*\{([^{}]*)\}(?:\s*(?=\^))?"
 )
 _MATH_FACE = re.compile(
-    r"\\(?:math(?:bf|rm|it|sf|tt|normal)|boldsymbol|bm|pmb|operatorname\*?|rm|bf)\s*"
+    r"\\(?:math(?:bf|rm|it|sf|tt|normal)|boldsymbol|bm(?!od)|pmb|operatorname\*?|rm|bf)\s*"
     r"(?:\{\s*([^{}]*?)\s*\}|([A-Za-z]))"
 )
 _FUNCTIONS = (

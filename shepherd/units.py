@@ -30,6 +30,7 @@ _SINGLE_LETTERS = frozenset("mgshlLNJWVAKCF")
 _CODES = r"USD|EUR|GBP|JPY|CNY|RMB|INR|CAD|AUD|CHF|Rs\.?"
 _SIGN = r"(?:(?:US|A|C|HK|NZ|S)?\\?\$|[€£¥₹₽₩₪₺₫]|\\pounds\b|\\euro\b)"
 _FIGURE = r"(?:\d[\d,. ]*|\.\d+)"
+_LENGTH_NAME = re.compile(r"^[A-Z]{2,3} ?= ?")
 _MONEY_FIRST = re.compile(rf"(?P<minus>-?) ?(?:{_SIGN}|\b(?:{_CODES})) ?(?=[-+.\d\\(])")
 _MONEY_LAST = re.compile(rf"(?<=[\d}})]) ?(?:{_SIGN}|(?:{_CODES})\b|¢|\\cents?\b)(?![\w\\{{(])")
 
@@ -37,13 +38,20 @@ _NUMBER = r"[-+]?(?:[\d.,/ ]*\d\.?|[\d ]*\\frac ?\{[^{}]*\} ?\{[^{}]*\})"
 _WORD = r"[A-Za-z]{2,}\.?(?:\^(?:\d|\{\d\}))?"
 _UNIT = rf"(?:{_WORD}|[{''.join(sorted(_SINGLE_LETTERS))}](?:\^(?:\d|\{{\d\}}))?)"
 _RAISED = r"(?:\^(?:\d|\{\d\}))?"
-_PHRASE = rf"{_UNIT}(?: ?[/*] ?(?:[A-Za-z](?![A-Za-z])|{_WORD}){_RAISED}|[ -](?:{_WORD}|a\b))*"
+_SCALE = r"(?:(?<=degrees )|(?<=degree ))[CFK]\b"
+_PHRASE = (
+    rf"{_UNIT}(?: ?[/*] ?(?:[A-Za-z](?![A-Za-z])|{_WORD}){_RAISED}|[ -](?:{_WORD}|a\b|{_SCALE}))*"
+)
 _MEASURED = re.compile(
     rf"(?P<value>{_NUMBER}) ?(?P<unit>%|percent\b|(?<= ){_PHRASE})(?:\^\{{?\d\}}?)?"
 )
 _COUNTED = re.compile(rf"(?P<value>.*?(?:\d|\\[A-Za-z]).*?) (?P<unit>{_PHRASE})", re.DOTALL)
 _GLUED_UNIT = re.compile(rf"(?P<value>{_NUMBER})(?P<unit>[A-Za-z]{{2,}})(?:\^(?:\d|\{{\d\}}))?")
 _FOREIGN_UNIT = re.compile(rf"(?P<value>{_NUMBER}) ?(?P<unit>[^\W\d_]+(?: [^\W\d_]+){{0,5}})")
+_COMPARED = re.compile(
+    r" than (?!.*\b(?:number|sum|product|difference|quotient|value|the other)\b)(?=\w)"
+)
+"""The joint of *more apples than Bob*; *5 less than the number* is a formula."""
 _FOREIGN_NUMBER = re.compile("[万千百亿兆億萬十半分之]")
 MATH_WORDS = frozenset(_MATH_NAMES.split())
 """Words that are mathematics wherever they stand."""
@@ -80,7 +88,7 @@ def without_unit(text: str) -> str:
 
 
 def _is_unit(phrase: str, *, glued: bool) -> bool:
-    words = re.findall(r"[A-Za-z]+", phrase)
+    words = re.findall(r"[A-Za-z]+", _COMPARED.sub(" ", phrase))
     if any(word.lower() in _NOT_UNITS for word in words):
         return False
     if glued:
@@ -93,5 +101,5 @@ def _names_something(text: str) -> bool:
     r"""Return whether ``text`` holds a word, or ends in a command such as ``\angle``."""
     if re.search(r"\\(?!(?:pi|infty)$)[A-Za-z]+$", text):
         return True
-    runs = re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", text)
+    runs = re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", _LENGTH_NAME.sub("", text))
     return any(run.lower() not in MATH_WORDS for run in runs)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import sympy
 
 from resources.grading.constants import agree, is_zero, proportional
+from resources.grading.names import is_named, is_true_chain
 from resources.grading.symbols import NoValueError, expression_of
 from shepherd.formulas import Node, read_formula
 from shepherd.formulas.tree import readings
@@ -144,7 +145,7 @@ def _inequalities(node: Node) -> list[Node]:
 
 def _bounds(name: Node, interval: Node) -> list[Node]:
     r"""Return the inequalities of a name in an interval: ``x \in (1,2]`` is ``1 < x \le 2``."""
-    if interval.text not in _ORDERED or len(interval.parts) != 2:
+    if interval.kind != "list" or interval.text not in _ORDERED or len(interval.parts) != 2:
         return []
     low, high = interval.parts
     operators = ["<" if bracket in "()" else "le" for bracket in interval.text]
@@ -181,9 +182,17 @@ def _same_relations(expected: Node, given: Node) -> bool | None:
 def _same_memberships(expected: Node, given: Node) -> bool | None:
     r"""Compare ``x \in (1,2)`` with another membership or with inequalities."""
     if expected.text == given.text:
-        return _all_same(expected.parts, given.parts)
+        is_one_kind = _is_in_set(expected) == _is_in_set(given)
+        return is_one_kind and _all_same(expected.parts, given.parts)
     bounds = [_inequalities(node) for node in (expected, given)]
+    if any(_is_in_set(node) for node in (expected, given)):
+        return False
     return _match(bounds[0], bounds[1], _same) if all(bounds) else None
+
+
+def _is_in_set(node: Node) -> bool:
+    r"""Say whether a relation is a membership in a set of elements: ``x \in \{1,2\}``."""
+    return node.text == "in" and node.parts[1].text == "{}"
 
 
 def _same_chains(expected: Node, given: Node) -> bool | None:
@@ -191,7 +200,7 @@ def _same_chains(expected: Node, given: Node) -> bool | None:
     chains = [_inequalities(node) for node in (expected, given)]
     if all(chains):
         return _match(chains[0], chains[1], _same)
-    if {*expected.text.split(), *given.text.split()} == {"="} and _is_named(expected.parts[0]):
+    if {*expected.text.split(), *given.text.split()} == {"="} and is_named(expected.parts[0]):
         ends = [(node.parts[0], node.parts[-1]) for node in (expected, given)]
         return _all_same(*ends)
     return expected.text == given.text and _all_same(expected.parts, given.parts)
@@ -208,19 +217,13 @@ def _same_named(expected: Node, given: Node) -> bool | None:
     operators = relation.text.split()
     if "in" in operators and len(operators) == 1 and value.kind == "list":
         return _same(relation.parts[1], value)
-    if operators == ["approx"] and not _is_named(relation.parts[0]):
+    if operators == ["approx"] and not is_named(relation.parts[0]):
         # An exact value with its decimal: sqrt(2) = 1.414.
         return _same(relation.parts[0], value)
     if not set(operators) <= {"=", "approx"}:
         return None
-    return _is_named(relation.parts[0]) and bool(_same(relation.parts[-1], value))
-
-
-def _is_named(node: Node) -> bool:
-    """Say whether a node is what an answer may be called: ``x``, ``f(x)``, ``AB``, ``A:B``."""
-    if node.kind in ("product", "ratio"):
-        return all(part.kind in ("symbol", "product") and _is_named(part) for part in node.parts)
-    return node.kind == "symbol" or (node.kind == "call" and node.text[0] in "fghFGH")
+    has_value = is_named(relation.parts[0]) or is_true_chain(relation)
+    return has_value and bool(_same(relation.parts[-1], value))
 
 
 def _same_ratios(expected: Node, given: Node) -> bool | None:

@@ -35,6 +35,7 @@ _UNARY: dict[str, Callable[..., sympy.Expr]] = {
     "floor": sympy.floor,
     "ceil": sympy.ceiling,
     "factorial": sympy.factorial,
+    "double_factorial": sympy.factorial2,
     "binomial": sympy.binomial,
     "mod": sympy.Mod,
     "min": sympy.Min,

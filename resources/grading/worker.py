@@ -61,8 +61,8 @@ def _in_one_unit_of_angles(gold: str, answer: str) -> tuple[str, str]:
 
 
 def _is_safe(normal: str) -> bool:
-    """Say whether math-verify reads all of an answer: it drops primes and multiplies letters."""
-    dropped = ("'", "\\operatorname", "\\angle", "\\triangle")
+    """Say whether math-verify reads all of an answer: it drops primes and ellipses."""
+    dropped = ("'", "\\ldots", "\\operatorname", "\\angle", "\\triangle")
     return not (
         has_words(normal)
         or is_name(normal)
@@ -89,6 +89,7 @@ def _verified(gold: str, answer: str) -> str:
     if isinstance(expected[0], sympy.Expr) and isinstance(given[0], sympy.Expr):
         same = same_expressions(expected[0].doit(), given[0].doit())
         return "symbolic" if same else "different"
+    # It takes an interval for a gold inequality, and not the other way round.
     return "symbolic" if verify(expected, given, timeout_seconds=None) else "different"
 
 

@@ -36,6 +36,10 @@ def read_formula(text: str) -> Node:
     return node
 
 
+_MOST_MARKS = 2
+"""Factorial signs in a row."""
+
+
 class _Reader:
     """A recursive descent over tokens; each method reads one level and returns its node."""
 
@@ -175,13 +179,22 @@ class _Reader:
                 else:
                     node = Node("power", "", (node, self._argument()))
             elif following == "!":
-                self._next()
-                node = call("factorial", node)
+                node = self._factorial(node)
             elif following == "%":
                 self._next()
                 node = call("percent", node)
             else:
                 return node
+
+    def _factorial(self, node: Node) -> Node:
+        """Read ``6!`` and the double factorial ``6!! = 6 * 4 * 2``."""
+        marks = 0
+        while self.peek() == "!":
+            self._next()
+            marks += 1
+        if marks > _MOST_MARKS:
+            raise UnreadableFormula("more than two factorial signs")
+        return call("factorial" if marks == 1 else "double_factorial", node)
 
     def _is_degree_sign(self) -> bool:
         """Read a degree sign behind ``^`` if there is one."""
@@ -279,7 +292,9 @@ class _Reader:
         brackets = CLOSING[closing][1] if opening == "\\langle" else CLOSING[closing]
         brackets = ("(" if opening == "\\langle" else opening) + brackets[-1]
         if len(node.parts) == 1 and brackets in ("()", "[]", "{}"):
-            return node.parts[0]
+            is_set = brackets == "{}" and node.parts[0].text in ("emptyset", "\\emptyset")
+            # Braces group all but the empty set, which is no set of one element.
+            return call("set", *node.parts) if is_set else node.parts[0]
         return Node("list", brackets, node.parts)
 
     def _absolute(self, bar: str) -> Node:

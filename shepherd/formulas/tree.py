@@ -1,6 +1,8 @@
 """The tree of a formula."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 Kind = Literal[
@@ -45,18 +47,38 @@ def call(name: str, *arguments: Node) -> Node:
 
 
 def readings(node: Node) -> list[Node]:
-    r"""Return a tree for each sign that ``\pm`` stands for: two, or the tree itself."""
-    if not _has_signs(node):
+    r"""Return a tree for each choice of the signs that ``\pm`` stands for.
+
+    The signs of ``x \pm 1, y \mp 2`` go together; those of one sum, ``\pm 1 \pm i``, do not.
+    """
+    signs = _signs(node)
+    if not signs:
         return [node]
-    return [_signed(node, plus=True), _signed(node, plus=False)]
+    if _has_free_signs(node) and set(signs) == {"+"} and len(signs) <= _MOST_FREE_SIGNS:
+        choices = list(product((True, False), repeat=len(signs)))
+    else:
+        choices = [(True,) * len(signs), (False,) * len(signs)]
+    return [_signed(node, iter(choice)) for choice in choices]
 
 
-def _has_signs(node: Node) -> bool:
-    return node.kind == "plus_minus" or any(map(_has_signs, node.parts))
+_MOST_FREE_SIGNS = 3
 
 
-def _signed(node: Node, *, plus: bool) -> Node:
-    parts = tuple(_signed(part, plus=plus) for part in node.parts)
+def _signs(node: Node) -> list[str]:
+    """Return the texts of the ``plus_minus`` nodes of a tree, each before its parts."""
+    own = [node.text] if node.kind == "plus_minus" else []
+    return own + [sign for part in node.parts for sign in _signs(part)]
+
+
+def _has_free_signs(node: Node) -> bool:
+    signs = [part for part in node.parts if part.kind == "plus_minus"]
+    return (node.kind == "sum" and len(signs) > 1) or any(map(_has_free_signs, node.parts))
+
+
+def _signed(node: Node, choice: Iterator[bool]) -> Node:
+    """Return a tree with the next of the chosen signs for each ``plus_minus`` node."""
     if node.kind != "plus_minus":
-        return Node(node.kind, node.text, parts)
-    return parts[0] if plus == (node.text == "+") else Node("negative", "", parts)
+        return Node(node.kind, node.text, tuple(_signed(part, choice) for part in node.parts))
+    is_plus = next(choice) == (node.text == "+")
+    (part,) = (_signed(part, choice) for part in node.parts)
+    return part if is_plus else Node("negative", "", (part,))

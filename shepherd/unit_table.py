@@ -1,0 +1,70 @@
+"""Units of measure: their dimensions, and how many base units each is worth."""
+
+from fractions import Fraction
+
+Unit = tuple[dict[str, int], Fraction]
+"""Powers by base dimension, and how many base units one unit is worth."""
+
+_TABLE = {
+    "length": """nm nanometer nanometre 1/1000000000; mm millimeter millimetre 1/1000;
+        cm centimeter centimetre 1/100; dm decimeter decimetre 1/10; m meter metre 1;
+        km kilometer kilometre 1000; in inch inche 127/5000; ft foot feet 381/1250;
+        yd yard 1143/1250; mi mile 201168/125""",
+    "length^2": "hectare 10000; acre 316160658/78125",
+    "length^3": """ml milliliter millilitre cc 1/1000000; cl 1/100000; dl 1/10000;
+        l L liter litre 1/1000; gallon gal 473176473/125000000000;
+        quart qt 473176473/500000000000; pint 473176473/1000000000000;
+        cup 473176473/2000000000000""",
+    "time": """second sec s 1; minute min 60; hour hr h 3600; day 86400; week wk 604800;
+        millisecond ms 1/1000""",
+    "months": "month 1; year yr 12",
+    "mass": """mg milligram 1/1000; g gram gm 1; kg kilogram kilo 1000;
+        tonne Mg megagram 1000000;
+        oz ounce 45359237/1600000; lb pound 45359237/100000; ton 45359237/50""",
+    "angle": "degree 1",
+    "radians": "radian rad 1",
+    "celsius": "C celsius 1",
+    "fahrenheit": "F fahrenheit 1",
+    "kelvin": "K kelvin 1",
+    "force": "N newton 1; kN 1000",
+    "energy": """J joule 1; kj kilojoule 1000; kwh 3600000; mJ millijoule 1/1000;
+        MJ megajoule 1000000""",
+    "power": "W watt 1; kw kilowatt 1000; mW milliwatt 1/1000; MW megawatt 1000000",
+    "voltage": "V volt 1",
+    "current": "A amp ampere 1",
+    "frequency": "hz hertz 1; khz 1000; mhz 1000000; mHz 1/1000",
+    "bytes": "byte 1; kb kilobyte 1000; mb megabyte 1000000; gb gigabyte 1000000000",
+    "sterling": "gbp 1",
+    "dollars": "dollar usd 1; cent 1/100",
+    "euros": "euro eur 1",
+    "rupees": "rupee inr 1",
+    "yen": "yen jpy 1",
+    "yuan": "yuan cny rmb 1",
+}
+"""Units by dimension: names, then how many base units each is worth."""
+
+
+def _units() -> dict[str, Unit]:
+    units: dict[str, Unit] = {}
+    for dimension, table in _TABLE.items():
+        base, _, power = dimension.partition("^")
+        for row in table.split(";"):
+            *names, scale = row.split()
+            for name in names:
+                unit = {base: int(power or 1)}, Fraction(scale)
+                units[name] = unit
+                if len(name) > 1:
+                    units[f"{name}s"] = unit
+    return units
+
+
+UNITS = _units()
+"""Units by name, in the singular and in the plural; letters in the case that means the unit."""
+CURRENCIES = frozenset(("sterling", "dollars", "euros", "rupees", "yen", "yuan"))
+"""The dimensions that are money."""
+TEMPERATURES = frozenset(("celsius", "fahrenheit", "kelvin"))
+"""The dimensions that are counted in degrees, as angles are."""
+SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "yen", "₹": "inr"}
+"""Names of currencies by sign."""
+PHYSICAL = frozenset(("force", "energy", "power", "voltage", "current", "frequency", "bytes"))
+"""The dimensions whose change in time is another answer, as a speed is no length."""

@@ -184,6 +184,7 @@ def fail_at_a_checkpoint(base: Path, data: Path, out: Path) -> None:
             train(base, data, out, SHORT)
 
 
+@pytest.mark.slow
 def test_two_processes_follow_the_curve_of_one(
     base: Path, data: Path, whole: tuple[Path, Any], tmp_path: Path
 ) -> None:

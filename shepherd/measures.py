@@ -227,8 +227,8 @@ def _product(parts: _Parts) -> tuple[Dimension, Fraction]:
 
 def _is_unit(match: re.Match[str], parts: _Parts) -> bool:
     """Say whether a unit stands apart from its number, or is one that may be glued to it."""
-    has_noun = any(_NOUN in bases for (bases, _), _ in parts)
-    return match["space"] != "" or match["unit"][0] == "/" or not has_noun
+    is_glued = match["space"] == "" and match["unit"][0] != "/"
+    return not is_glued or all(_NOUN not in bases for (bases, _), _ in parts)
 
 
 def _parts_of_unit(text: str, currency: str) -> _Parts | None:
@@ -244,7 +244,8 @@ def _parts_of_unit(text: str, currency: str) -> _Parts | None:
         is_money = any(base in CURRENCIES for (bases, _), _ in units for base in bases)
         in_tail = in_tail or (bool(units) and (is_money or name.lower() in _TAIL))
         if in_tail and not divides:
-            if not is_counted(name) and name.lower() != "than":
+            is_word = len(name) > 2 or (named is not None and len(name) > 1)
+            if not is_word or not (is_counted(name) or name.lower() == "than"):
                 return None
             continue
         is_product = part["joint"] is not None and not divides

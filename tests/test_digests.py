@@ -150,6 +150,6 @@ def test_the_digest_is_read_from_the_footer(tmp_path: Path) -> None:
 def test_a_damaged_shards_json_is_one_line(tmp_path: Path, content: str) -> None:
     lake = lake_with_rows(tmp_path)
     (tmp_path / "shards.json").write_text(content)
-    with pytest.raises(ValueError, match=r"shards\.json: is damaged .*: remove it") as error:
+    with pytest.raises(ValueError, match=r"shards\.json: is damaged .*: move it aside") as error:
         lake.check_shards(Settings.model_validate(settings(2)))
     assert "\n" not in str(error.value)

@@ -19,7 +19,7 @@ FAST_TESTS := $(addprefix tests/test_,command_line answers splitting identity sc
 # Both processes take the next file, the longest first.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo ui test coverage check lint format bench
+.PHONY: help demo ui test slow-test coverage check lint format bench
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -30,11 +30,14 @@ demo: $(READY)  ## Run the whole pipeline on word problems; run it again to resu
 ui: $(READY)  ## Serve the Dagster UI at http://localhost:3000
 	@$(BIN)/shepherd ui
 
-test: $(READY_TO_TEST) lint  ## Check the style, then run all tests
+test: $(READY_TO_TEST) lint  ## Check the style, then run the tests
 	$(PYTEST)
 
-coverage: $(READY_TO_TEST)  ## Run all tests and list the lines that none of them runs
-	$(PYTEST) --cov --cov-report=term-missing:skip-covered
+slow-test: $(READY_TO_TEST)  ## Run the tests that start servers, a browser or many processes
+	$(PYTEST) -m slow
+
+coverage: $(READY_TO_TEST)  ## Run all tests, slow ones too, and list the lines that none of them runs
+	$(PYTEST) -m "slow or not slow" --cov --cov-report=term-missing:skip-covered
 
 check: $(READY)  ## Run the style checks and tests of changed code that take seconds
 	$(BIN)/ruff check .

@@ -21,6 +21,7 @@ from shepherd.splitting import anomalies, split_steps, strip_calculations
 
 LENGTH = 1_000_000
 MOST_SECONDS = 5.0
+_LONGEST_NAME = 24
 UNITS = [
     *("a", "A", "1", " ", "\n", "\t", "\r\n", ".", ",", "$", "\\", "{", "}", "(", ")", "[", "]"),
     *(
@@ -85,9 +86,20 @@ UNITS = [
         "and ",
     ),
     *("1,", "1 ", "1/", "1,234,", "0.3", "x^{", "x**", "f'", "\\pm", "\\\\", "\\ ", "\\,", "1 ft "),
+    *("1. a\n(b) c\n", "\\begin{a}\nx\n", "x = 1 or ", "between 1 and 2, so ", "#### 1. A "),
+    *(
+        "Let us find " + "\\[" * 290 + "\n",
+        "Let us find " + "\\(" * 290 + "\n",
+        "Let " + "(1+" * 190 + "\n",
+        "Let we " + "1 2 " * 145 + "\n",
+        "Let us convert " + "1 " * 290 + "\n",
+        "Let us simplify " + "to a " * 110 + "\n",
+        "Let us add " + "1 \\times " * 65 + "\n",
+        "Let's convert " + "1 " * 190 + ":\n",
+    ),
     *("five ", "1 million ", "March 5 ", "12:30 ", "(A) ", "for k ", "\\circ", "2^", "x_", "{,}"),
 ]
-"""What the texts repeat."""
+"""What the texts repeat. Lines of almost 600 characters are as long as an intention may be."""
 SHAPES: dict[str, Callable[[str, int], str]] = {
     "repeated": lambda unit, length: unit * (length // len(unit)),
     "after blanks": lambda unit, length: " " * (length // 2) + unit * (length // 2 // len(unit)),
@@ -113,13 +125,18 @@ def run(options: argparse.Namespace) -> list[Result]:
     results = []
     for name, function in FUNCTIONS.items():
         seconds = {
-            f"{shape} {unit!r}": _seconds(function, build(unit, options.length) + "x")
+            f"{shape} {_short(unit)}": _seconds(function, build(unit, options.length) + "x")
             for unit in UNITS
             for shape, build in SHAPES.items()
         }
         slowest = max(seconds, key=lambda shape: seconds[shape])
         results.append(at_most(f"{name} (slowest: {slowest})", seconds[slowest], "s", MOST_SECONDS))
     return [Result("shapes", len(UNITS) * len(SHAPES), "texts"), *results]
+
+
+def _short(unit: str) -> str:
+    """Return how a unit is written, cut where one line would not hold it."""
+    return repr(unit if len(unit) <= _LONGEST_NAME else f"{unit[:_LONGEST_NAME]}...")
 
 
 def _seconds(function: Callable[[str], object], text: str) -> float:

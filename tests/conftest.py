@@ -34,15 +34,17 @@ atexit.register(silence_exit)
 
 
 LONG_FILES = (
-    *("pipeline", "ppo", "architectures", "vllm_engine", "warehouse", "benchmarks", "report"),
-    *("ui", "mixed_profile", "training_runs"),
+    *("pipeline", "ui", "examples", "mixed_profile", "ppo", "vllm_engine", "benchmarks"),
+    *("training_runs", "kill_resume", "vllm_server", "warehouse", "launched_training"),
+    *("grading", "definitions", "lost_runs", "architectures"),
 )
 """Names of the files that take longest, without ``test_`` and ``.py``."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave slow tests out, unless ``-m`` chooses tests."""
-    config.addinivalue_line("markers", "slow: left out unless -m slow is given")
+    meaning = "starts servers, a browser or many processes; run by make slow-test"
+    config.addinivalue_line("markers", f"slow: {meaning}")
     config.option.markexpr = config.option.markexpr or "not slow"
 
 

@@ -39,6 +39,36 @@ EXTRACTIONS = [
     ("Therefore it is $10^3$", "10^3", "last_math"),
     ("He walks 5 miles and then 7.", "7", "last_number"),
     ("no number at all", None, None),
+    # A range is the answer only where no conclusion follows.
+    ("The answer is between 3 and 4 apples.", "between 3 and 4 apples", "prose"),
+    ("The answer is between 3 and 4, because 3.5 is.", "between 3 and 4", "prose"),
+    ("The answer is between 3 and 4 apples, so he needs 4.", "4", "prose"),
+    ("The answer is either 5 or 6, and since 5 is odd it must be 6.", "6", "prose"),
+    ("The answer is: The number of primes that are between 10 and 20 is 4.", "4", "answer_is"),
+    ("The answer is: the shift was from 9 to 17, a total of 8 hours.", "8 hours", "answer_is"),
+    ("The answer is from 9 to 17, which is 8 hours.", "8 hours", "prose"),
+    ("Answer: from 1 to 10 there are 10 numbers", "10 numbers", "answer_is"),
+    ("There are 4 primes, since they are between 10 and 20.", "4", "last_number"),
+    # A choice with its text, and without the word *answer*.
+    ("The correct answer is option B) 12.", "B) 12", "prose"),
+    ("The answer is choice (C) 7 because 3 + 4 = 7.", "(C) 7", "prose"),
+    ("The answer is D because 3 + 4 = 7.", "D", "prose"),
+    ("The correct option is B.", "B", "answer_is"),
+    ("**Correct choice:** (B) 12", "(B) 12", "answer_is"),
+    ("The best option is to buy 5. He pays 12.", "12", "last_number"),
+    # A heading with a number is no mark of GSM8K.
+    ("#### 5. Conclusion\nWe get 12.", "12", "last_number"),
+    ("#### 2) **Add the costs**\nWe get 12.", "12", "last_number"),
+    ("#### 5. I hope it is correct.", "5", "hashes"),
+    # Several values of one variable.
+    ("Thus x = 5 or x = -3.", "x = 5 or x = -3", "last_number"),
+    ("So $x = 1$, $x = 2$, or $x = 3$.", "x = 1, x = 2, or x = 3", "last_math"),
+    ("So x = 10/2, x = 5.", "5", "last_number"),
+    # A JSON object as the answer.
+    ('{"answer": {"value": 7}}', "7", "json"),
+    ('{"answer": {"unit": "cm", "value": "7"}}', "7", "json"),
+    ('{"answer": {"value": [1, 2]}}', "1, 2", "json"),
+    ('{"answer": {"x": 5}}', "5", "last_number"),
     ("", None, None),
 ]
 

@@ -148,9 +148,12 @@ def changed(section: Section, parts: list[str]) -> Iterator[Any]:
             yield section.model_copy(update={name: new})
 
 
-def changed_assets(settings: Settings, field: str) -> set[str]:
-    """Return the assets whose code version follows a field."""
-    before = {asset: code_version(settings, asset) for asset in assets_of(settings)}
+def versions_of(settings: Settings) -> dict[str, str]:
+    return {asset: code_version(settings, asset) for asset in assets_of(settings)}
+
+
+def changed_assets(settings: Settings, before: dict[str, str], field: str) -> set[str]:
+    """Return the assets whose code version follows a field; ``before`` are all code versions."""
     return {
         asset
         for new in changed(settings, field.split("."))
@@ -161,8 +164,10 @@ def changed_assets(settings: Settings, field: str) -> set[str]:
 
 def test_every_field_of_the_settings_has_a_reviewed_line() -> None:
     settings = [rich(*engines) for engines in ENGINES]
+    before = [versions_of(each) for each in settings]
     lines = []
     for field in fields_of(Settings):
-        assets = set[str]().union(*(changed_assets(each, field) for each in settings))
+        changes = (changed_assets(*each, field) for each in zip(settings, before, strict=True))
+        assets = set[str]().union(*changes)
         lines.append(f"{field}: {' '.join(sorted(assets)) or '-'}\n")
     assert "".join(lines) == TABLE.read_text(), "review the table, then write it anew"

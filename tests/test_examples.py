@@ -55,6 +55,7 @@ def run_commands(example: str, checkout: Path, **variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_own_csv(checkout: Path) -> None:
     run_commands("own_csv", checkout)
     lines = (checkout / "data/own_csv/labels/train.jsonl").read_text().splitlines()
@@ -63,6 +64,7 @@ def test_own_csv(checkout: Path) -> None:
     assert {label["task"] for label in labels} == {"mine"}
 
 
+@pytest.mark.slow
 def test_openai_server(checkout: Path) -> None:
     with serve_completions("Step 1: 3 + 4 = 7.\nThe answer is: 7") as (address, prompts):
         run_commands("openai_server", checkout, OPENAI_BASE_URL=address, MODEL="any-name")
@@ -71,6 +73,7 @@ def test_openai_server(checkout: Path) -> None:
     assert (tables / "step_labels" / "word_problems" / "00.parquet").is_file()
 
 
+@pytest.mark.slow
 def test_train_prm(checkout: Path) -> None:
     printed = run_commands("train_prm", checkout)
     assert "num_solutions=46" in printed

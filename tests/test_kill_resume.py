@@ -22,12 +22,11 @@ def slow_sampler() -> CompletionModel:
 @pytest.mark.parametrize(
     "annotator",
     [
-        MonteCarlo(8),
-        TreeSearch(8, num_searches=100),
-        AdaptiveSettings().annotator(),
-        None,
+        pytest.param(MonteCarlo(8), id="monte_carlo"),
+        pytest.param(TreeSearch(8, num_searches=100), id="tree_search", marks=pytest.mark.slow),
+        pytest.param(AdaptiveSettings().annotator(), id="adaptive", marks=pytest.mark.slow),
+        pytest.param(None, id="judge", marks=pytest.mark.slow),
     ],
-    ids=["monte_carlo", "tree_search", "adaptive", "judge"],
 )
 def test_a_killed_stage_repeats_nothing_finished_and_ends_in_the_same_bytes(
     tmp_path: Path, annotator: Annotator | None

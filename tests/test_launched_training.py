@@ -23,7 +23,7 @@ def deployment(root: Path, base: Path, **fields: object) -> Deployment:
     return Deployment(settings, Home(root))
 
 
-@pytest.mark.parametrize("num_processes", [1, 2])
+@pytest.mark.parametrize("num_processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_model_is_trained_and_tells_its_figures(
     num_processes: int, base: Path, tmp_path: Path
 ) -> None:

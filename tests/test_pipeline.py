@@ -399,6 +399,7 @@ def daemon() -> Iterator[None]:
         process.wait(timeout=HANGS_S)
 
 
+@pytest.mark.slow
 def test_a_backfill_from_the_ui_runs_each_shard_alone(home: Home, tmp_path: Path) -> None:
     # One function makes the solutions and other tables, and the UI adds those to the selection.
     solutions = definitions_of(TINY, home).resolve_asset_graph().get(dg.AssetKey("solutions"))

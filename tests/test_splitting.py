@@ -151,12 +151,36 @@ JOINED = [
     ("We need to add 3 + 4 = 7.\n7 * 2 = 14", ["We need to add 3 + 4 = 7.\n", "7 * 2 = 14"]),
     ("We use \\(A = \\pi r^2\\).\nA = 9", ["We use \\(A = \\pi r^2\\).\n", "A = 9"]),
     ("We need to find x. There are 5.\nx = 5", ["We need to find x. There are 5.\n", "x = 5"]),
-    # A list of formulas or of a few words under a colon.
+    # A line that computes, rightly or wrongly, has its own label.
+    *((f"{line}\nSo 7.", [f"{line}\n", "So 7."]) for line in (
+        "Next, I'll convert 2 hours into 120 minutes.", "We should convert 3 feet to 30 inches.",
+        "We can simplify $\\sqrt{50}$ to $2\\sqrt{5}$.", "We can express 0.75 as 2/3.",
+        "We can rewrite $x^2-4$ into $(x-2)(x+2)$.", "Let's subtract 5 from 12, leaving 7.",
+        "We can combine like terms: $3x + 2x$ becomes $5x$.", "Let's compute 3*4: 13.",
+        "We need to add 12 and 19 for a total of 31.", "Let's write 0.5 as 1/3.",
+        "We can multiply 3 by 4, which turns out as 12.", "Let's add 3 and 4, making 8.",
+        "We can simplify $\\sqrt{50}$: $5\\sqrt{2}$.", "Let's compute 3*4 → 13.")),
+    *((f"{line}\nSo 7.", [f"{line}\nSo 7."]) for line in (
+        "We need to sum the numbers from 1 to 10.", "We need to convert 2 hours to minutes.",
+        "We need to add 3 to 4.", "Let's follow these 3 steps: 1. Find x",
+        "We need to express $x$ in terms of $y$.", "Let's solve the equation: $2x + 3 = 7$.")),
+    # A list of formulas or of a few words under a colon: whole, or each item by itself.
+    ("Here is what each ate:\n(a) Tom ate three\n(b) Ann ate seven\nIn all 10.", [
+        "Here is what each ate:\n(a) Tom ate three\n(b) Ann ate seven\n", "In all 10."]),
+    ("We know this:\n1. Pears\n2. Figs\n3. Figs cost 4.\nSo 4.", [
+        "We know this:\n1. Pears\n", "2. Figs\n", "3. Figs cost 4.\n", "So 4."]),
     ("Look at the terms:\n1. \\(x^2\\)\n2. 4 pears\nIn all 7.", [
         "Look at the terms:\n1. \\(x^2\\)\n2. 4 pears\n", "In all 7."]),
     # A display formula in which the text was cut off.
     ("So 3.\nThe sum is:\n\\[\na + b", ["So 3.\n", "The sum is:\n\\[\na + b"]),
     ("So \\[\nx is 2.\n\nThen 4.", ["So \\[\n", "x is 2.\n\n", "Then 4."]),
+    ("\\begin{align*}\nx &= 5 \\\\\ny &= 6\nSo y is 6.\nThen 7.", [
+        "\\begin{align*}\nx &= 5 \\\\\ny &= 6\n", "So y is 6.\n", "Then 7."]),
+    ("We get this\n\\[\n3x + 2 = 8\nx = 2\nSo x is 2.", [
+        "We get this\n", "\\[\n3x + 2 = 8\nx = 2\n", "So x is 2."]),
+    ("Step 1: a\n\\[\nx = 2\nStep 2: b", ["Step 1: a\n\\[\nx = 2\n", "Step 2: b"]),
+    ("\\[\nx = 2\nSo 3 + 4 = 7.\nb", ["\\[\nx = 2\n", "So 3 + 4 = 7.\n", "b"]),
+    ("$$\nsin x = 1\n\nDonc la valeur.\nb", ["$$\nsin x = 1\n\n", "Donc la valeur.\n", "b"]),
     # Headings and rules.
     ("### Costs\n3 + 4 = 7\n---\n**Total:**\n7 * 2 = 14", [
         "### Costs\n3 + 4 = 7\n---\n", "**Total:**\n7 * 2 = 14"]),

@@ -22,6 +22,8 @@ from resources.storage.lake import Lake
 from tests.profiles import TINY
 from tests.small_lake import small_lake, write_lake
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 ONLY_MISSING = "Backfill only failed and missing partitions within selection"
 

@@ -38,7 +38,11 @@ def environment() -> Iterator[None]:
 
 # Before `engine` is opened: one process holds one engine at a time.
 @needs_vllm
-@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize(
+    "design",
+    # Opening an engine takes seconds, so that make test opens one of them.
+    [pytest.param(name, marks=[pytest.mark.slow] * (name != "Mistral-7B")) for name in DESIGNS],
+)
 def test_every_design_is_written_as_the_embedded_engine_writes_it(
     design: str, tmp_path: Path, environment: None
 ) -> None:

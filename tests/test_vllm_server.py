@@ -19,6 +19,8 @@ from resources.engines import open_engine
 from shepherd.requests import Request
 from shepherd.settings import EngineSettings, OpenAISettings
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-very-secret"
 HANGS_S = 1_800
 """Seconds after which a process counts as hanging, on the busiest machine."""

@@ -58,12 +58,15 @@ _LATIN_WORDS = (
 )
 """Parts of the words above that are ASCII: a search for them is faster than the pattern."""
 _NSWER = "(?:nswer|NSWER)"
+_TITLE = r"[ \t]*\(?(?:\d{1,2}|[a-h])[.):][ \t]+\**[A-Z][^\n.!?]{0,80}$"
+"""The number and the title of a section, as in ``#### 5. Conclusion``: no answer of GSM8K."""
 _FIRST_IN_LINE = r"(?<![^\n*#>_].)"
 _MARK = re.compile(
     # One class of first characters, and lookbehinds for the rest: a search that is twice as fast.
     r"[\\#A<\"'a\x08](?:"
     r"(?P<boxed>(?<=\\)(?:boxed|fbox|framebox)[ ]?(?=\{)|(?<=\\)boxed[ ](?=\w)|(?<=\x08)oxed(?=\{))"
-    r"|(?P<hashes>(?<=\#)(?<!\#\#)\#{3}(?:[ \t]+(?=[-+$£€\\(\[{.\d]|\S+[ \t]*$)|(?=[-+$£€\\.\d])))"
+    rf"|(?P<hashes>(?<=\#)(?<!\#\#)\#{{3}}(?!{_TITLE})"
+    r"(?:[ \t]+(?=[-+$£€\\(\[{.\d]|\S+[ \t]*$)|(?=[-+$£€\\.\d])))"
     r"|(?P<a_line>(?<=A)(?<![^\n]A):[ \t]*(?=\S))"
     r"|(?P<tag>(?<=<)(?:(?:final_?)?answer|ANSWER|Answer|ans)>)"
     r"|(?P<json>(?<=[\"'])(?:[Ff]inal[_ ]?)?[Aa]nswer[\"'][ \t]*:[ \t]*)"
@@ -77,6 +80,11 @@ _MARK = re.compile(
     r")",
     re.MULTILINE,
 )
+_CHOICE = re.compile(
+    r"(?P<answer_is>(?:(?<=\b[Cc]orrect )|(?<=\b[Rr]ight )|(?<=\b[Bb]est ))(?:[Oo]ption|[Cc]hoice)"
+    r"[*_]*(?:[ \t]+(?:is|would be)\b[*_]*:?|[ \t]*[:：])(?=[ \t*_(]{0,8}[A-J](?![A-Za-z])))"
+)
+"""A choice is an answer only with its letter; *the best option is to buy 5* is none."""
 _HEADING = re.compile(r"[ \t*#_>]*(?:the )?final ", re.IGNORECASE)
 
 _LEAD = re.compile(
@@ -92,6 +100,8 @@ _TAIL = re.compile(r"[\s*_$.!。})\]]*(?:\\[)\]])?[\s*_$.!。]*")
 def marks_of(text: str) -> list[re.Match[str]]:
     """Return the marks of answers in ``text``, in order."""
     marks = [mark for mark in _MARK.finditer(text) if _is_whole(text, mark)]
+    if "ption" in text or "hoice" in text:
+        marks = sorted([*marks, *_CHOICE.finditer(text)], key=re.Match.start)
     if not text.isascii() or any(word in text for word in _LATIN_WORDS):
         marks = sorted([*marks, *_OTHER_LANGUAGES.finditer(text)], key=re.Match.start)
     return marks

@@ -19,7 +19,7 @@ _WORD_OR_VALUE = re.compile(
 _BARE = re.compile(r"[^A-Za-z\n]{1,200}")
 _HEDGE = re.compile(
     r"(?:(?:approximately|approx\.|about|roughly|around|exactly|simply|just|equal to|equals)\b"
-    r"|[≈=:：~]|\\approx\b)\s*"
+    r"|[≈=:：~]|\\approx\b|(?:[Oo]ption|[Cc]hoice|[Ll]etter)\b[ *:]*(?=\(?[A-J](?![A-Za-z])))\s*"
 )
 _NOT = re.compile(r"not\b(?:[^.\n]{0,200}?\bbut(?: rather)?\s+(?P<but>.*))?", re.IGNORECASE)
 _END = r"(?:\$[^$\n]{1,60}\$|\\\([^\n]{1,60}?\\\)|-?[$€£]?\d(?:[\d,.]{0,20}\d)?%?)"
@@ -28,11 +28,23 @@ _RANGE = re.compile(
 )
 _IS_RANGE = re.compile(rf"\b(?:is|are|was|be|lies?|falls?|ranges?) (?P<range>{_RANGE.pattern})")
 """Two numbers that are one answer: the second one alone is another."""
+_ROOT = r"\s?=\s?[-+]?[\d\\][^\s$,;=]{0,40}\$?"
+_ROOTS = re.compile(
+    rf"(?<![A-Za-z\\])\$?(?P<name>[A-Za-z]){_ROOT}(?:,\s+\$?(?P=name){_ROOT}){{0,10}}"
+    rf",?\s+(?:or|and)\s+\$?(?P=name){_ROOT}"
+)
+"""Several values of one variable, such as ``x = 5 or x = -3``."""
 _LONGEST_RANGE = 200
+"""Characters in which a range or a list of roots begins before its last value."""
 _COPULA = re.compile(
     r"(?<!there )\b(?:is|are|was|equals|equal to|be)\s+(?=(?:about |approximately |\\approx ?|≈ ?)?"
     r"\**(?:[-+]?[$£€]?[\d.\\(]|\$))"
 )
+_CONCLUDED = re.compile(
+    rf"(?:{_COPULA.pattern}|\b(?:so|thus|therefore|hence|meaning|giving|making|gives|makes|gets?"
+    r"|total of|there (?:is|are|were|will be))\s+|=\s*)(?=[^\n]{0,100}\d)"
+)
+"""What leads from a range to the one value that is the answer."""
 _ABBREVIATION = re.compile(
     r"(?:\b(?:[ap]\.m|mr|mrs|ms|dr|st|vs|e\.g|i\.e|ft|in|sq|cu|oz|lbs?|hrs?|mins?|secs?|no)"
     r"|(?:^|[\s(])[A-Z])$",
@@ -48,7 +60,8 @@ _CLAUSE = re.compile(
     r"|\s+(?:from|with|by|after|among|at|for(?! every| each| all| any))\s+(?=[^.\n]{0,200}\d)"
 )
 _ASIDE = re.compile(
-    r",?\s+(?:because|since|so that|rather than|instead of)\b|,\s+(?:but )?not\b"
+    r"(?<!\band)(?<!\bbut),?\s+(?:because|since|so that|rather than|instead of)\b"
+    r"|,\s+(?:but )?not\b"
     # A restatement in another unit stays: 72 months, which is 6 years.
     r"|,\s+which\b(?!\s+(?:is|are|equals|comes to)\s+[$\d][^.\n]{0,40}\.?$)"
     r"|,\s+which\b(?=[^.\n]{0,80}\bthan\b)"
@@ -61,8 +74,13 @@ _CONCLUSION = re.compile(
 )
 _SENTENCE_BREAK = re.compile(r"(?<=[.!?。！？])\s+|\n+|(?<=[。！？])")
 _STRING = re.compile(r'"(?:[^"\\]|\\.){0,2000}"')
+_JSON_FIELD = re.compile(
+    r"\{[^{}]{0,200}?[\"'](?:value|result|answer|number|amount)[\"']\s*:\s*", re.IGNORECASE
+)
 _JSON_VALUE = re.compile(r"\[[^\]\n]{0,500}\]|[^,}\n]{1,500}")
 _END_TAG = re.compile(r"</(?:final_?)?(?:answer|ans)>", re.IGNORECASE)
+_VALUE_BEFORE = re.compile(r"[\d\\]|^\S{1,3}$")
+"""A number, a formula or a choice: a clause behind it is no part of the answer."""
 _EMPTY = re.compile(r"[\s*_.…?$\\()\[\]{}:,;#-]*")
 
 Guess = tuple[str, Literal["bare", "last_math", "last_number"]]
@@ -81,19 +99,26 @@ def value_after(body: str, start: int) -> str | None:
 
 
 def tagged_value(body: str, mark: re.Match[str]) -> str | None:
-    """Return the content of ``<answer>``, or the value of a JSON field named ``answer``."""
+    """Return the content of ``<answer>``, or the value of a JSON field named ``answer``.
+
+    An object has a value only in a field with such a name.
+    """
     if mark.lastgroup == "tag":
         end = _END_TAG.search(body, mark.end())
         content = body[mark.end() : end.start() if end else len(body)].strip()
         return _value_in(content) if "\n" not in content else value_after(content, 0)
-    text = _STRING.match(body, mark.end())
+    field = _JSON_FIELD.match(body, mark.end())
+    start = field.end() if field else mark.end()
+    text = _STRING.match(body, start)
     if text:
         try:
             return str(json.loads(text.group())).strip()
         except ValueError:
             return text.group()[1:-1].strip()
-    value = _JSON_VALUE.match(body, mark.end())
-    return value.group().strip(" '\"\t[]") if value else None
+    value = _JSON_VALUE.match(body, start)
+    if value is None or value.group().startswith("{"):
+        return None
+    return value.group().strip(" '\"\t[]")
 
 
 def guessed_value(body: str) -> Guess | None:
@@ -101,17 +126,18 @@ def guessed_value(body: str) -> Guess | None:
     if _BARE.fullmatch(body.strip()) and _NUMBER.search(body):
         return body.strip(), "bare"
     math, number = _last(_MATH, body), _last(_NUMBER, body)
-    last = max((match for match in (math, number) if match), key=re.Match.end, default=None)
-    between = _range_at(body, last.start()) if last else None
-    if between:
-        return between, "last_number"
-    if math and (number is None or math.end() >= number.end()):
+    is_math = math is not None and (number is None or math.end() >= number.end())
+    last = math if is_math else number
+    if last is None:
+        return None
+    conclusion = _last(_CONCLUSION, _sentence_with(body, last.start()))
+    values = None if conclusion else _values_at(body, last.start())
+    if values:
+        return values, "last_math" if is_math else "last_number"
+    if math and is_math:
         inner = next(group for group in math.groups() if group is not None)
         return _without_closing(inner), "last_math"
-    if number is None:
-        return None
-    conclusion = _last(_CONCLUSION, _sentence_with(body, number.start()))
-    return conclusion["value"] if conclusion else number.group(), "last_number"
+    return conclusion["value"] if conclusion else last.group(), "last_number"
 
 
 def _value_in(line: str) -> str | None:
@@ -123,21 +149,28 @@ def _value_in(line: str) -> str | None:
     if _EMPTY.fullmatch(bare):
         return None
     first = _WORD_OR_VALUE.search(bare)
-    if first is None or first["value"] or _RANGE.match(line):
-        return _without_closing(_without_clause(_first_sentence(line))) or None
     sentence = _first_sentence(line)
+    if first is None or first["value"]:
+        return _without_closing(_without_clause(sentence)) or None
+    return _value_in_prose(sentence)
+
+
+def _value_in_prose(sentence: str) -> str | None:
+    """Return the value that a sentence leads to: behind a range, behind its verb, or its last."""
     masked = _masked(sentence)
     aside = _ASIDE.search(masked)
-    if aside and re.search(r"\d", masked[: aside.start()]):
+    if aside and _VALUE_BEFORE.search(masked[: aside.start()]):
         sentence, masked = sentence[: aside.start()], masked[: aside.start()]
-    between, copula = _last(_IS_RANGE, sentence), _last(_COPULA, masked)
-    if between or copula:
-        start = between.start("range") if between else copula.end() if copula else 0
-        return _value_in(sentence[start:])
+    between = _RANGE.match(sentence) or _last(_IS_RANGE, sentence)
+    start = between.end() if between else 0
+    verb = _last(_CONCLUDED if between else _COPULA, masked[start:])
+    if verb:
+        return _value_in(sentence[start + verb.end() :])
+    if between:
+        start = between.start("range") if between.re is _IS_RANGE else 0
+        return _without_closing(_without_clause(sentence[start:])) or None
     guess = guessed_value(sentence)
-    if guess:
-        return guess[0]
-    return _without_closing(sentence) or None
+    return guess[0] if guess else _without_closing(sentence) or None
 
 
 def _without_hedge(line: str) -> str:
@@ -164,7 +197,7 @@ def _without_clause(line: str) -> str:
     """Cut a line behind its value, where a clause begins."""
     masked = _masked(line)
     for clause in _CLAUSE.finditer(masked):
-        if re.search(r"[\d\\]|^\S{1,3}$", masked[: clause.start()]):
+        if _VALUE_BEFORE.search(masked[: clause.start()]):
             return line[: clause.start()]
     return line
 
@@ -183,11 +216,16 @@ def _sentence_with(body: str, position: int) -> str:
     return body[start : end.start() if end else position + 1000]
 
 
-def _range_at(body: str, position: int) -> str | None:
-    """Return the range, such as ``between 3 and 4``, that ends with the value at ``position``."""
+def _values_at(body: str, position: int) -> str | None:
+    """Return the range, or the roots joined by *or*, that end with the value at ``position``."""
     start = max(body.rfind("\n", 0, position), position - _LONGEST_RANGE, 0)
-    between = _last(_IS_RANGE, body[start : position + _LONGEST_RANGE])
-    return between["range"] if between and start + between.end() > position else None
+    window = body[start : position + _LONGEST_RANGE]
+    between, roots = _last(_IS_RANGE, window), _last(_ROOTS, window)
+    if between and start + between.end() > position:
+        return between["range"]
+    if roots and start + roots.end() > position:
+        return _without_closing(roots.group().replace("$", ""))
+    return None
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:

@@ -2,8 +2,8 @@ r"""Find the blocks of a text that no cut may fall into.
 
 Blocks are code fences (three backticks or tildes), display formulas (``$$``, ``\[``, a formula
 of several lines between two ``$``), LaTeX environments and tables. A block that is not closed
-protects nothing, but for one in which a completion was cut off: a code fence at a line start, and a
-display formula in the last paragraph whose opening fills a line.
+protects nothing, but for one in which a completion was cut off: a code fence at a line start, and
+the lines of formula under an opening of display mathematics that fills a line.
 """
 
 import re
@@ -24,7 +24,12 @@ _CLOSES = {
 }
 _DOLLAR_LINE = re.compile(r"^[ \t]*\$(?![\d$])[^$\n]*\n", re.MULTILINE)
 _OPENING = re.compile(r"\$\$|\\\[|\\begin\{[a-z]+\*?\}")
-_BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
+_NO_FORMULA = re.compile(
+    r"\n(?:[ \t\r]*\n|[ \t]*(?:\#{1,6}[ \t]|\*\*|>[ \t]"
+    r"|(?:[-*+•][ \t]+|\d{1,2}[.)][ \t]+)?(?!(?:sin|cos|tan|log|ln|lim|max|min|gcd|lcm|mod)\b)"
+    r"[^\W\d_]{2,}(?:['’]\w+)?(?:[,:]|[ \t]+(?=[^\W_]|\$|\\\())))"
+)
+"""The end of a formula that is not closed: a blank line or a line that begins with prose."""
 _DOLLAR = re.compile(r"(?<!\\)\$|\n[ \t\r]*\n")
 _TABLE = re.compile(r"^[ \t]*\|[^\n]*\n(?:[ \t]*\|[^\n]*(?:\n|\Z))+", re.MULTILINE)
 _INLINE_FORMULA = re.compile(
@@ -80,16 +85,17 @@ def _blocks(text: str) -> list[Span]:
         start == 0 or text[start - 1] == "\n"
     ):
         spans.append((start, len(text)))
-    if opener in ("open", "dollars", "begin") and _is_cut_off(text, start):
-        spans.append((start, len(text)))
+    if opener in ("open", "dollars", "begin") and _fills_a_line(text, start):
+        prose = _NO_FORMULA.search(text, start)
+        spans.append((start, prose.start() + 1 if prose else len(text)))
     return spans
 
 
-def _is_cut_off(text: str, start: int) -> bool:
-    """Say whether the text ends within the display formula whose opening fills a line."""
+def _fills_a_line(text: str, start: int) -> bool:
+    """Say whether the opening of a display formula stands alone in its line."""
     line, end = text.rfind("\n", 0, start) + 1, text.find("\n", start)
     opening = text[line : end if end >= 0 else len(text)].strip()
-    return _OPENING.fullmatch(opening) is not None and _BLANK_LINE.search(text, start) is None
+    return _OPENING.fullmatch(opening) is not None
 
 
 def _dollar_formulas(text: str) -> list[Span]:

@@ -9,7 +9,7 @@ import re
 from itertools import pairwise
 
 from shepherd.splitting.blocks import Span, outside
-from shepherd.splitting.intentions import is_intention
+from shepherd.splitting.intentions import ORDER, VERBS, WILL, computes, is_intention
 
 _LINE_START = re.compile(r"\n(?=[^\n])")
 _CONTINUED = re.compile(r"[ \t]*[-*+•][ \t]|[ \t]{2,}|\t|[ \t\r]*(?:\n|$)")
@@ -19,8 +19,9 @@ _HEADING = re.compile(
 )
 _RULE = re.compile(r"[ \t]*(?:-{3,}|\*{3,}|_{3,}|={3,})[ \t\r\n]*")
 _MATH = re.compile(
-    r"\$\$[^$]{0,2000}\$\$|\$[^$\n]{1,400}\$|\\\[.{0,2000}?\\\]|\\\(.{0,400}?\\\)"
-    r"|\\begin\{.{0,2000}?\\end\{[a-z*]{1,20}\}|\$[ \t]*\n[^$]{0,2000}\$",
+    r"\$\$[^$]{0,2000}\$\$|\$[^$\n]{1,400}\$|\\\[(?:(?!\\\[).){0,2000}?\\\]"
+    r"|\\\((?:(?!\\\().){0,400}?\\\)|\\begin\{(?:(?!\\begin\{).){0,2000}?\\end\{[a-z*]{1,20}\}"
+    r"|\$[ \t]*\n[^$]{0,2000}\$",
     re.DOTALL,
 )
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -29,19 +30,13 @@ _CLAIM = re.compile(
     r"|\b(?:is|are|was|were|equals?|has|have|had|gives?|gets?|costs?|makes?|earns?|spends?|be)\s+"
     r"(?:about |only |also )?(?:\\?[$£€(\[]+ ?)?\d"
 )
-_FIRST = (
-    r"(?:(?:first|second|third|next|now|then|finally|so|to begin|to start|lastly)(?:ly)?,? "
-    r"(?:of all,? )?)?"
-)
 _PLAN = re.compile(
-    rf"\s*(?:\#{{1,6}}[ \t]*|\*\*)?{_FIRST}"
+    rf"\s*(?:\#{{1,6}}[ \t]*|\*\*)?{ORDER}"
     r"(?:(?:sure|certainly|of course|okay|great|alright|absolutely)[!,.:]"
     r"|let['’]s\b|let us\b|here(?:['’]s| is| are)\b|follow these steps"
     r"|to (?:solve|find|determine|calculate|compute|answer|figure out)\b(?=[^\d\n]*$)"
     r"|(?:in order )?to [a-z]{2,12} [^\n,.:]{1,200}, (?:we|i|you)\b"
-    r"|(?:we|i|you)(?:['’]ll| will| need to| have to| want to| can| should| must| are going to"
-    r"| first need to) (?:now |first |then )?(?:need to |use|find|calculate|compute|determine|solve"
-    r"|follow|start|begin|break|look|figure|set up|add|subtract|multiply|divide|consider|know)"
+    rf"|{WILL} {VERBS}"
     r"|(?:the )?(?:following )?steps?\b)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -77,15 +72,16 @@ def joined_line_cuts(text: str, spans: list[Span]) -> list[int]:
     pieces = [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
     if not 2 <= len(pieces) <= _MOST_PIECES:
         return cuts
-    lists = _list_items(pieces)
+    silent = [says_nothing(piece) for piece in pieces]
+    lists = _list_items(pieces, silent)
     last = len(pieces) - 2
     return [
         cut
         for index, cut in enumerate(cuts)
         if not (
             index in lists
-            or _belong_together(pieces[index], pieces[index + 1])
-            or (index == last and says_nothing(pieces[-1]))
+            or _belong_together(pieces[index], pieces[index + 1], is_silent=silent[index])
+            or (index == last and silent[-1])
             or (index == 0 and _RULE.fullmatch(pieces[0]))
         )
     ]
@@ -101,10 +97,12 @@ def says_nothing(step: str) -> bool:
         return False
     is_one_line = "\n" not in step.strip()
     leads = is_one_line and _ends_in_colon(step)
-    return leads or _PLAN.match(step) is not None or _HEADING.fullmatch(step) is not None
+    if leads or _PLAN.match(step):
+        return not computes(step)
+    return _HEADING.fullmatch(step) is not None
 
 
-def _belong_together(before: str, after: str) -> bool:
+def _belong_together(before: str, after: str, *, is_silent: bool) -> bool:
     """Say whether two neighbouring pieces are one step."""
     if _RULE.fullmatch(after):
         return True
@@ -117,7 +115,7 @@ def _belong_together(before: str, after: str) -> bool:
     is_block = _CODE.match(after) or _TABLE.match(after) or _NUMBERED.match(after)
     if _ends_in_colon(before) and (is_block or _is_formula(after)):
         return not is_block or _has_words(before)
-    return says_nothing(before) or (after.startswith("where ") and _is_formula(before))
+    return is_silent or (after.startswith("where ") and _is_formula(before))
 
 
 def _ends_in_colon(piece: str) -> bool:
@@ -144,32 +142,35 @@ def _num_words(piece: str) -> int:
     return len(_WORD.findall(_MATH.sub("", piece)[:_LONGEST_PLAN]))
 
 
-def _list_items(pieces: list[str]) -> set[int]:
+def _list_items(pieces: list[str], silent: list[bool]) -> set[int]:
     """Return the pieces that belong to the next one: plans, and the items of short lists.
 
     A plan has no item with a claim, and belongs to the solution behind it. A list of formulas or
-    of a few words belongs to the line with a colon above it.
+    of a few words belongs to the line with a colon above it. A list is joined whole or not at all.
     """
     items: set[int] = set()
     index = 0
     while index < len(pieces):
         announcement, start = pieces[index], index
+        is_plan = silent[index] and _STEPS_AHEAD.search(announcement)
         index += 1
-        is_plan = says_nothing(announcement) and _STEPS_AHEAD.search(announcement)
         if not is_plan and not (_ends_in_colon(announcement) and _has_words(announcement)):
             continue
         is_item = _is_plan_item if is_plan else _is_short_item
         while index < len(pieces) and is_item(pieces[index]):
             index += 1
+        is_last = index == len(pieces)
+        if not is_last and _NUMBERED.match(pieces[index]):
+            continue
         if not is_plan:
             items.update(range(start, index - 1))
-        elif index < len(pieces) and not _NUMBERED.match(pieces[index]):
+        elif not is_last:
             items.update(range(start, index))
     return items
 
 
 def _is_short_item(piece: str) -> bool:
-    return _is_plan_item(piece) and _num_words(piece) <= _MOST_WORDS // 2
+    return _is_plan_item(piece) and _num_words(piece) <= _MOST_WORDS
 
 
 def _is_plan_item(piece: str) -> bool:

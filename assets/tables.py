@@ -51,17 +51,6 @@ def table_asset(
     """
 
     def decorate(body: Body) -> dg.AssetsDefinition:
-        @wraps(body)
-        def compute(*args: object, **inputs: object) -> Iterator[dg.Output[Rows]]:
-            # Dagster writes an output before it takes the next one: the lock covers the writing.
-            arguments = inspect.signature(body).bind(*args, **inputs).arguments
-            with drawing_lock(table, arguments) if draws else nullcontext():
-                result = body(*args, **inputs)
-                rows = cast("Mapping[str, Rows]", result if siblings else {table.name: result})
-                for each in (*siblings, table):
-                    yield dg.Output(rows.get(each.name, each.empty()), each.name)
-
-        del compute.__annotations__["return"]
         notes = dict.fromkeys(siblings, f"Written together with `{table.name}`.")
         notes[table] = inspect.getdoc(body) or ""
         return dg.multi_asset(
@@ -75,9 +64,28 @@ def table_asset(
             partitions_def=partitions_of(settings) if is_partitioned else None,
             backfill_policy=backfill_policy,
             pool=pool,
-        )(compute)
+        )(_outputs_of(body, table, siblings, draws=draws))
 
     return decorate
+
+
+def _outputs_of(
+    body: Body, table: Table, siblings: Sequence[Table], *, draws: bool
+) -> Callable[..., Iterator[dg.Output[Rows]]]:
+    """Return a function that yields the rows of ``body`` as outputs, those of ``table`` last."""
+
+    @wraps(body)
+    def compute(*args: object, **inputs: object) -> Iterator[dg.Output[Rows]]:
+        # Dagster writes an output before it takes the next one: the lock covers the writing.
+        arguments = inspect.signature(body).bind(*args, **inputs).arguments
+        with drawing_lock(table, arguments) if draws else nullcontext():
+            result = body(*args, **inputs)
+            rows = cast("Mapping[str, Rows]", result if siblings else {table.name: result})
+            for each in (*siblings, table):
+                yield dg.Output(rows.get(each.name, each.empty()), each.name)
+
+    del compute.__annotations__["return"]
+    return compute
 
 
 def drawing_lock(table: Table, arguments: Mapping[str, object]) -> AbstractContextManager[None]:

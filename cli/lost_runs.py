@@ -12,6 +12,9 @@ Status = dg.DagsterRunStatus
 UNFINISHED = [Status.NOT_STARTED, Status.STARTING, Status.STARTED, Status.CANCELING]
 """States that a process has to end. A queued run has none yet."""
 
+IN_PROGRESS = [Status.STARTED, Status.CANCELING]
+"""States in which a run may hold a place in a pool."""
+
 START_TIMEOUT = timedelta(minutes=3)
 """How long the UI's run may take to record its process, as Dagster's own limit. A process that
 takes longer finds the run failed and ends."""
@@ -36,6 +39,13 @@ def _judge(instance: dg.DagsterInstance, record: dg.RunRecord) -> str | None:
         age = datetime.now(UTC) - record.update_timestamp
         if run.status == Status.STARTING and age > START_TIMEOUT:
             return _fail(instance, run, "its process never began")
+        if run.status in IN_PROGRESS and age > START_TIMEOUT:
+            hours, minutes = divmod(int(age.total_seconds()) // 60, 60)
+            return (
+                f"Run {run.run_id[:8]} has been in progress for {hours} h {minutes} min, and "
+                "its process is not recorded. If it has ended, cancel the run in the UI "
+                "(`shepherd ui`): it keeps its place in the pool."
+            )
         return None
     process = ProcessIdentity.from_json(tag)
     state = process.state()

@@ -9,14 +9,16 @@ import os
 import platform
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Literal
+from typing import Literal, TypeAlias
 
 PROC = Path("/proc")
+
+Handler: TypeAlias = Callable[[int, FrameType | None], None]
 
 State = Literal["running", "ended", "unknown"]
 
@@ -117,20 +119,25 @@ def ends_as_interrupts() -> Iterator[None]:
     """Treat SIGTERM and SIGHUP, which a closed terminal sends, as Ctrl-C.
 
     Without this they end the process at once, and nothing says that its run has ended. A SIGHUP
-    that is ignored, as under nohup, stays ignored.
+    that is ignored, as under nohup, stays ignored. An ignored SIGINT, as in a background job of a
+    script, interrupts meanwhile: Dagster gives SIGTERM the handler that SIGINT had before.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    handled = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
-    for number in handled:
-        signal.signal(number, _interrupt)
+    handlers: dict[int, Handler] = {signal.SIGTERM: _interrupt}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers[signal.SIGHUP] = _interrupt
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        handlers[signal.SIGINT] = signal.default_int_handler
+    before = {number: signal.getsignal(number) for number in handlers}
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in handled.items():
-            signal.signal(number, handler)
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -1,5 +1,6 @@
 """Locks on files, between real processes."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -96,6 +97,48 @@ def test_no_two_processes_have_a_lock_although_its_file_is_removed_each_time(
         assert process.returncode == 0
     assert counter.read_text() == "300"
     assert [path.name for path in tmp_path.iterdir()] == ["counter"]
+
+
+def test_a_lock_of_another_user_is_refused_as_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "00.lock"
+    opened, unlinked = os.open, Path.unlink
+
+    def refuse_writing(file: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_RDWR and file == path and path.exists():
+            raise PermissionError(errno.EACCES, "Permission denied", str(file))
+        return opened(file, flags, mode)
+
+    def refuse_removing(file: Path, missing_ok: bool = False) -> None:
+        if file == path:
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(file))
+        unlinked(file, missing_ok)
+
+    with holder(path) as process, monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse_writing)
+        patch.setattr(Path, "unlink", refuse_removing)
+        refusal = "another run draws"
+        with pytest.raises(ValueError, match=refusal), file_lock(path, refusal=refusal):
+            pass
+        process.kill()
+        process.wait()
+        with file_lock(path, refusal=refusal):
+            pass
+
+
+def test_a_folder_in_which_no_lock_can_be_made_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: Path, *_: int) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(file))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with (
+        pytest.raises(ValueError, match=r"00\.lock: cannot be written: .*: choose a folder"),
+        file_lock(tmp_path / "00.lock", refusal="another run draws"),
+    ):
+        pass
 
 
 def test_a_forked_process_does_not_prolong_a_lock(tmp_path: Path) -> None:

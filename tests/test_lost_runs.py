@@ -137,6 +137,23 @@ def test_a_run_of_another_machine_is_named_and_left_alone(home: Home) -> None:
         assert current.status == Status.STARTED
 
 
+@pytest.mark.parametrize("status", [Status.STARTED, Status.CANCELING])
+def test_a_run_of_an_earlier_version_is_named_with_its_age_and_left_alone(
+    home: Home, monkeypatch: pytest.MonkeyPatch, status: dg.DagsterRunStatus
+) -> None:
+    with opened_instance(home) as instance:
+        run = instance.create_run_for_job(empty_job, status=status)
+        # Runs of the UI record their process a moment later.
+        assert fail_lost_runs(instance) == []
+        monkeypatch.setattr("cli.lost_runs.START_TIMEOUT", timedelta(0))
+        [line] = fail_lost_runs(instance)
+        assert line.startswith(f"Run {run.run_id[:8]} has been in progress for 0 h 0 min")
+        assert "cancel the run in the UI" in line
+        current = instance.get_run_by_id(run.run_id)
+        assert current is not None
+        assert current.status == status
+
+
 def test_what_was_being_canceled_is_canceled(home: Home) -> None:
     this = ProcessIdentity.of_this()
     assert this is not None

@@ -1,9 +1,12 @@
 """Models are replaced in one step, under a lock, and refused if their files change."""
 
+import errno
 import multiprocessing
 import os
+import re
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -12,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from resources.storage import model_versions
+from resources.storage.atomic import WriteError
 from resources.storage.model_store import ModelStore
 from resources.storage.model_versions import VERSIONS
 from tests.versions import save, versions, write_model
@@ -123,6 +127,93 @@ def test_a_deleted_model_is_not_trained(tmp_path: Path) -> None:
     store.link("weak").unlink()
     with pytest.raises(ValueError, match="materialize the asset weak first"):
         store.path("weak")
+
+
+def test_a_copy_without_links_says_how_the_model_comes_back(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path)
+    version = save(store, "one")
+    store.link("weak").unlink()
+    with pytest.raises(ValueError, match="link is missing") as error:
+        store.path("weak")
+    command = re.search("`(ln -s .*)`", str(error.value))
+    assert command is not None
+    subprocess.run(command[1].split(), check=True)
+    assert store.path("weak") == version
+
+
+@pytest.mark.parametrize("step", ["weights_identity", "sync"])
+@pytest.mark.parametrize("end", ["interrupt", "kill", "full disk"])
+def test_what_a_training_resumes_from_stays_until_the_model_is_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, end: str
+) -> None:
+    store = ModelStore(tmp_path)
+    checkpoint = store.work("weak") / "checkpoint"
+    checkpoint.mkdir(parents=True)
+
+    def ending(*_: object, **__: object) -> None:
+        if end == "interrupt":
+            raise KeyboardInterrupt
+        if end == "full disk":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        os._exit(9)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model_versions, step, ending)
+        if end == "kill":
+            started(save, store, "one").join()
+        else:
+            with pytest.raises((KeyboardInterrupt, WriteError)):
+                save(store, "one")
+    assert checkpoint.is_dir()
+    save(store, "one")
+    assert content(store) == "one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [VERSIONS, "weak"]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP])
+def test_a_file_system_without_links_is_refused_before_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    begun: list[Path] = []
+    with pytest.raises(WriteError, match="has no links, by which models are replaced: choose"):
+        ModelStore(tmp_path).save("weak", begun.append)
+    assert begun == []
+
+
+def test_a_base_that_cannot_be_read_is_not_called_one_that_cannot_be_written(
+    tmp_path: Path,
+) -> None:
+    def denied(_: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/models/llama/model.safetensors")
+
+    with pytest.raises(PermissionError):
+        ModelStore(tmp_path).save("weak", denied)
+
+
+def test_a_version_is_on_the_disk_before_the_link_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def note(path: Path) -> None:
+        link = tmp_path / "weak"
+        synced.append(f"{path.relative_to(tmp_path)} {'linked' if link.exists() else 'not linked'}")
+
+    monkeypatch.setattr(model_versions, "sync", note)
+    save(ModelStore(tmp_path), "one")
+    assert sorted(synced[:2]) == [
+        f"{VERSIONS}/weak/.new/{name} not linked" for name in ("config.json", "model.safetensors")
+    ]
+    assert synced[2:] == [
+        f"{VERSIONS}/weak/.new not linked",
+        f"{VERSIONS}/weak not linked",
+        f"{VERSIONS} not linked",
+        ". linked",
+    ]
 
 
 def started(target: Callable[..., None], *arguments: object) -> BaseProcess:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from dagster._utils.interrupts import capture_interrupts
 
 from resources import processes
 from resources.processes import ProcessIdentity, ends_as_interrupts
@@ -106,3 +107,22 @@ def test_what_nohup_ignores_stays_ignored() -> None:
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_background_job_whose_sigint_is_ignored_ends_too(number: signal.Signals) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def end() -> None:
+        # After a run, Dagster gives SIGTERM the handler of SIGINT.
+        with capture_interrupts():
+            pass
+        os.kill(os.getpid(), number)
+        time.sleep(1)
+
+    try:
+        with ends_as_interrupts(), pytest.raises(KeyboardInterrupt):
+            end()
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

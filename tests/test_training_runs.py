@@ -22,6 +22,8 @@ from shepherd.word_problems import draw_problems, write_solution
 from tests.written import flawed_solutions
 from training.checkpoints import Checkpoints
 from training.command_line import flags_of
+from training.curves import CurveWriter
+from training.model_files import join_processes
 from training.orm import train_orm
 from training.prm import train_prm
 from training.runs import TrainingRun
@@ -146,6 +148,26 @@ def test_the_checkpoint_of_another_run_is_not_resumed(
         )
     )
     assert report.first_step == 5  # the same examples in another order
+
+
+@pytest.mark.parametrize("content", ["", "\0" * 40], ids=["empty", "zeros"])
+def test_progress_that_a_power_cut_emptied_is_named_and_not_resumed_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    path = tmp_path / "checkpoint" / "progress.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    assert Checkpoints(path.parent, "run").restore(join_processes()) is None
+    assert f"{path}: is no JSON, as after a power cut" in capsys.readouterr().out
+
+
+def test_curves_stay_in_the_work_folder_until_the_model_is_in_place(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    curves = CurveWriter(tmp_path / "work", 0)
+    curves.write(0, {"train/loss": 0.5})
+    curves.close()
+    curves.copy_to(tmp_path / "out")
+    assert curve(tmp_path / "work") == curve(tmp_path / "out") == [0.5]
 
 
 def fail_at_a_checkpoint(base: Path, data: Path, out: Path) -> None:

@@ -65,7 +65,13 @@ class Checkpoints:
             path = folder / "progress.json"
             if not path.is_file():
                 continue
-            saved: _SavedProgress = json.loads(path.read_text())
+            try:
+                saved: _SavedProgress = json.loads(path.read_text())
+            except ValueError:
+                accelerator.print(
+                    f"{path}: is no JSON, as after a power cut: this checkpoint is not resumed from"
+                )
+                continue
             if saved["fingerprint"] != self.fingerprint:
                 accelerator.print(
                     f"{folder}: is of other data, settings or weights: training starts anew"

@@ -34,7 +34,7 @@ class CurveWriter:
         if self._writer:
             self._writer.close()
 
-    def move_to(self, out: Path) -> None:
-        """Move the closed curves to ``out/runs``, in place of those of an earlier run."""
+    def copy_to(self, out: Path) -> None:
+        """Copy the closed curves to ``out/runs``, in place of those of an earlier run."""
         shutil.rmtree(out / "runs", ignore_errors=True)
-        self._folder.rename(out / "runs")
+        shutil.copytree(self._folder, out / "runs")

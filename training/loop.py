@@ -5,7 +5,6 @@ last checkpoint.
 """
 
 import math
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,7 +29,7 @@ from training.fused_layers import fuse_layers
 from training.master_weights import MasterWeights
 from training.model_files import join_processes, save_model
 from training.optimization import Measurement, Objective, Optimization
-from training.outputs import replacing_checkpoint, training_alone
+from training.outputs import remove_work, replacing_checkpoint, training_alone
 from training.packing import Example
 from training.runs import TrainingReport, TrainingRun
 from training.schedules import warm_up_then_cosine
@@ -99,8 +98,8 @@ def _train(
     if accelerator.is_main_process:
         with replacing_checkpoint(run.out) as out:
             save_model(model, tokenizer, out, weights)
-            curves.move_to(out)
-        shutil.rmtree(work)
+            curves.copy_to(out)
+        remove_work(work, run.out)
     accelerator.wait_for_everyone()
     return report
 

@@ -1,11 +1,12 @@
 """Put a trained checkpoint in place whole, while no other process trains into its folder."""
 
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from resources.storage.atomic import replacing_folder
-from resources.storage.model_versions import ModelVersions, waiting_lock
+from resources.storage.model_versions import ModelVersions, is_unpublished, lock_of, waiting_lock
 from training.runs import work_folder_of
 
 CHECKPOINT_FILES = ("*.safetensors", "*.json", "*.jsonl", "*.jinja", "*.model", "*.txt", "runs")
@@ -18,26 +19,27 @@ def training_alone(out: Path, work: Path, *, is_main: bool = True) -> Iterator[N
 
     Only the main process of several holds the lock (``is_main``). The work folder that a run of
     the same ``out`` takes by default is locked, too, so that no two runs write one checkpoint.
+    A model of a home is locked by its store.
 
     Raises:
         ValueError: ``out`` holds something else than a checkpoint: name a new folder.
     """
     check_out(out)
-    if not is_main:
+    with ExitStack() as stack:
+        if is_main and not is_unpublished(out):
+            # Sorted, so that no two runs wait for each other.
+            for lock in sorted({lock_of(each).resolve() for each in (work, work_folder_of(out))}):
+                stack.enter_context(waiting_lock(lock))
         yield
-        return
-    default = work_folder_of(out)
-    with waiting_lock(lock_of(default)):
-        if work.absolute() == default.absolute():
-            yield
-            return
-        with waiting_lock(lock_of(work)):
-            yield
 
 
-def lock_of(work: Path) -> Path:
-    """Return the lock file beside a work folder."""
-    return work.with_name(f"{work.name}.lock")
+def remove_work(work: Path, out: Path) -> None:
+    """Remove the work folder of a training whose checkpoint is in place.
+
+    A model of a home is not yet: its store removes the folder once the model is on the disk.
+    """
+    if not is_unpublished(out):
+        shutil.rmtree(work)
 
 
 def check_out(out: Path) -> None:

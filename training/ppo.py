@@ -12,7 +12,6 @@ uses one process and one device.
 """
 
 import random
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from training.draws import GradeTexts, PolicySampler, response_metrics
 from training.episodes import Question, episode_batches, read_response
 from training.experiences import Experience, assess
 from training.model_files import save_model
-from training.outputs import replacing_checkpoint, training_alone
+from training.outputs import remove_work, replacing_checkpoint, training_alone
 from training.ppo_networks import PpoNetworks, autocast, log_probs_of, write_policy
 from training.ppo_state import IterationMetrics, load_state, save_state, write_metrics
 from training.schedules import wait_then_cosine
@@ -121,8 +120,8 @@ def _train_ppo(run: PpoRun) -> list[IterationMetrics]:
     with replacing_checkpoint(run.out) as out:
         save_model(networks.policy, tokenizer, out)
         write_metrics(out, history)
-        curves.move_to(out)
-    shutil.rmtree(run.work)
+        curves.copy_to(out)
+    remove_work(run.work, run.out)
     return history
 
 

@@ -183,7 +183,7 @@ def train_in_processes(plan: FineTuning, out: Path) -> "TrainingReport":
             *("--num_processes", str(training.num_processes), "--num_machines", "1"),
             *("--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"),
             *("-m", "assets.models.training_process", plan.trainer, f"--base={base_path}"),
-            *("--data", str(data), "--held-out", str(held_out), f"--out={out.resolve()}"),
+            *("--data", str(data), "--held-out", str(held_out), f"--out={out.absolute()}"),
             *(f"--work={work.resolve()}", f"--template={plan.template}", f"--seed={plan.seed}"),
             *flags_of(training),
         ],

@@ -39,7 +39,7 @@ def write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in WAYS_OUT:
+        if error.errno not in WAYS_OUT or not _may_be_written(error.filename, path):
             raise
         # A temporary name says nothing; a folder above the file may be what is wrong.
         is_above = error.filename and Path(error.filename) in path.parents
@@ -47,6 +47,21 @@ def write_errors(path: Path) -> Iterator[None]:
         raise WriteError(
             f"{where}: cannot be written: {error.strerror}: {WAYS_OUT[error.errno]}"
         ) from error
+
+
+def _may_be_written(filename: object, path: Path) -> bool:
+    """Return whether the file of an error may be one that is written for ``path``.
+
+    Other files are only read meanwhile. Those that are written are hidden ones beside ``path``,
+    or above or below it. A full disk names no file.
+    """
+    if not isinstance(filename, str):
+        return True
+    file, path = Path(filename).absolute(), path.absolute()
+    if file in path.parents or path in (file, *file.parents):
+        return True
+    is_beside = path.parent in file.parents
+    return is_beside and file.relative_to(path.parent).parts[0].startswith(".")
 
 
 @contextmanager
@@ -78,6 +93,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         yield new
         for path in (*new.rglob("*"), new):
             sync(path)
+        # If anything happens before the second rename, the old folder is put back.
         if folder.is_dir():
             folder.rename(new.with_name(_OLD))
         new.rename(folder)
@@ -129,14 +145,15 @@ def _scratch(path: Path) -> Iterator[Path]:
     writer of ``path`` knows the folders of killed writers, and removes them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for folder in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+    # Exactly our names: `.a.b.<id>.tmp` is of `a.b`, not of `a`.
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 32}.tmp"):
         _sweep(folder, path)
     folder = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with _locked(folder):
+    with _locked(folder):
+        try:
             yield folder / _NEW
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            _discard(folder, path)
 
 
 @contextmanager
@@ -144,35 +161,61 @@ def _locked(folder: Path) -> Iterator[None]:
     """Create a folder, and hold the lock in it."""
     while True:
         folder.mkdir(exist_ok=True)
-        with (folder / _LOCK).open("wb") as lock:
+        try:
+            lock = (folder / _LOCK).open("wb")
+        except FileNotFoundError:
+            # Another writer has swept the empty folder.
+            continue
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             # Before it was locked, another writer may have swept it.
-            if (folder / _LOCK).exists():
+            if is_at(lock.fileno(), folder / _LOCK):
                 yield
                 return
 
 
 def _sweep(folder: Path, path: Path) -> None:
     """Remove the scratch folder of a killed writer, and put back what it had just moved away."""
-    if folder.is_file():
-        # Earlier versions of the pipeline wrote plain files.
-        folder.unlink(missing_ok=True)
-        return
     try:
-        with (folder / _LOCK).open("r+b") as lock:
+        if folder.is_file():
+            # Earlier versions of the pipeline wrote plain files.
+            folder.unlink(missing_ok=True)
+            return
+        # The lock is created if its writer was killed before it did so.
+        with (folder / _LOCK).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if (folder / _OLD).exists() and not path.exists():
-                (folder / _OLD).rename(path)
-            shutil.rmtree(folder, ignore_errors=True)
-    except (BlockingIOError, FileNotFoundError):
-        # Its writer lives, or has not locked it yet, or another one has just removed it.
+            if is_at(lock.fileno(), folder / _LOCK):
+                _discard(folder, path)
+    except (BlockingIOError, FileNotFoundError, PermissionError):
+        # Its writer lives, another one has just removed it, or it belongs to another user.
         return
+
+
+def _discard(folder: Path, path: Path) -> None:
+    """Remove a scratch folder that is locked, and put back what was moved away for nothing."""
+    if os.path.lexists(folder / _OLD) and not os.path.lexists(path):
+        (folder / _OLD).rename(path)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_at(file: int, path: Path) -> bool:
+    """Return whether an open file is the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or folder would survive a power cut."""
+    """Wait until a file or folder would survive a power cut.
+
+    Some network file systems have no such wait for folders.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
     finally:
         os.close(descriptor)

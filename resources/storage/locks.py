@@ -7,8 +7,10 @@ process left behind is therefore free, and the next holder removes it.
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from resources.storage.atomic import is_at, write_errors
 
 
 @contextmanager
@@ -19,31 +21,37 @@ def file_lock(path: Path, *, refusal: str | None = None) -> Iterator[None]:
 
     Raises:
         ValueError: another process has the lock; the message is the path and ``refusal``.
+        WriteError: the folder cannot be written; the message says what to do.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        with write_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = _open(path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
         except BlockingIOError as error:
             os.close(file)
             raise ValueError(f"{path}: {refusal}") from error
-        if _is_at(file, path):
+        if is_at(file, path):
             break
         # The holder before us has removed the file: its lock keeps nobody out any more.
         os.close(file)
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        # In a folder such as /tmp, only its owner may remove it.
+        with suppress(PermissionError):
+            path.unlink(missing_ok=True)
         # Unlocked by name: a process that was forked meanwhile has the file open, too.
         fcntl.flock(file, fcntl.LOCK_UN)
         os.close(file)
 
 
-def _is_at(file: int, path: Path) -> bool:
-    """Return whether an open file is the one at a path."""
+def _open(path: Path) -> int:
+    """Open a lock file, and create it if it is missing. That of another user is only read."""
     try:
-        return os.path.samestat(os.fstat(file), path.stat())
-    except FileNotFoundError:
-        return False
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:
+        with suppress(FileNotFoundError):
+            return os.open(path, os.O_RDONLY)
+        raise

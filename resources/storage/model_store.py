@@ -47,9 +47,9 @@ class ModelStore:
         """Let ``writer`` fill a new folder, then put it in place; return the writer's result.
 
         If the writer fails, the old model stays. Two processes that save one model take turns: the
-        second waits, with a line that says so.
+        second waits, with a line that says so. The folder :meth:`work` is removed at the end.
         """
-        with self._versions(name).replacing() as written:
+        with self._versions(name).replacing(self.work(name)) as written:
             return writer(written)
 
     def work(self, name: str) -> Path:

@@ -8,20 +8,27 @@
 Links are relative, so that a copied home holds the same models.
 """
 
+import errno
 import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from resources.storage.atomic import sync, write_errors
+from resources.storage.atomic import WriteError, sync, write_errors
 from resources.storage.locks import file_lock
 from resources.storage.weights import weights_identity
 
 VERSIONS = ".versions"
 """The folder of all versions, beside the models."""
+
+NEW = ".new"
+"""The name of a version in the making."""
+
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+"""What file systems without links answer."""
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +69,7 @@ class ModelVersions:
         # A process that died as it replaced a plain folder has left the next link.
         target = target or self._target(self._next_link)
         if target is None:
+            self._refuse_lost_link()
             return None
         try:
             check_unchanged(target)
@@ -73,34 +81,82 @@ class ModelVersions:
         return target
 
     @contextmanager
-    def replacing(self) -> Iterator[Path]:
+    def replacing(self, work: Path | None = None) -> Iterator[Path]:
         """Create a folder whose content becomes the latest version once the body has succeeded.
 
         The model is locked until then. If the body fails, the latest version stays.
 
+        ``work`` is the folder from which the body resumes. It is locked, too, and is removed once
+        the latest version is on the disk: no kill before that loses what the body has done.
+
         Raises:
-            WriteError: the disk is full, read-only or fails; the message says what to do.
+            WriteError: the disk is full, read-only, has no links or fails; the message says what
+                to do.
         """
-        with write_errors(self.link), waiting_lock(self.folder / ".lock"):
-            self._recover()
-            written = self.folder / ".new"
-            written.mkdir()
+        with ExitStack() as locks:
+            # In this order everywhere, so that no two trainings wait for each other.
+            for lock in ([lock_of(work)] if work else []) + [self.folder / ".lock"]:
+                locks.enter_context(waiting_lock(lock))
+            written = self.folder / NEW
+            with write_errors(self.link):
+                self._recover()
+                self._check_links()
+                written.mkdir()
             try:
                 yield written
-                self._publish(written)
+                with write_errors(self.link):
+                    self._publish(written)
             finally:
                 shutil.rmtree(written, ignore_errors=True)
+            if work:
+                shutil.rmtree(work, ignore_errors=True)
 
     def _publish(self, written: Path) -> None:
         """Name a written folder by its hash and point the link to it."""
-        for path in written.rglob("*"):
+        for path in (*written.rglob("*"), written):
             sync(path)
         version = self.folder / weights_identity(written, is_settled=True)
         if version.is_dir() and weights_identity(version) != version.name:
             shutil.rmtree(version)
         if not version.exists():
             written.rename(version)
+        for folder in (self.folder, self.folder.parent):
+            sync(folder)
         self._point_to(version)
+
+    def _check_links(self) -> None:
+        """Check before a training that its result can be linked to.
+
+        Raises:
+            WriteError: the file system has no links.
+        """
+        probe = self.folder / ".probe"
+        try:
+            probe.symlink_to(NEW)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            raise WriteError(
+                f"{self.link.parent}: the file system has no links, by which models are replaced: "
+                "choose a home on another disk"
+            ) from error
+        probe.unlink()
+
+    def _refuse_lost_link(self) -> None:
+        """Refuse a model whose link is missing while its version is whole.
+
+        Raises:
+            ValueError: a copy has left the links out, or the model was removed.
+        """
+        with suppress(FileNotFoundError, NotADirectoryError):
+            versions = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
+            if versions and not os.path.lexists(self.link):
+                newest = max(versions, key=lambda path: path.stat().st_mtime_ns)
+                raise ValueError(
+                    f"no model {self.link.name!r} at {self.link}, whose link is missing, as after "
+                    f"a copy without links: `ln -s {newest.relative_to(self.link.parent)} "
+                    f"{self.link}` brings it back, or materialize the asset {self.link.name} first"
+                )
 
     def _recover(self) -> None:
         """Finish what a killed process began, and remove what it and older versions left."""
@@ -179,7 +235,19 @@ def waiting_lock(path: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             stack.enter_context(file_lock(path, refusal="is locked"))
+        except WriteError:
+            raise
         except ValueError:
             _log.warning("%s: another process trains this model: waiting until it ends", path)
             stack.enter_context(file_lock(path))
         yield
+
+
+def lock_of(work: Path) -> Path:
+    """Return the lock file beside a work folder."""
+    return work.with_name(f"{work.name}.lock")
+
+
+def is_unpublished(folder: Path) -> bool:
+    """Return whether a folder is a version in the making, which is locked and published later."""
+    return folder.name == NEW and folder.parent.parent.name == VERSIONS

@@ -113,7 +113,9 @@ def print_strays(lake: Lake) -> bool:
     strays = lake.strays()
     for path in strays:
         print(
-            f"error: {path}: is no shard of a dataset, and was not read: remove it", file=sys.stderr
+            f"error: {path}: is no shard of a dataset, and was not read: move it aside; if other "
+            "files of its dataset are named as well, restore shards.json",
+            file=sys.stderr,
         )
     return bool(strays)
 

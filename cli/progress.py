@@ -6,10 +6,14 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.deployment import Deployment
 from assets.describe import SETTINGS_KEY
 from cli.failed_checks import FailedChecks
 from resources.storage.digests import digest_in_footer
-from resources.storage.io_manager import CONTENT_KEY, DIGEST_KEY
+from resources.storage.home import Home
+from resources.storage.io_manager import CONTENT_KEY, DIGEST_KEY, Partition
+from resources.storage.lake import Lake
+from resources.storage.model_store import ModelStore
 
 MAX_CHANGES = 3
 """The most changed fields that a reason names."""
@@ -43,6 +47,8 @@ class Progress:
     def __init__(self, instance: dg.DagsterInstance, definitions: dg.Definitions) -> None:
         self._instance = instance
         self._graph = definitions.resolve_asset_graph()
+        deployment = (definitions.resources or {}).get("deployment")
+        self._home = deployment.home if isinstance(deployment, Deployment) else None
         self._records: dict[tuple[dg.AssetKey, str | None, int | None], _Record] = {}
         self._failed_checks: FailedChecks | None = None
 
@@ -116,7 +122,7 @@ class Progress:
         version = (written.tags or {}).get("dagster/code_version")
         if node.code_version not in (None, version):
             return _changed_settings(_settings(written.metadata), _settings(node.metadata))
-        if reason := _file_reason(written.metadata):
+        if reason := self._file_reason(key, partition, written.metadata):
             return reason
         if failed := self._checks().name(key, record.run_id, partition):
             return f"the check {failed} did not hold"
@@ -126,11 +132,37 @@ class Progress:
         return None
 
     def path(self, key: dg.AssetKey, partition: str | None) -> str | None:
-        """Return the file of a partition as it was recorded, or None if there is no record."""
+        """Return the file of a partition in this home, or None if there is no record."""
         record = self._latest(key, partition)
         written = record.asset_materialization if record else None
-        path = written.metadata.get("path") if written else None
-        return None if path is None else str(path.value)
+        path = self._path(key, partition, written.metadata) if written else None
+        return None if path is None else str(path)
+
+    def _path(
+        self, key: dg.AssetKey, partition: str | None, metadata: Mapping[str, dg.MetadataValue]
+    ) -> Path | None:
+        value = metadata.get("path")
+        if value is None:
+            return None
+        recorded = Path(str(value.value))
+        return recorded if self._home is None else _in_home(self._home, key, partition, recorded)
+
+    def _file_reason(
+        self, key: dg.AssetKey, partition: str | None, metadata: Mapping[str, dg.MetadataValue]
+    ) -> str | None:
+        """Return why the file of an asset is not the one that was recorded, or None if it is.
+
+        A run that was killed after it wrote a file has not recorded it. Events of earlier versions
+        of the pipeline hold no digest.
+        """
+        path, digest = self._path(key, partition, metadata), metadata.get(DIGEST_KEY)
+        if path is None:
+            return None
+        if not path.exists():
+            return f"{path} is missing"
+        if digest is not None and digest_in_footer(path) != digest.value:
+            return f"{path} was written by a run that was killed, or by another program"
+        return None
 
     def _checks(self) -> FailedChecks:
         if self._failed_checks is None:
@@ -207,20 +239,13 @@ class MakeAgain(Progress):
         return [Pending(key, "named on the command line") for key in keys] if is_chosen else []
 
 
-def _file_reason(metadata: Mapping[str, dg.MetadataValue]) -> str | None:
-    """Return why the file of an asset is not the one that was recorded, or None if it is.
-
-    A run that was killed after it wrote a file has not recorded it. Events of earlier versions of
-    the pipeline hold no digest.
-    """
-    path, digest = metadata.get("path"), metadata.get(DIGEST_KEY)
-    if path is None:
-        return None
-    if not Path(str(path.value)).exists():
-        return f"{path.value} is missing"
-    if digest is not None and digest_in_footer(Path(str(path.value))) != digest.value:
-        return f"{path.value} was written by a run that was killed, or by another program"
-    return None
+def _in_home(home: Home, key: dg.AssetKey, partition: str | None, recorded: Path) -> Path:
+    """Return the file of an asset in a home, which may be moved or copied after the record."""
+    name = key.path[-1]
+    if recorded.suffix == ".parquet":
+        return Lake(home.lake).path(name, *(Partition.of(partition) if partition else ()))
+    whole = {path.name: path for path in (home.warehouse, home.report, home.exports)}
+    return whole.get(recorded.name) or ModelStore(home.models).link(name)
 
 
 def _if_differs(parent: dg.AssetKey) -> str:

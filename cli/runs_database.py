@@ -135,7 +135,9 @@ def _database_errors_explained(folder: Path) -> Iterator[None]:
 
 
 def _explanation(folder: Path, reason: str) -> str:
-    for path in sorted(folder.rglob("*.db")):
+    # The check of large databases takes minutes, and a lock says nothing about their content.
+    is_locked = "locked" in reason
+    for path in [] if is_locked else sorted(folder.rglob("*.db")):
         damage = _damage(path)
         if damage:
             loss = LOSSES.get(path.name, "the events of that run are lost")
@@ -144,7 +146,7 @@ def _explanation(folder: Path, reason: str) -> str:
                 f"{path.name}-wal and {path.name}-shm if they exist; the lake and the models are "
                 f"not affected; {loss}"
             )
-    if "locked" in reason:
+    if is_locked:
         way_out = "another process writes to them: try again, or end it"
     elif "full" in reason:
         way_out = "free space on the disk; the same command resumes"

@@ -13,12 +13,13 @@ from tokenizers import Tokenizer, models, processors
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     AutoTokenizer,
     PreTrainedTokenizerFast,
 )
 
-from resources.checkpoints.loading import load, load_tokenizer, load_weights
+from resources.checkpoints.loading import check_finite, load, load_tokenizer, load_weights
 from resources.checkpoints.weight_files import check_weight_files
 from resources.engines.transformers import TransformersEngine
 from resources.storage.model_store import ModelStore, architecture_of
@@ -260,3 +261,34 @@ def test_a_broken_config_is_named_where_memory_is_estimated(checkpoint: Path) ->
         (checkpoint / "config.json").write_text(content)
         with pytest.raises(ValueError, match=r"config\.json: is no config of a model"):
             architecture_of(checkpoint)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.float4_e2m1fn_x2])
+def test_values_of_one_byte_are_checked(dtype: torch.dtype) -> None:
+    check_finite([("w", torch.ones(4, dtype=torch.uint8).view(dtype))], "m")
+    if "float8" in str(dtype):
+        with pytest.raises(ValueError, match="m: w holds values that are not finite"):
+            check_finite([("w", torch.tensor([1.0, float("nan")]).to(dtype))], "m")
+
+
+def test_a_sequence_classifier_is_a_reward_model_without_a_bias(checkpoint: Path) -> None:
+    config = AutoConfig.from_pretrained(checkpoint, num_labels=1)
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(checkpoint)
+    model = load_weights(AutoModelForTokenClassification, checkpoint, num_labels=1)
+    assert not model.get_parameter("score.bias").any()
+    assert model.get_parameter("score.weight").any()
+
+
+def test_scales_of_a_quantized_cache_are_no_surplus(checkpoint: Path) -> None:
+    attention, scale = "model.layers.0.self_attn", torch.ones(1)
+    change_tensors(checkpoint, lambda all: {**all, f"{attention}.k_proj.k_scale": scale})
+    load_weights(AutoModelForCausalLM, checkpoint)
+    check_weight_files(checkpoint, load(AutoConfig, checkpoint))
+    # Without their scale, quantized weights are wrong; vLLM reads this file of ModelOpt.
+    change_tensors(checkpoint, lambda all: {**all, f"{attention}.k_proj.weight_scale": scale})
+    with pytest.raises(ValueError, match=r"first .*\.weight_scale"):
+        check_weight_files(checkpoint, load(AutoConfig, checkpoint))
+    (checkpoint / "hf_quant_config.json").write_text("{}")
+    check_weight_files(checkpoint, load(AutoConfig, checkpoint))
+    with pytest.raises(ValueError, match=r"first .*\.weight_scale"):
+        load_weights(AutoModelForCausalLM, checkpoint)

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from resources.storage import digests
+from resources.storage import digests, settling
 from resources.storage.digests import FIELD, check_digest, digest_in_footer
 from resources.storage.lake import Lake
 from shepherd.schemas import EVALUATIONS, PROBLEMS
@@ -119,7 +119,7 @@ def test_strays_are_named_and_not_read(tmp_path: Path) -> None:
 def test_a_file_is_checked_once_until_it_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(digests, "NANOSECONDS_TO_SETTLE", -1_000_000_000)
+    monkeypatch.setattr(settling, "NANOSECONDS_TO_SETTLE", -1_000_000_000)
     lake = lake_with_rows(tmp_path)
     path = lake.path("problems", "words", "00")
     checked: list[Path] = []
@@ -150,6 +150,6 @@ def test_the_digest_is_read_from_the_footer(tmp_path: Path) -> None:
 def test_a_damaged_shards_json_is_one_line(tmp_path: Path, content: str) -> None:
     lake = lake_with_rows(tmp_path)
     (tmp_path / "shards.json").write_text(content)
-    with pytest.raises(ValueError, match=r"shards\.json: is damaged .*: remove it") as error:
+    with pytest.raises(ValueError, match=r"shards\.json: is damaged .*: move it aside") as error:
         lake.check_shards(Settings.model_validate(settings(2)))
     assert "\n" not in str(error.value)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cli.event_storage import OpenEventStorage
-from cli.runs_database import CONFIG, opened_instance
+from cli.runs_database import CONFIG, _explanation, opened_instance
 from resources.storage.home import Home
 
 NUM_CHECKS = 5
@@ -89,3 +89,11 @@ def test_a_storage_that_the_user_chose_is_kept(home: Home) -> None:
     assert written["storage"] == chosen["storage"]
     assert (home.root / "elsewhere" / "history").is_dir()
     assert not (home.dagster / "history").exists()
+
+
+def test_databases_are_searched_for_damage_unless_they_are_locked(tmp_path: Path) -> None:
+    (tmp_path / "runs.db").write_bytes(b"damage" * 1000)
+    assert "runs.db: this database of Dagster is damaged" in _explanation(
+        tmp_path, "disk I/O error"
+    )
+    assert "another process writes to them" in _explanation(tmp_path, "database is locked")

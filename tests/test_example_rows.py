@@ -1,5 +1,6 @@
 """Trainers refuse rows that they cannot learn from, by file, row and column."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def written(path: Path, *rows: dict[str, Any]) -> Path:
     [
         ({"labels": [-100.0, 1.0]}, "labels: -100.0 of step 1 is no number in [0, 1]"),
         ({"labels": [1.0, -1.0]}, "labels: -1.0 of step 2 is no number in [0, 1]"),
-        ({"labels": [1.0, 1.0 + 1e-9]}, "labels: 1.000000001 of step 2"),
+        ({"labels": [1.0, 1.0 + 1e-5]}, "labels: 1.00001 of step 2"),
         ({"labels": [float("nan"), 1.0]}, "labels: nan of step 1"),
         ({"labels": [float("inf"), 1.0]}, "labels: inf of step 1"),
         ({"labels": [1.0, None]}, "labels: null of step 2"),
@@ -80,7 +81,9 @@ def test_labels_of_another_type_are_refused(base: Path, tmp_path: Path, labels: 
         run(["prm", "--base", str(base), "--data", str(data), "--out", str(tmp_path / "out")])
 
 
-@pytest.mark.parametrize("labels", [[1, 0], [True, False], [1.0, 0.25]])
+@pytest.mark.parametrize(
+    "labels", [[1, 0], [True, False], [1.0, 0.25], [Decimal("1.00"), Decimal(0)], [1 + 1e-7, -1e-7]]
+)
 def test_numbers_and_truth_values_are_labels(labels: list[Any]) -> None:
     check_row(("question", "steps", "labels"), ("?", ["a", "b"], labels))
 

@@ -1,5 +1,6 @@
 """Checks that fail, and files that no run recorded, are found by the next run."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,13 +8,14 @@ import dagster as dg
 import pytest
 
 from assets.checks.structural import no_rows, partition_check
-from assets.deployment import ONE_RUN, partitions_of
+from assets.deployment import ONE_RUN, Deployment, partitions_of
 from cli.pipeline import print_failures, run_pipeline
-from cli.progress import Progress
+from cli.progress import Progress, _in_home
 from cli.stages import run_stages
 from resources.storage.home import Home
 from resources.storage.io_manager import Frames, ParquetIOManager, Partition
 from resources.storage.lake import Lake
+from resources.storage.model_store import ModelStore
 from shepherd.schemas import PROBLEMS
 from tests.test_digests import lake_with_rows
 from tests.test_lake import problems, settings
@@ -52,7 +54,10 @@ def definitions_of(lake: Lake, failing: set[str], *, blocking: bool) -> dg.Defin
     return dg.Definitions(
         assets=[table],
         asset_checks=[holds],
-        resources={"io_manager": manager},
+        resources={
+            "io_manager": manager,
+            "deployment": Deployment(settings(2), Home(lake.root.parent)),
+        },
         executor=dg.in_process_executor,
     )
 
@@ -77,7 +82,7 @@ def test_a_failing_check_of_severity_error_ends_the_run_until_it_holds(
     capsys: pytest.CaptureFixture[str],
     blocking: bool,
 ) -> None:
-    lake = Lake(tmp_path)
+    lake = Lake(tmp_path / "lake")
     for _ in range(2):
         assert run(lake, instance, {"01"}, blocking=blocking) == 1
         line, advice = capsys.readouterr().err.splitlines()
@@ -97,7 +102,7 @@ def test_rows_that_no_run_recorded_are_made_again(
     tmp_path: Path, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A run that is killed between a file and its event leaves such rows."""
-    lake = Lake(tmp_path)
+    lake = Lake(tmp_path / "lake")
     assert run(lake, instance, set(), blocking=True) == 0
     path = lake.write(PROBLEMS, problems("of a killed run"), "words", "00")
     capsys.readouterr()
@@ -122,4 +127,33 @@ def test_a_stray_file_ends_a_run_with_1_and_is_named(
     stray.write_bytes(path.read_bytes())
     assert run_pipeline(settings(2), home, ["problems"]) == 1
     [line] = capsys.readouterr().err.splitlines()
-    assert line == f"error: {stray}: is no shard of a dataset, and was not read: remove it"
+    assert line.startswith(f"error: {stray}: is no shard of a dataset, and was not read: move it")
+
+
+def test_what_a_moved_home_holds_is_up_to_date(
+    tmp_path: Path, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, copy, moved = (Home(tmp_path / name) for name in ("home", "copy", "moved"))
+    assert run(Lake(home.lake), instance, set(), blocking=True) == 0
+    shutil.copytree(home.root, copy.root)
+    # The copy is compared with its own files, and not with those of the first home.
+    path = Lake(home.lake).write(PROBLEMS, problems("later"), "words", "00")
+    capsys.readouterr()
+    assert run(Lake(copy.lake), instance, set(), blocking=True) == 0
+    path.unlink()
+    copy.root.rename(moved.root)
+    assert run(Lake(moved.lake), instance, set(), blocking=True) == 0
+    assert "problems" not in capsys.readouterr().out
+
+
+def test_each_recorded_path_has_its_place_in_a_home(tmp_path: Path) -> None:
+    old, home = Home(tmp_path / "models"), Home(tmp_path / "home")
+    store = ModelStore(old.models).link("generator")
+    for name, recorded, expected in (
+        ("evaluations", old.lake / "evaluations/all.parquet", "lake/evaluations/all.parquet"),
+        ("generator", store, "models/generator"),
+        ("sampling_costs", old.warehouse, "warehouse.duckdb"),
+        ("report", old.report, "report.html"),
+        ("exports", old.exports, "exports"),
+    ):
+        assert _in_home(home, dg.AssetKey(name), None, recorded) == home.root / expected

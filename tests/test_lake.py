@@ -5,6 +5,8 @@ import polars as pl
 import pytest
 
 from resources.storage.lake import Lake
+from resources.storage.shards import DatasetShards, Shards, read_shards
+from shepherd.identity import shard_keys, shard_of
 from shepherd.schemas import EVALUATIONS, PROBLEMS, ROLLOUT_COSTS, STEPS
 from shepherd.settings import Settings
 
@@ -146,3 +148,58 @@ def test_a_populated_dataset_is_never_resharded(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"shards is 8, but .* words in 4 shards"):
         lake.check_shards(settings(shards=8))
     lake.check_shards(settings(shards=4))
+
+
+def of_dataset(name: str, shards: int = 4) -> Settings:
+    """Settings of another profile, with one dataset of this name."""
+    [dataset] = settings(shards).datasets.values()
+    return settings(shards).model_copy(update={"datasets": {name: dataset}})
+
+
+@pytest.mark.parametrize("shards", [4, 3])
+def test_a_lost_shards_json_is_written_again_for_all_datasets(tmp_path: Path, shards: int) -> None:
+    lake = Lake(tmp_path)
+    lake.check_shards(settings(shards=4))
+    for key in shard_keys(4):
+        names = [str(name) for name in range(40) if shard_of(str(name), 4) == key]
+        lake.write(PROBLEMS, problems(*names), "words", key)
+    (tmp_path / "shards.json").unlink()
+    lake.check_shards(of_dataset("other", shards))
+    assert lake.strays() == []
+    assert lake.read(PROBLEMS).height == 40
+    assert read_shards(tmp_path / "shards.json") == {
+        "other": DatasetShards(shards=shards, digests=True),
+        "words": DatasetShards(shards=4, digests=True),
+    }
+    (tmp_path / "shards.json").unlink()
+    with pytest.raises(ValueError, match=r"shards is 8, but .* words in 4 shards"):
+        lake.check_shards(settings(shards=8))
+
+
+def test_two_profiles_that_start_at_once_are_both_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked, lake = Lake._checked_shards, Lake(tmp_path)
+
+    def interrupted(self: Lake, recorded: Shards, settings: Settings) -> Shards:
+        monkeypatch.undo()
+        current = checked(self, recorded, settings)
+        lake.check_shards(of_dataset("other"))
+        return current
+
+    monkeypatch.setattr(Lake, "_checked_shards", interrupted)
+    lake.check_shards(settings(shards=4))
+    assert set(read_shards(tmp_path / "shards.json")) == {"other", "words"}
+
+
+def test_old_files_outside_the_datasets_are_read(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    EVALUATIONS.empty().write_parquet(lake.write(EVALUATIONS, EVALUATIONS.empty()))
+    lake.check_shards(settings(shards=4))
+    assert lake.read(EVALUATIONS).is_empty()
+    assert not read_shards(tmp_path / "shards.json")["words"].digests
+    lake.write(EVALUATIONS, EVALUATIONS.empty())
+    (tmp_path / "old_table" / "words").mkdir(parents=True)
+    EVALUATIONS.empty().write_parquet(tmp_path / "old_table" / "words" / "00.parquet")
+    lake.check_shards(settings(shards=4))
+    assert read_shards(tmp_path / "shards.json")["words"].digests

@@ -45,7 +45,9 @@ def test_labels_and_tags_agree_in_number_at_every_length(seed: int, max_length: 
 
 def test_a_tag_stands_before_the_newline_and_good_steps_stay_text_to_predict() -> None:
     steps = ["Step 1: 3 + 4 = 7.\n", "Step 2: 7 * 2 = 15.\nThe answer is: 15"]
-    example = encode_tagged(TOKENIZER, TAGS, "Tom has 3 pens.\n", steps, [1.0, 0.0], 100)
+    labels = [1 + 1e-7, -1e-7]
+    example = encode_tagged(TOKENIZER, TAGS, "Tom has 3 pens.\n", steps, labels, 100)
+    assert example.labels == [1.0, 0.0]
     tokens = TOKENIZER.convert_ids_to_tokens(example.ids)
     assert tokens[example.tags[0] - 1 : example.tags[0] + 2] == [".", " ки", "\n"]
     assert example.tags[1] == len(tokens) - 1

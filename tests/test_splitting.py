@@ -180,6 +180,12 @@ JOINED = [
         "We get this\n", "\\[\n3x + 2 = 8\nx = 2\n", "So x is 2."]),
     ("Step 1: a\n\\[\nx = 2\nStep 2: b", ["Step 1: a\n\\[\nx = 2\n", "Step 2: b"]),
     ("\\[\nx = 2\nSo 3 + 4 = 7.\nb", ["\\[\nx = 2\n", "So 3 + 4 = 7.\n", "b"]),
+    ("\\[\nx = 2\nSo x is 2.\nThen 3.\n\\[\ny = 3\n\nz = 4\n\\]\nb", [
+        "\\[\nx = 2\n", "So x is 2.\n", "Then 3.\n", "\\[\ny = 3\n\nz = 4\n\\]\n", "b"]),
+    ("We see \\(x = 2.\nSo 3 is b.\nThen \\(y\\) is 4.", [
+        "We see \\(x = 2.\n", "So 3 is b.\n", "Then \\(y\\) is 4."]),
+    ("\\[\na \\\\[2pt]\nb\n\\text{if \\(x\\)}\nc\n\\]\nSo 2.", [
+        "\\[\na \\\\[2pt]\nb\n\\text{if \\(x\\)}\nc\n\\]\n", "So 2."]),
     ("$$\nsin x = 1\n\nDonc la valeur.\nb", ["$$\nsin x = 1\n\n", "Donc la valeur.\n", "b"]),
     # Headings and rules.
     ("### Costs\n3 + 4 = 7\n---\n**Total:**\n7 * 2 = 14", [

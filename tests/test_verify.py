@@ -1,25 +1,29 @@
 """``shepherd verify`` finds each kind of damage in a home, and nothing in a sound one."""
 
+import errno
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import polars as pl
 import pytest
 
 from cli.app import main
-from resources.storage import weights
+from resources.storage import digests, settling
 from resources.storage.digests import write_parquet
 from resources.storage.home import Home
 from resources.storage.journal import open_journal
 from resources.storage.lake import Lake
 from resources.storage.model_store import ModelStore
+from resources.storage.verification import items_of
 from resources.storage.warehouse import build_warehouse
 from resources.storage.weights import weights_identity
 from shepherd.requests import COMPLETIONS
-from shepherd.schemas import PROBLEMS, STEPS
+from shepherd.schemas import PROBLEMS, SOLUTIONS, STEPS
 from tests.test_digests import flipped, lake_with_rows
 from tests.test_lake import problems
 from tests.versions import save
@@ -29,13 +33,15 @@ from tests.versions import save
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = Home(tmp_path_factory.mktemp("verify") / "home")
     lake_with_rows(home.lake)
-    Lake(home.lake).write(STEPS, STEPS.empty(), "words", "00")
+    for table in (SOLUTIONS, STEPS):
+        for shard in ("00", "01"):
+            Lake(home.lake).write(table, table.empty(), "words", shard)
     model = home.models / "generator"
     model.mkdir(parents=True)
     (model / "config.json").write_text("{}")
     (model / "model.safetensors").write_bytes(b"weights" * 100)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(weights, "SECONDS_TO_SETTLE", -1.0)
+        patch.setattr(settling, "NANOSECONDS_TO_SETTLE", -1_000_000_000)
         weights_identity(model)
     with open_journal(home.journals / "rollouts" / "words" / "00" / "a.journal", {}) as journal:
         journal.record(COMPLETIONS.to_frame())
@@ -75,6 +81,15 @@ def lose_column(path: Path) -> None:
         write_parquet(problems("a").drop("level"), file)
 
 
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def lose_version(path: Path) -> None:
+    shutil.rmtree(path)
+    path.symlink_to(".versions/generator/4c0d")
+
+
 def copy(path: Path) -> None:
     shutil.copy(path, path.with_name("00 (copy).parquet"))
 
@@ -89,7 +104,11 @@ SHARD = "lake/problems/words/00.parquet"
         (drop_rows, SHARD, SHARD, "has no digest: .*: materialize the asset problems again"),
         (lose_column, SHARD, SHARD, "table problems: missing columns .*: materialize"),
         (repeat_keys, SHARD, "lake/problems", r"20 rows repeat the key \(problem_id\): "),
-        (copy, SHARD, "lake/problems/words/00 (copy).parquet", "is no shard of a dataset"),
+        (copy, SHARD, "lake/problems/words/00 (copy).parquet", "is no shard .*: move it aside$"),
+        (remove, *["lake/solutions/words/01.parquet"] * 2, "is missing, although .* solutions "),
+        (remove, *["models/generator/config.json"] * 2, "is missing: train the model again"),
+        (remove, *["models/generator/model.safetensors"] * 2, "is missing: train the model again"),
+        (lose_version, *["models/generator"] * 2, r"leads to \.versions/generator/4c0d, which is"),
         (flip, *["models/generator/model.safetensors"] * 2, "is damaged: .*: train the model"),
         (flip, *["warehouse.duckdb"] * 2, "is damaged|cannot be opened"),
     ],
@@ -153,3 +172,44 @@ def test_what_cannot_be_verified_at_all(home: Home, capsys: pytest.CaptureFixtur
     (home.lake / "shards.json").write_text("{")
     assert main(["verify", "--home", str(home.root)]) == 2
     assert "shards.json: is damaged" in capsys.readouterr().err
+
+
+def test_what_the_next_run_makes_and_what_was_not_compared_is_a_note(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home.lake / "steps/words/01.parquet").unlink()
+    (home.models / "generator/model.safetensors").touch()
+    writer = "import duckdb, sys; one = duckdb.connect(sys.argv[1]); print(flush=True); input()"
+    command = [sys.executable, "-c", writer, str(home.warehouse)]
+    with Popen(command, stdin=PIPE, stdout=PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert main(["verify", "--home", str(home.root)]) == 0
+        process.communicate(b"\n")
+    steps, weights, warehouse, _ = capsys.readouterr().out.splitlines()
+    assert "lake/steps/words: 1 of 2 shards are not there, first 01: the next run makes" in steps
+    assert "generator: 1 files, first model.safetensors, were not compared" in weights
+    assert f"(PID {process.pid})): close it there, and try again; it was not checked" in warehouse
+
+
+def test_files_that_vanish_or_cannot_be_read_end_no_verification(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = items_of(home)
+    for folder in (home.journals, home.models):
+        shutil.rmtree(folder)
+    (home.root / SHARD).unlink()
+    check = digests._check
+
+    def failing(path: Path, stamp: tuple[int, int, int]) -> bool:
+        if path.name == "01.parquet" and path.match("problems/*/*"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return check(path, stamp)
+
+    monkeypatch.setattr(digests, "_check", failing)
+    monkeypatch.setattr(digests, "_check_once", failing)
+    errors = [each for item in items for each in item.findings() if not each.is_note]
+    failed, missing = sorted(errors, key=lambda each: each.problem)
+    assert failed.path.match("problems/words/01.parquet")
+    assert failed.problem.startswith("cannot be read: Input/output error: ")
+    assert missing.path == home.root / SHARD

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resources.storage import weights
-from resources.storage.weights import DIGESTS, weights_identity
+from resources.storage.weights import DIGESTS, changed_files, unknown_files, weights_identity
 
 LONG_AGO = (0, 10**18)
 
@@ -52,12 +52,17 @@ def test_a_file_written_just_now_is_read_again(tmp_path: Path) -> None:
     assert weights_identity(folder) != identity
 
 
-@pytest.mark.parametrize("broken", ["{", "[]", '{"config.json": "2"}'])
+@pytest.mark.parametrize(
+    "broken",
+    ["{", "[]", *(f'{{"config.json": {line}}}' for line in ('"2"', "1", '""', '"2 "', "null"))],
+)
 def test_a_broken_memory_is_written_anew(tmp_path: Path, broken: str) -> None:
     folder = checkpoint(tmp_path / "a")
     identity = weights_identity(folder)
     memory = (folder / DIGESTS).read_text()
     (folder / DIGESTS).write_text(broken)
+    assert changed_files(folder) == []
+    assert unknown_files(folder) == ["config.json", "model.safetensors"]
     assert weights_identity(folder) == identity
     assert (folder / DIGESTS).read_text() == memory
 

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +11,9 @@ import polars as pl
 FIX_ROW = "correct the row, or leave it out"
 FIX_LABELS = "write 1 for a right step, 0 for a wrong one or a share between, or leave the row out"
 LABEL_COLUMNS = ("labels", "hard", "soft")
+LABEL_TOLERANCE = 1e-6
+"""A label may leave [0, 1] by this much, as sums in float32 do; it is then clipped."""
+
 TRL_COLUMNS = {"prompt", "completions"}
 """Columns of TRL's stepwise format, which `shepherd labels` imports."""
 
@@ -17,7 +22,7 @@ def check_row(columns: Sequence[str], values: Sequence[object], *, is_whole: boo
     """Check the values of one row.
 
     Every text is text, there is at least one step, and each step has a label: true, false or a
-    number in [0, 1]. A soft label may be null.
+    number in [0, 1], up to ``LABEL_TOLERANCE``. A soft label may be null.
 
     Args:
         columns: names of the values, each a key of ``COLUMN_CHECKS``.
@@ -117,8 +122,11 @@ def _check_texts(name: str, value: object) -> None:
 
 def _check_labels(name: str, value: object) -> None:
     for number, label in enumerate(_entries(name, value), start=1):
-        # NaN is not between 0 and 1.
-        is_share = isinstance(label, int | float) and 0 <= label <= 1
+        # NaN is not between 0 and 1. Parquet's decimals are no Real for Python.
+        is_share = (
+            isinstance(label, Real | Decimal)
+            and -LABEL_TOLERANCE <= float(label) <= 1 + LABEL_TOLERANCE
+        )
         if not is_share and not (label is None and name == "soft"):
             raise ValueError(
                 f"{name}: {_shown(label)} of step {number} is no number in [0, 1]: {FIX_LABELS}"

@@ -61,7 +61,7 @@ def encode_tagged(
 
     The parts are encoded one by one, because tokenizing the joined text would move the tag. Steps
     that exceed ``max_length`` tokens are left out whole, with their labels. Language-model targets
-    are the tokens of the steps with a label above 0.5.
+    are the tokens of the steps with a label above 0.5. Labels are clipped into [0, 1].
 
     Returns:
         The example. Its ``tags`` and ``labels`` are equal in number.
@@ -124,7 +124,7 @@ def _join(
         tag_positions.append(len(ids) + len(body))
         ids += [*body, tags.tag, *closing]
         is_target += [label > 0.5] * len(body) + [False] * (1 + len(closing))
-    fitting = [float(label) for label in labels[: len(tag_positions)]]
+    fitting = [min(max(float(label), 0.0), 1.0) for label in labels[: len(tag_positions)]]
     is_cut = len(fitting) < num_steps
     return Example(ids, next_tokens(ids, is_target), tag_positions, fitting, is_cut=is_cut)
 

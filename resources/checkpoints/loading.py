@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+NEW_BIASES = {"score.bias"}
+"""Tensors that start at zero where a checkpoint lacks them: a sequence classifier has no bias."""
+
+CACHE_SCALES = ("k_scale", "v_scale", "q_scale", "kv_scale", "prob_scale", "prob_output_scale")
+"""Tensors beside unquantized weights that only a quantized cache of keys and values needs."""
+
 PICKLES = ("*.bin", "*.pt", "*.pth")
 """Weights that could run code as they are read."""
 
@@ -102,13 +108,18 @@ def load_weights(
     )
     assert isinstance(loaded, tuple)
     weights, report = loaded
-    absent = [*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])]
+    absent = [*set(report["missing_keys"]) - NEW_BIASES]
+    absent += [name for name, *_ in report["mismatched_keys"]]
     trunk = f"{weights.base_model_prefix}."
     if has_new_head:
         absent = [name for name in absent if name.startswith(trunk)]
     refuse_absent(absent, model)
     modules = {_module(name, trunk) for name in weights.state_dict()}
-    surplus = [name for name in report["unexpected_keys"] if _module(name, trunk) in modules]
+    surplus = [
+        name
+        for name in report["unexpected_keys"]
+        if _module(name, trunk) in modules and name.rpartition(".")[2] not in CACHE_SCALES
+    ]
     refuse_surplus(surplus, model)
     if are_values_read:
         check_finite(weights.named_parameters(), model)
@@ -153,8 +164,13 @@ def check_finite(tensors: "Iterable[tuple[str, torch.Tensor]]", model: Path | st
     for name, tensor in tensors:
         if not tensor.numel() or not tensor.is_floating_point() or tensor.is_meta:
             continue
+        if "float4" in str(tensor.dtype):
+            # All its values are finite.
+            continue
+        # torch does not compare float8; bfloat16 has all its values, infinity and NaN.
+        values = tensor.bfloat16() if tensor.itemsize == 1 else tensor
         # One pass over the values; NaN passes on to both results.
-        bounds = [float(bound) for bound in tensor.detach().aminmax()]
+        bounds = [float(bound) for bound in values.detach().aminmax()]
         if not all(-float("inf") < bound < float("inf") for bound in bounds):
             raise ValueError(
                 f"{model}: {name} holds values that are not finite: train or download the "

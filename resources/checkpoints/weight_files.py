@@ -34,7 +34,9 @@ def check_weight_files(model: Path | str, config: "PretrainedConfig") -> None:
     for path in paths:
         stat = path.stat()
         _check_file(path, f"{stat.st_size} {stat.st_mtime_ns}")
-    is_quantized = getattr(config, "quantization_config", None) is not None
+    has_config = getattr(config, "quantization_config", None) is not None
+    # NVIDIA's ModelOpt keeps the config of its quantization in a file of its own.
+    is_quantized = has_config or (folder / "hf_quant_config.json").is_file()
     if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not is_quantized:
         # Tensors without memory: only names and shapes are read.
         load_weights(AutoModelForCausalLM, model, device_map="meta", are_values_read=False)

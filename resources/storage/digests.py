@@ -8,7 +8,6 @@ unnoticed. With SHA-256 reading took 8 % more CPU seconds (``benchmarks.lake_rea
 import io
 import os
 import sys
-import time
 from collections.abc import Mapping
 from functools import cache
 from io import RawIOBase
@@ -17,6 +16,8 @@ from typing import BinaryIO, TypeAlias
 
 import polars as pl
 import xxhash
+
+from resources.storage.settling import is_settled
 
 FIELD = "shepherd.digest"
 """The last field of the footer's metadata."""
@@ -38,10 +39,6 @@ column."""
 
 _CHUNK_BYTES = 2**20
 """Bytes that are hashed at a time."""
-
-NANOSECONDS_TO_SETTLE = 2_000_000_000
-"""Age from which a file is not checked again: within one tick of the file system's clock, a file
-can change without a new time stamp."""
 
 _Stamp: TypeAlias = tuple[int, int, int]
 """Inode, size and time of the last change of a file."""
@@ -79,8 +76,7 @@ def check_digest(path: Path) -> bool:
             name the file.
     """
     status = path.stat()
-    is_settled = status.st_ctime_ns < time.time_ns() - NANOSECONDS_TO_SETTLE
-    check = _check_once if is_settled else _check
+    check = _check_once if is_settled(status.st_ctime_ns) else _check
     return check(path, (status.st_ino, status.st_size, status.st_ctime_ns))
 
 
@@ -91,11 +87,8 @@ def digest_in_footer(path: Path) -> str | None:
     """
     with path.open("rb") as file:
         tail = _read_tail(file)
-    start = tail.rfind(_BEFORE_DIGITS)
-    if start < 0:
-        return None
-    start += len(_BEFORE_DIGITS)
-    return tail[start : start + _NUM_DIGITS].decode("ascii", "replace")
+    start = _start_of_digest(tail)
+    return None if start is None else tail[start : start + _NUM_DIGITS].decode("ascii", "replace")
 
 
 def _check(path: Path, _stamp: _Stamp) -> bool:

@@ -8,9 +8,16 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from resources.storage.atomic import replacing_file
+from resources.storage.atomic import replacing_file, write_errors
 from resources.storage.digests import check_digest, digest_in_footer, write_parquet
-from resources.storage.shards import DatasetShards, Shards, read_shards, write_shards
+from resources.storage.locks import file_lock
+from resources.storage.shards import (
+    DatasetShards,
+    Shards,
+    num_shards_of,
+    read_shards,
+    write_shards,
+)
 from shepherd.identity import shard_keys
 from shepherd.schemas import PROBLEMS, Table, enforce, table_named
 from shepherd.settings import NAME_PATTERN, Settings
@@ -171,15 +178,37 @@ class Lake:
         """Refuse settings that would reshard a populated dataset.
 
         Call it before problems are written. ``shards.json`` holds the number of shards of each
-        dataset. A dataset without problems gets the number of the settings.
+        dataset. A dataset without problems gets the number of the settings. A lost ``shards.json``
+        is written again, also for datasets of other profiles.
 
         Raises:
             ValueError: the lake has another number of shards for a dataset: set ``shards`` to the
-                number in the message. Or ``shards.json`` is damaged: remove it.
+                number in the message. Or ``shards.json`` is damaged: move it aside.
         """
-        recorded = read_shards(self._shards_path)
-        populated = {file.parent.name for file in self.root.glob(f"{PROBLEMS.name}/*/*.parquet")}
-        for name in recorded.keys() & populated & settings.datasets.keys():
+        recorded = self._shards()
+        if self._checked_shards(recorded, settings) == recorded:
+            return
+        # Another profile may start in this home at the same time.
+        with (
+            write_errors(self._shards_path),
+            file_lock(self._shards_path.with_name(".shards.lock")),
+        ):
+            current = self._checked_shards(self._shards(), settings)
+            write_shards(self._shards_path, current)
+
+    def _checked_shards(self, recorded: Shards, settings: Settings) -> Shards:
+        """Return what ``shards.json`` should hold.
+
+        Raises:
+            ValueError: the lake has another number of shards for a dataset.
+        """
+        populated = self._populated()
+        if not recorded:
+            recorded = {
+                name: DatasetShards(shards=num_shards_of(paths, settings.shards))
+                for name, paths in populated.items()
+            }
+        for name in recorded.keys() & populated.keys() & settings.datasets.keys():
             num_shards = recorded[name].shards
             if num_shards != settings.shards:
                 raise ValueError(
@@ -187,15 +216,32 @@ class Lake:
                     f"{num_shards} shards: set it back to {num_shards}, or point SHEPHERD_HOME at "
                     "a new folder"
                 )
-        current = dict(recorded)
-        for name in settings.datasets:
-            digests = name in recorded and recorded[name].digests
-            if not digests:
-                files = self.root.glob(f"*/{name}/*.parquet")
-                digests = all(digest_in_footer(path) for path in files)
-            current[name] = DatasetShards(shards=settings.shards, digests=digests)
-        if current != recorded:
-            write_shards(self._shards_path, current)
+        numbers = {name: dataset.shards for name, dataset in recorded.items()}
+        numbers |= dict.fromkeys(settings.datasets, settings.shards)
+        return {
+            name: DatasetShards(
+                shards=num_shards,
+                digests=(name in recorded and recorded[name].digests) or self._all_digests(name),
+            )
+            for name, num_shards in numbers.items()
+        }
+
+    def _populated(self) -> dict[str, list[Path]]:
+        """Return the files of problems by dataset."""
+        populated: dict[str, list[Path]] = {}
+        for path in sorted(self.root.glob(f"{PROBLEMS.name}/*/*.parquet")):
+            if re.fullmatch(r"\d+", path.stem) and re.fullmatch(NAME_PATTERN, path.parent.name):
+                populated.setdefault(path.parent.name, []).append(path)
+        return populated
+
+    def _all_digests(self, dataset: str) -> bool:
+        """Return whether all files of a dataset, and those outside the datasets, have digests.
+
+        Tables of earlier versions of the pipeline are not read, and do not count.
+        """
+        paths = [*self.root.glob(f"*/{dataset}/*.parquet"), *self.root.glob("*/all.parquet")]
+        names = ((path.relative_to(self.root).parts[0], path) for path in paths)
+        return all(digest_in_footer(path) for name, path in names if table_named(name))
 
     @property
     def _shards_path(self) -> Path:

@@ -1,10 +1,12 @@
 """The file ``shards.json`` of a lake: how each dataset is stored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
+import polars as pl
+from polars.exceptions import PanicException, PolarsError
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -15,6 +17,7 @@ from pydantic import (
 )
 
 from resources.storage.atomic import replacing_file
+from shepherd.identity import shard_of
 
 
 class DatasetShards(BaseModel):
@@ -45,7 +48,7 @@ def read_shards(path: Path) -> Shards:
     """Return the datasets of a lake; none if the file does not exist.
 
     Raises:
-        ValueError: the file is damaged: remove it.
+        ValueError: the file is damaged: move it aside.
     """
     try:
         status = path.stat()
@@ -60,6 +63,26 @@ def write_shards(path: Path, shards: Shards) -> None:
         file.write(_SHARDS.dump_json(dict(sorted(shards.items()))))
 
 
+def num_shards_of(paths: Sequence[Path], num_expected: int) -> int:
+    """Return the number of shards of a dataset, from the problems in its files.
+
+    ``num_expected`` is returned if the problems do not say.
+    """
+    fewest = max(int(path.stem) for path in paths) + 1
+    try:
+        shards = {path.stem: pl.read_parquet(path, columns=["problem_id"]) for path in paths}
+    except (PolarsError, PanicException):
+        return max(fewest, num_expected)
+    for number in (num_expected, fewest):
+        if number >= fewest and all(
+            shard_of(problem_id, number) == shard
+            for shard, problems in shards.items()
+            for problem_id in problems["problem_id"]
+        ):
+            return number
+    return max(fewest, num_expected)
+
+
 @lru_cache
 def _read_once(path: Path, _stamp: tuple[int, int, int]) -> Shards:
     """Read the file; another stamp is another file, as it is only ever replaced."""
@@ -68,5 +91,6 @@ def _read_once(path: Path, _stamp: tuple[int, int, int]) -> Shards:
     except ValidationError as error:
         [*_, first] = error.errors()
         raise ValueError(
-            f"{path}: is damaged ({first['msg']}): remove it, and the next run writes it again"
+            f"{path}: is damaged ({first['msg']}): move it aside, and the next run writes it again "
+            "from the files of problems"
         ) from error

@@ -1,7 +1,8 @@
 """Verify the files of a home: what is damaged, lost, or does not belong there."""
 
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,31 @@ from resources.storage.digests import check_digest
 from resources.storage.home import Home
 from resources.storage.journal import SUFFIX, num_damaged_bytes
 from resources.storage.lake import Lake
-from resources.storage.model_versions import check_unchanged
-from resources.storage.warehouse import open_warehouse
-from resources.storage.weights import changed_files
-from shepherd.schemas import Table, table_named
+from resources.storage.model_versions import VERSIONS, check_unchanged
+from resources.storage.shards import Shards, read_shards
+from resources.storage.warehouse import WarehouseInUseError, open_warehouse
+from resources.storage.weights import changed_files, lost_files, unknown_files
+from shepherd.identity import shard_keys
+from shepherd.schemas import PROBLEMS, Table, table_named
+
+SOURCES: Mapping[str, str] = {
+    "solutions": "problems",
+    "solution_costs": "problems",
+    "steps": "solutions",
+    "rollouts": "steps",
+    "rollout_costs": "steps",
+    "asked_rollouts": "steps",
+    "search_trees": "steps",
+    "step_labels": "steps",
+    "oracle_labels": "steps",
+    "monte_carlo_labels": "rollouts",
+    "labeled_solutions": "problems",
+    "candidates": "problems",
+    "candidate_costs": "problems",
+    "candidate_scores": "candidates",
+    "greedy_solutions": "problems",
+}
+"""A table that each table is made from, in all profiles. It is written first."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +60,22 @@ class Item:
 
     path: Path
     num_bytes: int
-    findings: Callable[[], Iterator[Finding]]
+    check: Callable[[], Iterator[Finding]]
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what is wrong. A file that a run has removed meanwhile is passed over."""
+        try:
+            yield from self.check()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            yield _unreadable(self.path, error)
+
+
+def _unreadable(path: Path, error: OSError) -> Finding:
+    where = Path(os.fsdecode(error.filename)) if error.filename else path
+    problem = f"cannot be read: {error.strerror}: correct its permissions, or copy it from a backup"
+    return Finding(where, problem)
 
 
 def items_of(home: Home) -> list[Item]:
@@ -49,16 +86,24 @@ def items_of(home: Home) -> list[Item]:
     """
     if not home.root.is_dir():
         raise ValueError(f"{home.root}: no such folder: correct --home, or run a profile first")
-    items = [Item(home.lake, 0, lambda: _strays(Lake(home.lake)))]
+    lake, shards = Lake(home.lake), read_shards(home.lake / "shards.json")
+    items = [Item(home.lake, 0, partial(_strays, lake))]
     for folder in sorted(path for path in home.lake.glob("*") if path.is_dir()):
-        items += _items_of_table(Lake(home.lake), folder)
+        try:
+            items += _items_of_table(lake, folder)
+        except OSError as error:
+            items.append(Item(folder, 0, partial(_unlisted, folder, error)))
+    items.append(Item(home.lake, 0, partial(_missing, lake, shards)))
     for path in sorted(home.imports.rglob("*.parquet")):
         items.append(_file_item(path, _import))
     for path in sorted(home.journals.rglob(f"*{SUFFIX}")):
         items.append(_file_item(path, _journal))
-    for folder in sorted(path.parent for path in home.models.rglob("config.json")):
-        num_bytes = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-        items.append(Item(folder, num_bytes, partial(_weights, folder)))
+    for path in sorted(home.models.glob("[!.]*")):
+        items += (
+            [Item(path, 0, partial(_link, path))] if path.is_symlink() else _items_of_model(path)
+        )
+    for path in sorted(home.models.glob(f"{VERSIONS}/*/[!.]*")):
+        items += _items_of_model(path)
     if home.warehouse.exists():
         items.append(_file_item(home.warehouse, _warehouse))
     return items
@@ -102,13 +147,65 @@ def _items_of_table(lake: Lake, folder: Path) -> list[Item]:
     return [*items, Item(folder, 0, partial(rows.findings, folder))]
 
 
-def _file_item(path: Path, findings: Callable[[Path], Iterator[Finding]]) -> Item:
-    return Item(path, path.stat().st_size, lambda: findings(path))
+def _unlisted(folder: Path, error: OSError) -> Iterator[Finding]:
+    yield _unreadable(folder, error)
+
+
+def _items_of_model(folder: Path) -> list[Item]:
+    if not folder.is_dir():
+        return []
+    return [Item(folder, sum(map(_size, folder.iterdir())), partial(_weights, folder))]
+
+
+def _file_item(path: Path, check: Callable[[Path], Iterator[Finding]]) -> Item:
+    return Item(path, _size(path), partial(check, path))
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file; 0 of a folder, or if it vanishes or cannot be read."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
 
 
 def _strays(lake: Lake) -> Iterator[Finding]:
     for path in lake.strays():
-        yield Finding(path, "is no shard of a dataset, and is not read: remove it")
+        # It may be sound, if an entry of shards.json is lost.
+        yield Finding(path, "is no shard of a dataset, and is not read: move it aside")
+
+
+def _missing(lake: Lake, shards: Shards) -> Iterator[Finding]:
+    """Name lost partitions, and those that the next run makes.
+
+    A partition is lost if a table that is made from it has it. Otherwise it may never have been
+    made.
+    """
+    folders = (path for path in lake.root.glob("*") if path.is_dir())
+    tables = [table for folder in folders if (table := table_named(folder.name))]
+    written = {table.name: set(lake.partitions(table)) for table in {PROBLEMS, *tables}}
+    lost: dict[str, set[tuple[str, str]]] = {}
+    for name, partitions in written.items():
+        if name in SOURCES:
+            lost.setdefault(SOURCES[name], set()).update(partitions)
+    for name in sorted(written.keys() | lost.keys()):
+        partitions = written.get(name, set())
+        lost_here = lost.get(name, set()) - partitions
+        for partition in sorted(lost_here):
+            problem = "is missing, although tables that are made from it exist: materialize the"
+            yield Finding(lake.path(name, *partition), f"{problem} asset {name} again")
+        for dataset in sorted({dataset for dataset, _ in partitions} & shards.keys()):
+            keys = {(dataset, key) for key in shard_keys(shards[dataset].shards)}
+            if unmade := sorted(keys - partitions - lost_here):
+                problem = f"{len(unmade)} of {len(keys)} shards are not there, first {unmade[0][1]}"
+                where = lake.root / name / dataset
+                yield Finding(where, f"{problem}: the next run makes them", is_note=True)
+
+
+def _link(path: Path) -> Iterator[Finding]:
+    if not path.exists():
+        problem = f"leads to {path.readlink()}, which is missing: materialize the asset"
+        yield Finding(path, f"{problem} {path.name} again")
 
 
 def _partition(lake: Lake, rows: _Rows, path: Path) -> Iterator[Finding]:
@@ -145,10 +242,22 @@ def _journal(path: Path) -> Iterator[Finding]:
 
 
 def _weights(folder: Path) -> Iterator[Finding]:
+    if not folder.is_dir():
+        return
     try:
         check_unchanged(folder)
     except ValueError as error:
         yield Finding(folder, _without_path(folder, error))
+    lost = lost_files(folder)
+    for name in lost:
+        yield Finding(folder / name, "is missing: train the model again, or copy the file again")
+    is_version = folder.parent.parent.name == VERSIONS
+    if not (is_version or "config.json" in lost or (folder / "config.json").exists()):
+        yield Finding(folder, "has no config.json: train the model again, or copy it again")
+    if not is_version and (unknown := unknown_files(folder)):
+        files = f"{len(unknown)} files, first {unknown[0]}"
+        problem = "were not compared: no digest is remembered for their time stamps"
+        yield Finding(folder, f"{files}, {problem}", is_note=True)
     for name in changed_files(folder):
         yield Finding(
             folder / name,
@@ -166,6 +275,9 @@ def _warehouse(path: Path) -> Iterator[Finding]:
             ).fetchall()
             for schema, name in names:
                 connection.execute(f'select bit_xor(hash(row)) from "{schema}"."{name}" as row')
+    except WarehouseInUseError as error:
+        problem = f"{_without_path(path, error)}; it was not checked"
+        yield Finding(path, problem, is_note=True)
     except ValueError as error:
         yield Finding(path, _without_path(path, error))
     except duckdb.Error as error:

@@ -92,10 +92,15 @@ def build_warehouse(lake_root: Path, warehouse: Path, sql_root: Path = SQL_ROOT)
     return rows
 
 
+class WarehouseInUseError(ValueError):
+    """Another process writes to the warehouse."""
+
+
 def open_warehouse(warehouse: Path) -> duckdb.DuckDBPyConnection:
     """Open a warehouse for reading.
 
     Raises:
+        WarehouseInUseError: another process has it open for writing; the message names the process.
         ValueError: there is none, or its file is damaged: build it again.
     """
     if not warehouse.is_file():
@@ -103,6 +108,12 @@ def open_warehouse(warehouse: Path) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(warehouse, read_only=True, config=_CONFIG)
     except (duckdb.IOException, duckdb.SerializationException, duckdb.FatalException) as error:
+        if "Conflicting lock" in str(error):
+            holder = str(error).partition("Conflicting lock is ")[2].partition(". ")[0]
+            raise WarehouseInUseError(
+                f"{warehouse}: is open for writing in another process (its lock is {holder}): "
+                "close it there, and try again"
+            ) from error
         raise ValueError(
             f"{warehouse}: cannot be opened: {_reason(error)}: build it again with shepherd "
             "warehouse build"

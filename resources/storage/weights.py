@@ -1,12 +1,14 @@
 """Identify a checkpoint by its content, so that a copy of it is the same model."""
 
 import json
-import time
+import re
+from collections.abc import Iterator
 from functools import cache
 from hashlib import file_digest
 from pathlib import Path
 
 from resources.storage.atomic import WriteError, replacing_file
+from resources.storage.settling import is_settled as has_settled
 from shepherd.identity import content_id
 
 DIGESTS = ".digests.json"
@@ -15,9 +17,8 @@ DIGESTS = ".digests.json"
 INCIDENTAL_FILES = ("metrics*", "README*", "LICENSE*", "*.md", ".*")
 """Files of a checkpoint that change no completion and no score."""
 
-SECONDS_TO_SETTLE = 2.0
-"""Age from which a file's digest is remembered: within one tick of the file system's clock, a
-file can change without a new time stamp."""
+_LINE = re.compile(r"\d+ \d+ [0-9a-f]{64}")
+"""What is remembered of a file: size, time stamp and digest."""
 
 
 def weights_identity(checkpoint: str | Path, *, is_settled: bool = False) -> str:
@@ -33,7 +34,6 @@ def weights_identity(checkpoint: str | Path, *, is_settled: bool = False) -> str
     if not folder.is_dir():
         return str(checkpoint)
     remembered = _remembered(folder)
-    newest = time.time_ns() - int(SECONDS_TO_SETTLE * 1e9)
     digests: dict[str, str] = {}
     settled: dict[str, str] = {}
     for path in sorted(_files(folder)):
@@ -41,7 +41,7 @@ def weights_identity(checkpoint: str | Path, *, is_settled: bool = False) -> str
         stamp = f"{stat.st_size} {stat.st_mtime_ns} "
         line = remembered.get(path.name, "")
         is_known = line.startswith(stamp)
-        if not (is_known or is_settled) and stat.st_mtime_ns >= newest:
+        if not (is_known or is_settled or has_settled(stat.st_mtime_ns)):
             digests[path.name] = _digest(path)
             continue
         digests[path.name] = line.split(" ")[2] if is_known else _digest_of(path, stamp)
@@ -57,14 +57,27 @@ def changed_files(folder: Path) -> list[str]:
     Their size and time stamp are as they were: no program wrote them, the disk has changed them.
     All files are read.
     """
-    changed = []
+    return [path.name for path, digest in _comparable(folder) if _digest(path) != digest]
+
+
+def lost_files(folder: Path) -> list[str]:
+    """Return the files of a checkpoint that are remembered and missing."""
+    return [name for name in sorted(_remembered(folder)) if not (folder / name).exists()]
+
+
+def unknown_files(folder: Path) -> list[str]:
+    """Return the files of a checkpoint of which no content is remembered for their time stamp."""
+    known = {path.name for path, _ in _comparable(folder)}
+    return sorted({path.name for path in _files(folder)} - known)
+
+
+def _comparable(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each file that has the remembered size and time stamp, with its digest."""
     for name, line in sorted(_remembered(folder).items()):
-        size, time_stamp, digest = line.split(" ")
-        path = folder / name
+        path, (size, time_stamp, digest) = folder / name, line.split(" ")
         stat = path.stat() if path.is_file() else None
         if stat and (str(stat.st_size), str(stat.st_mtime_ns)) == (size, time_stamp):
-            changed += [name] if _digest(path) != digest else []
-    return changed
+            yield path, digest
 
 
 def _files(folder: Path) -> list[Path]:
@@ -93,7 +106,9 @@ def _remembered(folder: Path) -> dict[str, str]:
         lines = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return lines if isinstance(lines, dict) else {}
+    if not isinstance(lines, dict):
+        return {}
+    return {name: line for name, line in lines.items() if _LINE.fullmatch(str(line))}
 
 
 def _remember(folder: Path, settled: dict[str, str]) -> None:

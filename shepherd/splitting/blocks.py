@@ -11,19 +11,23 @@ import re
 Span = tuple[int, int]
 
 _TOKEN = re.compile(
-    r"(?P<fence>`{3,})|(?P<tildes>^[ \t]*~{3,})|(?P<dollars>\$\$)|(?P<open>\\[\[(])"
-    r"|(?P<close>\\[\])])|(?P<begin>\\begin\{)|(?P<end>\\end\{)",
+    r"(?P<fence>`{3,})|(?P<tildes>^[ \t]*~{3,})|(?P<dollars>\$\$)|(?P<display>\\\[)"
+    r"|(?P<end_display>\\\])|(?P<inline>\\\()|(?P<end_inline>\\\))|(?P<begin>\\begin\{)|(?P<end>\\end\{)",
     re.MULTILINE,
 )
 _CLOSES = {
     "fence": "fence",
     "tildes": "tildes",
     "dollars": "dollars",
-    "open": "close",
+    "display": "end_display",
+    "inline": "end_inline",
     "begin": "end",
 }
 _DOLLAR_LINE = re.compile(r"^[ \t]*\$(?![\d$])[^$\n]*\n", re.MULTILINE)
-_OPENING = re.compile(r"\$\$|\\\[|\\begin\{[a-z]+\*?\}")
+_RESTARTS = {"display": ("display",), "inline": ("inline", "display")}
+"""What cannot stand within a formula: the formula before it was not closed."""
+_OPENING = re.compile(r"(?:\$\$|\\\[|\\begin\{[a-z]+\*?\})[ \t\r]*(?:\n|\Z)")
+_LONGEST_INDENT = 80
 _NO_FORMULA = re.compile(
     r"\n(?:[ \t\r]*\n|[ \t]*(?:\#{1,6}[ \t]|\*\*|>[ \t]"
     r"|(?:[-*+•][ \t]+|\d{1,2}[.)][ \t]+)?(?!(?:sin|cos|tan|log|ln|lim|max|min|gcd|lcm|mod)\b)"
@@ -81,21 +85,25 @@ def _blocks(text: str) -> list[Span]:
                 opener = ""
         elif kind == opener and opener == "begin":
             depth += 1
+        elif kind in _RESTARTS.get(opener, ()) and text[token.start() - 1] != "\\":
+            spans += _cut_off(text, opener, start, token.start())
+            opener, start = kind, token.start()
     if opener in ("fence", "tildes") and text[text.rfind("\n", 0, start) + 1 : start].isspace() | (
         start == 0 or text[start - 1] == "\n"
     ):
         spans.append((start, len(text)))
-    if opener in ("open", "dollars", "begin") and _fills_a_line(text, start):
-        prose = _NO_FORMULA.search(text, start)
-        spans.append((start, prose.start() + 1 if prose else len(text)))
-    return spans
+    return spans + _cut_off(text, opener, start, len(text))
 
 
-def _fills_a_line(text: str, start: int) -> bool:
-    """Say whether the opening of a display formula stands alone in its line."""
-    line, end = text.rfind("\n", 0, start) + 1, text.find("\n", start)
-    opening = text[line : end if end >= 0 else len(text)].strip()
-    return _OPENING.fullmatch(opening) is not None
+def _cut_off(text: str, opener: str, start: int, end: int) -> list[Span]:
+    """Return the formula that is not closed up to ``end``, if its opening fills a line."""
+    if opener not in ("display", "dollars", "begin"):
+        return []
+    before = text[max(0, start - _LONGEST_INDENT) : start].rpartition("\n")[2]
+    if before.strip() or not _OPENING.match(text, start):
+        return []
+    prose = _NO_FORMULA.search(text, start, end)
+    return [(start, prose.start() + 1 if prose else end)]
 
 
 def _dollar_formulas(text: str) -> list[Span]:

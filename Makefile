@@ -33,7 +33,7 @@ ui: $(READY)  ## Serve the Dagster UI at http://localhost:3000
 test: $(READY_TO_TEST) lint  ## Check the style, then run the tests
 	$(PYTEST)
 
-slow-test: $(READY_TO_TEST)  ## Run the tests that start servers, a browser or many processes
+slow-test: $(READY_TO_TEST)  ## Run the tests that take over ten seconds each: servers, a browser, many processes
 	$(PYTEST) -m slow
 
 coverage: $(READY_TO_TEST)  ## Run all tests, slow ones too, and list the lines that none of them runs

@@ -43,7 +43,7 @@ LONG_FILES = (
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave slow tests out, unless ``-m`` chooses tests."""
-    meaning = "starts servers, a browser or many processes; run by make slow-test"
+    meaning = "takes over ten seconds, as it starts servers or many processes: make slow-test"
     config.addinivalue_line("markers", f"slow: {meaning}")
     config.option.markexpr = config.option.markexpr or "not slow"
 

@@ -19,7 +19,7 @@ SLOW = {
     *("demo_study", "engine_overhead", "kill_chain", "kill_resume", "label_io", "label_quality"),
     *("paper_study", "search", "step_rewards", "ui"),
 }
-"""These take more than about ten CPU seconds at their smallest size: ``pytest -m slow``."""
+"""These take more than about ten CPU seconds at their smallest size."""
 MISSING = re.compile(r"is not installed|no browser is installed|does not exist")
 RESULT_FIELDS = ["name", "value", "unit", "baseline", "target", "met"]
 

@@ -19,14 +19,16 @@ def slow_sampler() -> CompletionModel:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "annotator",
     [
-        pytest.param(MonteCarlo(8), id="monte_carlo"),
-        pytest.param(TreeSearch(8, num_searches=100), id="tree_search", marks=pytest.mark.slow),
-        pytest.param(AdaptiveSettings().annotator(), id="adaptive", marks=pytest.mark.slow),
-        pytest.param(None, id="judge", marks=pytest.mark.slow),
+        MonteCarlo(8),
+        TreeSearch(8, num_searches=100),
+        AdaptiveSettings().annotator(),
+        None,
     ],
+    ids=["monte_carlo", "tree_search", "adaptive", "judge"],
 )
 def test_a_killed_stage_repeats_nothing_finished_and_ends_in_the_same_bytes(
     tmp_path: Path, annotator: Annotator | None

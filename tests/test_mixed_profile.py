@@ -24,6 +24,8 @@ from shepherd.splitting import split_steps
 from shepherd.word_problems import draw_problems
 from tests.recorded import check_lineage, recording
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -188,6 +188,7 @@ def test_copies_of_the_start_and_the_reward_model_resume_a_run(
     assert [row["iteration"] for row in resumed] == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reward_model", ["outcome_reward_model", "process_reward_model"])
 def test_a_policy_learns_to_earn_more(base: Path, tmp_path: Path, reward_model: str) -> None:
     settings = SMALL.model_copy(

@@ -82,6 +82,7 @@ def curve(folder: Path, name: str = "train/loss") -> list[float]:
     return [event.value for event in events.Scalars(name)]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_losses_and_weights(
     base: Path, data: Path, whole: tuple[Path, Any], tmp_path: Path
 ) -> None:

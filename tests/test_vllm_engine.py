@@ -16,6 +16,8 @@ from resources.engines import open_engine
 from shepherd.requests import Completion, Engine, Request
 from shepherd.settings import EngineSettings, VllmSettings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -38,11 +40,7 @@ def environment() -> Iterator[None]:
 
 # Before `engine` is opened: one process holds one engine at a time.
 @needs_vllm
-@pytest.mark.parametrize(
-    "design",
-    # Opening an engine takes seconds, so that make test opens one of them.
-    [pytest.param(name, marks=[pytest.mark.slow] * (name != "Mistral-7B")) for name in DESIGNS],
-)
+@pytest.mark.parametrize("design", DESIGNS)
 def test_every_design_is_written_as_the_embedded_engine_writes_it(
     design: str, tmp_path: Path, environment: None
 ) -> None:

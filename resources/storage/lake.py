@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from resources.storage.atomic import replacing_file, write_errors
+from resources.storage.atomic import replacing_file
 from resources.storage.digests import check_digest, digest_in_footer, write_parquet
 from resources.storage.locks import file_lock
 from resources.storage.shards import (
@@ -189,10 +189,7 @@ class Lake:
         if self._checked_shards(recorded, settings) == recorded:
             return
         # Another profile may start in this home at the same time.
-        with (
-            write_errors(self._shards_path),
-            file_lock(self._shards_path.with_name(".shards.lock")),
-        ):
+        with file_lock(self._shards_path.with_name(".shards.lock")):
             current = self._checked_shards(self._shards(), settings)
             write_shards(self._shards_path, current)
 

@@ -126,7 +126,7 @@ def _decoded(answer: HttpAnswer) -> object:
     """Return the JSON value of a body.
 
     Raises:
-        ValueError: it is none; the message says what came instead.
+        ValueError: the body is not JSON; the message says what the server sent instead.
     """
     if answer.fault:
         raise ValueError(answer.fault)

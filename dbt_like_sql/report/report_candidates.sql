@@ -20,8 +20,8 @@ with distinct_candidates as (
 select
     drawn.*,
     process.step_scores,
-    process.num_unscored,
-    outcome.step_scores as outcome_scores
+    outcome.step_scores as outcome_scores,
+    if(process.num_unscored = 0, list_min(process.step_scores), null) as lowest_score
 from distinct_candidates as drawn
 left join stg_candidate_scores as process
     on
@@ -34,6 +34,6 @@ left join stg_candidate_scores as outcome
 qualify
     row_number() over (
         partition by drawn.problem_id
-        order by if(process.num_unscored = 0, list_min(process.step_scores), null) desc nulls last, drawn.candidate_id
+        order by lowest_score desc nulls last, drawn.candidate_id asc
     ) <= getvariable('max_solutions')
-order by drawn.problem_id asc, if(process.num_unscored = 0, list_min(process.step_scores), null) desc nulls last, drawn.candidate_id;
+order by drawn.problem_id asc, lowest_score desc nulls last, drawn.candidate_id asc;

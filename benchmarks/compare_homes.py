@@ -3,10 +3,11 @@
     python -m benchmarks.compare_homes HOME_A HOME_B [--json]
 
 Reads every table of both lakes and compares it row by row: ids, draws, labels and scores, floats
-exactly. A row is equal if it is in the same partition with the same values. Columns of how
-an engine worked (``EFFORTS``) do not count. A table of one side only is compared with the tables of the other side
-whose names begin with its name and ``_`` (``rejected`` with ``rejected_problems`` and others), by
-the columns that all have. Checkpoints are compared by their tensors. stderr shows what differs.
+exactly. A row is equal if it is in the same partition with the same values. Columns that say how an
+engine worked (``EFFORTS``) do not count. A table of one side only is compared with the tables of
+the other side whose names begin with its name and ``_`` (``rejected`` with ``rejected_problems``
+and others), by the columns that all have. Checkpoints are compared by their tensors. stderr shows
+what differs.
 """
 
 import argparse

@@ -45,8 +45,7 @@ class Line(NamedTuple):
         return _parse_or_explain(self.raw) if _may_repeat_key(self.raw, value) else value
 
 
-_ESCAPED_ASCII = re.compile(rb"\\u00[0-7]")
-"""The beginning of an ASCII character that is written by its code, as in ``"\\u0061"`` for a."""
+_SPACE_BEFORE_COLON = re.compile(rb'"\s+:')
 
 
 class _RepeatedKeyError(ValueError):
@@ -56,18 +55,18 @@ class _RepeatedKeyError(ValueError):
 def _may_repeat_key(raw: bytes, value: object) -> bool:
     """Return False if surely no object of a row repeats a key.
 
-    Most rows have a few keys of plain letters, and texts or lists of texts as their values. Then
-    each key is written once. This is five times as fast as a parser that looks at each key.
+    A quote and a colon stand behind each key, and behind few quotes of texts. If there are as many
+    as the parsed row has keys, no key was dropped. To look at each key takes five times as long.
     """
-    if not isinstance(value, dict):
-        return isinstance(value, list)
-    return bool(_ESCAPED_ASCII.search(raw)) or any(
-        not (key.isascii() and key.isidentifier())
-        or raw.count(b'"%b"' % key.encode()) != 1
-        or isinstance(inner, dict)
-        or (isinstance(inner, list) and any(isinstance(each, dict | list) for each in inner))
-        for key, inner in value.items()
-    )
+    is_counted = _num_keys(value) == raw.count(b'":') and not _SPACE_BEFORE_COLON.search(raw)
+    return not is_counted
+
+
+def _num_keys(value: object) -> int:
+    """Return the number of keys of all objects in a value."""
+    if isinstance(value, dict):
+        return len(value) + sum(map(_num_keys, value.values()))
+    return sum(map(_num_keys, value)) if isinstance(value, list) else 0
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -5,7 +5,7 @@ import pytest
 
 from resources import profiles
 from resources.profiles import load_settings, settings_from_env
-from shepherd.settings import RftSettings, SplittingSettings
+from shepherd.settings import ModelSettings, RftSettings, SplittingSettings
 
 MODELS = """
 generators: {weak: {base: base-small}}
@@ -125,6 +125,20 @@ def test_an_error_is_one_line_with_file_field_and_way_out(
     assert "\n" not in message
     assert message.startswith(path)
     assert all(part in message for part in named), message
+
+
+@pytest.mark.parametrize(
+    ("stop", "reason"),
+    [
+        (["\n\nQ", "\n"], r"'\\n\\nQ' holds '\\n', which ends a text before"),
+        (["#", "#"], "'#' holds '#'"),
+        ([""], "an empty string"),
+        (list("abcde"), "at most 4"),
+    ],
+)
+def test_a_stop_string_that_ends_no_text_is_refused(stop: list[str], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        ModelSettings.model_validate({"base": "b", "stop": stop})
 
 
 def test_all_wrong_fields_are_named_at_once(tmp_path: Path) -> None:

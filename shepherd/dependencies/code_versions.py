@@ -53,6 +53,8 @@ def code_version(settings: Settings, asset: str) -> str:
     revision = f"seeding {SEEDING}" if "seed" in values else ""
     if asset == "steps":
         revision = "solution_id:step_index"
+    if asset == "candidate_scores":
+        revision = "unscored steps are null"
     if any(path.endswith(".splitting.method") for path in values):
         revision += f" splitting {SPLITTING_VERSION}"
     if _is_graded(settings, asset):

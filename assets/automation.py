@@ -1,4 +1,4 @@
-"""Start runs automatically: a sensor and a schedule that are switched on in the UI."""
+"""Start runs automatically, as switched on in the UI, and find those that were killed."""
 
 import json
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import dagster as dg
 
 from assets.annotation.sharding import by_shard
 from assets.deployment import Deployment, DeploymentResource
+from assets.lost_runs import fail_lost_runs
 from resources.storage.io_manager import Partition
 from resources.user_paths import expanded
 from shepherd.identity import content_id
@@ -43,6 +44,13 @@ def label_new_problems(annotate: AssetJob) -> dg.SensorDefinition:
         return dg.SensorResult(run_requests=requests, cursor=json.dumps(stamps))
 
     return new_problem_files
+
+
+@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Marks runs as failed whose process was killed, while the UI runs; always on."""
+    lines = fail_lost_runs(context.instance)
+    return dg.SkipReason(" ".join(lines) or "no run has lost its process")
 
 
 def refresh_every_morning(

@@ -17,6 +17,7 @@ from assets.annotation.steps import steps_of
 from assets.automation import (
     AssetJob,
     label_new_problems,
+    lost_runs,
     paths_of,
     refresh_every_morning,
     run_tags,
@@ -139,11 +140,12 @@ def jobs_of(assets: list[dg.AssetsDefinition], settings: Settings) -> dict[str, 
 
 
 def sensors_of(jobs: Mapping[str, AssetJob], settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the sensor of new problem files, if an annotated dataset reads files."""
+    """Return the sensors of lost runs and, if an annotated dataset reads files, of new files."""
     reads_files = any(
         paths_of(dataset) and dataset.is_annotated for dataset in settings.datasets.values()
     )
-    return [label_new_problems(jobs["annotate"])] if reads_files and "annotate" in jobs else []
+    has_files = reads_files and "annotate" in jobs
+    return [lost_runs, *([label_new_problems(jobs["annotate"])] if has_files else [])]
 
 
 def checks_of(

@@ -3,10 +3,11 @@
     python -m benchmarks.compare_homes HOME_A HOME_B [--json]
 
 Reads every table of both lakes and compares it row by row: ids, draws, labels and scores, floats
-exactly. A row is equal if it is in the same partition with the same values. Columns of times
-(``TIMES``) do not count. A table of one side only is compared with the tables of the other side
-whose names begin with its name and ``_`` (``rejected`` with ``rejected_problems`` and others), by
-the columns that all have. Checkpoints are compared by their tensors. stderr shows what differs.
+exactly. A row is equal if it is in the same partition with the same values. Columns that say how an
+engine worked (``EFFORTS``) do not count. A table of one side only is compared with the tables of
+the other side whose names begin with its name and ``_`` (``rejected`` with ``rejected_problems``
+and others), by the columns that all have. Checkpoints are compared by their tensors. stderr shows
+what differs.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.command import Benchmark
-from benchmarks.lake_differences import TIMES, LakeTable, TableDifference, compare, tables_of
+from benchmarks.lake_differences import EFFORTS, LakeTable, TableDifference, compare, tables_of
 from benchmarks.report import Result, at_most
 from benchmarks.weight_differences import weight_files
 from resources.storage.home import Home
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> list[Result]:
     for home in homes:
         if not home.lake.is_dir():
             raise ValueError(f"{home.lake.absolute()} does not exist: give the folder of a home")
-    print(f"columns that are not compared: {', '.join(TIMES)}", file=sys.stderr)
+    print(f"columns that are not compared: {', '.join(EFFORTS)}", file=sys.stderr)
     return [
         *compare_lakes(homes[0].lake, homes[1].lake),
         *compare_models(homes[0].models, homes[1].models),

@@ -8,8 +8,10 @@ import polars as pl
 
 from shepherd.schemas import TABLES
 
-TIMES = ("seconds",)
-"""Columns that hold how long an engine ran: another run of the same draws has other times."""
+EFFORTS = ("seconds", "cached_tokens")
+"""Columns that hold how an engine worked. Another run of the same draws takes other times, and one
+that resumes after a kill begins with an empty cache."""
+
 PARTITION, OCCURRENCE = "_partition", "_occurrence"
 NUM_EXAMPLES = 3
 MAX_CHARACTERS = 120
@@ -44,7 +46,7 @@ class LakeTable:
 
 
 def tables_of(lake: Path) -> dict[str, LakeTable]:
-    """Read all tables of a lake, without the columns ``TIMES``."""
+    """Read all tables of a lake, without the columns ``EFFORTS``."""
     tables = {}
     for folder in sorted(path for path in lake.iterdir() if path.is_dir()):
         parts = [
@@ -54,7 +56,7 @@ def tables_of(lake: Path) -> dict[str, LakeTable]:
             for path in sorted(folder.rglob("*.parquet"))
         ]
         if parts:
-            rows = pl.concat(parts, how="diagonal_relaxed").drop(TIMES, strict=False)
+            rows = pl.concat(parts, how="diagonal_relaxed").drop(EFFORTS, strict=False)
             tables[folder.name] = LakeTable(folder.name, rows)
     return tables
 

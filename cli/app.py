@@ -4,6 +4,7 @@ Only :mod:`typer` and pure text functions are imported here. Each subcommand imp
 when it runs, so that ``shepherd --help`` answers at once.
 """
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -19,7 +20,9 @@ from cli.commands.ui import ui
 from cli.commands.verify import verify
 from cli.commands.warehouse import warehouse_app
 from cli.file_errors import file_error
+from cli.interrupts import KeptInterrupts
 from cli.parsing import message_of, repeat_options
+from resources.processes import ends_as_interrupts
 from shepherd.messages import one_line
 
 MANY_VALUES = ("--assets", "--partitions")
@@ -27,6 +30,9 @@ MANY_VALUES = ("--assets", "--partitions")
 
 DONE: Final = 0
 USER_ERROR: Final = 2
+INTERRUPTED: Final = 130
+
+RESUMES = "Finished work is saved: the same command resumes."
 
 EXIT_CODES = """
 \b
@@ -55,12 +61,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return the exit code; ``arguments`` are those of the process if None.
 
     A ValueError is a mistake of the user: its message goes to stderr in one line. So does what a
-    full disk or missing permissions prevent.
+    full disk or missing permissions prevent. SIGTERM and a closed terminal end the command as
+    Ctrl-C does.
     """
     given = repeat_options(sys.argv[1:] if arguments is None else arguments, MANY_VALUES)
+    try:
+        with ends_as_interrupts():
+            code = _exit_code(given or ["--help"])
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        resumes = f" {RESUMES}" if given[:1] == [run.__name__] else ""
+        # A terminal that was closed prints nothing any more.
+        with contextlib.suppress(OSError):
+            print(f"\nStopped.{resumes}", flush=True)
+    return code
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
+    """Run a subcommand and return its exit code; print one line for what the user can correct."""
     command = typer.main.get_command(app)
     try:
-        code = command.main(given or ["--help"], prog_name="shepherd", standalone_mode=False)
+        with KeptInterrupts():
+            code = command.main(arguments, prog_name="shepherd", standalone_mode=False)
     except typer.TyperException as error:
         print(f"error: {one_line(message_of(error))}", file=sys.stderr)
         return USER_ERROR

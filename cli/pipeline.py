@@ -9,7 +9,6 @@ import dagster as dg
 
 from assets.definitions import definitions_of
 from assets.deployment import Deployment, models_of, partitions_of
-from cli.interrupts import interrupts_kept
 from cli.progress import MakeAgain, Progress
 from cli.runs_database import opened_instance
 from cli.stages import Failure, run_stages
@@ -44,7 +43,7 @@ def run_pipeline(
     check_deployment(deployment)
     definitions = definitions_of(settings, home, profile)
     keys = named_keys(definitions, settings, assets, partitions)
-    with opened_instance(home) as instance, interrupts_kept():
+    with opened_instance(home) as instance:
         if assets:
             progress: Progress = MakeAgain(instance, definitions, partitions)
         else:

@@ -12,9 +12,9 @@ import yaml
 from dagster_shared.check import CheckError
 from sqlalchemy.exc import DBAPIError
 
+from assets.lost_runs import fail_lost_runs
 from assets.models.fine_tuning import GPU_POOL
 from cli.event_storage import OpenEventStorage
-from cli.lost_runs import fail_lost_runs
 from resources.storage.atomic import replacing_file
 from resources.storage.home import Home
 from resources.storage.locks import file_lock

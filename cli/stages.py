@@ -10,7 +10,7 @@ from assets.models.fine_tuning import GPU_POOL
 from assets.run_processes import process_tags
 from cli.failed_checks import complaint, failing_partitions, is_error
 from cli.file_errors import file_error
-from cli.interrupts import INTERRUPTS
+from cli.interrupts import INTERRUPTS, raise_if_interrupted
 from cli.progress import Progress
 
 STAGES = {
@@ -178,6 +178,7 @@ class StageRunner:
             tags=process_tags() | (ends if first != last else {}),
             raise_on_error=False,
         )
+        raise_if_interrupted()
         evaluations = result.get_asset_check_evaluations()
         for evaluation in evaluations:
             if not evaluation.passed and not is_error(evaluation):

@@ -1,5 +1,6 @@
 """New problem files are labelled, and only the shards that they change."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.automation import label_new_problems, run_tags
+from assets.automation import label_new_problems, lost_runs, run_tags
 from assets.definitions import assets_of, definitions_of, jobs_of, sensors_of
 from assets.deployment import Deployment
+from assets.run_processes import PROCESS_TAG
 from resources.files.problems import load_problems
+from resources.processes import ProcessIdentity
 from resources.storage.home import Home
 from resources.storage.lake import Lake
 from shepherd.identity import shard_keys, shard_of
@@ -106,9 +109,32 @@ def test_a_file_written_again_alike_asks_for_nothing(
 
 
 def test_a_profile_that_reads_no_files_has_no_sensor(deployment: Deployment) -> None:
-    assert sensors_of(jobs_of(ASSETS, TINY), TINY) == []
-    [sensor] = sensors_of(jobs_of(ASSETS, deployment.settings), deployment.settings)
+    assert sensors_of(jobs_of(ASSETS, TINY), TINY) == [lost_runs]
+    [_, sensor] = sensors_of(jobs_of(ASSETS, deployment.settings), deployment.settings)
     assert sensor.name == "new_problem_files"
+
+
+def test_a_run_that_was_killed_under_the_ui_is_marked_as_failed() -> None:
+    this = ProcessIdentity.of_this()
+    assert this is not None
+    assert lost_runs.default_status == dg.DefaultSensorStatus.RUNNING
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance=instance)
+        assert lost_runs(context) == dg.SkipReason("no run has lost its process")
+        tags = {PROCESS_TAG: dataclasses.replace(this, started=1).to_json()}
+        run = instance.create_run_for_job(empty_job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+        reason = lost_runs(context)
+        assert isinstance(reason, dg.SkipReason)
+        assert reason.skip_message == (
+            f"Run {run.run_id[:8]} was killed (its process {this.pid} has ended): marked as failed."
+        )
+        [run] = instance.get_runs()
+        assert run.status == dg.DagsterRunStatus.FAILURE
+
+
+@dg.job
+def empty_job() -> None:
+    """Do nothing."""
 
 
 def test_runs_of_jobs_say_whose_work_they_are() -> None:

@@ -126,4 +126,4 @@ def test_choices_are_those_of_the_product() -> None:
 
 def test_the_package_installs_the_command() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["scripts"] == {"shepherd": "cli.app:main"}
+    assert project["scripts"] == {"shepherd": "cli.__main__:command"}

@@ -12,10 +12,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.lost_runs import fail_lost_runs
 from assets.models.fine_tuning import GPU_POOL
 from assets.run_processes import PROCESS_TAG, recorded_in_process_executor
 from cli.dagster_home import prepare_dagster_home
-from cli.lost_runs import fail_lost_runs
 from cli.runs_database import opened_instance
 from resources.processes import ProcessIdentity
 from resources.storage.home import Home
@@ -145,7 +145,7 @@ def test_a_run_of_an_earlier_version_is_named_with_its_age_and_left_alone(
         run = instance.create_run_for_job(empty_job, status=status)
         # Runs of the UI record their process a moment later.
         assert fail_lost_runs(instance) == []
-        monkeypatch.setattr("cli.lost_runs.START_TIMEOUT", timedelta(0))
+        monkeypatch.setattr("assets.lost_runs.START_TIMEOUT", timedelta(0))
         [line] = fail_lost_runs(instance)
         assert line.startswith(f"Run {run.run_id[:8]} has been in progress for 0 h 0 min")
         assert "cancel the run in the UI" in line
@@ -173,7 +173,7 @@ def test_a_run_that_never_began_is_given_time(home: Home, monkeypatch: pytest.Mo
         run = instance.create_run_for_job(empty_job, status=Status.STARTING)
         waiting = instance.create_run_for_job(empty_job, status=Status.NOT_STARTED)
         assert fail_lost_runs(instance) == []
-        monkeypatch.setattr("cli.lost_runs.START_TIMEOUT", timedelta(0))
+        monkeypatch.setattr("assets.lost_runs.START_TIMEOUT", timedelta(0))
         [line] = fail_lost_runs(instance)
         assert line.startswith(f"Run {run.run_id[:8]} was killed (its process never began)")
         current = instance.get_run_by_id(waiting.run_id)

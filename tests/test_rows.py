@@ -36,6 +36,32 @@ def test_what_is_no_json_gives_a_reason(raw: bytes | str) -> None:
         assert repr(found) == repr(json.loads(line.raw))
 
 
+@pytest.mark.parametrize(
+    ("raw", "key"),
+    [
+        ('{"question": "a", "answer": "1", "question": "b"}', "question"),
+        (r'{"answer": "1", "\u0061nswer": "2"}', "answer"),
+        (r'{"a/b": 1, "a\/b": 2}', "a/b"),
+        ('{"число": 1, "число": 2}', "число"),
+        (r'{"число": 1, "\u0447исло": 2}', "число"),
+        ('{"a": {"b": 1, "b": 2}}', "b"),
+        ('{"a": [{"b": 1}, {"b": 1, "b": 2}]}', "b"),
+        ('[{"b": 1, "b": 2}]', "b"),
+        ('\ufeff{"a": 1, "a" : 1}', "a"),
+    ],
+)
+def test_a_row_that_repeats_a_key_is_refused(raw: str, key: str) -> None:
+    with pytest.raises(ValueError, match=f"^row: repeats the key '{key}'$"):
+        Line("file", 1, raw.encode()).parse()
+
+
+@pytest.mark.parametrize(
+    "raw", ['{"a": "a", "b": ["a", "b"]}', '{"a": "\\"a\\"", "b": {"a": 1}}', r'{"a": "\u0061"}']
+)
+def test_a_text_that_reads_as_a_key_is_none(raw: str) -> None:
+    assert Line("file", 1, raw.encode()).parse() == json.loads(raw)
+
+
 def test_numbers_without_end_are_refused() -> None:
     with pytest.raises(ValueError, match="row: holds a number of thousands of digits"):
         Line("file", 1, b'{"level": ' + b"1" * 5_000 + b"}").parse()

@@ -170,6 +170,11 @@ def test_without_a_finish_reason_the_number_of_tokens_says_whether_it_is_whole(
         ({**answer(finish_reason=None), "usage": None}, "finish_reason None"),
         ({"error": {"message": "no key", "code": 401}}, "200 with an error: .*no key"),
         ({"error": {"message": "no model", "code": "404"}}, "no model.*base_urls"),
+        ({"error": {"message": "no key", "type": "authentication_error"}}, "an error: .*no key"),
+        (
+            {"error": {"type": "invalid_request_error", "code": "model_not_found"}},
+            "model_not_found.*base_urls",
+        ),
     ],
 )
 def test_what_no_retry_mends_is_named_at_once(serve: Serve, content: object, says: str) -> None:
@@ -201,6 +206,13 @@ def test_an_error_with_status_200_is_named_after_three_tries(serve: Serve, conte
     assert len(server.asked) == 3
     [drawn] = draw(requests(1), serve(once(content))).values()
     assert drawn.finish_reason == "stop"
+
+
+def test_an_error_with_status_200_for_many_requests_ends_the_run_as_soon(serve: Serve) -> None:
+    servers = [serve(always({"error": {"message": "boom"}})) for _ in range(2)]
+    with pytest.raises(ValueError, match=r"failed \d times, last: 200 with an error: .*boom"):
+        draw(requests(50), *servers)
+    assert sum(len(server.asked) for server in servers) < 30
 
 
 def test_an_error_with_status_200_that_one_request_has_is_its_own(serve: Serve) -> None:

@@ -20,7 +20,7 @@ from resources.storage.model_store import BASE_MODELS
 from shepherd.settings import TrainingSettings
 from shepherd.word_problems import draw_problems, write_solution
 from tests.written import flawed_solutions
-from training.checkpoints import Checkpoints
+from training.checkpoints import Checkpoints, TrainingProgress
 from training.command_line import flags_of
 from training.curves import CurveWriter
 from training.model_files import join_processes
@@ -245,3 +245,25 @@ def test_the_first_losses_are_those_recorded(data: Path, tmp_path: Path) -> None
     assert losses.keys() == recorded.keys()
     for name, values in losses.items():
         assert values == pytest.approx(recorded[name], rel=0.01, abs=1e-3), name
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_replaces_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: set[int] = set()
+    missing: list[Path] = []
+    rename = Path.rename
+
+    def check_and_rename(path: Path, target: Path) -> Path:
+        files = (path, *path.rglob("*"))
+        missing.extend(file for file in files if file.stat().st_ino not in flushed)
+        return rename(path, target)
+
+    accelerator = join_processes()
+    monkeypatch.setattr(os, "fsync", lambda file: flushed.add(os.fstat(file).st_ino))
+    monkeypatch.setattr(Path, "rename", check_and_rename)
+    progress = TrainingProgress(first_step=1, losses=[0.5], evaluations=[])
+    Checkpoints(tmp_path / "saved", "run").save(accelerator, progress)
+    assert (tmp_path / "saved" / "progress.json").stat().st_ino in flushed
+    assert tmp_path.stat().st_ino in flushed
+    assert missing == []

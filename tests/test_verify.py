@@ -213,3 +213,33 @@ def test_files_that_vanish_or_cannot_be_read_end_no_verification(
     assert failed.path.match("problems/words/01.parquet")
     assert failed.problem.startswith("cannot be read: Input/output error: ")
     assert missing.path == home.root / SHARD
+
+
+def test_a_lost_file_that_only_a_run_recorded_is_an_error(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import dagster as dg
+
+    from cli.runs_database import open_instance
+
+    home.dagster.mkdir()
+    with open_instance(home.dagster) as instance:
+        for name, partition in [
+            ("steps", "words|01"),
+            ("monte_carlo_labels", "words|00"),
+            ("rollouts", "removed|00"),
+            ("evaluations", None),
+            ("int_true_labels", None),
+        ]:
+            event = dg.AssetMaterialization(name, partition=partition)
+            instance.report_runless_asset_event(event)
+    assert main(["verify", "--home", str(home.root)]) == 1
+    problem = "is missing, although a run has written it: materialize the asset"
+    files = {"evaluations": "all", "monte_carlo_labels": "words/00"}
+    assert capsys.readouterr().out.splitlines()[:-1] == [
+        f"error: {home.lake}/{name}/{file}.parquet: {problem} {name} again"
+        for name, file in files.items()
+    ]
+    (home.dagster / "history" / "runs" / "index.db").write_text("no database at all")
+    assert main(["verify", "--home", str(home.root)]) == 1
+    assert "index.db: cannot be read (file is not a database)" in capsys.readouterr().out

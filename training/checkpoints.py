@@ -9,6 +9,8 @@ from typing import TypedDict
 
 from accelerate import Accelerator
 
+from resources.storage.atomic import sync, sync_folder
+
 
 class TrainingProgress(TypedDict):
     """What a run had done at a checkpoint, as in :class:`training.runs.TrainingReport`."""
@@ -33,9 +35,9 @@ class Checkpoints:
     def save(self, accelerator: Accelerator, progress: TrainingProgress) -> None:
         """Replace the checkpoint by weights, optimizer and random states, and ``progress``.
 
-        Every process must call this. A kill at any moment leaves a complete checkpoint, or none
-        if none was complete before. All processes write to one folder, so its name is fixed, unlike
-        that of :func:`resources.storage.atomic.replacing_folder`.
+        Every process must call this. A kill or a power cut at any moment leaves a complete
+        checkpoint, or none if none was complete before. All processes write to one folder, so its
+        name is fixed, unlike that of :func:`resources.storage.atomic.replacing_folder`.
         """
         written, retired = self._beside("new"), self._beside("old")
         if accelerator.is_main_process:
@@ -48,10 +50,12 @@ class Checkpoints:
         if accelerator.is_main_process:
             text = json.dumps({"fingerprint": self.fingerprint, **progress})
             (written / "progress.json").write_text(text)
+            sync_folder(written)
             shutil.rmtree(retired, ignore_errors=True)
             if self.folder.is_dir():
                 self.folder.rename(retired)
             written.rename(self.folder)
+            sync(self.folder.parent)
             shutil.rmtree(retired, ignore_errors=True)
         accelerator.wait_for_everyone()
 

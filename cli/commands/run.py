@@ -1,7 +1,6 @@
 """``shepherd run``: bring the datasets and models of a profile up to date."""
 
 import atexit
-import contextlib
 import os
 from pathlib import Path
 from typing import Annotated
@@ -17,9 +16,6 @@ from cli.options import (
     ProfileOption,
     home_at,
 )
-from resources.processes import ends_as_interrupts
-
-INTERRUPTED = 130
 
 
 def run(
@@ -54,20 +50,13 @@ def run(
     # Progress bars of weight files would hide those of the stages.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     atexit.register(silence_exit)
-    try:
-        with ends_as_interrupts():
-            from cli.pipeline import run_pipeline
-            from resources.profiles import load_settings
+    from cli.pipeline import run_pipeline
+    from resources.profiles import load_settings
 
-            return run_pipeline(
-                load_settings(profile),
-                home_at(home),
-                assets or [],
-                partitions or [],
-                profile=Path(profile).stem,
-            )
-    except KeyboardInterrupt:
-        # A terminal that was closed prints nothing any more.
-        with contextlib.suppress(OSError):
-            print("\nStopped. Finished work is saved: the same command resumes.", flush=True)
-        return INTERRUPTED
+    return run_pipeline(
+        load_settings(profile),
+        home_at(home),
+        assets or [],
+        partitions or [],
+        profile=Path(profile).stem,
+    )

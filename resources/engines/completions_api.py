@@ -24,6 +24,18 @@ BUSY = {408, 409, 423, 425, 429}
 FAILED = {424, 499}
 """Status codes below 500 of servers or proxies on which a request failed."""
 
+STATUS_OF_WORD = {
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "overloaded_error": 503,
+}
+"""Status codes for which the errors in a body have words, at OpenAI and Anthropic."""
+
 LONGEST_RETRY_AFTER = 3600.0
 """Seconds that a server's Retry-After header is followed at most."""
 
@@ -166,8 +178,10 @@ def _status_within(fields: dict[str, object]) -> int | None:
     """Return the status code that an error in a body names, if it names one."""
     error = fields.get("error")
     for holder in (error if isinstance(error, dict) else {}, fields):
-        for name in ("code", "status", "status_code"):
+        for name in ("code", "status", "status_code", "type"):
             code = str(holder.get(name))
+            if code in STATUS_OF_WORD:
+                return STATUS_OF_WORD[code]
             if code.isascii() and code.isdigit() and len(code) == 3 and code >= "400":
                 return int(code)
     return None

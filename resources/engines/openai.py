@@ -13,7 +13,7 @@ import polars as pl
 from resources.engines.clock import SharedClock
 from resources.engines.completions_api import LONGEST_REASON, Trouble, body, read, refusal
 from resources.engines.http_answers import receive
-from resources.engines.replicas import Replica, Replicas
+from resources.engines.replicas import FAILURES_TO_OPEN, Replica, Replicas
 from shepherd.messages import one_line
 from shepherd.requests import Completion, Request, completion_block, request_rows
 from shepherd.settings import OpenAISettings
@@ -34,6 +34,10 @@ MAX_ATTEMPTS = 10
 MAX_ERRORS = 3
 """The same where a server reports an error with status 200, which says not whether it will pass.
 If no server answers others, such errors end the run."""
+
+MAX_FAILURES = FAILURES_TO_OPEN + 2
+"""Failures in a row of each server, counted as its circuit breaker counts them, at which such an
+error ends the run, too. Many requests in flight share the tries, and each gets few."""
 
 
 class OpenAIEngine:
@@ -146,10 +150,12 @@ class OpenAIEngine:
                 self._replicas.answered(replica)
                 return outcome._replace(seconds=seconds)
             self._note(replica, outcome)
+            is_faulty = outcome.kind == "faulty"
+            if is_faulty and (num := self._replicas.num_failures()) >= MAX_FAILURES:
+                raise self._wrong_server(replica, f"failed {num} times, last: {outcome.reason}")
             if outcome.may_be_own:
                 num_answered = num_answered if num_own else self._replicas.num_answered
                 num_own += 1
-                is_faulty = outcome.kind == "faulty"
                 if num_own >= (MAX_ERRORS if is_faulty else MAX_ATTEMPTS):
                     reason = f"failed {num_own} times, last: {outcome.reason}"
                     if self._replicas.num_answered > num_answered:

@@ -72,6 +72,10 @@ class Replicas:
         self.num_answered += 1
         replica.failures, replica.open_until, replica.failing_since = 0, 0.0, None
 
+    def num_failures(self) -> int:
+        """Return how often in a row each server has failed at least."""
+        return min((replica.failures for replica in self._replicas), default=0)
+
     def quiet(self, replica: Replica, now: float, seconds: float, reason: str) -> None:
         """Record that a server asks to get no request for ``seconds``.
 

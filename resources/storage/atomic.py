@@ -91,8 +91,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     with write_errors(folder), _scratch(folder) as new:
         new.mkdir()
         yield new
-        for path in (*new.rglob("*"), new):
-            sync(path)
+        sync_folder(new)
         # If anything happens before the second rename, the old folder is put back.
         if folder.is_dir():
             folder.rename(new.with_name(_OLD))
@@ -204,6 +203,12 @@ def is_at(file: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:
         return False
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a folder and all that it holds would survive a power cut."""
+    for path in (*folder.rglob("*"), folder):
+        sync(path)
 
 
 def sync(path: Path) -> None:

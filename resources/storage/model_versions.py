@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from resources.storage.atomic import WriteError, sync, write_errors
+from resources.storage.atomic import WriteError, sync, sync_folder, write_errors
 from resources.storage.locks import file_lock
 from resources.storage.weights import weights_identity
 
@@ -113,8 +113,7 @@ class ModelVersions:
 
     def _publish(self, written: Path) -> None:
         """Name a written folder by its hash and point the link to it."""
-        for path in (*written.rglob("*"), written):
-            sync(path)
+        sync_folder(written)
         version = self.folder / weights_identity(written, is_settled=True)
         if version.is_dir() and weights_identity(version) != version.name:
             shutil.rmtree(version)

@@ -1,8 +1,7 @@
 """Verify the files of a home: what is damaged, lost, or does not belong there."""
 
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,71 +10,16 @@ import duckdb
 import polars as pl
 
 from resources.storage.digests import check_digest
+from resources.storage.findings import Finding, Item, unreadable
 from resources.storage.home import Home
 from resources.storage.journal import SUFFIX, num_damaged_bytes
 from resources.storage.lake import Lake
+from resources.storage.lost_files import lost_files
 from resources.storage.model_versions import VERSIONS, check_unchanged
-from resources.storage.shards import Shards, read_shards
+from resources.storage.shards import read_shards
 from resources.storage.warehouse import WarehouseInUseError, open_warehouse
-from resources.storage.weights import changed_files, lost_files, unknown_files
-from shepherd.identity import shard_keys
-from shepherd.schemas import PROBLEMS, Table, table_named
-
-SOURCES: Mapping[str, str] = {
-    "solutions": "problems",
-    "solution_costs": "problems",
-    "steps": "solutions",
-    "rollouts": "steps",
-    "rollout_costs": "steps",
-    "asked_rollouts": "steps",
-    "search_trees": "steps",
-    "step_labels": "steps",
-    "oracle_labels": "steps",
-    "monte_carlo_labels": "rollouts",
-    "labeled_solutions": "problems",
-    "candidates": "problems",
-    "candidate_costs": "problems",
-    "candidate_scores": "candidates",
-    "greedy_solutions": "problems",
-}
-"""A table that each table is made from, in all profiles. It is written first."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that is wrong with a file, and the way out."""
-
-    path: Path
-    problem: str
-    is_note: bool = False
-    """Whether nothing need be done."""
-
-    def __str__(self) -> str:
-        return f"{'note' if self.is_note else 'error'}: {self.path}: {self.problem}"
-
-
-@dataclass(frozen=True)
-class Item:
-    """A file or folder to verify. ``num_bytes`` is what is read of it."""
-
-    path: Path
-    num_bytes: int
-    check: Callable[[], Iterator[Finding]]
-
-    def findings(self) -> Iterator[Finding]:
-        """Yield what is wrong. A file that a run has removed meanwhile is passed over."""
-        try:
-            yield from self.check()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            yield _unreadable(self.path, error)
-
-
-def _unreadable(path: Path, error: OSError) -> Finding:
-    where = Path(os.fsdecode(error.filename)) if error.filename else path
-    problem = f"cannot be read: {error.strerror}: correct its permissions, or copy it from a backup"
-    return Finding(where, problem)
+from resources.storage.weights import changed_files, missing_files, unknown_files
+from shepherd.schemas import Table, table_named
 
 
 def items_of(home: Home) -> list[Item]:
@@ -93,7 +37,7 @@ def items_of(home: Home) -> list[Item]:
             items += _items_of_table(lake, folder)
         except OSError as error:
             items.append(Item(folder, 0, partial(_unlisted, folder, error)))
-    items.append(Item(home.lake, 0, partial(_missing, lake, shards)))
+    items.append(Item(home.lake, 0, partial(lost_files, lake, shards, home.dagster)))
     for path in sorted(home.imports.rglob("*.parquet")):
         items.append(_file_item(path, _import))
     for path in sorted(home.journals.rglob(f"*{SUFFIX}")):
@@ -148,7 +92,7 @@ def _items_of_table(lake: Lake, folder: Path) -> list[Item]:
 
 
 def _unlisted(folder: Path, error: OSError) -> Iterator[Finding]:
-    yield _unreadable(folder, error)
+    yield unreadable(folder, error)
 
 
 def _items_of_model(folder: Path) -> list[Item]:
@@ -173,33 +117,6 @@ def _strays(lake: Lake) -> Iterator[Finding]:
     for path in lake.strays():
         # It may be sound, if an entry of shards.json is lost.
         yield Finding(path, "is no shard of a dataset, and is not read: move it aside")
-
-
-def _missing(lake: Lake, shards: Shards) -> Iterator[Finding]:
-    """Name lost partitions, and those that the next run makes.
-
-    A partition is lost if a table that is made from it has it. Otherwise it may never have been
-    made.
-    """
-    folders = (path for path in lake.root.glob("*") if path.is_dir())
-    tables = [table for folder in folders if (table := table_named(folder.name))]
-    written = {table.name: set(lake.partitions(table)) for table in {PROBLEMS, *tables}}
-    lost: dict[str, set[tuple[str, str]]] = {}
-    for name, partitions in written.items():
-        if name in SOURCES:
-            lost.setdefault(SOURCES[name], set()).update(partitions)
-    for name in sorted(written.keys() | lost.keys()):
-        partitions = written.get(name, set())
-        lost_here = lost.get(name, set()) - partitions
-        for partition in sorted(lost_here):
-            problem = "is missing, although tables that are made from it exist: materialize the"
-            yield Finding(lake.path(name, *partition), f"{problem} asset {name} again")
-        for dataset in sorted({dataset for dataset, _ in partitions} & shards.keys()):
-            keys = {(dataset, key) for key in shard_keys(shards[dataset].shards)}
-            if unmade := sorted(keys - partitions - lost_here):
-                problem = f"{len(unmade)} of {len(keys)} shards are not there, first {unmade[0][1]}"
-                where = lake.root / name / dataset
-                yield Finding(where, f"{problem}: the next run makes them", is_note=True)
 
 
 def _link(path: Path) -> Iterator[Finding]:
@@ -248,7 +165,7 @@ def _weights(folder: Path) -> Iterator[Finding]:
         check_unchanged(folder)
     except ValueError as error:
         yield Finding(folder, _without_path(folder, error))
-    lost = lost_files(folder)
+    lost = missing_files(folder)
     for name in lost:
         yield Finding(folder / name, "is missing: train the model again, or copy the file again")
     is_version = folder.parent.parent.name == VERSIONS

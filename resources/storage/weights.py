@@ -60,7 +60,7 @@ def changed_files(folder: Path) -> list[str]:
     return [path.name for path, digest in _comparable(folder) if _digest(path) != digest]
 
 
-def lost_files(folder: Path) -> list[str]:
+def missing_files(folder: Path) -> list[str]:
     """Return the files of a checkpoint that are remembered and missing."""
     return [name for name in sorted(_remembered(folder)) if not (folder / name).exists()]
 

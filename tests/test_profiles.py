@@ -102,8 +102,13 @@ def test_a_profile_states_what_differs_from_the_defaults(tmp_path: Path) -> None
         ("datasets: {g: {num_test: 2}}", ["datasets.g.source", "required"]),
         ("generators: {}", ["generators and completer"]),
         (
-            "generators: {weak: {base: b, solves: [train]}}\ncompleter: {base: b}",
-            ["none solves test problems", "`solves`"],
+            "generators: {weak: {base: b, solves: [train]}}\ncompleter: {base: b}\n"
+            "process_reward_model: {base: b}",
+            ["none solves test problems", "`solves`", "num_test"],
+        ),
+        (
+            "generators: {weak: {base: b, solves: [test]}}\ncompleter: {base: b}",
+            ["none solves train problems", "`solves`"],
         ),
         (
             "generators: {weak: {base: b, datasets: [w, v]}}\ncompleter: {base: b}",

@@ -22,6 +22,11 @@ class RequestSource(Protocol):
         """The number of finished units."""
         ...
 
+    @property
+    def num_left(self) -> int | None:
+        """About how many requests will still finish; null while nothing says so."""
+        ...
+
     def take(self, count: int) -> pl.DataFrame:
         """Return up to ``count`` requests to draw now; none while it waits, or at the end.
 
@@ -52,6 +57,11 @@ class RequestList:
         self._requests = requests
         self._num_taken = 0
         self._finished = GrowingFrame(REQUEST_RESULTS)
+
+    @property
+    def num_left(self) -> int:
+        """The number of requests that are not finished."""
+        return self.total - self.num_done
 
     def take(self, count: int) -> pl.DataFrame:
         """Return the next ``count`` requests."""

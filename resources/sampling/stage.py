@@ -46,9 +46,16 @@ class CompletionModel:
 
 
 def completion_model_of(
-    name: str, model: ModelSettings, checkpoint: str | Path, engine: EngineSettings
+    name: str,
+    model: ModelSettings,
+    checkpoint: str | Path,
+    engine: EngineSettings,
+    *,
+    log: Path | None = None,
 ) -> CompletionModel:
     """Return the model of a checkpoint folder or hub name, on an engine.
+
+    What the engine's libraries print goes to the file ``log``, if it is given.
 
     Raises:
         ValueError: the template is ``chat``, and the model's tokenizer has no chat template: give
@@ -58,7 +65,7 @@ def completion_model_of(
         name,
         load_template(model.template, checkpoint),
         engine_fingerprint(engine, weights_identity(checkpoint)),
-        lambda: open_engine(engine, checkpoint),
+        lambda: open_engine(engine, checkpoint, log=log),
         model.stop,
     )
 

@@ -169,6 +169,7 @@ def train_by_ppo(
                     partial(open_engine, settings.engine),
                     settings.sampling.max_tokens,
                     settings.seed,
+                    deployment.model(policy.start).stop,
                 ),
                 grade=grader.are_correct,
                 work=deployment.models.work(name),

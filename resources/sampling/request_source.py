@@ -5,7 +5,7 @@ from typing import Protocol
 import polars as pl
 
 from resources.storage.growing_frame import GrowingFrame
-from shepherd.requests import COMPLETIONS
+from shepherd.requests import COMPLETIONS, REQUESTS
 
 
 class RequestSource(Protocol):
@@ -66,7 +66,7 @@ class RequestList:
 
     def results(self) -> pl.DataFrame:
         """Return the requests' ids, seeds, further columns and ``REQUEST_RESULTS``, in order."""
-        requests = self._requests.drop("prompt", "temperature", "max_tokens", "stop")
+        requests = self._requests.drop(set(REQUESTS) - {"id", "seed"})
         return with_completions(requests, self._finished.frame())
 
 

@@ -28,16 +28,14 @@ from shepherd.rollouts import collect_rollouts, distinct_prefixes, rollout_reque
 from shepherd.settings import ModelSettings
 
 
-def open_model(name: str, base: str, template: str, engine: EngineSettings) -> CompletionModel:
+def open_model(name: str, model: ModelSettings, engine: EngineSettings) -> CompletionModel:
     """Return a model on an engine; it is loaded once something must be drawn.
 
     Raises:
         ValueError: there is no such base, or its tokenizer has no usable chat template.
     """
-    checkpoint = ModelStore(Path()).resolve(base, is_served=engine.kind == "openai")
-    return completion_model_of(
-        name, ModelSettings(base=base, template=template), checkpoint, engine
-    )
+    checkpoint = ModelStore(Path()).resolve(model.base, is_served=engine.kind == "openai")
+    return completion_model_of(name, model, checkpoint, engine)
 
 
 def in_own_folder(stage: Stage) -> Stage:
@@ -55,9 +53,7 @@ def with_completer(
     work: AnnotatedSolutions, settings: TruthSettings, folder: Path
 ) -> AnnotatedSolutions:
     """Return the solutions with their completer, whose draws lie in ``folder``."""
-    completer = open_model(
-        "completer", settings.completer.base, settings.completer.template, settings.engine
-    )
+    completer = open_model("completer", settings.completer, settings.engine)
     stage = rollout_stage(completer, settings.sampling, shard_of(work, settings, folder))
     return replace(
         work,

@@ -18,6 +18,7 @@ from shepherd.annotators.consensus import consensus_labels
 from shepherd.annotators.judge import JudgeSettings
 from shepherd.annotators.nli import NliSettings, nli_labels
 from shepherd.schemas import CRITIQUES
+from shepherd.settings import ModelSettings
 
 
 def label_all(
@@ -46,7 +47,8 @@ def label_all(
 def _by_judge(
     work: AnnotatedSolutions, judge: JudgeSettings, settings: TruthSettings, folder: Path
 ) -> AnnotatorLabels:
-    model = open_model("judge", judge.base, judge.template, judge.engine or settings.engine)
+    base = ModelSettings(base=judge.base, template=judge.template)
+    model = open_model("judge", base, judge.engine or settings.engine)
     shard = shard_of(work, settings, folder)
     stage = Stage(CRITIQUES, model, shard, judge.temperature, judge.max_tokens)
     own = replace(work, shard=in_own_folder(stage).shard)
@@ -64,7 +66,8 @@ def _by_entailment(
             work,
             lambda: nli_labels(work.steps, work.solutions, work.problems, classifier),
         )
-    model = open_model("nli", asked.base, asked.template, asked.engine or settings.engine)
+    base = ModelSettings(base=asked.base, template=asked.template)
+    model = open_model("nli", base, asked.engine or settings.engine)
     stage = entailment_stage(model, asked, shard_of(work, settings, folder))
     questions = EntailmentQuestions(in_own_folder(stage), asked.num_votes)
     labels = nli_labels(work.steps, work.solutions, work.problems, questions)

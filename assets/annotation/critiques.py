@@ -61,5 +61,9 @@ def open_judge(
 
     model = ModelSettings(base=judge.base, template=judge.template)
     return completion_model_of(
-        name, model, deployment.judge_base(judge), deployment.judge_engine(judge)
+        name,
+        model,
+        deployment.judge_base(judge),
+        deployment.judge_engine(judge),
+        log=deployment.home.engine_log,
     )

@@ -224,7 +224,7 @@ BENCHMARK = Benchmark(
     "human_truth",
     __doc__,
     run,
-    sizes=[Size("problems", 1_000, 4, "problems whose solutions are measured, at most")],
+    sizes=[Size("problems", 1_000, 3, "problems whose solutions are measured, at most")],
     resumes=True,
     add_options=add_options,
 )

@@ -103,7 +103,8 @@ def sample(work: AnnotatedSolutions, rollouts: CompleterRollouts) -> Iterator[Re
     cut = (rollouts.rollouts["finish_reason"] == "length").mean()
     if isinstance(cut, float):
         yield Result("rollouts cut at the limit", cut, "share")
-    yield Result("tokens a second", 1 / max(rollouts.seconds_per_token, 1e-9), "tokens")
+    if rollouts.seconds_per_token:
+        yield Result("tokens a second", 1 / rollouts.seconds_per_token, "tokens")
 
 
 def measure_all(labels: Sequence[AnnotatorLabels], work: AnnotatedSolutions) -> Iterator[Result]:

@@ -160,6 +160,8 @@ def test_right_answers_by_wrong_ways_are_counted(tmp_path: Path) -> None:
     assert found["rule: right answers by wrong ways"] == 1
     assert found["rule: of these found"] == 0
     assert found["rule: unlabelled"] == 1
+    assert found["rule: error named too early"] == 0
+    assert found["rule: error named too late or never"] == 1
     assert found["rule: accuracy, correct"] == 1
     assert found["rule: accuracy, erroneous"] == 0
     assert found["rule: tokens a label"] == 0

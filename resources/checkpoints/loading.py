@@ -1,7 +1,9 @@
 """Load the parts of a checkpoint, from safetensors only and without running any code of it."""
 
+import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -97,15 +99,16 @@ def load_weights(
             trained here and its files have changed.
     """
     check_unchanged(model)
-    loaded = load(
-        part,
-        model,
-        use_safetensors=True,
-        # Otherwise transformers raises a RuntimeError; the shapes are checked below.
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-        **options,
-    )
+    with _without_report():
+        loaded = load(
+            part,
+            model,
+            use_safetensors=True,
+            # Otherwise transformers raises a RuntimeError; the shapes are checked below.
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **options,
+        )
     assert isinstance(loaded, tuple)
     weights, report = loaded
     absent = [*set(report["missing_keys"]) - NEW_BIASES]
@@ -124,6 +127,18 @@ def load_weights(
     if are_values_read:
         check_finite(weights.named_parameters(), model)
     return weights
+
+
+@contextmanager
+def _without_report() -> Iterator[None]:
+    """Keep transformers from printing which tensors have no place: they are checked here."""
+    logger = logging.getLogger("transformers.modeling_utils")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def refuse_absent(names: Sequence[str], model: Path | str) -> None:

@@ -124,7 +124,10 @@ def _save(
     written = json.loads(config_path.read_text()) | {"architectures": [architecture]}
     if not architecture.endswith("CausalLM"):
         # The published checkpoints bring code of their own, which is never run.
-        written["auto_map"] = {"AutoModel": f"modeling_own.{architecture}"}
+        written["auto_map"] = {
+            "AutoConfig": "modeling_own.OwnConfig",
+            "AutoModel": f"modeling_own.{architecture}",
+        }
         (folder / "modeling_own.py").write_text("raise SystemExit('code of a checkpoint is run')")
     config_path.write_text(json.dumps(written))
     return folder

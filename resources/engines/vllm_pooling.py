@@ -1,11 +1,15 @@
-"""Compute hidden states at given tokens with vLLM's pooling, in this process."""
+"""Compute hidden states at given tokens with vLLM's pooling, in this process.
+
+Each worker of vLLM imports this module, because it holds the worker's extension: so all processes
+know the architectures that are registered here.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from vllm import EngineArgs, PoolingParams
+from vllm import EngineArgs, ModelRegistry, PoolingParams
 from vllm.config import PoolerConfig
 from vllm.distributed import cleanup_dist_env_and_memory
 from vllm.inputs import TokensPrompt
@@ -13,11 +17,35 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.llm_engine import LLMEngine
 
 from resources.checkpoints.weight_files import check_weight_files
-from resources.engines.vllm_trunks import TRUNKS, WorkerExtension
 from shepherd.settings import VllmSettings
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
+
+
+TRUNKS = {"llama": "LlamaTrunk", "mistral": "MistralTrunk", "qwen2": "Qwen2Trunk"}
+"""The class in :mod:`resources.engines.vllm_trunks` for each ``model_type``."""
+
+# By name: importing the classes here could start CUDA before vLLM forks.
+for _name in TRUNKS.values():
+    ModelRegistry.register_model(f"{_name}ForCausalLM", f"resources.engines.vllm_trunks:{_name}")
+
+
+class WorkerExtension:
+    """Extends vLLM's worker by nothing: to find it, each worker imports this module."""
+
+
+def check_architecture(model: Path | str, config: "PretrainedConfig") -> None:
+    """Check that a model has a trunk here.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if config.model_type not in TRUNKS:
+        raise ValueError(
+            f"{model}: scoring through vLLM knows {', '.join(TRUNKS)}, not {config.model_type}: "
+            "set scoring.engine to transformers"
+        )
 
 
 class VllmPooler:
@@ -44,18 +72,14 @@ class VllmPooler:
         max_length: int,
         dtype: str,
     ) -> None:
-        if config.model_type not in TRUNKS:
-            raise ValueError(
-                f"{model}: scoring through vLLM knows {', '.join(TRUNKS)}, not "
-                f"{config.model_type}: set scoring.engine to transformers"
-            )
+        check_architecture(model, config)
         check_weight_files(model, config, has_head=False)
         arguments = EngineArgs(
             model=str(model),
             dtype=dtype,
             runner="pooling",
             convert="embed",
-            hf_overrides={"architectures": [TRUNKS[config.model_type]]},
+            hf_overrides={"architectures": [f"{TRUNKS[config.model_type]}ForCausalLM"]},
             pooler_config=PoolerConfig(tok_pooling_type="STEP"),
             worker_extension_cls=f"{WorkerExtension.__module__}.{WorkerExtension.__name__}",
             disable_log_stats=True,

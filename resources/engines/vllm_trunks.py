@@ -1,13 +1,12 @@
 """Reward models for vLLM without their heads: it computes hidden states, and a head is ours.
 
 vLLM has no architecture with a value head, and refuses a checkpoint with tensors that it does not
-know. Each worker imports this module, because it holds the worker's extension.
+know. :mod:`resources.engines.vllm_pooling` registers these classes.
 """
 
 from collections.abc import Iterable
 
 import torch
-from vllm import ModelRegistry
 from vllm.model_executor.models.llama import LlamaForCausalLM
 from vllm.model_executor.models.mistral import MistralForCausalLM
 from vllm.model_executor.models.qwen2 import Qwen2ForCausalLM
@@ -48,21 +47,3 @@ class Qwen2Trunk(Qwen2ForCausalLM):  # type: ignore[misc]
         """Load all but the head."""
         loaded: set[str] = super().load_weights(without_heads(weights))
         return loaded
-
-
-TRUNKS = {
-    model_type: f"{trunk.__name__}ForCausalLM"
-    for model_type, trunk in (
-        ("llama", LlamaTrunk),
-        ("mistral", MistralTrunk),
-        ("qwen2", Qwen2Trunk),
-    )
-}
-"""The name under which vLLM knows the trunk of each ``model_type``."""
-
-for _trunk in (LlamaTrunk, MistralTrunk, Qwen2Trunk):
-    ModelRegistry.register_model(f"{_trunk.__name__}ForCausalLM", f"{__name__}:{_trunk.__name__}")
-
-
-class WorkerExtension:
-    """Extends vLLM's worker by nothing: to find it, each worker imports this module."""

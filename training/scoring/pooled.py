@@ -11,9 +11,10 @@ import torch
 from transformers import PretrainedConfig
 
 from resources.engines import require_vllm
+from shepherd.reward_formats import RewardFormat
 from shepherd.settings import VllmSettings
-from training.scoring.encoders import Encoded
-from training.scoring.formats import Head
+from training.scoring.encoders import Encoded, Labels
+from training.scoring.formats import read_head
 
 
 class PooledReader:
@@ -27,17 +28,19 @@ class PooledReader:
         self,
         model: Path | str,
         config: PretrainedConfig,
-        head: Head,
+        reward_format: RewardFormat,
+        labels: Labels | None,
         settings: VllmSettings,
         *,
         max_length: int,
         dtype: torch.dtype | None = None,
     ) -> None:
         require_vllm("scoring.engine")
-        from resources.engines.vllm_pooling import VllmPooler
+        from resources.engines.vllm_pooling import VllmPooler, check_architecture
 
         chosen = dtype or (torch.bfloat16 if torch.cuda.is_available() else torch.float32)
-        self._head = head
+        check_architecture(model, config)
+        self._head = read_head(model, reward_format, labels, config)
         self._pooler = VllmPooler(
             model,
             config,

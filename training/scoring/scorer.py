@@ -17,7 +17,7 @@ from shepherd.reward_formats import FormatChoice
 from shepherd.settings import VllmSettings
 from training.scoring.embedded import EmbeddedReader
 from training.scoring.encoders import Encoded, encoder_of
-from training.scoring.formats import format_of, read_head
+from training.scoring.formats import format_of
 
 Kind = Literal["outcome", "process"]
 
@@ -86,9 +86,14 @@ class Scorer:
         else:
             from training.scoring.pooled import PooledReader
 
-            head = read_head(model_path, self.format, labels, config)
             self._reader = PooledReader(
-                model_path, config, head, vllm, max_length=self.max_length, dtype=dtype
+                model_path,
+                config,
+                self.format,
+                labels,
+                vllm,
+                max_length=self.max_length,
+                dtype=dtype,
             )
 
     def score(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 from resources.checkpoints.open_prompts import leave_prompts_open
 from resources.storage.model_store import HUB_NAME, check_hub
@@ -26,6 +26,15 @@ BUILD_ERRORS = (RuntimeError, AssertionError, MemoryError)
 """What torch raises for a model with sizes that no model has, or for which memory is missing."""
 
 Part_co = TypeVar("Part_co", covariant=True)
+
+
+class LoadingReport(TypedDict):
+    """How transformers says that the tensors of a checkpoint differ from those of its config."""
+
+    missing_keys: set[str]
+    unexpected_keys: set[str]
+    mismatched_keys: set[tuple[str, list[int], list[int]]]
+    """Name, shape in the checkpoint, and shape in the model."""
 
 
 class AutoClass(Protocol[Part_co]):
@@ -128,7 +137,7 @@ def load_weights(
 
 def _load_with_report(
     part: "AutoClass[PreTrainedModel]", model: Path | str, options: Mapping[str, object]
-) -> "tuple[PreTrainedModel, dict[str, list[str]]]":
+) -> "tuple[PreTrainedModel, LoadingReport]":
     """Return the weights of a checkpoint, and how their names and shapes differ from its config."""
     loaded = load(
         part,

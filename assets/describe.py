@@ -90,7 +90,13 @@ _NUMBERS: dict[str, dict[str, pl.Expr]] = {
         "distinct_prefixes": pl.col("prefix_id").n_unique(),
     },
     "labeled_solutions": {"mean_steps": pl.col("steps").list.len().mean()},
-    "candidate_scores": {"mean_score": pl.col("step_scores").list.min().mean()},
+    "candidate_scores": {
+        "mean_score": pl.col("step_scores").list.min().mean(),
+        "unscored_steps": pl.col("step_scores")
+        .list.eval(pl.element().null_count())
+        .list.sum()
+        .sum(),
+    },
     "greedy_solutions": {
         **_SAMPLED,
         "mean_steps": pl.col("num_steps").mean(),

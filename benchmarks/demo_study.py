@@ -35,7 +35,7 @@ from shepherd.schemas import (
 )
 from shepherd.settings import ModelSettings, Settings
 from shepherd.splitting import scored_steps
-from shepherd.verification import aggregate, auc_within_problems
+from shepherd.verification import UNSCORED, aggregate, auc_within_problems
 from shepherd.word_problems import judge_steps
 from training.scoring import score_solutions
 
@@ -72,6 +72,7 @@ def measure(lake: Lake, profile: str) -> dict[str, float]:
     )
     for (name,), part in scored.group_by("reward_model", maintain_order=True):
         score = aggregate(part["step_scores"], settings.verification.aggregation)
+        score = score.fill_null(UNSCORED)
         for truth, column in (("answer", "is_correct"), ("process", "all_right")):
             measured[f"{truth} AUC {name}"] = auc_within_problems(
                 score, part[column], part["problem_id"].to_list()

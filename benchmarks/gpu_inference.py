@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.gpu_training import ARCHITECTURES, TINY, save_random_model
 from benchmarks.requirements import require_package
-from benchmarks.scoring_speed import draw_word_solutions
+from benchmarks.scoring_speed import all_read, draw_word_solutions
 from resources.engines import open_engine
 from shepherd.prompts import build_prompt
 from shepherd.requests import Engine, Request, draw_all
@@ -94,7 +94,7 @@ def measure_scoring(folder: Path, *, tiny: bool) -> dict[str, object]:
     candidates = draw_word_solutions(num_problems, per_problem)
     scorer = Scorer(path, kind="process", template="plain", max_length=MAX_LENGTH)
     scorer.score(candidates[0][:per_problem], candidates[1][:per_problem])
-    ours, seconds = _timed(lambda: scorer.score(*candidates))
+    ours, seconds = _timed(lambda: all_read(scorer.score(*candidates)))
     padded = PaddedScorer(path, batch_size=32)
     padded.score(candidates[0][:per_problem], candidates[1][:per_problem])
     theirs, padded_seconds = _timed(lambda: padded.score(*candidates))

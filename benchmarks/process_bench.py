@@ -8,8 +8,9 @@ of fresh word problems by the demo's generator. The labels are the oracle's. Wit
 measures a PRM on a file of ProcessBench's rows (problem, steps, label, final_answer_correct,
 generator) or of another ``--format`` with step labels.
 
-The predicted first error is the first step that scores below a threshold. Without ``--threshold``,
-the solutions of one problem in five choose the threshold, and these do not count.
+The predicted first error is the first step that scores below a threshold. If there is none and
+the model did not read all steps, nothing is predicted, which counts as wrong. Without
+``--threshold``, the solutions of one problem in five choose the threshold, and these do not count.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from shepherd.agreement import NO_ERROR, best_threshold, compare_first_errors, f
 from shepherd.identity import content_id
 from shepherd.label_formats import PARSERS, LabeledSolution
 from shepherd.splitting import split_steps
+from shepherd.verification import count_unscored
 from shepherd.word_problems import judge_steps
 from training.scoring import Scorer
 
@@ -57,6 +59,7 @@ def measure(
         )
         threshold = best_threshold(scores.filter(chooses), truth.filter(chooses))
         scores, truth = scores.filter(~chooses), truth.filter(~chooses)
+    num_unread = int((count_unscored(scores) > 0).sum())
     comparison = compare_first_errors(first_below(scores, threshold), truth)
     values = {
         "F1": comparison.f1,
@@ -72,6 +75,7 @@ def measure(
         Result(f"{name}: threshold", threshold, "score"),
         Result(f"{name}: erroneous solutions", comparison.num_wrong, "solutions"),
         Result(f"{name}: correct solutions", comparison.num_right, "solutions"),
+        Result(f"{name}: with unscored steps", num_unread, "solutions"),
     ]
 
 

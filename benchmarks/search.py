@@ -30,7 +30,7 @@ from resources.sampling.solutions import draw_candidates
 from shepherd.requests import Engine
 from shepherd.search import Search, SearchMethod
 from shepherd.splitting import scored_steps
-from shepherd.verification import aggregate, best_of_subsets
+from shepherd.verification import UNSCORED, aggregate, best_of_subsets
 from training.scoring import Scorer
 
 BUDGETS = (4, 8, 16)
@@ -109,11 +109,13 @@ def candidate_pool(models: TrainedModels, scorer: Scorer) -> "CandidatePool":
         problems.select("problem_id", "question"), on="problem_id", maintain_order="left"
     )
     steps = [scored_steps(text) for text in candidates["text"]]
-    step_scores = pl.Series(scorer.score(candidates["question"].to_list(), steps))
+    step_scores = pl.Series(
+        scorer.score(candidates["question"].to_list(), steps), dtype=pl.List(pl.Float64)
+    )
     shape = (problems.height, sampling.num_candidates)
     return CandidatePool(
         drawn["is_correct"].to_numpy().reshape(shape),
-        aggregate(step_scores, "min").to_numpy().reshape(shape),
+        aggregate(step_scores, "min").fill_null(UNSCORED).to_numpy().reshape(shape),
         float(drawn["num_tokens"].to_numpy().mean()),
     )
 

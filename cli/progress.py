@@ -14,6 +14,7 @@ from resources.storage.home import Home
 from resources.storage.io_manager import CONTENT_KEY, DIGEST_KEY, Partition
 from resources.storage.lake import Lake
 from resources.storage.model_store import ModelStore
+from shepherd.dependencies import holds_graded_texts
 
 MAX_CHANGES = 3
 """The most changed fields that a reason names."""
@@ -22,6 +23,7 @@ _Record = dg.EventLogRecord | None
 
 NEVER_MADE = "never made"
 OTHER_VERSION = "made by another version of the pipeline"
+KEPT_TEXTS = "texts of unchanged models are kept and graded again"
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,9 @@ class Progress:
         written = record.asset_materialization
         version = (written.tags or {}).get("dagster/code_version")
         if node.code_version not in (None, version):
-            return _changed_settings(_settings(written.metadata), _settings(node.metadata))
+            changed = _changed_settings(_settings(written.metadata), _settings(node.metadata))
+            keeps_texts = changed == OTHER_VERSION and holds_graded_texts(key.path[-1])
+            return f"{changed}; {KEPT_TEXTS}" if keeps_texts else changed
         if reason := self._file_reason(key, partition, written.metadata):
             return reason
         if failed := self._checks().name(key, record.run_id, partition):

@@ -21,16 +21,18 @@ GREEN, YELLOW, RED, BOLD, PLAIN = "\033[32m", "\033[33m", "\033[31m", "\033[1m",
 
 @dataclass(frozen=True)
 class ScoredSolution:
-    """A solution with the score of each step, between 0 and 1; an ORM scores all steps as one.
-
-    ``weakest`` is the index, from 0, of the lowest score; ``score`` aggregates all of them.
-    """
+    """A solution with the score of each step, between 0 and 1; an ORM scores all steps as one."""
 
     question: str
     steps: list[str]
-    scores: list[float]
-    weakest: int
-    score: float
+    scores: list[float | None]
+    """Null for steps that the model did not read, as they are past its window."""
+    num_unscored: int
+    """Number of these."""
+    weakest: int | None
+    """Index, from 0, of the lowest score; null if no step has one."""
+    score: float | None
+    """The scores aggregated; null if a step is unscored."""
 
 
 def score_solutions(
@@ -57,11 +59,18 @@ def score_solutions(
             solution.question,
             solution.steps if kind == "process" else ["".join(solution.steps)],
             scores,
-            scores.index(min(scores)),
+            scores.count(None),
+            _weakest(scores),
             total,
         )
         for solution, scores, total in zip(solutions, step_scores, totals, strict=True)
     ]
+
+
+def _weakest(scores: Sequence[float | None]) -> int | None:
+    """Return the index of the lowest score, the first of equal ones; null if there is none."""
+    known = [(score, index) for index, score in enumerate(scores) if score is not None]
+    return min(known)[1] if known else None
 
 
 def print_scores(solutions: Sequence[ScoredSolution], *, as_json: bool) -> None:
@@ -78,15 +87,24 @@ def render(solution: ScoredSolution, *, in_colour: bool) -> str:
     """Return a solution as text: one line per step with its score, the weakest step marked."""
 
     def painted(text: str, *codes: str) -> str:
-        return "".join(codes) + text + PLAIN if in_colour else text
+        return "".join(codes) + text + PLAIN if in_colour and codes else text
 
     question = "\n".join(map(printable, solution.question.strip().split("\n")))
     lines = [painted(question, BOLD)]
     for index, (step, score) in enumerate(zip(solution.steps, solution.scores, strict=True)):
-        colour = GREEN if score >= GREEN_FROM else YELLOW if score >= YELLOW_FROM else RED
+        colours = [] if score is None else [_colour(score)]
         # A solution is untrusted text: its escape sequences must not reach the terminal.
         first, *others = map(printable, step.strip().split("\n"))
         mark = "  <- weakest" if index == solution.weakest and len(solution.steps) > 1 else ""
-        lines.append(f"  {painted(f'{score:.2f}', colour)}  {painted(first, colour)}{mark}")
-        lines += [f"        {painted(line, colour)}" for line in others]
-    return "\n".join([*lines, f"  {solution.score:.2f}  the solution"])
+        lines.append(f"  {painted(_shown(score), *colours)}  {painted(first, *colours)}{mark}")
+        lines += [f"        {painted(line, *colours)}" for line in others]
+    note = f" ({solution.num_unscored} steps unscored)" if solution.num_unscored else ""
+    return "\n".join([*lines, f"  {_shown(solution.score)}  the solution{note}"])
+
+
+def _shown(score: float | None) -> str:
+    return "   -" if score is None else f"{score:.2f}"
+
+
+def _colour(score: float) -> str:
+    return GREEN if score >= GREEN_FROM else YELLOW if score >= YELLOW_FROM else RED

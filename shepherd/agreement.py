@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from shepherd.labels import label_accuracy
+from shepherd.verification import count_unscored
 
 NO_ERROR = -1
 SURE = 0.99
@@ -60,8 +61,11 @@ def first_error_accuracy(
 
 
 def compare_first_errors(predicted: pl.Series, truth: pl.Series) -> FirstErrorAccuracy:
-    """Compare first errors of the same solutions, each the index of a step or NO_ERROR."""
-    same, has_error = predicted == truth, truth != NO_ERROR
+    """Compare first errors of the same solutions, each the index of a step or NO_ERROR.
+
+    A prediction may be null: it is unknown, and not what the truth says.
+    """
+    same, has_error = (predicted == truth).fill_null(False), truth != NO_ERROR
     wrong, right = _mean(same.filter(has_error)), _mean(same.filter(~has_error))
     num_wrong, f1 = int(has_error.sum()), None
     if wrong is not None and right is not None:
@@ -79,11 +83,13 @@ def _mean(values: pl.Series) -> float | None:
 def first_below(step_scores: pl.Series, threshold: float) -> pl.Series:
     """Return the index from 0 of each solution's first step that scores below, or NO_ERROR.
 
-    A process reward model finds first errors in this way (ProcessBench, arXiv 2412.06559).
+    A process reward model finds first errors in this way (ProcessBench, arXiv 2412.06559). It is
+    null if no step scores below and some are unscored: these may hold the error.
     """
     below = pl.element().lt(threshold)
-    first = step_scores.list.eval(below.arg_true().first()).list.first()
-    return first.cast(pl.Int64).fill_null(NO_ERROR)
+    first = step_scores.list.eval(below.arg_true().first()).list.first().cast(pl.Int64)
+    is_known = pl.Series(count_unscored(step_scores) == 0)
+    return pl.select(pl.coalesce(first, pl.when(is_known).then(NO_ERROR))).to_series()
 
 
 def best_threshold(step_scores: pl.Series, truth: pl.Series) -> float:

@@ -6,7 +6,7 @@ resources/grading adds.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, count, islice
 
 import polars as pl
 
@@ -148,19 +148,21 @@ def rollout_requests(
     )
 
 
-def completions_of(rollouts: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:
-    """Return one completer's ``rollouts`` as ``COMPLETIONS``, without errors.
+def completions_of(draws: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:
+    """Return one model's rows of a table of draws as ``COMPLETIONS``, without errors.
 
-    The table does not hold the cost of a single rollout: each gets an equal part of ``costs``.
+    ``draws`` has request_id, text, finish_reason and num_tokens. Tables do not hold the cost of a
+    single draw: each gets an equal part of ``costs``, the model's rows of the cost table.
     """
     total = costs.select("num_requests", "prompt_tokens", "cached_tokens", "seconds").sum()
-    count, prompt, cached, seconds = total.row(0)
+    num_requests, prompt, cached, seconds = total.row(0)
+    # Greedy solutions have no costs.
+    num_draws = max(num_requests, 1)
     return (
-        rollouts.with_columns(
-            request_id=pl.format("{}:{}", "prefix_id", "rollout_index"),
-            prompt_tokens=_parts(prompt, count),
-            cached_tokens=_parts(cached, count),
-            seconds=pl.lit(seconds, pl.Float64) / count,
+        draws.with_columns(
+            prompt_tokens=_parts(prompt, num_draws),
+            cached_tokens=_parts(cached, num_draws),
+            seconds=pl.lit(seconds, pl.Float64) / num_draws,
             error=pl.lit(None, pl.String),
         )
         .filter(pl.col("finish_reason") != "error")
@@ -204,6 +206,40 @@ def collect_solutions(drawn: pl.DataFrame, generator: str) -> pl.DataFrame:
     return distinct.with_columns(pl.Series("solution_id", ids, dtype=pl.String)).select(
         _ungraded(SOLUTIONS)
     )
+
+
+def single_draws(solutions: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
+    """Return one generator's ``solutions`` with a row for each draw, and its index: ``draw``.
+
+    This undoes :func:`collect_solutions` for the requests of :func:`solution_requests`. Seeds say
+    which draw was the first of a text. Its copies are among the later draws of the problem, in an
+    order on which :func:`collect_solutions` does not depend. A problem is left out where copies
+    cannot be told from draws that must be made anew: of errors, or beyond the number of requests.
+    """
+    seeds = requests.select("problem_id", "seed", "draw").unique(("problem_id", "seed"))
+    num_requests = requests.group_by("problem_id").len("num_requests")
+    num_draws = pl.col("num_samples").sum()
+    is_merged_error = (pl.col("finish_reason") == "error") & (pl.col("num_samples") > 1)
+    is_certain = (
+        (num_draws <= pl.col("num_requests").first())
+        & (pl.col("draw").max() < num_draws)
+        & ~is_merged_error.any()
+    )
+    firsts = (
+        solutions.join(seeds, on=("problem_id", "seed"))
+        .join(num_requests, on="problem_id")
+        .filter(is_certain.over("problem_id"))
+        .sort("problem_id", "draw")
+    )
+    rows: list[int] = []
+    draws: list[int] = []
+    for _, problem in firsts.with_row_index("row").group_by("problem_id", maintain_order=True):
+        indices = set(problem["draw"])
+        copies = (draw for draw in count() if draw not in indices)
+        for row, first, num_samples in problem.select("row", "draw", "num_samples").rows():
+            rows += [row] * num_samples
+            draws += [first, *islice(copies, num_samples - 1)]
+    return firsts[rows].with_columns(pl.Series("draw", draws, dtype=pl.Int64))
 
 
 def collect_candidates(drawn: pl.DataFrame, generator: str) -> pl.DataFrame:

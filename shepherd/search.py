@@ -57,7 +57,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Path:
-    """A partial solution, and its score by the reward model (0 before scoring)."""
+    """A partial solution, and its score by the reward model: 0 before scoring, -inf if unscored."""
 
     text: str
     is_finished: bool = False

@@ -106,8 +106,13 @@ def check_lineage(recorded: Recorded, definitions: dg.Definitions, lake: Path) -
         assert stored == outputs[name], name
     assert tables == set().union(*recorded.stored.values())
 
-    # Assets read what they declare. Rollouts of an earlier run are the one exception.
-    own = {"rollouts": {"rollouts", "rollout_costs"}}
+    # Assets read what they declare. The draws of an earlier run are the one exception.
+    own = {
+        "solutions": {"solutions", "solution_costs"},
+        "rollouts": {"rollouts", "rollout_costs"},
+        "candidates": {"candidates", "candidate_costs"},
+        "greedy_solutions": {"greedy_solutions"},
+    }
     for name in assets.keys() - {"warehouse", "report"}:
         reads = recorded.read.get(name, set()) - own.get(name, set())
         assert reads == parents[name] & tables, name

@@ -6,7 +6,7 @@ from fake_engine import FakeEngine
 
 from resources.sampling.earlier import CALCULATIONS, FINGERPRINTS, origin_of
 from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
-from resources.sampling.solutions import draw_candidates, draw_solutions
+from resources.sampling.solutions import draw_candidates, draw_greedily, draw_solutions
 from resources.sampling.stage import CompletionModel, Shard, StageOutput
 from resources.storage.journal import fingerprints
 from resources.storage.lake import Lake
@@ -18,6 +18,7 @@ from shepherd.rollouts import split_solutions
 from shepherd.schemas import (
     CANDIDATE_COSTS,
     CANDIDATES,
+    GREEDY_SOLUTIONS,
     ROLLOUT_COSTS,
     ROLLOUTS,
     SOLUTION_COSTS,
@@ -222,6 +223,93 @@ def test_rollouts_that_could_not_be_drawn_are_asked_for_again(tmp_path: Path) ->
     again, added = materialize(tmp_path, [MonteCarlo(4)])
     assert [name.split(":")[1] for name in added] == ["1", "1"]
     assert again.frame.equals(drawn.frame)
+
+
+def written_again(
+    home: Path,
+    table: Table,
+    problems: pl.DataFrame = PROBLEMS,
+    sampling: SamplingSettings = SAMPLING,
+    weights: str = "abc",
+) -> tuple[StageOutput, list[str]]:
+    """Draw solutions and write them as their asset does; return them and what was drawn anew."""
+    engines, lake = LoggedEngines(), Lake(home / "lake")
+    shard = Shard("words", "00", home / "journals", run_seed=7)
+    model = CompletionModel("weak", "plain", {"weights": weights}, engines)
+    stage = {SOLUTIONS: draw_solutions, CANDIDATES: draw_candidates}.get(table, draw_greedily)
+    drawn = stage(problems, model, sampling, shard, lake)
+    folder = home / "journals" / table.name / "words" / "00"
+    origin = origin_of(fingerprints(folder), shard.splitting.calculations)
+    if table in COSTS:
+        lake.write(COSTS[table], drawn.cost, "words", "00")
+    lake.write(table, drawn.frame, "words", "00", metadata=origin)
+    (folder / "weak.journal").unlink()
+    return drawn, engines.added
+
+
+COSTS = {SOLUTIONS: SOLUTION_COSTS, CANDIDATES: CANDIDATE_COSTS}
+SAMPLED = pytest.mark.parametrize("table", [SOLUTIONS, CANDIDATES, GREEDY_SOLUTIONS])
+SOUND = PROBLEMS.with_columns(question=pl.lit("How many?"))
+
+
+def rewrite(home: Path, table: Table, **columns: pl.Expr) -> None:
+    """Change columns of a written table; its footer stays."""
+    lake = Lake(home / "lake")
+    footer = lake.metadata(table, "words", "00")
+    changed = lake.read(table, "words", "00").with_columns(**columns)
+    origin = {name: footer[name] for name in (FINGERPRINTS, CALCULATIONS)}
+    lake.write(table, changed, "words", "00", metadata=origin)
+
+
+@SAMPLED
+def test_texts_of_another_grader_are_graded_again_and_not_drawn(
+    tmp_path: Path, table: Table
+) -> None:
+    first, added = written_again(tmp_path, table, SOUND)
+    assert added
+    assert first.frame["answer"].is_in(["1", "2", "3"]).all()
+    rewrite(tmp_path, table, answer=pl.lit("7"), is_correct=~pl.col("is_correct"))
+    again, added = written_again(tmp_path, table, SOUND)
+    assert added == []
+    assert again.frame.equals(first.frame)
+    if table in COSTS:
+        assert again.cost.equals(first.cost)
+    _, added = written_again(tmp_path, table, SOUND, weights="def")
+    assert added
+
+
+@SAMPLED
+def test_a_new_problem_is_all_that_is_drawn(tmp_path: Path, table: Table) -> None:
+    written_again(tmp_path, table, SOUND.head(1))
+    both, added = written_again(tmp_path, table, SOUND)
+    assert {name.split(":")[0] for name in added} == {"q"}
+    undisturbed, _ = written_again(tmp_path / "undisturbed", table, SOUND)
+    assert both.frame.equals(undisturbed.frame)
+
+
+@pytest.mark.parametrize("table", [SOLUTIONS, CANDIDATES])
+@pytest.mark.parametrize("number", [1, 4, 15])
+def test_another_number_of_samples_gives_the_rows_of_an_undisturbed_run(
+    tmp_path: Path, table: Table, number: int
+) -> None:
+    few = SamplingSettings(samples_per_problem=4, num_candidates=4)
+    other = SamplingSettings(samples_per_problem=number, num_candidates=number)
+    written_again(tmp_path, table, SOUND, few)
+    changed, added = written_again(tmp_path, table, SOUND, other)
+    if number >= 4:
+        assert sorted(added) == sorted(f"{p}:{draw}" for p in "pq" for draw in range(4, number))
+    undisturbed, _ = written_again(tmp_path / "undisturbed", table, SOUND, other)
+    assert changed.frame.equals(undisturbed.frame)
+
+
+@SAMPLED
+def test_solutions_that_could_not_be_drawn_are_asked_for_again(
+    tmp_path: Path, table: Table
+) -> None:
+    first, added = written_again(tmp_path, table)
+    again, added_again = written_again(tmp_path, table)
+    assert sorted(added_again) == sorted(name for name in added if name.startswith("q:"))
+    assert again.frame.equals(first.frame)
 
 
 def test_rollouts_known_beforehand_are_those_that_the_scheduler_asks_for(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_a_failed_shard_stops_no_other_and_is_told(
         path.unlink()
 
     def fail(
-        problems: pl.DataFrame, sampler: CompletionModel, sampling: object, shard: Shard
+        problems: pl.DataFrame, sampler: CompletionModel, sampling: object, shard: Shard, _: Lake
     ) -> StageOutput:
         if shard.key == failing.shard:
             raise ValueError("the model is gone: bring it back")

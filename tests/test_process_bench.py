@@ -43,6 +43,14 @@ def test_the_solutions_that_choose_the_threshold_do_not_count(base: Path, tmp_pa
     assert 30 < counted < 60
 
 
+def test_an_error_past_the_window_is_not_found(base: Path, tmp_path: Path) -> None:
+    solutions = read_rows(write(tmp_path / "rows.jsonl", [-1, 0, 2]), "processbench")
+    scorer = Scorer(base, kind="process", template="plain", max_length=24)
+    found = {r.name: r.value for r in measure("m", scorer, solutions, 0.0)}
+    assert found["m: with unscored steps"] == 3
+    assert (found["m: accuracy, correct"], found["m: accuracy, erroneous"]) == (0, 0)
+
+
 def test_a_row_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"rows\.jsonl:2: label: 9 is neither -1 nor"):
         read_rows(write(tmp_path / "rows.jsonl", [-1, 9]), "processbench")

@@ -12,6 +12,7 @@ from shepherd.rollouts import (
     completions_of,
     distinct_prefixes,
     rollout_requests,
+    single_draws,
     solution_requests,
     split_solutions,
 )
@@ -158,8 +159,7 @@ def draws(*texts: str) -> pl.DataFrame:
 def test_completions_of_rollouts_share_their_costs() -> None:
     rollouts = pl.DataFrame(
         {
-            "prefix_id": ["a", "a", "b"],
-            "rollout_index": [0, 1, 0],
+            "request_id": ["a:0", "a:1", "b:0"],
             "text": ["x", "", "z"],
             "finish_reason": ["stop", "error", "length"],
             "num_tokens": [4, 0, 5],
@@ -173,6 +173,26 @@ def test_completions_of_rollouts_share_their_costs() -> None:
         Completion("b:0", "z", "length", 4, 1, 5, 0.5),
     ]
     assert completions_of(rollouts.clear(), costs.clear()).schema == COMPLETIONS
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "", "error"]), min_size=8, max_size=8),
+    st.integers(1, 8),
+    st.integers(1, 8),
+)
+def test_kept_draws_are_collected_to_the_rows_of_an_undisturbed_run(
+    texts: list[str], num_before: int, num_now: int
+) -> None:
+    before = collect_solutions(draws(*texts[:num_before]), "weak")
+    undisturbed = draws(*texts[:num_now])
+    kept = single_draws(before, undisturbed).filter(pl.col("finish_reason") != "error")
+    assert kept["draw"].is_unique().all()
+    columns = undisturbed.columns
+    fresh = undisturbed.join(kept, on="draw", how="anti")
+    drawn = pl.concat([kept.select(columns), fresh]).sort("draw")
+    assert collect_solutions(drawn, "weak").equals(collect_solutions(undisturbed, "weak"))
+    if num_before == num_now and "error" not in texts:
+        assert kept.height == num_now
 
 
 def test_collected_solutions_are_distinct_and_counted() -> None:

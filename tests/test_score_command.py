@@ -67,7 +67,9 @@ def test_an_outcome_reward_model_scores_the_whole(
     assert (found["steps"], len(found["scores"])) == (["".join(STEPS)], 1)
 
 
-SCORED = ScoredSolution("How many?", ["one\n", "two\n", "three\nthe end"], [0.9, 0.5, 0.1], 2, 0.1)
+SCORED = ScoredSolution(
+    "How many?", ["one\n", "two\n", "three\nthe end"], [0.9, 0.5, 0.1], 0, 2, 0.1
+)
 
 
 def test_steps_are_coloured_by_score_and_the_weakest_is_marked() -> None:
@@ -86,9 +88,29 @@ def test_steps_are_coloured_by_score_and_the_weakest_is_marked() -> None:
     )] == [True] * 4  # fmt: skip
 
 
+def test_steps_past_the_window_are_unscored_and_said_so(
+    base: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = ("--question", QUESTION, "--solution", "".join(STEPS), "--max-length", "36")
+    assert run(base, "--json", *asked) == 0
+    found = json.loads(capsys.readouterr().out)
+    first, second = found["scores"]
+    assert 0 < first < 1
+    assert second is None
+    assert (found["num_unscored"], found["weakest"], found["score"]) == (1, 0, None)
+    assert "1 of 2 steps, in 1 of 1 solutions, are past max_length 36" in caplog.text
+    assert run(base, *asked) == 0
+    lines = capsys.readouterr().out.split("\n")
+    assert "     -  Step 2: 7 * 2 = 15." in lines
+    assert "     -  the solution (1 steps unscored)" in lines
+    assert run(base, "--json", *asked[:4], "--max-length", "4") == 0
+    nothing = json.loads(capsys.readouterr().out)
+    assert (nothing["scores"], nothing["weakest"], nothing["num_unscored"]) == ([None] * 2, None, 2)
+
+
 def test_escape_sequences_of_a_solution_do_not_reach_the_terminal() -> None:
     nasty = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e\r"
-    scored = ScoredSolution(f"{nasty}Q\nr", [f"one{nasty}two\n", nasty], [0.9, 0.5], 1, 0.5)
+    scored = ScoredSolution(f"{nasty}Q\nr", [f"one{nasty}two\n", nasty], [0.9, 0.5], 0, 1, 0.5)
     lines = render(scored, in_colour=False).split("\n")
     assert all(line.isprintable() for line in lines)
     assert lines[1] == "r"

@@ -85,16 +85,27 @@ def test_a_classifier_with_one_output_scores_at_the_tags(tmp_path: Path) -> None
         assert scores == pytest.approx(torch.sigmoid(rewards).tolist(), abs=1e-5)
 
 
-def test_steps_that_do_not_fit_score_zero(base: Path) -> None:
+def test_steps_that_do_not_fit_are_unscored_and_counted(
+    base: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     questions, steps = solutions(num_problems=1)
     whole = open_scorer(base).score(questions, steps)
+    assert not caplog.messages
     cut = open_scorer(base, max_length=36).score(questions, steps)
     assert [len(scores) for scores in cut] == [len(texts) for texts in steps]
-    assert any(scores[-1] == 0 for scores in cut)
-    for all_seen, some_seen in zip(whole, cut, strict=True):
-        seen = [score for score in some_seen if score > 0]
+    unscored = [scores.count(None) for scores in cut]
+    num_cut = sum(map(bool, unscored))
+    assert num_cut
+    for all_seen, some_seen, count in zip(whole, cut, unscored, strict=True):
+        seen = some_seen[: len(some_seen) - count]
         assert seen == pytest.approx(all_seen[: len(seen)], abs=1e-5)
-    assert open_scorer(base, max_length=8).score(questions[:1], [["Step 1: no.\n"] * 2]) == [[0, 0]]
+    [message] = caplog.messages
+    assert (
+        f"{sum(unscored)} of {sum(map(len, steps))} steps, in {num_cut} of {len(steps)}" in message
+    )
+    assert "past max_length 36 and unscored" in message
+    narrow = open_scorer(base, max_length=8)
+    assert narrow.score(questions[:1], [["Step 1: no.\n"] * 2]) == [[None, None]]
 
 
 def test_nothing_to_score_has_no_scores(base: Path) -> None:

@@ -213,6 +213,9 @@ PLANTED = {
     "aggregation_results__nothing_beats_the_oracle": (
         "update aggregation_results set accuracy = 2 where aggregation = 'min'"
     ),
+    "unscored_steps__parts_are_not_above_the_whole": (
+        "update unscored_steps set num_unscored_candidates = 1"
+    ),
     "verification_results__accuracy_lies_in_its_interval": (
         "update verification_results set accuracy_high = accuracy - 0.1"
     ),
@@ -519,12 +522,41 @@ def test_aggregations_choose_as_verification_does(connection: duckdb.DuckDBPyCon
         best = (
             drawn.join(worth.select("candidate_id", "score"), on="candidate_id")
             .sort("draw", "candidate_id")
-            .sort("score", descending=True, maintain_order=True)
+            .sort("score", descending=True, nulls_last=True, maintain_order=True)
             .unique(["generator", "problem_id"], keep="first", maintain_order=True)
         )
         expected = dict(best.group_by("generator").agg(pl.col("is_correct").mean()).iter_rows())
         accuracies = results.filter(aggregation=how).select("generator", "accuracy")
         assert dict(accuracies.iter_rows()) == pytest.approx(expected)
+
+
+def test_unscored_steps_are_counted_and_rank_a_candidate_last(tmp_path: Path) -> None:
+    """The candidates that a PRM would choose are not read to the end."""
+    scores = FRAMES["candidate_scores"]
+    cut = pl.col("step_scores").list.head(1).list.concat(pl.lit([None], pl.List(pl.Float64)))
+    is_process = pl.col("reward_model") == "process_reward_model"
+    is_cut = (
+        is_process & (pl.col("step_scores").list.min() > 0.7) & (pl.int_range(pl.len()) % 3 == 0)
+    )
+    unread = scores.with_columns(step_scores=pl.when(is_cut).then(cut).otherwise("step_scores"))
+    num_cut = scores.filter(is_cut).height
+    assert num_cut
+    build_warehouse(
+        write_lake({**FRAMES, "candidate_scores": unread}, tmp_path / "lake"), tmp_path / "w.duckdb"
+    )
+    with duckdb.connect(tmp_path / "w.duckdb") as connection:
+        counts = mart(connection, "unscored_steps")
+        test_aggregations_choose_as_verification_does(connection)
+        name = "stg_candidate_scores__scores_are_probabilities"
+        assert connection.execute(TESTS[name].sql).fetchall() == []
+        connection.execute("update lake.candidate_scores set step_scores = [null, 0.5]")
+        assert connection.execute(TESTS[name].sql).fetchall() != []
+    sums = counts.group_by("reward_model").agg(
+        pl.col("num_unscored_candidates", "num_unscored_steps").sum()
+    )
+    assert set(sums.rows()) == {
+        ("process_reward_model", num_cut, num_cut), ("outcome_reward_model", 0, 0),
+    }  # fmt: skip
 
 
 def test_suspicious_solutions_are_right_with_a_step_labelled_wrong(

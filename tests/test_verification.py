@@ -1,5 +1,6 @@
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -12,16 +13,18 @@ from hypothesis import strategies as st
 from shepherd.identity import derive_seed
 from shepherd.schemas import CANDIDATE_SCORES, CANDIDATES, EVALUATIONS, PROBLEMS, enforce
 from shepherd.verification import (
+    Aggregation,
     aggregate,
     auc,
     auc_within_problems,
+    count_unscored,
     evaluate,
     solved_shares,
 )
 from shepherd.verification.choice import groups_of
 
 GOLD = "7"
-Candidate = tuple[str | None, float, list[float]]
+Candidate = tuple[str | None, float, Sequence[float | None]]
 """Answer, outcome score, step scores."""
 
 OPTIONS: dict[str, Any] = {"groups": 3, "aggregation": "min", "bootstrap": 100, "seed": 0}
@@ -295,11 +298,33 @@ def test_aggregations(lists: list[list[float]]) -> None:
         assert aggregate(series, how).to_list() == pytest.approx(expected)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("scores", [[], None, [None], [0.5, float("nan")], [float("inf")]])
+@pytest.mark.parametrize(
+    "scores", [[], None, [None, float("nan")], [0.5, float("nan")], [math.inf]]
+)
 def test_unusable_step_scores_are_refused(scores: list[float] | None) -> None:
     series = pl.Series([[0.5], scores], dtype=pl.List(pl.Float64))
     with pytest.raises(ValueError, match="1 of 2 solutions"):
         aggregate(series, "last")
+
+
+@pytest.mark.parametrize("how", ["min", "last", "product", "mean"])
+def test_a_solution_with_an_unscored_step_has_no_score(how: Aggregation) -> None:
+    series = pl.Series([[0.5], [0.9, None], [None], [0.25]], dtype=pl.List(pl.Float64))
+    assert aggregate(series, how).to_list() == [0.5, None, None, 0.25]
+    assert count_unscored(series).to_list() == [0, 1, 1, 0]
+
+
+def test_candidates_with_unscored_steps_rank_last_and_have_no_weight() -> None:
+    # The first candidate is right, and its reward models did not read it to the end.
+    pool: list[Candidate] = [(GOLD, math.nan, [0.99, None]), ("1", 0.2, [0.1, 0.1])]
+    candidates, scores, problems = tables([pool])
+    unread = pl.when(pl.col("step_scores").list.first().is_nan()).then([None])
+    scores = scores.with_columns(step_scores=unread.otherwise("step_scores"))
+    found = accuracies(evaluate(candidates, scores, problems, counts=[2], **OPTIONS))
+    chosen = {method: accuracy for (method, count), accuracy in found.items() if count == 2}
+    assert chosen == {
+        "oracle": 1, "SC": 1, "ORM": 0, "SC+ORM": 0, "PRM": 0, "SC+PRM": 0,
+    }  # fmt: skip
 
 
 LABELED = st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.sampled_from("abc")), max_size=20)

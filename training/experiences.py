@@ -42,12 +42,13 @@ def assess(
 ) -> tuple[list[Experience], IterationMetrics]:
     """Return the episodes with their advantages, in their order, and means over all of them.
 
-    The reward of a response that was cut is 0, because it has no answer.
+    The reward of a response that was cut is 0, because it has no answer. An unscored step earns
+    nothing.
     """
-    scores = networks.scorer.score([e.question for e in episodes], [e.steps for e in episodes])
+    scored = networks.scorer.score([e.question for e in episodes], [e.steps for e in episodes])
     scores = [
-        [0.0] * len(step_scores) if episode.is_cut else step_scores
-        for episode, step_scores in zip(episodes, scores, strict=True)
+        [0.0 if episode.is_cut or score is None else score for score in step_scores]
+        for episode, step_scores in zip(episodes, scored, strict=True)
     ]
     rewards = [step_rewards(step_scores, settings.step_reward) for step_scores in scores]
     estimates = estimate_tokens(networks, episodes, rewards, settings)

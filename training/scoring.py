@@ -5,6 +5,7 @@ output on a prefix does not depend on what follows, so each distinct prefix is c
 (:mod:`training.prefix_trees`), without padding.
 """
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForTokenClassification,
 )
-from transformers.utils import logging
+from transformers.utils.logging import disable_progress_bar
 
 from resources.checkpoints.loading import load, load_tokenizer, load_weights
 from resources.storage.weights import weights_identity
@@ -28,6 +29,8 @@ from training.prefix_trees import Pack, pack_sequences
 from training.step_tags import Tags, encode_all
 
 Kind = Literal["outcome", "process"]
+
+_log = logging.getLogger(__name__)
 
 MIN_PACK, MAX_PACK = 256, 8192
 """Bounds of the tokens of a forward pass. On a CPU attention costs their square: small models read
@@ -62,7 +65,7 @@ class Scorer:
         max_length: int,
         dtype: torch.dtype | None = None,
     ) -> None:
-        logging.disable_progress_bar()
+        disable_progress_bar()
         self.identity = content_id(weights_identity(model_path), kind, template, str(max_length))
         on_gpu = torch.cuda.is_available()
         # Many CPUs compute small products in bfloat16 more slowly than in float32.
@@ -99,12 +102,12 @@ class Scorer:
         steps: Sequence[Sequence[str]],
         *,
         description: str | None = None,
-    ) -> list[list[float]]:
+    ) -> list[list[float | None]]:
         """Return sigmoid(r), the probability of the label ``+``, of every step of each solution.
 
         An outcome reward model gives one score for the whole solution. Steps beyond
-        ``max_length`` tokens score 0, because the model does not read them. ``description`` is
-        the title of a progress bar; None shows no bar.
+        ``max_length`` tokens are unscored (None), because the model does not read them: a warning
+        says how many. ``description`` is the title of a progress bar; None shows no bar.
         """
         units = [tuple(texts) if self.kind == "process" else ("".join(texts),) for texts in steps]
         solutions = list(zip(questions, units, strict=True))
@@ -115,7 +118,7 @@ class Scorer:
         )
         # No score depends on tokens after the last tag.
         sequences = [list(e.ids[: e.tags[-1] + 1]) if e.tags else [] for e in examples]
-        scores: dict[tuple[str, tuple[str, ...]], list[float]] = {}
+        scores: dict[tuple[str, tuple[str, ...]], list[float | None]] = {}
         with tqdm(
             total=len(distinct), desc=description, unit="solution", disable=description is None
         ) as bar:
@@ -128,11 +131,25 @@ class Scorer:
                 score_of = dict(zip(distinct_nodes, probabilities, strict=True))
                 for index, nodes in tag_nodes.items():
                     num_unread = len(distinct[index][1]) - len(nodes)
-                    scores[distinct[index]] = [score_of[node] for node in nodes] + [
-                        0.0
-                    ] * num_unread
+                    read = [score_of[node] for node in nodes]
+                    scores[distinct[index]] = [*read, *[None] * num_unread]
                 bar.update(len(pack.paths))
+        self._warn_of_unscored([scores[solution] for solution in solutions])
         return [list(scores[solution]) for solution in solutions]
+
+    def _warn_of_unscored(self, scores: Sequence[Sequence[float | None]]) -> None:
+        """Say how many steps the model did not read."""
+        counts = [step_scores.count(None) for step_scores in scores]
+        if sum(counts):
+            _log.warning(
+                "%d of %d steps, in %d of %d solutions, are past max_length %d and unscored: raise "
+                "max_length, or score shorter solutions",
+                sum(counts),
+                sum(map(len, scores)),
+                sum(map(bool, counts)),
+                len(counts),
+                self._max_length,
+            )
 
     @torch.inference_mode()
     def _probabilities(self, pack: Pack, nodes: list[int]) -> list[float]:

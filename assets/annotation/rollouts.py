@@ -40,8 +40,8 @@ def rollouts_of(settings: Settings) -> dg.AssetsDefinition:
     ) -> Mapping[str, pl.DataFrame]:
         """Rollouts: the completer's completions of the step prefixes that annotators request.
 
-        A rollout in the partition's old file is not drawn again if the fingerprints are equal. No
-        other asset reads its own earlier output. `asked_rollouts` says how many rollouts of each
+        A rollout in the partition's old file is not drawn again if the fingerprints are equal.
+        `asked_rollouts` says how many rollouts of each
         prefix each annotator needs; `search_trees` holds the states of tree search.
         """
         dataset = settings.datasets[Partition.of(context.partition_key).dataset]

@@ -77,8 +77,8 @@ def sampled_solutions(
     """Draw solutions of the train problems of a shard with each generator."""
     from resources.sampling.solutions import draw_solutions
 
-    settings = deployment.settings
+    settings, lake = deployment.settings, deployment.lake
     shard, train = shard_of_run(context, deployment), problems.filter(split="train")
     samplers = open_samplers(deployment, settings.generators_of("train"))
-    draws = [draw_solutions(train, sampler, settings.sampling, shard) for sampler in samplers]
+    draws = [draw_solutions(train, sampler, settings.sampling, shard, lake) for sampler in samplers]
     return draws_and_costs(context, SOLUTIONS, SOLUTION_COSTS, draws)

@@ -10,6 +10,7 @@ from assets.verification.scoring import reward_model_aucs
 from resources.storage.io_manager import Frames
 from shepherd.labels import label_accuracy
 from shepherd.settings import Settings
+from shepherd.verification import count_unscored
 
 MIN_LABEL_AGREEMENT = 0.9
 MAX_SHARE_UNFINISHED = 0.05
@@ -24,6 +25,7 @@ def quality_checks_of(settings: Settings) -> list[dg.AssetChecksDefinition]:
         labels_quality_check(settings),
         generators_check(settings),
         reward_models_check(settings),
+        unscored_steps_check(settings),
         *(completions_check(settings, table) for table in ("solutions", "rollouts", "candidates")),
     ]
 
@@ -109,3 +111,20 @@ def reward_models_check(settings: Settings) -> dg.AssetChecksDefinition:
         return warn_unless(holds, **aucs)
 
     return reward_models_rank_right_above_wrong
+
+
+def unscored_steps_check(settings: Settings) -> dg.AssetChecksDefinition:
+    """Return the check that reward models read candidates to the end."""
+
+    @partition_check(settings, "candidate_scores", blocking=False)
+    def all_steps_are_scored(candidate_scores: Frames) -> dg.AssetCheckResult:
+        """No step is past the window of a reward model; candidates with such steps rank last."""
+        frames = candidate_scores.values()
+        counts = pl.concat(count_unscored(frame["step_scores"]) for frame in frames)
+        return warn_unless(
+            counts.sum() == 0,
+            unscored_steps=int(counts.sum()),
+            unscored_candidates=int((counts > 0).sum()),
+        )
+
+    return all_steps_are_scored

@@ -38,7 +38,10 @@ def candidates_of(settings: Settings) -> dg.AssetsDefinition:
 
         shard, test = shard_of_run(context, deployment), problems.filter(split="test")
         samplers = open_samplers(deployment, settings.candidate_generators)
-        draws = [draw_candidates(test, sampler, settings.sampling, shard) for sampler in samplers]
+        draws = [
+            draw_candidates(test, sampler, settings.sampling, shard, deployment.lake)
+            for sampler in samplers
+        ]
         return draws_and_costs(context, CANDIDATES, CANDIDATE_COSTS, draws)
 
     return candidates

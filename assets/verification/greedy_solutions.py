@@ -33,7 +33,7 @@ def greedy_solutions_of(settings: Settings) -> dg.AssetsDefinition:
 
         shard, test = shard_of_run(context, deployment), problems.filter(split="test")
         return pl.concat(
-            draw_greedily(test, sampler, settings.sampling, shard).frame
+            draw_greedily(test, sampler, settings.sampling, shard, deployment.lake).frame
             for sampler in open_samplers(deployment, models)
         )
 

@@ -9,7 +9,7 @@ from assets.deployment import Deployment, models_of
 from shepherd.schemas import CANDIDATE_SCORES
 from shepherd.settings import TrainingSettings
 from shepherd.splitting import scored_steps
-from shepherd.verification import Aggregation, aggregate, auc_within_problems
+from shepherd.verification import UNSCORED, Aggregation, aggregate, auc_within_problems
 
 REWARD_MODELS: dict[str, Literal["outcome", "process"]] = {
     "outcome_reward_model": "outcome",
@@ -59,11 +59,12 @@ def reward_model_aucs(
     """Return the AUC of each reward model among the candidates of one problem.
 
     It is the mean over problems, in [0, 1]. A reward model is left out if no problem has both
-    right and wrong candidates.
+    right and wrong candidates. Candidates with unscored steps rank last.
     """
-    scored = candidate_scores.with_columns(
-        score=aggregate(candidate_scores["step_scores"], aggregation)
-    ).join(candidates.select("candidate_id", "is_correct"), on="candidate_id")
+    scores = aggregate(candidate_scores["step_scores"], aggregation)
+    scored = candidate_scores.with_columns(score=scores.fill_null(UNSCORED)).join(
+        candidates.select("candidate_id", "is_correct"), on="candidate_id"
+    )
     aucs = {
         str(name): auc_within_problems(
             part["score"], part["is_correct"], part["problem_id"].to_list()

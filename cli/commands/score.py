@@ -27,7 +27,7 @@ TemplateOption = Annotated[
 MaxLengthOption = Annotated[
     int,
     typer.Option(
-        min=1, metavar="TOKENS", help="Longest sequence that is read; later steps score 0."
+        min=1, metavar="TOKENS", help="Longest sequence that is read; later steps are unscored."
     ),
 ]
 

@@ -1,6 +1,7 @@
 -- Which aggregation of step scores into one score chooses the right candidate most often?
 -- Grain: one row per dataset, generator and aggregation. The candidate with the highest score of
--- the process reward model is chosen among all candidates of a problem.
+-- the process reward model is chosen among all candidates of a problem; one with unscored steps
+-- ranks last.
 with scored as (
     select
         problems.dataset,
@@ -9,7 +10,7 @@ with scored as (
         candidates.candidate_id,
         candidates.draw,
         candidates.is_correct,
-        scores.step_scores
+        if(scores.num_unscored = 0, scores.step_scores, null) as step_scores
     from stg_candidate_scores as scores
     inner join stg_candidates as candidates using (candidate_id)
     inner join stg_problems as problems on candidates.problem_id = problems.problem_id
@@ -35,7 +36,7 @@ chosen as (
     from aggregated
     qualify row_number() over (
         partition by dataset, generator, aggregation, problem_id
-        order by score desc, draw asc, candidate_id asc
+        order by score desc nulls last, draw asc, candidate_id asc
     ) = 1
 )
 

@@ -1,5 +1,6 @@
 -- Which candidates does the report show of its problems? At most `max_solutions` of a problem,
 -- those with the highest score of the process reward model (the minimum of its step scores).
+-- Candidates with unscored steps come last.
 -- Grain: one row per distinct candidate.
 with distinct_candidates as (
     select
@@ -19,7 +20,8 @@ with distinct_candidates as (
 select
     drawn.*,
     process.step_scores,
-    outcome.step_scores as outcome_scores
+    outcome.step_scores as outcome_scores,
+    if(process.num_unscored = 0, list_min(process.step_scores), null) as lowest_score
 from distinct_candidates as drawn
 left join stg_candidate_scores as process
     on
@@ -32,6 +34,6 @@ left join stg_candidate_scores as outcome
 qualify
     row_number() over (
         partition by drawn.problem_id
-        order by list_min(process.step_scores) desc nulls last, drawn.candidate_id
+        order by lowest_score desc nulls last, drawn.candidate_id asc
     ) <= getvariable('max_solutions')
-order by drawn.problem_id asc, list_min(process.step_scores) desc nulls last, drawn.candidate_id;
+order by drawn.problem_id asc, lowest_score desc nulls last, drawn.candidate_id asc;

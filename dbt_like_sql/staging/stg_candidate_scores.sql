@@ -4,5 +4,6 @@ select
     candidate_id,
     problem_id,
     reward_model,
-    step_scores
+    step_scores,
+    len(list_filter(step_scores, lambda score: score is null)) as num_unscored
 from lake.candidate_scores;

@@ -22,6 +22,7 @@ from resources.storage.warehouse import open_warehouse
 MARTS = {
     "dataset_counts": "overview",
     "verification_results": "verification",
+    "unscored_steps": "verification",
     "label_quality": "labels",
     "label_agreement": "labels",
     "calibration_bins": "labels",

@@ -75,7 +75,13 @@ def _candidates(connection: duckdb.DuckDBPyConnection, methods: Methods) -> dict
         scores = row["step_scores"]
         aligned = scores if scores and len(scores) == len(texts) else [None] * len(texts)
         steps: list[Json] = [
-            {"text": cut(text), "labels": {}, "prefix": None, "score": _rounded(score)}
+            {
+                "text": cut(text),
+                "labels": {},
+                "prefix": None,
+                "score": _rounded(score),
+                "unscored": aligned is scores and score is None,
+            }
             for text, score in zip(texts, aligned, strict=True)
         ]
         outcome = row["outcome_scores"][0] if row["outcome_scores"] else None

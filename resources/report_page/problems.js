@@ -11,7 +11,9 @@ function prmDiffers(solution, annotator) {
   const scored = solution.steps.filter((step) => typeof step.score === "number");
   const labelled = scored.filter((step) => hardLabel(step, annotator) !== undefined);
   if (labelled.length) return labelled.some((step) => step.score >= 0.5 !== (hardLabel(step, annotator) === 1));
-  return scored.length > 0 && scored.every((step) => step.score >= 0.5) !== solution.correct;
+  const allGood = scored.every((step) => step.score >= 0.5);
+  if (allGood && solution.steps.some((step) => step.unscored)) return false;
+  return scored.length > 0 && allGood !== solution.correct;
 }
 
 const FILTERS = {

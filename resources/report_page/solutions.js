@@ -48,6 +48,7 @@ function colourKey(problem, colouring, colour, colourBy) {
 
 function solutionCard(solution, problem, colouring) {
   const scores = solution.steps.map((step) => step.score ?? null).filter((score) => score !== null);
+  const unscored = solution.steps.filter((step) => step.unscored).length;
   return element(
     "article", { class: "card" },
     element(
@@ -57,6 +58,7 @@ function solutionCard(solution, problem, colouring) {
       ...[
         solution.draws > 1 ? `drawn ${count(solution.draws)} times` : null,
         scores.length ? `lowest PRM score ${Math.min(...scores).toFixed(2)}` : null,
+        unscored ? `${count(unscored)} steps unscored` : null,
         typeof solution.outcome === "number" ? `ORM score ${solution.outcome.toFixed(2)}` : null,
         solution.generator,
       ]
@@ -119,6 +121,7 @@ function chips(step) {
   if (typeof step.score === "number") {
     nodes.push(element("span", {}, "PRM ", element("b", {}, step.score.toFixed(2))));
   }
+  if (step.unscored) nodes.push(element("span", {}, "PRM unscored"));
   return nodes;
 }
 

@@ -26,6 +26,7 @@ function showVerification(section, { marts }) {
     ),
   );
   if (!marts.verification_results.length) return showNothing(section, "No evaluations yet.");
+  section.append(...marts.unscored_steps.filter((row) => row.num_unscored_steps).map(unscoredNote));
   const figures = grouped(marts.verification_results, "dataset", "generator").map((results) =>
     lineFigure({
       title: `How many problems of ${results[0].dataset} does choosing one of N candidates of ${results[0].generator} solve?`,
@@ -48,4 +49,15 @@ function curve(results, method) {
     .filter((row) => row.method === method)
     .sort((a, b) => a.num_candidates - b.num_candidates)
     .map((row) => ({ x: row.num_candidates, y: row.accuracy, low: row.accuracy_low, high: row.accuracy_high }));
+}
+
+/** Return the warning that a reward model did not read all steps. */
+function unscoredNote(row) {
+  const model = row.reward_model.replaceAll("_", " ");
+  return element(
+    "p", { class: "note" },
+    `${count(row.num_unscored_steps)} of ${count(row.num_steps)} steps of candidates of ${row.generator} ` +
+      `(${row.dataset}) are past the window of the ${model} and unscored. ` +
+      `The ${count(row.num_unscored_candidates)} candidates that hold them rank last.`,
+  );
 }

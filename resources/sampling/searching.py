@@ -10,11 +10,11 @@ from tqdm import tqdm
 from shepherd.requests import Engine, draw_all
 from shepherd.search import Path, ProblemSearch, Search
 from shepherd.splitting import split_steps
-from shepherd.verification import Aggregation, aggregate
+from shepherd.verification import UNSCORED, Aggregation, aggregate
 
-StepScores = Callable[[Sequence[str], Sequence[Sequence[str]]], list[list[float]]]
-"""Takes questions and the steps of each solution; returns a score of each step, as
-``training.scoring.Scorer.score`` does."""
+StepScores = Callable[[Sequence[str], Sequence[Sequence[str]]], list[list[float | None]]]
+"""Takes questions and the steps of each solution; returns a score of each step, null for unscored
+ones, as ``training.scoring.Scorer.score`` does."""
 
 
 def search_problems(
@@ -62,14 +62,16 @@ def search_problems(
 def best_solutions(searches: Sequence[ProblemSearch]) -> pl.DataFrame:
     """Return the best solution of each search: problem_id, text, finish_reason, score, num_tokens.
 
-    If no path of a search finished, its text is empty and its finish reason is ``length``.
+    If no path of a search finished, its text is empty and its finish reason is ``length``. The
+    score is null if the reward model did not read the whole solution.
     """
     rows = []
     for one in searches:
         best, reason = one.best or Path(""), "stop" if one.best else "length"
-        rows.append((one.problem_id, best.text, reason, best.score, one.num_tokens))
+        score = None if best.score == UNSCORED else best.score
+        rows.append((one.problem_id, best.text, reason, score, one.num_tokens))
     names = ("problem_id", "text", "finish_reason", "score", "num_tokens")
-    return pl.DataFrame(rows, schema=names, orient="row")
+    return pl.DataFrame(rows, schema=names, orient="row", schema_overrides={"score": pl.Float64})
 
 
 def _scores(
@@ -83,5 +85,5 @@ def _scores(
     # A step may be blank: as a solution of one empty step it has a score like any other.
     steps = [split_steps(path.text) or [path.text] for path in paths]
     step_scores = pl.Series(score(questions, steps), dtype=pl.List(pl.Float64))
-    values: list[float] = aggregate(step_scores, aggregation).to_list()
+    values: list[float] = aggregate(step_scores, aggregation).fill_null(UNSCORED).to_list()
     return values

@@ -10,7 +10,12 @@ properties of a :class:`Section`, keys of a mapping, or kinds in a list of secti
 for all of them. The path of a section stands for all its fields.
 """
 
-from shepherd.dependencies.code_versions import WRITTEN_WITH, code_version, dependencies_of
+from shepherd.dependencies.code_versions import (
+    WRITTEN_WITH,
+    code_version,
+    dependencies_of,
+    holds_graded_texts,
+)
 from shepherd.dependencies.fingerprints import Fingerprint, draw_fingerprint, engine_fingerprint
 
 __all__ = [
@@ -20,4 +25,5 @@ __all__ = [
     "dependencies_of",
     "draw_fingerprint",
     "engine_fingerprint",
+    "holds_graded_texts",
 ]

@@ -53,6 +53,8 @@ def code_version(settings: Settings, asset: str) -> str:
     revision = f"seeding {SEEDING}" if "seed" in values else ""
     if asset == "steps":
         revision = "solution_id:step_index"
+    if asset == "candidate_scores":
+        revision = "unscored steps are null"
     if any(path.endswith(".splitting.method") for path in values):
         revision += f" splitting {SPLITTING_VERSION}"
     if _is_graded(settings, asset):
@@ -60,7 +62,11 @@ def code_version(settings: Settings, asset: str) -> str:
     return content_id(json.dumps(values, sort_keys=True), revision)[:8]
 
 
+def holds_graded_texts(asset: str) -> bool:
+    """Return whether an asset draws texts and grades their answers, or is written with one."""
+    return WRITTEN_WITH.get(asset, asset) in GRADED_TABLES
+
+
 def _is_graded(settings: Settings, asset: str) -> bool:
     """Return whether grades of answers decide the rows or weights of an asset."""
-    policy = settings.policies.get(asset)
-    return WRITTEN_WITH.get(asset, asset) in GRADED_TABLES or isinstance(policy, RftSettings)
+    return holds_graded_texts(asset) or isinstance(settings.policies.get(asset), RftSettings)

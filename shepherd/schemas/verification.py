@@ -38,7 +38,11 @@ CANDIDATE_SCORES = Table(
         Column("candidate_id", TEXT, "the scored candidate"),
         PROBLEM_ID,
         Column("reward_model", TEXT, "outcome_reward_model or process_reward_model"),
-        Column("step_scores", pl.List(pl.Float64()), "probability of + at each step (ORM: one)"),
+        Column(
+            "step_scores",
+            pl.List(pl.Float64()),
+            "probability of + at each step (ORM: one); null if unread",
+        ),
     ),
     ("candidate_id", "reward_model"),
 )

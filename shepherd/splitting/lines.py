@@ -26,9 +26,9 @@ _MATH = re.compile(
 )
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _CLAIM = re.compile(
-    r"[=<>≈≤≥]|\\(?:approx|le|ge|ne|leq|geq|neq|boxed)\b"
+    r"(?=[a-z\\=<>≈≤≥])(?:[=<>≈≤≥]|\\(?:approx|le|ge|ne|leq|geq|neq|boxed)\b"
     r"|\b(?:is|are|was|were|equals?|has|have|had|gives?|gets?|costs?|makes?|earns?|spends?|be)\s+"
-    r"(?:about |only |also )?(?:\\?[$£€(\[]+ ?)?\d"
+    r"(?:about |only |also )?(?:\\?[$£€(\[]+ ?)?\d)"
 )
 _PLAN = re.compile(
     rf"\s*(?:\#{{1,6}}[ \t]*|\*\*)?{ORDER}"

@@ -13,10 +13,14 @@ votes, a problem's candidates are shuffled and cut into disjoint groups of N, un
 least ``groups`` groups; N = T has one group. Every candidate counts equally often, so N = 1 is
 exactly ``pass@1``.
 
+A candidate with an unscored step has no score: it ranks behind all that have one, and its vote
+weighs nothing where votes are weighted.
+
 T is the smallest number of candidates of a problem. An N above it is left out, and so is a method
 whose reward model scored none of a generator's candidates.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import comb
@@ -43,6 +47,9 @@ from shepherd.verification.choice import (
 
 VERIFIERS = {"ORM": "outcome_reward_model", "PRM": "process_reward_model"}
 """Methods that rank candidates, and their reward models."""
+
+UNSCORED = -math.inf
+"""The worth of a candidate that its reward model did not read to the end."""
 
 MAX_GROUPS = 2**63 - 1
 """The largest number of a column. There are more subsets of 128 out of 256."""
@@ -144,6 +151,7 @@ class _Pool:
     correct: Bools
     answers: Ints
     scores: dict[str, Floats]
+    """The scores in [0, 1] of each method's reward model; UNSCORED where there is none."""
 
     @property
     def size(self) -> int:
@@ -178,7 +186,8 @@ def _with_scores(
     unknown = drawn["dataset"].null_count()
     if unknown:
         raise ValueError(f"candidates: {unknown} are of problems that are not in problems")
-    scored = scores.with_columns(score=aggregate(scores["step_scores"], aggregation))
+    score = aggregate(scores["step_scores"], aggregation).fill_null(UNSCORED)
+    scored = scores.with_columns(score=score)
     for method, reward_model in VERIFIERS.items():
         of_model = scored.filter(reward_model=reward_model)
         column = of_model.select("candidate_id", pl.col("score").alias(method))
@@ -244,5 +253,5 @@ def _outcomes(pool: _Pool, counts: Sequence[int], groups: int, seed: int) -> Ite
         yield _Outcome("SC", count, num_groups, pick(correct, votes).mean(axis=1))
         for method, scores in pool.scores.items():
             yield _Outcome(method, count, num_subsets, best_of_subsets(pool.correct, scores, count))
-            votes = votes_of(answers, take(scores, members))
+            votes = votes_of(answers, take(np.maximum(scores, 0.0), members))
             yield _Outcome(f"SC+{method}", count, num_groups, pick(correct, votes).mean(axis=1))

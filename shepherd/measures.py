@@ -77,7 +77,7 @@ class Quantity:
     under: frozenset[str]
     """Base dimensions of what divides the unit."""
     is_letter: bool
-    """The unit is one letter that stands right behind the number, and may be a variable."""
+    """The unit is one letter, or two capitals, right behind the number: it may be variables."""
     name: str = ""
     """The letters before the equals sign, as in ``AB = 5 cm``; words such as *cost* are no name."""
 
@@ -114,7 +114,8 @@ def _simple(text: str) -> Quantity | None:
     if match is None or not parts or not _is_unit(match, parts):
         is_number = amount is not None and _number(value) is not None
         return _quantity(value, [(UNITS[currency], 1)]) if is_number else None
-    is_letter = not match["space"] and len(match["unit"]) == 1
+    unit = match["unit"]
+    is_letter = not match["space"] and (len(unit) == 1 or (len(unit) == 2 and unit.isupper()))
     return _quantity(match["value"], parts, is_letter=is_letter)
 
 

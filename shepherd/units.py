@@ -22,7 +22,7 @@ _NOT_UNIT_NAMES = (
     "or plus minus divided multiplied base choose factorial remainder rem modulo am pm noon "
     "midnight january february march april may june july august september october november "
     "december north south east west if when where for not than is are root power double twice "
-    "triple im re negative"
+    "triple im re negative dx dy dz dt du dv dr ds"
 )
 
 _GLUED = _GLUED_NAMES.split()

@@ -39,7 +39,7 @@ ALGEBRA = [
     ("5", "5x", Verdict(False, "different")),
     ("x = 4", "y = 4", Verdict(False, "different")),
     ("x > 5", "5 < x", Verdict(True, "symbolic")),
-    ("[0,1)", "0 \\le x < 1", Verdict(False, "different")),
+    ("[0,1)", "0 \\le x < 1", Verdict(True, "symbolic")),
 ]
 
 HOSTILE = [

@@ -208,6 +208,7 @@ def test_a_changed_profile_marks_what_it_affects_as_stale(
     assert stale_assets(defs()) == sorted(stale)
 
 
+@pytest.mark.slow
 def test_a_failed_shard_stops_no_other_and_is_told(
     home: Home, lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -357,6 +358,7 @@ def test_an_asset_or_partition_that_the_profile_lacks_is_named(home: Home) -> No
         run_pipeline(home, ["steps"], ["words|00"])
 
 
+@pytest.mark.slow
 def test_one_partition_and_a_range_from_the_command_line(home: Home, lake: Lake) -> None:
     path = lake.path("steps", *PARTITION_KEYS[0].split("|"))
     before = path.read_bytes()

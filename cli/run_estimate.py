@@ -48,10 +48,12 @@ def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
         return
     rolls_out = settings.annotation.max_rollouts > 0
     for name, dataset in settings.datasets.items():
-        if not dataset.is_annotated and (dataset.num_test == 0 or dataset.source == "metamath"):
+        if not dataset.is_annotated and not dataset.has_test:
             continue
         for estimate in _estimates_of(settings, name):
             if estimate.stage == "rollouts" and not rolls_out:
+                continue
+            if estimate.stage == "candidates" and not (settings.verifies and dataset.has_test):
                 continue
             if estimate.stage == "solutions" and dataset.solutions is not None:
                 continue

@@ -8,10 +8,10 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from shepherd.measures import is_compound, with_figures
+from shepherd.measures import is_compound
 from shepherd.number_words import SCALE_WORDS, money_in_thousands, number_in_words
 from shepherd.unicode_math import ascii_math
-from shepherd.units import is_counted, without_currency, without_unit
+from shepherd.units import is_counted, with_figures, without_currency, without_unit
 
 MAX_LENGTH = 2000
 """Characters past which an answer is only stripped: no gold answer comes near."""

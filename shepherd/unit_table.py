@@ -101,3 +101,12 @@ SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "yen", "₹": "inr"}
 _PHYSICAL_NAMES = "force energy power voltage current frequency bytes resistance pressure amount"
 PHYSICAL = frozenset(_PHYSICAL_NAMES.split())
 """The dimensions whose change in time is another answer, as a speed is no length."""
+SHORT_RATES = {"mph": "mile/hour", "kph": "km/hour", "kmph": "km/hour", "kmh": "km/hour"}
+"""Rates with a name of their own."""
+_TAIL_WORDS = (
+    "tall long wide high deep thick old older younger taller shorter longer wider higher lower "
+    "deeper faster slower heavier lighter away apart left more less fewer each total altogether "
+    "remaining extra late later early earlier ago all length height width depth"
+)
+TAIL = frozenset(_TAIL_WORDS.split())
+"""Words behind a unit that say what was measured; others make it a part of a noun (gallon jugs)."""

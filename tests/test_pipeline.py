@@ -22,7 +22,7 @@ from dagster._core.loader import LoadingContextForTest
 from assets.definitions import definitions_of, defs
 from assets.deployment import partitions_of
 from cli import pipeline
-from cli.progress import Progress
+from cli.progress import KEPT_TEXTS, OTHER_VERSION, Progress
 from resources.engines import open_engine
 from resources.sampling.solutions import draw_solutions
 from resources.sampling.stage import CompletionModel, Shard, StageOutput
@@ -295,6 +295,18 @@ def test_a_changed_label_makes_what_reads_it_stale(home: Home, lake: Lake) -> No
     # Made from equal content once more, nothing is stale.
     assert run_pipeline(home, ["monte_carlo_labels", "step_labels", "labeled_solutions"]) == 0
     assert pending(home) == {}
+
+
+def test_graded_texts_of_another_version_are_said_to_be_kept(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shepherd.dependencies.code_versions.GRADING_VERSION", "another")
+    kept = f"{OTHER_VERSION}; {KEPT_TEXTS}"
+    drawn = ("solutions", "solution_costs", "rollouts", "candidates", "greedy_solutions")
+    reasons = pending(home)
+    assert [reasons[name] for name in drawn] == [kept] * len(drawn)
+    # The draws of RFT are not stored.
+    assert reasons["rft"] == OTHER_VERSION
 
 
 def test_a_reason_names_the_fields_and_their_values(home: Home) -> None:

@@ -100,6 +100,20 @@ def test_limits_keep_the_first_problems(tmp_path: Path) -> None:
     assert rejected["line"].to_list() == [1]
 
 
+def test_a_file_of_train_problems_is_enough_where_no_test_problem_is_read(tmp_path: Path) -> None:
+    only_train = {"test": None, "num_test": 0}
+    settings = gsm8k(tmp_path, [row("a"), row("b")], []).model_copy(update=only_train)
+    problems, rejected = load_problems("g", settings, seed=0)
+    assert problems.select("split", "question").rows() == [("train", "a"), ("train", "b")]
+    assert rejected.is_empty()
+    lightman = settings.model_copy(update={"source": "math", "split": "lightman"})
+    with pytest.raises(ValueError, match="set both train and test"):
+        load_problems("g", lightman, seed=0)
+    # A named file of test problems keeps its questions out of train.
+    kept_out = gsm8k(tmp_path, [row("a"), row("b")], [row("b")], num_test=0, max_rejected_share=1)
+    assert load_problems("g", kept_out, seed=0)[0]["question"].to_list() == ["a"]
+
+
 def test_gzipped_files_and_byte_order_marks_are_read(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf" + row("a") + b"\r\n"))
     settings = gsm8k(tmp_path, [], [row("t")]).model_copy(

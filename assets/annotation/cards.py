@@ -45,11 +45,18 @@ def card_facts(
             "temperature of solutions": sampling.temperature,
             "temperature of completions": sampling.rollout_temperature,
             "tokens of a completion, at most": sampling.max_tokens,
+            **_nucleus("solutions", sampling.top_p),
+            **_nucleus("completions", sampling.rollout_top_p),
         },
         seed=settings.seed,
         cost=costs_of(tables),
         quality=quality_of(tables, export.annotator),
     )
+
+
+def _nucleus(draws: str, top_p: float) -> dict[str, float]:
+    """Return the share of the probability from which tokens were drawn, if not from all."""
+    return {f"top-p of {draws}": top_p} if top_p < 1 else {}
 
 
 def costs_of(tables: Mapping[str, pl.DataFrame]) -> dict[str, float]:

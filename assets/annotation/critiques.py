@@ -58,5 +58,9 @@ def open_judge(deployment: Deployment, judge: JudgeSettings) -> "CompletionModel
 
     model = ModelSettings(base=judge.base, template=judge.template)
     return completion_model_of(
-        "judge", model, deployment.judge_base(judge), deployment.judge_engine(judge)
+        "judge",
+        model,
+        deployment.judge_base(judge),
+        deployment.judge_engine(judge),
+        log=deployment.home.engine_log,
     )

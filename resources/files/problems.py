@@ -52,7 +52,7 @@ def load_problems(
         num_rows = len(train) + len(test) + len(rejections)
         refuse_many_bad(rejections, num_rows, settings, dataset_name)
         for split, problems in (("train", train), ("test", test)):
-            if not problems and (settings.source, split) != ("metamath", "test"):
+            if not problems and (split == "train" or settings.has_test):
                 raise ValueError(
                     f"datasets.{dataset_name}.{split}: the file holds no problem to keep"
                 )

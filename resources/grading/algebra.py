@@ -47,10 +47,10 @@ def _are_one_set(expected: Node, given: Node) -> bool:
     if not (_has_relations(expected) or _has_relations(given)):
         return False
     first, second = real_set(expected), real_set(given)
-    if first is None or second is None or None is first.name is second.name:
+    if first is None or second is None:
         return False
-    one_name = first.name is None or second.name is None or first.name == second.name
-    return one_name and _match(first.intervals, second.intervals, _same_intervals)
+    names = {first.name, second.name} - {None}
+    return len(names) == 1 and _match(first.intervals, second.intervals, _same_intervals)
 
 
 def _has_relations(node: Node) -> bool:

@@ -1,7 +1,7 @@
 r"""The marks that answers stand behind, in English and in other languages."""
 
 import re
-from typing import Literal
+from typing import Literal, cast
 
 AnswerSource = Literal[
     "answer_is",
@@ -123,8 +123,8 @@ def source_of(mark: re.Match[str]) -> AnswerSource:
     """Return what kind of mark a match of :func:`marks_of` is."""
     if mark.lastgroup == "heading":
         return "answer_is"
-    source: AnswerSource = mark.lastgroup  # type: ignore[assignment]
-    return source
+    # The groups of the expressions are named after the sources.
+    return cast(AnswerSource, mark.lastgroup)
 
 
 def closes(text: str) -> bool:

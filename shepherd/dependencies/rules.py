@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 from shepherd.annotators.annotator import AnnotatorSettings, RolloutSettings
 from shepherd.dependencies.fingerprints import engine_fields
-from shepherd.dependencies.models import REWARD_MODELS, SCORING_FIELDS, engine_paths, model_paths
+from shepherd.dependencies.models import (
+    REWARD_MODELS,
+    SCORING_FIELDS,
+    engine_paths,
+    model_paths,
+    nucleus_paths,
+    prompting_paths,
+)
 from shepherd.schemas import labels_table
 from shepherd.settings import Settings
 
@@ -26,7 +33,8 @@ def _solutions(settings: Settings) -> Iterator[str]:
         yield from engine_paths(settings)
         yield from ("seed", "sampling.samples_per_problem", "sampling.temperature")
         yield "sampling.max_tokens"
-        yield from (f"generators.{name}.template" for name in settings.generators_of("train"))
+        yield from nucleus_paths(settings, "top_p")
+        yield from _drawn_from(settings, settings.generators_of("train"))
     for name, dataset in settings.datasets.items():
         if dataset.solutions is not None:
             # Its rows name problems by their place in the files of problems.
@@ -37,7 +45,10 @@ def _solutions(settings: Settings) -> Iterator[str]:
 
 def _rollouts(settings: Settings) -> Iterator[str]:
     yield from engine_paths(settings)
-    yield from ("seed", "completer.template", "sampling.rollout_temperature")
+    assert settings.completer is not None, "rollouts are an asset of profiles with a completer"
+    yield from prompting_paths("completer", settings.completer)
+    yield from nucleus_paths(settings, "rollout_top_p")
+    yield from ("seed", "sampling.rollout_temperature")
     yield from ("sampling.max_tokens", "annotation.consensus", "datasets.*.is_annotated")
     yield "datasets.*.splitting.calculations"
     for annotator in settings.annotation.annotators:
@@ -89,15 +100,17 @@ def _candidates(settings: Settings) -> Iterator[str]:
     yield from engine_paths(settings)
     yield from ("seed", "sampling.num_candidates", "sampling.temperature", "sampling.max_tokens")
     yield "datasets.*.splitting.calculations"
+    yield from nucleus_paths(settings, "top_p")
     yield from _drawn_from(settings, settings.candidate_generators)
 
 
 def _drawn_from(settings: Settings, names: Iterable[str]) -> Iterator[str]:
-    """Yield what is read of generators and policies: the template, a policy's being its start's."""
+    """Yield what is read of generators and policies; a policy has the prompts of its start."""
     for name in names:
         policy = settings.policies.get(name)
         yield from [f"policies.{name}.start"] if policy else ()
-        yield f"generators.{policy.start if policy else name}.template"
+        generator = policy.start if policy else name
+        yield from prompting_paths(f"generators.{generator}", settings.generators[generator])
 
 
 def _greedy_solutions(settings: Settings) -> Iterator[str]:
@@ -105,6 +118,15 @@ def _greedy_solutions(settings: Settings) -> Iterator[str]:
     yield from engine_paths(settings)
     yield from ("sampling.max_tokens", "datasets.*.splitting")
     yield from _drawn_from(settings, [*settings.generators, *settings.policies])
+
+
+def _exports(settings: Settings) -> Iterator[str]:
+    # The dataset card says how the labels were made.
+    yield from ("exports", "published_annotators", "seed", "generators.*.base", "completer.base")
+    yield from ("sampling.samples_per_problem", "annotation.max_rollouts", "sampling.temperature")
+    yield from ("sampling.rollout_temperature", "sampling.max_tokens")
+    yield from nucleus_paths(settings, "top_p")
+    yield from nucleus_paths(settings, "rollout_top_p")
 
 
 _RULES: dict[str, Callable[[Settings], Iterator[str]]] = {
@@ -115,6 +137,7 @@ _RULES: dict[str, Callable[[Settings], Iterator[str]]] = {
     "labeled_solutions": _labeled_solutions,
     "candidates": _candidates,
     "greedy_solutions": _greedy_solutions,
+    "exports": _exports,
 }
 """The paths of assets whose dependencies vary with the settings."""
 
@@ -132,19 +155,6 @@ _PATHS: dict[str, tuple[str, ...]] = {
         "verification.bootstrap",
         "policies.*.start",
         "policies.*.method",
-    ),
-    # The dataset card says how the labels were made.
-    "exports": (
-        "exports",
-        "published_annotators",
-        "seed",
-        "generators.*.base",
-        "completer.base",
-        "sampling.samples_per_problem",
-        "annotation.max_rollouts",
-        "sampling.temperature",
-        "sampling.rollout_temperature",
-        "sampling.max_tokens",
     ),
     "report": ("datasets.*.splitting.method",),
 }

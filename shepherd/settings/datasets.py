@@ -60,7 +60,10 @@ class DatasetSettings(Section):
         None, ge=1, description="number of train problems to read, from the first; null: all"
     )
     num_test: int | None = Field(
-        None, ge=0, description="number of test problems to read, from the first; null: all"
+        None,
+        ge=0,
+        description="number of test problems to read, from the first; null: all; 0: none, and "
+        "beside `train` no file of them is needed",
     )
     train: str | tuple[str, ...] | None = Field(
         None,
@@ -102,6 +105,11 @@ class DatasetSettings(Section):
     splitting: SplittingSettings = Field(
         DEFAULT_SPLITTING, description="how texts of this dataset are cut into steps"
     )
+
+    @property
+    def has_test(self) -> bool:
+        """Whether the dataset has test problems."""
+        return self.num_test != 0 and self.source != "metamath"
 
     @property
     def is_annotated(self) -> bool:

@@ -17,6 +17,7 @@ from shepherd.annotators.asked import asked_rollouts
 from shepherd.annotators.monte_carlo import MonteCarlo, MonteCarloSettings
 from shepherd.annotators.oracle import oracle_labels
 from shepherd.annotators.problem import read_problems
+from shepherd.annotators.rates import Rates
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.answers import extract_answer
 from shepherd.identity import content_id, shard_of
@@ -31,6 +32,8 @@ from shepherd.schemas import (
     CRITIQUE_COSTS,
     CRITIQUES,
     GREEDY_SOLUTIONS,
+    PILOT_COSTS,
+    PILOT_RATES,
     PROBLEMS,
     REJECTED_LABELS,
     REJECTED_PROBLEMS,
@@ -90,6 +93,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         GREEDY_SOLUTIONS,
         [_greedy(p, name, rng) for p in drawn["test"] for name in ("generator", "policy")],
     )
+    pilot = rollouts.filter(pl.col("problem_id").is_in(problems["problem_id"][:4].to_list()))
     num_unmerged = steps.filter(~pl.col("is_last")).height * NUM_ROLLOUTS
     return {
         "problems": problems,
@@ -98,6 +102,8 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         "rollouts": rollouts,
         "asked_rollouts": asked,
         "search_trees": trees,
+        "pilot_rollouts": pilot,
+        "pilot_rates": _rates(),
         "critiques": _critiques(steps, rng),
         "step_labels": labels,
         "oracle_labels": oracle_labels(steps, problems),
@@ -115,6 +121,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         ),
         "solution_costs": _cost(SOLUTION_COSTS, "solutions", num_train * NUM_SAMPLES, 0),
         "rollout_costs": _cost(ROLLOUT_COSTS, "rollouts", rollouts.height, num_unmerged),
+        "pilot_costs": _cost(PILOT_COSTS, "pilot_rollouts", pilot.height, 0),
         "candidate_costs": _cost(CANDIDATE_COSTS, "candidates", candidates.height, 0),
         "critique_costs": _cost(CRITIQUE_COSTS, "critiques", 2 * solutions.height, 0),
         "rejected_problems": _rejected(REJECTED_PROBLEMS, "train.jsonl"),
@@ -305,6 +312,14 @@ def _critiques(steps: pl.DataFrame, rng: random.Random) -> pl.DataFrame:
     return frame(CRITIQUES, rows)
 
 
+_MODELS = {"rollouts": "completer", "pilot_rollouts": "completer", "critiques": "judge"}
+
+
+def _rates() -> pl.DataFrame:
+    row = {"dataset": DATASET, "num_pilot_problems": 4, "num_pilot_rollouts": 100}
+    return frame(PILOT_RATES, [{**row, **vars(Rates((0.5, 0.9), 0.02, 0.02, (0.5, 0.5), True))}])
+
+
 def _cost(table: Table, stage: str, num_requests: int, num_unmerged: int) -> pl.DataFrame:
     return frame(
         table,
@@ -313,7 +328,7 @@ def _cost(table: Table, stage: str, num_requests: int, num_unmerged: int) -> pl.
                 "stage": stage,
                 "dataset": DATASET,
                 "shard": "00",
-                "model": {"rollouts": "completer", "critiques": "judge"}.get(stage, "generator"),
+                "model": _MODELS.get(stage, "generator"),
                 "num_requests": num_requests,
                 "num_merged": max(0, num_unmerged - num_requests),
                 "num_spared": 0,

@@ -4,14 +4,15 @@ docs/annotators.md explains the model and its biases.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from shepherd.annotators.annotator import RolloutSettings
+from shepherd.annotators.annotator import LabelInputs, RolloutSettings
 from shepherd.annotators.first_error_belief import Belief, Floats, Tree, believe, entropy
 from shepherd.annotators.outcomes import outcome
 from shepherd.annotators.problem import DrawnRollouts, Label, RolloutTargets, Rounds, SolvedProblem
@@ -113,8 +114,8 @@ class Adaptive:
 class AdaptiveSettings(RolloutSettings):
     """At most N rollouts per prefix, from the prefixes that inform most about the first errors.
 
-    The rates are assumptions about completer and generators. docs/annotators.md explains how to
-    measure them.
+    Without a pilot (`annotation.pilot`) the rates are assumptions about the completer. With one
+    they are learned from it, and those given here are the centre of the priors.
     """
 
     kind: Literal["adaptive"] = Field("adaptive", description="the annotator")
@@ -139,6 +140,15 @@ class AdaptiveSettings(RolloutSettings):
     def annotator(self, method: Method = "auto") -> Adaptive:  # noqa: ARG002
         """Return the annotator; it cuts no text."""
         return Adaptive(self.num_rollouts, self.confidence, self.rates)
+
+    def label_steps(self, inputs: LabelInputs) -> pl.DataFrame:
+        """Return ``step_labels``, replayed from the raw rollouts with the rates of a pilot, if any.
+
+        Raises:
+            ValueError: a rollout that the annotator asks for was not drawn.
+        """
+        annotator = self.annotator(inputs.method)
+        return self.replay(replace(annotator, rates=inputs.rates or annotator.rates), inputs)
 
 
 def _counts(tree: Tree, drawn: DrawnRollouts) -> Counts:

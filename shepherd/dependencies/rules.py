@@ -35,11 +35,28 @@ def _solutions(settings: Settings) -> Iterator[str]:
             yield from (f"datasets.{other}.test" for other in settings.datasets)
 
 
+def _pilot_rollouts(settings: Settings) -> Iterator[str]:
+    yield from engine_paths(settings)
+    yield from ("seed", "completer.template", "sampling.rollout_temperature")
+    yield from ("sampling.max_tokens", "datasets.*.is_annotated", "annotation.pilot.*", "shards")
+    yield "datasets.*.splitting.calculations"
+
+
+def _pilot_rates(settings: Settings) -> Iterator[str]:
+    yield "datasets.*.is_annotated"
+    if "adaptive" in settings.annotation.names:
+        # What was set by hand is the centre of what is learned.
+        rates = ("success_rate", "false_success_rate", "mending_rate")
+        yield from (f"annotation.annotators.adaptive.{name}" for name in rates)
+
+
 def _rollouts(settings: Settings) -> Iterator[str]:
     yield from engine_paths(settings)
     yield from ("seed", "completer.template", "sampling.rollout_temperature")
     yield from ("sampling.max_tokens", "annotation.consensus", "datasets.*.is_annotated")
     yield "datasets.*.splitting.calculations"
+    # There is nothing at this path without a pilot.
+    yield "annotation.pilot.*"
     for annotator in settings.annotation.annotators:
         if isinstance(annotator, RolloutSettings):
             yield from _annotator(annotator)
@@ -110,6 +127,8 @@ def _greedy_solutions(settings: Settings) -> Iterator[str]:
 _RULES: dict[str, Callable[[Settings], Iterator[str]]] = {
     "problems": _problems,
     "solutions": _solutions,
+    "pilot_rollouts": _pilot_rollouts,
+    "pilot_rates": _pilot_rates,
     "rollouts": _rollouts,
     "critiques": _critiques,
     "labeled_solutions": _labeled_solutions,

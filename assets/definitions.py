@@ -70,7 +70,8 @@ def assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
     """Return the assets of a profile.
 
     If all datasets import solutions of their test problems, nothing is sampled, labelled or
-    trained. If all datasets import labels, nothing is sampled.
+    trained. If all datasets import labels, nothing is sampled. Without test problems, or
+    generators that solve them, nothing is verified.
 
     Raises:
         ValueError: a generator or policy has the name of another asset.
@@ -112,12 +113,10 @@ def sampled_assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
     if settings.policies:
         assets += [*policies_of(settings), greedy_solutions_of(settings)]
         assets += [policy_evaluations_of(settings)]
-    return [
-        *assets,
-        candidates_of(settings),
-        candidate_scores_of(settings),
-        evaluations_of(settings),
-    ]
+    if settings.verifies:
+        assets += [candidates_of(settings), candidate_scores_of(settings)]
+        assets += [evaluations_of(settings)]
+    return assets
 
 
 JOB_GROUPS = {

@@ -24,7 +24,11 @@ def open_samplers(deployment: Deployment, names: Iterable[str]) -> "list[Complet
 
     return [
         completion_model_of(
-            name, deployment.model(name), deployment.checkpoint(name), deployment.settings.engine
+            name,
+            deployment.model(name),
+            deployment.checkpoint(name),
+            deployment.settings.engine,
+            log=deployment.home.engine_log,
         )
         for name in names
     ]

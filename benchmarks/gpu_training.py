@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
+from typing import Any
+from unittest import mock
 
 import polars as pl
 import torch
@@ -132,17 +134,15 @@ def timed_steps() -> Iterator[list[float]]:
 
     A step may be asked for before a GPU has finished the one before, at most one step early.
     """
-    step, moments = Optimization.step, []
+    moments: list[float] = []
+    step = Optimization.step
 
-    def timed(self: Optimization, *args: object) -> object:
+    def timed(*args: Any) -> object:  # passed on as they came
         moments.append(time.perf_counter())
-        return step(self, *args)  # type: ignore[arg-type]  # passed on as they came
+        return step(*args)
 
-    Optimization.step = timed  # type: ignore[method-assign,assignment]
-    try:
+    with mock.patch.object(Optimization, "step", timed):
         yield moments
-    finally:
-        Optimization.step = step  # type: ignore[method-assign]
 
 
 def measure_training(

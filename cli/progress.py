@@ -123,9 +123,11 @@ class Progress:
         written = record.asset_materialization
         version = (written.tags or {}).get("dagster/code_version")
         if node.code_version not in (None, version):
-            changed = _changed_settings(_settings(written.metadata), _settings(node.metadata))
-            keeps_texts = changed == OTHER_VERSION and holds_graded_texts(key.path[-1])
-            return f"{changed}; {KEPT_TEXTS}" if keeps_texts else changed
+            settings = _settings(written.metadata)
+            changed = _changed_settings(settings, _settings(node.metadata))
+            keeps_texts = changed == OTHER_VERSION and settings is not None
+            is_kept = keeps_texts and holds_graded_texts(key.path[-1])
+            return f"{changed}; {KEPT_TEXTS}" if is_kept else changed
         if reason := self._file_reason(key, partition, written.metadata):
             return reason
         if failed := self._checks().name(key, record.run_id, partition):

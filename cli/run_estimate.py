@@ -34,6 +34,8 @@ def print_estimate(profile: str, home: Home, tokens_per_second: float | None) ->
     if settings.gpus:
         print_memory(settings, settings.gpus, ModelStore(home.models))
     print_stages(list(estimate_run(settings, Lake(home.lake))), tokens_per_second)
+    if settings.annotation.language_model:
+        print("\nNot estimated: what the language model of nli answers, some tokens a question.")
     if settings.policies:
         print("\nNot estimated: samples that policies learn from, and greedy solutions.")
 
@@ -48,10 +50,12 @@ def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
         return
     rolls_out = settings.annotation.max_rollouts > 0
     for name, dataset in settings.datasets.items():
-        if not dataset.is_annotated and (dataset.num_test == 0 or dataset.source == "metamath"):
+        if not dataset.is_annotated and not dataset.has_test:
             continue
         for estimate in _estimates_of(settings, name):
             if estimate.stage == "rollouts" and not rolls_out:
+                continue
+            if estimate.stage == "candidates" and not (settings.verifies and dataset.has_test):
                 continue
             if estimate.stage == "solutions" and dataset.solutions is not None:
                 continue

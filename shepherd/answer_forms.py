@@ -4,6 +4,7 @@ Each reader takes the words of an answer (:func:`shepherd.plain_text.plain_form`
 value that is equal for equal answers, or None where the answer has another form.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,6 +30,14 @@ _CLOCK = re.compile(
 )
 _REMAINDER = re.compile(
     r"(-?\d+),? ?(?:R\.?|rem\.?|(?:with )?(?:a )?remainder(?: of)?) ?(\d+)", re.IGNORECASE
+)
+_RESIDUE = re.compile(
+    r"(?:(?P<name>[A-Za-z]) ?\\equiv ?)?(?P<value>-?\d{1,18}) ?"
+    r"(?:\\pmod ?\{?(?P<modulus>\d{1,18})\}?|\( ?\\?(?:mod|bmod) ?\{?(?P<inner>\d{1,18})\}? ?\))"
+)
+_SELECTION = re.compile(
+    r"(?P<kind>[CP]) ?\((?P<all>\d{1,3}), ?(?P<chosen>\d{1,3})\)"
+    r"|(?:\{ ?\})?[_^]?\{?(?P<first>\d{1,3})\}? ?(?P<letter>[CP]) ?_?\{?(?P<second>\d{1,3})\}?"
 )
 _MONTHS = _MONTH_NAMES.split()
 _DATE = re.compile(
@@ -124,6 +133,33 @@ def same_remainders(left: str, right: str) -> bool | None:
     """Say whether two answers are one quotient with one remainder; None where neither has any."""
     first, second = remainder(left), remainder(right)
     return None if first is None and second is None else first == second
+
+
+def same_residues(left: str, right: str) -> bool | None:
+    r"""Say whether two answers such as ``x \equiv 5 \pmod 7`` are one class; None for others."""
+    first, second = _RESIDUE.fullmatch(left), _RESIDUE.fullmatch(right)
+    if first is None or second is None:
+        return None
+    moduli = [int(match["modulus"] or match["inner"]) for match in (first, second)]
+    names = {first["name"], second["name"]} - {None}
+    if moduli[0] != moduli[1] or moduli[0] == 0 or len(names) > 1:
+        return False
+    return (int(first["value"]) - int(second["value"])) % moduli[0] == 0
+
+
+def selections(words: str) -> Fraction | None:
+    """Return the number that ``C(5,2)``, ``{}_5C_2``, ``5C2`` and ``P(5,2)`` stand for.
+
+    Beside a point, ``C(5,2)`` is the name of one: this is for an answer beside a number.
+    """
+    match = _SELECTION.fullmatch(words)
+    if match is None:
+        return None
+    count = math.comb if (match["kind"] or match["letter"]) == "C" else math.perm
+    return Fraction(count(*(int(match[a] or match[b]) for a, b in _OF_SELECTION)))
+
+
+_OF_SELECTION = (("all", "first"), ("chosen", "second"))
 
 
 def date(words: str) -> tuple[int | None, int, int] | None:

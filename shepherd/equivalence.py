@@ -7,7 +7,8 @@ decided. The rules for what is not arithmetic:
 - Two quantities are compared with their units: ``5 km/h`` is not ``5 m/s``, nor ``5 km``; a rate
   such as *per week* counts where both sides have one.
 - A percent sign on one side only may be read both ways: ``25\%`` is 25, and it is 1/4.
-- ``x = 4`` is 4, and so is ``3 + 1 = 4``, which algebra checks; ``2x = 4`` has no value.
+- ``x = 4`` is 4, and so is ``3 + 1 = 4``, which algebra checks; ``2x = 4`` has no value. An
+  answer ``m+n = 204`` is 204, a gold one is an equation.
 - Two answers with one name each have to agree in it: ``x = 4`` is not ``y = 4``.
 - A comma within a number separates thousands; with a space behind it, it separates items.
 - Bare lists and ``\{...\}`` have no order; tuples and intervals do.
@@ -30,7 +31,9 @@ from shepherd.answer_forms import (
     opposite_words,
     same_dates,
     same_remainders,
+    same_residues,
     same_time,
+    selections,
 )
 from shepherd.measures import agree, in_common_units, is_compound, quantity, with_one_meaning
 from shepherd.number_words import mixed_number, short_scale
@@ -39,7 +42,7 @@ from shepherd.plain_comparison import Comparison, compare_numbers, compare_readi
 from shepherd.plain_text import MAX_LENGTH
 from shepherd.readings import Reading, read_answer
 
-GRADING_VERSION = "3"
+GRADING_VERSION = "4"
 """Part of the code versions of all graded tables. Change it when answers get other verdicts."""
 
 _CLOCK_LIKE = re.compile(r"\d{1,2}:\d\d")
@@ -116,7 +119,7 @@ def _compare_forms(left: Reading, right: Reading) -> Comparison | None:
     quantities = _compare_quantities(left.words, right.words)
     if quantities is not None:
         return quantities
-    for same in (same_remainders, same_dates):
+    for same in (same_remainders, same_residues, same_dates):
         decided = same(left.words, right.words)
         if decided is not None:
             return "equal" if decided else "different"
@@ -213,14 +216,17 @@ def _joints(words: str) -> str:
 
 
 def _compare_with_number(left: Reading, right: Reading) -> Comparison | None:
-    """Compare a number with what is one beside it: ``5K``, ``2 and 1/2``, ``5m``.
+    """Compare a number with what is one beside it: ``5K``, ``2 and 1/2``, ``5m``, ``C(5,2)``.
 
     The letter of ``5m`` or ``5k`` counts so in an answer alone: in a gold answer it is a variable.
     """
-    if (left.value is None) == (right.value is None):
+    if left.value is None and right.value is None:
+        first, second = (_thousands(side.normal.lower()) for side in (left, right))
+        return "equal" if first is not None and first == second else None
+    if left.value is not None and right.value is not None:
         return None
     words = right.words if right.value is None else left.words
-    value = short_scale(words) or mixed_number(words)
+    value = short_scale(words) or mixed_number(words) or selections(words)
     if value is None and right.value is None:
         value = _letter_value(right.normal)
     if value is None:
@@ -234,6 +240,10 @@ def _letter_value(normal: str) -> Fraction | None:
     measure = _LETTER_UNIT.fullmatch(normal)
     if measure:
         return number(measure[1])
+    return _thousands(normal)
+
+
+def _thousands(normal: str) -> Fraction | None:
     thousands = _THOUSANDS.fullmatch(normal)
     value = number(thousands[1]) if thousands else None
     return None if value is None else 1000 * value

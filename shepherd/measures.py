@@ -12,14 +12,21 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
-from shepherd.number_words import number_in_words
 from shepherd.numbers import number
-from shepherd.unit_table import CURRENCIES, PHYSICAL, SIGNS, TEMPERATURES, UNITS, Unit
+from shepherd.unit_table import (
+    CURRENCIES,
+    PHYSICAL,
+    SHORT_RATES,
+    SIGNS,
+    TAIL,
+    TEMPERATURES,
+    UNITS,
+    Unit,
+)
 from shepherd.units import is_counted
 
 Dimension = tuple[tuple[str, int], ...]
 """Base dimensions with their powers, in order of their names: ``(("length", 1), ("time", -1))``."""
-_SHORT_RATES = {"mph": "mile/hour", "kph": "km/hour", "kmph": "km/hour", "kmh": "km/hour"}
 _NOUN = "?"
 """The dimension of a noun that is no unit: it agrees with any."""
 _NUMBER = r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?"
@@ -29,19 +36,14 @@ _IN_A_MEASURE = re.compile(r" in (?=(?:total|all|length|height|width|depth)\b)")
 _DEGREES_OF = re.compile(
     r"\bdegrees? (?=(?:[CFK]|celsius|centigrade|fahrenheit|kelvin)\b)", re.IGNORECASE
 )
-_TAIL_WORDS = (
-    "tall long wide high deep thick old older younger taller shorter longer wider higher lower "
-    "deeper faster slower heavier lighter away apart left more less fewer each total altogether "
-    "remaining extra late later early earlier ago all length height width depth"
-)
-_TAIL = frozenset(_TAIL_WORDS.split())
-"""Words behind a unit that say what was measured; others make it a part of a noun (gallon jugs)."""
 _TERM = (
     r"(?:(?:square|sq\.?|cubic|cu\.?) )?[A-Za-z]+\.?"
     r"(?:\^(?:\{-?\d\}|-?\d)|(?<=m)[23]\b| squared| cubed)?"
 )
 _UNIT_AT_END = re.compile(
-    rf"(?P<value>.*(?:[\d)}}]|\d\.|\\pi))(?P<space> ?)(?P<unit>(?:(?:/|per|an?\b) ?)?{_TERM}"
+    # The letter of 2x cm is a variable.
+    r"(?P<value>.*(?:\d[a-z](?= )|[\d)}]|\d\.|\\pi))(?P<space> ?)"
+    rf"(?P<unit>(?:(?:/|per|an?\b) ?)?{_TERM}"
     rf"(?:(?: ?/ ?| per | an? | ?\* ?| ?\\cdot ?|[ -]){_TERM}){{0,3}})",
     re.DOTALL,
 )
@@ -55,7 +57,6 @@ _COMPOUND = re.compile(
 )
 _PART = re.compile(r"(\d+(?:\.\d+)?(?:/[1-9]\d*)?) ?([A-Za-z]+)\.?")
 _FEET = re.compile(r"(\d+)' ?(\d+(?:\.\d+)?)(?:\"|'')")
-_MOST_NOUNS = 4
 _LONGEST_NAME = 3
 _LONGEST = 100
 """Characters past which an answer is no quantity."""
@@ -77,7 +78,7 @@ class Quantity:
     under: frozenset[str]
     """Base dimensions of what divides the unit."""
     is_letter: bool
-    """The unit is one letter that stands right behind the number, and may be a variable."""
+    """The unit is one letter, or two capitals, right behind the number: it may be variables."""
     name: str = ""
     """The letters before the equals sign, as in ``AB = 5 cm``; words such as *cost* are no name."""
 
@@ -114,31 +115,14 @@ def _simple(text: str) -> Quantity | None:
     if match is None or not parts or not _is_unit(match, parts):
         is_number = amount is not None and _number(value) is not None
         return _quantity(value, [(UNITS[currency], 1)]) if is_number else None
-    is_letter = not match["space"] and len(match["unit"]) == 1
+    unit = match["unit"]
+    is_letter = not match["space"] and (len(unit) == 1 or (len(unit) == 2 and unit.isupper()))
     return _quantity(match["value"], parts, is_letter=is_letter)
 
 
 def is_compound(text: str) -> bool:
     """Say whether a text is a quantity of several parts, such as ``3 hours 20 minutes``."""
     return _COMPOUND.fullmatch(text) is not None and _compound(text) is not None
-
-
-def with_figures(words: str) -> str:
-    """Return ``5 apples`` for ``five apples``: figures for a number in words before what it counts.
-
-    Other texts stay as they are.
-    """
-    names = words.split(" ")
-    if len(words) > _LONGEST or not (words[:1].isalpha() or " and a" in words):
-        return words
-    for num_nouns in range(1, min(_MOST_NOUNS, len(names) - 1) + 1):
-        number_part, nouns = " ".join(names[:-num_nouns]), names[-num_nouns:]
-        if not all(noun.isalpha() and len(noun) > 1 and is_counted(noun) for noun in nouns):
-            break
-        value = number_in_words(number_part)
-        if value is not None:
-            return " ".join([str(value), *nouns])
-    return words
 
 
 def with_one_meaning(left: str, right: str) -> tuple[str, str]:
@@ -242,7 +226,7 @@ def _parts_of_unit(text: str, currency: str) -> _Parts | None:
         name, divides = part["name"], sign < 0
         named = _named_unit(name)
         is_money = any(base in CURRENCIES for (bases, _), _ in units for base in bases)
-        in_tail = in_tail or (bool(units) and (is_money or name.lower() in _TAIL))
+        in_tail = in_tail or (bool(units) and (is_money or name.lower() in TAIL))
         if in_tail and not divides:
             is_word = len(name) > 2 or (named is not None and len(name) > 1)
             if not is_word or not (is_counted(name) or name.lower() == "than"):
@@ -258,7 +242,7 @@ def _parts_of_unit(text: str, currency: str) -> _Parts | None:
 
 def _parts(text: str) -> Iterator[tuple[re.Match[str], int]]:
     """Yield the names of a unit, with -1 for those that divide."""
-    for name, spelled in _SHORT_RATES.items():
+    for name, spelled in SHORT_RATES.items():
         text = re.sub(rf"\b{name}\b", spelled, text, flags=re.IGNORECASE)
     for part in _PARTS_OF_UNIT.finditer(text):
         yield part, -1 if part["joint"] and _divides(part["joint"]) else 1

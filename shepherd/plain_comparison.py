@@ -121,8 +121,10 @@ def _compare_lists(left: str, right: str) -> Comparison:
     plain = all(number(_named(item)[1]) is not None for item in items + others)
     if len(items) != len(others):
         return "different" if plain and brackets == other_brackets else "undecided"
-    names = [_named(item)[0] for item in items]
-    by_name = all(names) and sorted(names) == sorted(_named(item)[0] for item in others)
+    names, other_names = ([_named(item)[0] for item in side] for side in (items, others))
+    by_name = all(names) and sorted(names) == sorted(other_names)
+    if _are_other_variables(names, other_names):
+        return "different"
     if by_name:
         items, others = sorted(items), sorted(others)
     results = {_compare_normal(mine, theirs) for mine, theirs in zip(items, others, strict=True)}
@@ -132,6 +134,12 @@ def _compare_lists(left: str, right: str) -> Comparison:
     if not ordered and sorted(map(key, items)) == sorted(map(key, others)):
         return "undecided" if brackets != other_brackets else "equal"
     return "different" if plain and (ordered or brackets == other_brackets) else "undecided"
+
+
+def _are_other_variables(names: list[str], other_names: list[str]) -> bool:
+    """Say whether all items have letters for names, and not the same: ``x=1,y=2``, ``a=1,b=2``."""
+    are_letters = all(len(name) == 1 for name in names + other_names)
+    return are_letters and set(map(str.casefold, names)) != set(map(str.casefold, other_names))
 
 
 _ORDERED = ("()", "[]", "(]", "[)")

@@ -8,10 +8,10 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from shepherd.measures import is_compound, with_figures
+from shepherd.measures import is_compound
 from shepherd.number_words import SCALE_WORDS, money_in_thousands, number_in_words
 from shepherd.unicode_math import ascii_math
-from shepherd.units import is_counted, without_currency, without_unit
+from shepherd.units import is_counted, with_figures, without_currency, without_unit
 
 MAX_LENGTH = 2000
 """Characters past which an answer is only stripped: no gold answer comes near."""
@@ -65,6 +65,8 @@ _ELLIPSIS = re.compile(r"\.\.\.+")
 _DEGREES = re.compile(r"(?<=[\d})]) ?(?:\^ ?(?:\{ ?\\circ ?\}|\\circ(?![A-Za-z])))")
 _DEGREES_OF = re.compile(_DEGREES.pattern + r" ?(?=[CFK](?![A-Za-z]))")
 """The sign of a temperature: its letter stays as the unit."""
+_OHMS = re.compile(r"(?<=\d) ?([kM]?) ?\\Omega$")
+_MICRO = re.compile(r"(?<=\d) \\mu ?(?=(?:[mgsLAVFJWNC]|mol|Pa|Hz)$)")
 _TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)|(?<![A-Za-z])(?:sin|cos|tan)\b")
 _AND = re.compile(r" ?,? ?(?<![A-Za-z\\])(?:and|or)(?![a-z]) ?")
 _TO = re.compile(r"^(\d[\d.,]*) to (\d[\d.,]*)$")
@@ -79,6 +81,8 @@ _POWER_IN_WORDS = re.compile(
 _MINUS_IN_WORDS = re.compile(
     r"^(?:minus|negative) (?=[\d$€£.\\(]|[a-z](?![A-Za-z]))", re.IGNORECASE
 )
+_BELOW_ZERO = re.compile(r"^(?=[\d.])([^\n]{1,40}?) below (?:zero|0)$", re.IGNORECASE)
+_BASE_IN_WORDS = re.compile(r"(?<=\w)_ ?\{? ?([a-z]{3,8}) ?\}?$")
 _OPERATORS = {
     "plus or minus": "\\pm ",
     "plus": "+",
@@ -179,8 +183,11 @@ def _undressed(answer: str) -> str:
     text = _unwrap(_HEDGE.sub("", text, count=1) if _HEDGE.match(text) else text)
     text = _ASIDE.sub("", text.replace("**", "^"))
     text = _OPERATOR_IN_WORDS.sub(_operator, _MINUS_IN_WORDS.sub("-", text))
+    text = _BASE_IN_WORDS.sub(_base_in_figures, _BELOW_ZERO.sub(r"-\1", text))
     text = _POWER_IN_WORDS.sub(_power_of_words, text)
     text = _POWER.sub(r"^{\1\2\3}", text) if "^" in text else text
+    if "\\Omega" in text or "\\mu" in text:
+        text = _OHMS.sub(r" \1ohm", _MICRO.sub(" u", text.rstrip()))
     if "\\circ" in text and not _TRIGONOMETRY.search(text):
         text = _DEGREES.sub("", _DEGREES_OF.sub(" ", text))
     return _ORDINAL.sub("", text)
@@ -223,6 +230,12 @@ def _without_face(match: re.Match[str]) -> str:
 
 def _operator(match: re.Match[str]) -> str:
     return _OPERATORS[match[1]]
+
+
+def _base_in_figures(match: re.Match[str]) -> str:
+    """Return ``_{2}`` for ``_{two}``; other subscripts stay."""
+    base = number_in_words(match[1])
+    return match.group() if base is None else f"_{{{base}}}"
 
 
 def _power_of_words(match: re.Match[str]) -> str:

@@ -17,7 +17,40 @@ TEMPLATES = {
         "Write a response that appropriately completes the request.\n\n"
         "### Instruction:\n{question}\n\n### Response: Let's think step by step."
     ),
+    "few_shot": (
+        "Question: A bakery sells muffins in boxes of 6. Ana buys 4 boxes and gives 5 muffins to "
+        "her neighbours. How many muffins does she have left?\n"
+        "Solution:\n"
+        "Ana buys 4 * 6 = 24 muffins.\n"
+        "She has 24 - 5 = 19 muffins left.\n"
+        "The answer is: 19\n\n"
+        "Question: A train ticket costs $12 for adults and half as much for children. What do 2 "
+        "adults and 3 children pay?\n"
+        "Solution:\n"
+        "A child pays 12 / 2 = $6.\n"
+        "The adults pay 2 * 12 = $24.\n"
+        "The children pay 3 * 6 = $18.\n"
+        "Together they pay 24 + 18 = $42.\n"
+        "The answer is: 42\n\n"
+        "Question: Omar reads 15 pages a day. His book has 180 pages, and he has read 60 of them. "
+        "In how many days does he finish it?\n"
+        "Solution:\n"
+        "There are 180 - 60 = 120 pages left.\n"
+        "He needs 120 / 15 = 8 days.\n"
+        "The answer is: 8\n\n"
+        "Question: A shop sells a coat of $80 with 25% off. Lena also pays $7 for a scarf. How "
+        "much does she pay in all?\n"
+        "Solution:\n"
+        "The discount is 80 * 25 / 100 = $20.\n"
+        "The coat costs 80 - 20 = $60.\n"
+        "In all she pays 60 + 7 = $67.\n"
+        "The answer is: 67\n\n"
+        "Question: {question}\n"
+        "Solution:\n"
+    ),
 }
+"""Texts by name. ``few_shot`` shows a base model short solutions, a step on each line; give such a
+model the stop string that begins the next question (``\\nQuestion:``)."""
 _QUESTION = "{question}"
 _MARKS = ("QUESTION7f3a", "SOLUTION7f3a")
 """Stand in a chat for the question and the solution until their places are found."""
@@ -52,8 +85,8 @@ PromptTemplate = Annotated[
     str,
     AfterValidator(_known_template),
     Field(
-        description="prompt: `plain`, `metamath`, `chat` (the model's own chat template), or a "
-        "text that holds `{question}`"
+        description="prompt: `plain`, `metamath`, `few_shot` (four questions with short "
+        "solutions), `chat` (the model's own chat template), or a text that holds `{question}`"
     ),
 ]
 """The type of a settings field that holds a template: an unknown name is an error."""

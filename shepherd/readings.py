@@ -26,6 +26,10 @@ _SAME = {
         ),
         "\\emptyset",
     ),
+    **dict.fromkeys(
+        ("all integers", "integers", "the integers", "the set of integers", "n\\in\\mathbb{Z}"),
+        "\\mathbb{Z}",
+    ),
     "dne": "does not exist",
 }
 """Other spellings of sets."""

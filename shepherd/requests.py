@@ -18,7 +18,9 @@ REQUESTS = pl.Schema(
         "seed": pl.Int64(),
         "temperature": pl.Float64(),
         "max_tokens": pl.Int64(),
-        "stop": pl.String(),
+        "stop": pl.List(pl.String()),
+        "keep_stop": pl.Boolean(),
+        "top_p": pl.Float64(),
     }
 )
 COMPLETIONS = pl.Schema(
@@ -39,8 +41,10 @@ class Request(NamedTuple):
     """One completion to draw: a row of ``REQUESTS``.
 
     Many requests may have the same ``prompt``: engines compute its prefill once. ``max_tokens``
-    counts new tokens, including the stop token. With ``stop`` a completion also ends after the
-    first occurrence of that string.
+    counts new tokens, including the stop token. A completion also ends where its text holds one of
+    the strings ``stop``, none of which is part of another. ``top_p`` is the share of the
+    probability from which tokens are drawn, the likeliest first (nucleus sampling,
+    arXiv 1904.09751).
     """
 
     id: str
@@ -48,14 +52,25 @@ class Request(NamedTuple):
     seed: int
     temperature: float
     max_tokens: int
-    stop: str | None = None
+    stop: tuple[str, ...] = ()
+    keep_stop: bool = False
+    """Whether the stop string that ended a text stays at its end."""
+    top_p: float = 1.0
+
+    def ended(self, text: str) -> str:
+        """Return a text up to the first stop string that it holds, without it or with it."""
+        starts = [(text.index(stop), stop) for stop in self.stop if stop in text]
+        if not starts:
+            return text
+        start, stop = min(starts)
+        return text[: start + len(stop) if self.keep_stop else start]
 
 
 class Completion(NamedTuple):
     """The result of a request: a row of ``COMPLETIONS``.
 
-    ``text`` continues the prompt, without the stop token. It ends with the request's ``stop``
-    string if and only if that string ended it.
+    ``text`` continues the prompt, without the stop token. If a stop string ended it, it is cut
+    before that string. With ``keep_stop`` it ends with a stop string if and only if that ended it.
 
     ``finish_reason`` is ``stop``, ``length`` or ``error``; after an error ``error`` says why, and
     the text is empty. ``seconds`` is the request's share of the engine's wall-clock time: the
@@ -105,8 +120,8 @@ def numbered_requests(
     """Return a request for each row of ``prompts`` and each number of its list ``numbers``.
 
     The first column of ``prompts`` holds ids; the ids of the requests are ``<id>:<number>``. The
-    result has the columns of ``prompts`` and those of ``REQUESTS``. ``seeds`` is
-    (rows of ``prompts``, numbers from 0).
+    result has the columns of ``prompts`` and those of ``REQUESTS``, without stop strings and with
+    a ``top_p`` of 1. ``seeds`` is (rows of ``prompts``, numbers from 0).
     """
     rows = prompts.with_row_index("row").explode(numbers)
     return rows.select(
@@ -115,7 +130,9 @@ def numbered_requests(
         seed=pl.Series(seeds[rows["row"], rows[numbers]], dtype=pl.Int64),
         temperature=pl.lit(temperature, pl.Float64),
         max_tokens=pl.lit(max_tokens, pl.Int64),
-        stop=pl.lit(None, pl.String),
+        stop=pl.lit([], REQUESTS["stop"]),
+        keep_stop=pl.lit(False),
+        top_p=pl.lit(1.0, pl.Float64),
     )
 
 
@@ -126,7 +143,9 @@ def request_block(requests: Iterable[Request]) -> pl.DataFrame:
 
 def request_rows(block: pl.DataFrame) -> Iterator[Request]:
     """Yield the requests of a block."""
-    return map(Request._make, block.select(REQUESTS.names()).iter_rows())
+    for row in block.select(REQUESTS.names()).iter_rows():
+        request = Request._make(row)
+        yield request._replace(stop=tuple(request.stop))
 
 
 def completion_block(completions: Iterable[Completion]) -> pl.DataFrame:

@@ -220,15 +220,13 @@ def single_draws(solutions: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFram
     num_requests = requests.group_by("problem_id").len("num_requests")
     num_draws = pl.col("num_samples").sum()
     is_merged_error = (pl.col("finish_reason") == "error") & (pl.col("num_samples") > 1)
-    is_certain = (
-        (num_draws <= pl.col("num_requests").first())
-        & (pl.col("draw").max() < num_draws)
-        & ~is_merged_error.any()
-    )
+    is_whole = (num_draws <= pl.col("num_requests").first()) & (pl.col("draw").max() < num_draws)
     firsts = (
-        solutions.join(seeds, on=("problem_id", "seed"))
+        # The seed of a merged error is the error's, and need not be that of its first draw.
+        solutions.filter(~is_merged_error.any().over("problem_id"))
+        .join(seeds, on=("problem_id", "seed"))
         .join(num_requests, on="problem_id")
-        .filter(is_certain.over("problem_id"))
+        .filter(is_whole.over("problem_id"))
         .sort("problem_id", "draw")
     )
     rows: list[int] = []

@@ -62,6 +62,8 @@ class Scheduler:
 
     def __init__(self, problems: Iterable[SolvedProblem], annotators: Sequence[Annotator]) -> None:
         self.num_done = 0
+        self.num_rollouts_done = 0
+        """The number of rollouts that the problems needed which are done."""
         self._annotators = annotators
         self._new_problems = iter(problems)
         self._in_flight: dict[str, _InFlight] = {}
@@ -113,3 +115,4 @@ class Scheduler:
         else:
             self._in_flight.pop(state.problem.problem_id, None)
             self.num_done += 1
+            self.num_rollouts_done += sum(map(len, state.rollouts.values()))

@@ -116,7 +116,8 @@ class ProblemSearch:
                     derive_seed(run_seed, "search", identity, index),
                     self.search.temperature,
                     self.search.max_tokens,
-                    self.search.stop,
+                    (self.search.stop,),
+                    keep_stop=True,
                 )
             )
         return requests

@@ -7,7 +7,7 @@ glued to a number is a variable.
 
 import re
 
-from shepherd.number_words import VALUE_WORDS
+from shepherd.number_words import VALUE_WORDS, number_in_words
 
 _GLUED_NAMES = (
     "mm cm km kg mg ml cl ft in lb lbs oz mph kph hr hrs min mins sec secs ms yd mi kwh hz "
@@ -22,7 +22,7 @@ _NOT_UNIT_NAMES = (
     "or plus minus divided multiplied base choose factorial remainder rem modulo am pm noon "
     "midnight january february march april may june july august september october november "
     "december north south east west if when where for not than is are root power double twice "
-    "triple im re negative"
+    "triple im re negative dx dy dz dt du dv dr ds"
 )
 
 _GLUED = _GLUED_NAMES.split()
@@ -45,7 +45,12 @@ _PHRASE = (
 _MEASURED = re.compile(
     rf"(?P<value>{_NUMBER}) ?(?P<unit>%|percent\b|(?<= ){_PHRASE})(?:\^\{{?\d\}}?)?"
 )
-_COUNTED = re.compile(rf"(?P<value>.*?(?:\d|\\[A-Za-z]).*?) (?P<unit>{_PHRASE})", re.DOTALL)
+_COUNTED = re.compile(
+    rf"(?P<value>.*?(?:\d|\\[A-Za-z]).*?)(?<![-+*/^=<>(\[{{,;|])(?<!\\pm)(?<!\\mp)(?<!\\cdot)"
+    rf"(?<!\\times)(?<!\\div) (?P<unit>{_PHRASE})",
+    re.DOTALL,
+)
+"""A letter behind an operator is no unit: *x + m* is a sum."""
 _GLUED_UNIT = re.compile(rf"(?P<value>{_NUMBER})(?P<unit>[A-Za-z]{{2,}})(?:\^(?:\d|\{{\d\}}))?")
 _FOREIGN_UNIT = re.compile(rf"(?P<value>{_NUMBER}) ?(?P<unit>[^\W\d_]+(?: [^\W\d_]+){{0,5}})")
 _COMPARED = re.compile(
@@ -70,6 +75,29 @@ def without_currency(text: str) -> str:
 def is_counted(noun: str) -> bool:
     """Say whether a word is a unit or a noun that does not change the number before it."""
     return noun.lower() not in _NOT_UNITS
+
+
+def with_figures(words: str) -> str:
+    """Return ``5 apples`` for ``five apples``: figures for a number in words before what it counts.
+
+    Other texts stay as they are.
+    """
+    names = words.split(" ")
+    if len(words) > _LONGEST_COUNT or not (words[:1].isalpha() or " and a" in words):
+        return words
+    for num_nouns in range(1, min(_MOST_NOUNS, len(names) - 1) + 1):
+        number_part, nouns = " ".join(names[:-num_nouns]), names[-num_nouns:]
+        if not all(noun.isalpha() and len(noun) > 1 and is_counted(noun) for noun in nouns):
+            break
+        value = number_in_words(number_part)
+        if value is not None:
+            return " ".join([str(value), *nouns])
+    return words
+
+
+_MOST_NOUNS = 4
+_LONGEST_COUNT = 100
+"""Characters past which an answer is no number in words with a noun."""
 
 
 def without_unit(text: str) -> str:

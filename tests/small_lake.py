@@ -31,6 +31,7 @@ from shepherd.schemas import (
     CANDIDATES,
     CRITIQUE_COSTS,
     CRITIQUES,
+    ENTAILMENT_COSTS,
     GREEDY_SOLUTIONS,
     PILOT_COSTS,
     PILOT_RATES,
@@ -124,6 +125,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         "pilot_costs": _cost(PILOT_COSTS, "pilot_rollouts", pilot.height, 0),
         "candidate_costs": _cost(CANDIDATE_COSTS, "candidates", candidates.height, 0),
         "critique_costs": _cost(CRITIQUE_COSTS, "critiques", 2 * solutions.height, 0),
+        "entailment_costs": _cost(ENTAILMENT_COSTS, "nli_labels", 4 * solutions.height, 0),
         "rejected_problems": _rejected(REJECTED_PROBLEMS, "train.jsonl"),
         "rejected_solutions": _rejected(REJECTED_SOLUTIONS, "solutions.jsonl"),
         "rejected_labels": _rejected(REJECTED_LABELS, "labels.jsonl"),
@@ -312,7 +314,12 @@ def _critiques(steps: pl.DataFrame, rng: random.Random) -> pl.DataFrame:
     return frame(CRITIQUES, rows)
 
 
-_MODELS = {"rollouts": "completer", "pilot_rollouts": "completer", "critiques": "judge"}
+MODELS = {
+    "rollouts": "completer",
+    "pilot_rollouts": "completer",
+    "critiques": "judge",
+    "nli_labels": "nli",
+}
 
 
 def _rates() -> pl.DataFrame:
@@ -328,7 +335,7 @@ def _cost(table: Table, stage: str, num_requests: int, num_unmerged: int) -> pl.
                 "stage": stage,
                 "dataset": DATASET,
                 "shard": "00",
-                "model": _MODELS.get(stage, "generator"),
+                "model": MODELS.get(stage, "generator"),
                 "num_requests": num_requests,
                 "num_merged": max(0, num_unmerged - num_requests),
                 "num_spared": 0,

@@ -171,6 +171,32 @@ def test_a_profile_without_reward_models_trains_none() -> None:
     assert left_out == {"outcome_reward_model", "process_reward_model"}
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"num_test": 0},
+        {"num_test": 0, "reward_model": "b"},
+        {"num_test": 2, "solves": ["train"]},
+    ],
+)
+def test_a_profile_that_only_labels_verifies_nothing(fields: dict[str, object]) -> None:
+    dataset = {"source": "word_problems", "num_train": 2, "num_test": fields["num_test"]}
+    settings = Settings.model_validate(
+        {
+            "datasets": {"w": dataset},
+            "generators": {"g": {"base": "b", "solves": fields.get("solves", ["train", "test"])}},
+            "completer": {"base": "b"},
+            "process_reward_model": fields.get("reward_model") and {"base": "b"},
+        }
+    )
+    made = names(assets_of(settings))
+    assert made >= {"step_labels", "labeled_solutions", "report"}
+    assert made.isdisjoint({"candidates", "candidate_scores", "evaluations"})
+    assert "verify" not in {
+        job.name for job in definitions_of(settings, Home(Path("x"))).jobs or []
+    }
+
+
 def test_a_generator_may_not_take_the_name_of_an_asset() -> None:
     settings = TINY.model_copy(
         update={"generators": {"completer": TINY.generators["generator"]}, "policies": {}}

@@ -1,3 +1,5 @@
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +17,7 @@ from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.outcome_closure import OutcomeClosure
 from shepherd.annotators.pilot import Pilot
 from shepherd.annotators.problem import Annotator
+from shepherd.requests import Request, request_rows
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import (
     CANDIDATE_COSTS,
@@ -273,6 +276,34 @@ def written_again(
     lake.write(table, drawn.frame, "words", "00", metadata=origin)
     (folder / "weak.journal").unlink()
     return drawn, engines.added
+
+
+def test_requests_hold_the_stop_strings_of_the_model_and_the_nucleus_of_the_stage(
+    tmp_path: Path,
+) -> None:
+    requests: list[Request] = []
+
+    class Listening(FakeEngine):
+        def add(self, block: pl.DataFrame) -> None:
+            requests.extend(request_rows(block))
+            super().add(block)
+
+    model = replace(sampler(), open_engine=Listening, stop=("\nQuestion:", "###"))
+    sampling = SAMPLING.model_copy(update={"top_p": 0.9, "rollout_top_p": 0.8})
+    shard = Shard("words", "00", tmp_path, run_seed=7)
+    draw_solutions(PROBLEMS, model, sampling, shard)
+    draw_candidates(PROBLEMS, model, sampling, shard)
+    draw_greedily(PROBLEMS, model, sampling, shard)
+    stage = rollout_stage(model, sampling, shard)
+    draw_rollouts(stage, WrittenSolutions(PROBLEMS, WRITTEN, STEPS), [MonteCarlo(2)])
+    assert {tuple(request.stop) for request in requests} == {model.stop}
+    by_count = Counter((request.top_p, request.temperature) for request in requests)
+    assert by_count == {(0.9, 0.7): 24 + 40, (1.0, 0.0): 2, (0.8, 0.7): 2 * 2}
+    assert stage.fingerprint == {
+        **rollout_stage(sampler(), SAMPLING, shard).fingerprint,
+        "stop": '["\\nQuestion:", "###"]',
+        "top_p": 0.8,
+    }
 
 
 COSTS = {SOLUTIONS: SOLUTION_COSTS, CANDIDATES: CANDIDATE_COSTS}

@@ -44,6 +44,14 @@ def test_an_estimate_from_gold_and_typical_solutions() -> None:
     assert candidates.basis == "from gold solutions, N everywhere"
 
 
+def test_a_profile_that_only_labels_has_no_candidates(tmp_path: Path) -> None:
+    dataset = {"source": "word_problems", "num_train": 2, "num_test": 1}
+    model = {"base": "b", "solves": ["train"]}
+    fields = {"datasets": {"w": dataset}, "generators": {"g": model}, "completer": model}
+    estimates = estimate_run(Settings.model_validate(fields), Lake(tmp_path))
+    assert [one.stage for one in estimates] == ["solutions", "rollouts"]
+
+
 def test_a_judge_reads_task_question_and_solution_for_each_vote() -> None:
     solutions, *_ = estimate_dataset("words", PROBLEMS, 2, 1, SAMPLING, num_rollouts=8)
     votes = estimate_critiques("words", solutions, JudgeSettings(base="owner/judge", num_votes=4))

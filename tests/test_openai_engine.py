@@ -61,16 +61,24 @@ def test_a_stop_string_is_put_back_where_the_server_says_that_it_ended_the_text(
         return 200, {}, json.dumps(answer).encode()
 
     server = serve(stop)
-    [drawn] = draw([request._replace(stop="\n") for request in requests(1)], server).values()
+    stopping = [one._replace(stop=("\t", "\n"), keep_stop=True) for one in requests(1)]
+    [drawn] = draw(stopping, server).values()
     assert drawn.text == f" p 0{end}"
-    assert server.asked[0]["stop"] == "\n"
+    assert server.asked[0]["stop"] == ["\t", "\n"]
+
+
+def test_a_text_is_cut_at_its_stop_string_whatever_the_server_says(
+    serve: Callable[..., Server],
+) -> None:
+    [drawn] = draw([r._replace(stop=(" 0", "p"), top_p=0.9) for r in requests(1)], serve()).values()
+    assert (drawn.text, drawn.finish_reason) == (" ", "stop")
 
 
 def test_a_server_that_does_not_say_what_ended_a_text_is_refused(
     serve: Callable[..., Server],
 ) -> None:
     with pytest.raises(ValueError, match=r"does not say whether a stop string.*vLLM's"):
-        draw([request._replace(stop="\n") for request in requests(1)], serve())
+        draw([r._replace(stop=("\n",), keep_stop=True) for r in requests(1)], serve())
 
 
 def test_without_a_key_none_is_sent(

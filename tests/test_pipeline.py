@@ -22,7 +22,7 @@ from dagster._core.loader import LoadingContextForTest
 from assets.definitions import definitions_of, defs
 from assets.deployment import partitions_of
 from cli import pipeline
-from cli.progress import Progress
+from cli.progress import KEPT_TEXTS, OTHER_VERSION, Progress
 from resources.engines import open_engine
 from resources.sampling.solutions import draw_solutions
 from resources.sampling.stage import CompletionModel, Shard, StageOutput
@@ -208,6 +208,7 @@ def test_a_changed_profile_marks_what_it_affects_as_stale(
     assert stale_assets(defs()) == sorted(stale)
 
 
+@pytest.mark.slow
 def test_a_failed_shard_stops_no_other_and_is_told(
     home: Home, lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,6 +297,18 @@ def test_a_changed_label_makes_what_reads_it_stale(home: Home, lake: Lake) -> No
     assert pending(home) == {}
 
 
+def test_graded_texts_of_another_version_are_said_to_be_kept(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shepherd.dependencies.code_versions.GRADING_VERSION", "another")
+    kept = f"{OTHER_VERSION}; {KEPT_TEXTS}"
+    drawn = ("solutions", "solution_costs", "rollouts", "candidates", "greedy_solutions")
+    reasons = pending(home)
+    assert [reasons[name] for name in drawn] == [kept] * len(drawn)
+    # The draws of RFT are not stored.
+    assert reasons["rft"] == OTHER_VERSION
+
+
 def test_a_reason_names_the_fields_and_their_values(home: Home) -> None:
     profile = TINY.model_dump()
     profile["annotation"]["annotators"][0]["num_rollouts"] = 3
@@ -357,6 +370,7 @@ def test_an_asset_or_partition_that_the_profile_lacks_is_named(home: Home) -> No
         run_pipeline(home, ["steps"], ["words|00"])
 
 
+@pytest.mark.slow
 def test_one_partition_and_a_range_from_the_command_line(home: Home, lake: Lake) -> None:
     path = lake.path("steps", *PARTITION_KEYS[0].split("|"))
     before = path.read_bytes()

@@ -104,6 +104,7 @@ def timeless(rows: list[dict[str, float]]) -> list[dict[str, float]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_in_the_same_weights_and_metrics(base: Path, tmp_path: Path) -> None:
     undisturbed = train(base, tmp_path / "undisturbed")
     script = (

@@ -87,6 +87,15 @@ def test_a_restarted_machine_without_an_identity_is_not_recognised(
     assert earlier.state() == "unknown"
 
 
+@pytest.fixture
+def without_nohup() -> Iterator[None]:
+    """Give SIGHUP its default, as these tests may themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("without_nohup")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_closed_terminal_ends_as_ctrl_c_does(number: signal.Signals) -> None:
     before = signal.getsignal(number)
@@ -109,6 +118,7 @@ def test_what_nohup_ignores_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.usefixtures("without_nohup")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_background_job_whose_sigint_is_ignored_ends_too(number: signal.Signals) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

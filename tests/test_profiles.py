@@ -5,7 +5,7 @@ import pytest
 
 from resources import profiles
 from resources.profiles import load_settings, settings_from_env
-from shepherd.settings import RftSettings, SplittingSettings
+from shepherd.settings import ModelSettings, RftSettings, SplittingSettings
 
 MODELS = """
 generators: {weak: {base: base-small}}
@@ -102,8 +102,13 @@ def test_a_profile_states_what_differs_from_the_defaults(tmp_path: Path) -> None
         ("datasets: {g: {num_test: 2}}", ["datasets.g.source", "required"]),
         ("generators: {}", ["generators and completer"]),
         (
-            "generators: {weak: {base: b, solves: [train]}}\ncompleter: {base: b}",
-            ["none solves test problems", "`solves`"],
+            "generators: {weak: {base: b, solves: [train]}}\ncompleter: {base: b}\n"
+            "process_reward_model: {base: b}",
+            ["none solves test problems", "`solves`", "num_test"],
+        ),
+        (
+            "generators: {weak: {base: b, solves: [test]}}\ncompleter: {base: b}",
+            ["none solves train problems", "`solves`"],
         ),
         (
             "generators: {weak: {base: b, datasets: [w, v]}}\ncompleter: {base: b}",
@@ -125,6 +130,20 @@ def test_an_error_is_one_line_with_file_field_and_way_out(
     assert "\n" not in message
     assert message.startswith(path)
     assert all(part in message for part in named), message
+
+
+@pytest.mark.parametrize(
+    ("stop", "reason"),
+    [
+        (["\n\nQ", "\n"], r"'\\n\\nQ' holds '\\n', which ends a text before"),
+        (["#", "#"], "'#' holds '#'"),
+        ([""], "an empty string"),
+        (list("abcde"), "at most 4"),
+    ],
+)
+def test_a_stop_string_that_ends_no_text_is_refused(stop: list[str], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        ModelSettings.model_validate({"base": "b", "stop": stop})
 
 
 def test_all_wrong_fields_are_named_at_once(tmp_path: Path) -> None:

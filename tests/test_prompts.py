@@ -1,4 +1,6 @@
 import random
+import re
+from operator import add, mul, sub, truediv
 
 import pytest
 import yaml
@@ -7,7 +9,8 @@ from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from shepherd.prompts import build_prompt, check_template, open_template
+from shepherd.answers import extract_answer
+from shepherd.prompts import TEMPLATES, build_prompt, check_template, open_template
 from shepherd.splitting import split_steps
 from shepherd.word_problems import draw_problems, write_solution
 from training.tokenizer import build_tokenizer
@@ -26,6 +29,29 @@ def test_metamath_prompt_is_the_published_one() -> None:
     )
 
 
+def test_the_solutions_of_the_few_shot_prompt_are_right_and_a_step_a_line() -> None:
+    *examples, last = TEMPLATES["few_shot"].split("\n\n")
+    assert len(examples) == 4
+    assert last == "Question: {question}\nSolution:\n"
+    for example in examples:
+        question, solution = example.split("\nSolution:\n")
+        assert question.startswith("Question: ")
+        *steps, answer = solution.splitlines()
+        results = []
+        for step in steps:
+            [(formula, result)] = re.findall(r"([\d /*+-]+) = \$?(\d+)", step)
+            results.append(result)
+            first, *others = re.split(r" ([*/+-]) ", formula.strip())
+            value = float(first)
+            for sign, number in zip(others[::2], others[1::2], strict=True):
+                value = ARITHMETIC[sign](value, float(number))
+            assert value == float(result), step
+        assert extract_answer(solution) == results[-1] == answer.removeprefix("The answer is: ")
+
+
+ARITHMETIC = {"+": add, "-": sub, "*": mul, "/": truediv}
+
+
 @settings(derandomize=True, deadline=None)
 @given(st.sampled_from(["plain", "metamath", "Q: {question}\nA:"]), st.text(), st.text())
 def test_a_prompt_holds_the_question_and_ends_with_the_prefix(
@@ -41,9 +67,9 @@ def test_braces_of_a_question_are_text() -> None:
 
 
 def test_unknown_template_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"'alpaca' is unknown.*chat, metamath, plain"):
+    with pytest.raises(ValueError, match=r"'alpaca' is unknown.*chat, few_shot, metamath, plain"):
         build_prompt("alpaca", "How many?")
-    for template in ("plain", "metamath", "chat", "Q: {question}"):
+    for template in ("plain", "metamath", "few_shot", "chat", "Q: {question}"):
         check_template(template)
 
 

@@ -1,5 +1,5 @@
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shepherd.identity import content_id, derive_seed
@@ -180,6 +180,7 @@ def test_completions_of_rollouts_share_their_costs() -> None:
     st.integers(1, 8),
     st.integers(1, 8),
 )
+@example(["a", "a", "", "a", "error", "a", "a", "a"], 5, 3)
 def test_kept_draws_are_collected_to_the_rows_of_an_undisturbed_run(
     texts: list[str], num_before: int, num_now: int
 ) -> None:

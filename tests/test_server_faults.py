@@ -251,11 +251,11 @@ def test_passing_statuses_are_tried_again(serve: Serve, status: int) -> None:
 def test_other_words_for_a_stop_string_are_understood(
     serve: Serve, field: str, reason: str | None, end: str
 ) -> None:
-    [request] = requests(1)
-    [drawn] = draw([request._replace(stop="\n")], serve(always(answer(**{field: reason})))).values()
+    stopping = [each._replace(stop=("\n",), keep_stop=True) for each in requests(1)]
+    [drawn] = draw(stopping, serve(always(answer(**{field: reason})))).values()
     assert drawn.text == f" p 0{end}"
     again = serve(always(answer(**{field: reason}, text=f"a{end}")))
-    [drawn] = draw([request._replace(stop="\n")], again).values()
+    [drawn] = draw(stopping, again).values()
     assert drawn.text == f"a{end}"
 
 

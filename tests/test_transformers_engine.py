@@ -25,7 +25,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from resources.engines import open_engine, prefill
+from resources.engines import open_engine, prefill, token_draws
 from resources.engines.row_cache import RowCache
 from resources.engines.token_draws import draw_tokens, uniform_numbers
 from resources.engines.transformers import TransformersEngine
@@ -154,17 +154,21 @@ def test_no_tokens_are_drawn_where_none_are_asked_for(checkpoint: Path) -> None:
     assert (completions["0"].finish_reason, completions["0"].text) == ("length", "")
 
 
-def test_a_stop_string_ends_a_completion_that_holds_it(checkpoint: Path) -> None:
+@pytest.mark.parametrize("keep_stop", [True, False])
+def test_a_stop_string_ends_a_completion_that_holds_it(checkpoint: Path, keep_stop: bool) -> None:
     requests = [r for r in rollouts(temperature=1.0) if r.max_tokens > 8]
     free = draw(checkpoint, requests, batch_size=8)
-    stopped = [stopped_halfway(request, free[request.id].text) for request in requests]
+    stopped = [
+        stopped_halfway(request, free[request.id].text)._replace(keep_stop=keep_stop)
+        for request in requests
+    ]
     completions = draw(checkpoint, stopped, batch_size=3)
     for request in stopped:
         check_stopped(request, completions[request.id], free[request.id])
     assert sum(c.num_tokens for c in completions.values()) < sum(
         c.num_tokens for c in free.values()
     )
-    never = draw(checkpoint, [r._replace(stop="\t") for r in requests], batch_size=8)
+    never = draw(checkpoint, [r._replace(stop=("\t",)) for r in requests], batch_size=8)
     assert {i: c.text for i, c in never.items()} == {i: c.text for i, c in free.items()}
 
 
@@ -277,11 +281,47 @@ def test_draws_follow_the_tempered_distribution() -> None:
     logits = torch.tensor([0.0, 1.0, -torch.inf, 2.0])
     rows = 20_000
     uniform = uniform_numbers(np.arange(rows, dtype=np.uint64), np.zeros(rows, np.int64))
-    drawn = draw_tokens(logits.expand(rows, 4), np.full(rows, 0.5, np.float32), uniform)
+    whole = np.ones(rows, np.float32)
+    drawn = draw_tokens(logits.expand(rows, 4), np.full(rows, 0.5, np.float32), whole, uniform)
     shares = torch.bincount(drawn, minlength=4) / rows
     assert torch.allclose(shares, (logits / 0.5).softmax(-1), atol=0.01)
     assert shares[2] == 0
     mixed = draw_tokens(
-        logits.expand(2, 4), np.array([0.0, 1.0], np.float32), np.zeros(2, np.float32)
+        logits.expand(2, 4), np.array([0.0, 1.0], np.float32), whole[:2], np.zeros(2, np.float32)
     )
     assert mixed.tolist() == [3, 0]
+
+
+@pytest.mark.parametrize("first_tokens", [1, 3, 256])
+def test_top_p_draws_from_the_likeliest_tokens(
+    first_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_draws, "NUCLEUS_TOKENS", first_tokens)
+    probability = torch.tensor([0.1, 0.4, 0.05, 0.3, 0.15])
+    rows = 20_000
+    uniform = uniform_numbers(np.arange(rows, dtype=np.uint64), np.zeros(rows, np.int64))
+    top_p = np.tile(np.array([0.71, 1.0], np.float32), rows // 2)
+    drawn = draw_tokens(
+        probability.log().expand(rows, 5), np.ones(rows, np.float32), top_p, uniform
+    )
+    nucleus = torch.bincount(drawn[::2], minlength=5) / (rows // 2)
+    assert torch.allclose(nucleus, torch.tensor([0, 0.4, 0, 0.3, 0.15]) / 0.85, atol=0.02)
+    assert torch.allclose(
+        torch.bincount(drawn[1::2], minlength=5) / (rows // 2), probability, atol=0.02
+    )
+
+
+def test_a_stop_string_is_found_where_its_last_character_has_several_tokens(
+    tmp_path: Path,
+) -> None:
+    """A tokenizer of bytes writes a character such as 题 as three tokens."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    bytewise = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="!")
+    folder = save_checkpoint(tmp_path, "llama", bytewise)
+    engine = TransformersEngine(folder, batch_size=2, dtype="float32", device="cpu")
+    ids = bytewise("问题")["input_ids"]
+    assert all(token in engine._tokens_with("题") for token in ids[3:])
+    assert len(engine._tokens_with("a")) == 1

@@ -102,11 +102,15 @@ def test_greedy_is_what_the_embedded_engine_gives(
 
 
 @needs_vllm
+@pytest.mark.parametrize("keep_stop", [True, False])
 def test_a_stop_string_ends_a_completion_that_holds_it(
-    engine: Engine, reference: dict[str, Completion]
+    engine: Engine, reference: dict[str, Completion], keep_stop: bool
 ) -> None:
     requests = [r for r in rollouts(temperature=0.0) if r.max_tokens > 8]
-    stopped = [stopped_halfway(request, reference[request.id].text) for request in requests]
+    stopped = [
+        stopped_halfway(request, reference[request.id].text)._replace(keep_stop=keep_stop)
+        for request in requests
+    ]
     completions = draw(engine, stopped)
     for request in stopped:
         check_stopped(request, completions[request.id], reference[request.id])

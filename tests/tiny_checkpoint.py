@@ -56,15 +56,19 @@ def rollouts(temperature: float, count: int = 4) -> list[Request]:
 
 
 def stopped_halfway(request: Request, text: str) -> Request:
-    """Return a request with a stop string in the middle of its unstopped text."""
+    """Return a request with a stop string in the middle of its unstopped text, after two others."""
     middle = len(text) // 2
-    return request._replace(stop=text[middle - 2 : middle + 1])
+    stop = text[middle - 2 : middle + 1]
+    later = text[middle + 2 : middle + 4]
+    others = [each for each in ("\t", later) if each and each not in stop and stop not in each]
+    return request._replace(stop=(*others, stop))
 
 
 def check_stopped(request: Request, completion: Completion, unstopped: Completion) -> None:
-    """Check that a completion ends with its stop string's first place in the unstopped text."""
-    assert request.stop
-    end = unstopped.text.index(request.stop) + len(request.stop)
+    """Check that a completion is cut at the first place of a stop string in the unstopped text."""
+    ends = {text: unstopped.text.find(text) for text in request.stop if text in unstopped.text}
+    stop = min(ends, key=lambda text: ends[text])
+    end = ends[stop] + (len(stop) if request.keep_stop else 0)
     assert completion.text == unstopped.text[:end]
     assert completion.finish_reason == "stop"
     assert completion.num_tokens <= unstopped.num_tokens

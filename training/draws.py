@@ -29,6 +29,8 @@ class PolicySampler:
     """Most tokens of a response, the stop token included."""
     seed: int
     """Seed of the run, from which the order of questions and all draws derive."""
+    stop: tuple[str, ...] = ()
+    """Strings that end a response; the policy learns to end it there by itself."""
 
     def draw(
         self,
@@ -46,7 +48,7 @@ class PolicySampler:
         """
         sampled = list(self._sampled_requests(questions, settings, iteration))
         greedy = [
-            (question, Request(f"held out {index}", question.prompt, 0, 0.0, self.max_tokens))
+            (question, self._request(f"held out {index}", question, 0, 0.0))
             for index, question in enumerate(held_out)
         ]
         requests = [request for _, request in sampled + greedy]
@@ -68,10 +70,10 @@ class PolicySampler:
             for index in range(settings.samples_per_problem):
                 seed = derive_seed(self.seed, "ppo", str(turn), index)
                 identity = f"{turn}:{index}"
-                yield (
-                    question,
-                    Request(identity, question.prompt, seed, settings.temperature, self.max_tokens),
-                )
+                yield question, self._request(identity, question, seed, settings.temperature)
+
+    def _request(self, identity: str, question: Question, seed: int, temperature: float) -> Request:
+        return Request(identity, question.prompt, seed, temperature, self.max_tokens, self.stop)
 
 
 @lru_cache(maxsize=2)

@@ -10,6 +10,7 @@ from shepherd.dataset_card import CardFacts
 from shepherd.labels import label_accuracies
 from shepherd.schemas import (
     CRITIQUE_COSTS,
+    ENTAILMENT_COSTS,
     ORACLE_LABELS,
     ROLLOUT_COSTS,
     SOLUTION_COSTS,
@@ -45,6 +46,8 @@ def card_facts(
             "temperature of solutions": sampling.temperature,
             "temperature of completions": sampling.rollout_temperature,
             "tokens of a completion, at most": sampling.max_tokens,
+            **_nucleus("solutions", sampling.top_p),
+            **_nucleus("completions", sampling.rollout_top_p),
         },
         seed=settings.seed,
         cost=costs_of(tables),
@@ -52,14 +55,19 @@ def card_facts(
     )
 
 
+def _nucleus(draws: str, top_p: float) -> dict[str, float]:
+    """Return the share of the probability from which tokens were drawn, if not from all."""
+    return {f"top-p of {draws}": top_p} if top_p < 1 else {}
+
+
 def costs_of(tables: Mapping[str, pl.DataFrame]) -> dict[str, float]:
     """Return completions, tokens and seconds of each sampling stage."""
     costs: dict[str, float] = {}
-    for name in (SOLUTION_COSTS.name, ROLLOUT_COSTS.name, CRITIQUE_COSTS.name):
-        if name not in tables:
+    for table in (SOLUTION_COSTS, ROLLOUT_COSTS, CRITIQUE_COSTS, ENTAILMENT_COSTS):
+        if table.name not in tables:
             continue
         totals = (
-            tables[name]
+            tables[table.name]
             .group_by("stage", maintain_order=True)
             .agg(pl.col("num_requests", "completion_tokens", "seconds").sum())
         )

@@ -166,9 +166,10 @@ def train_by_ppo(
                 template=deployment.model(policy.start).template,
                 scorer=scorer,
                 sampler=PolicySampler(
-                    partial(open_engine, settings.engine),
+                    partial(open_engine, settings.engine, log=deployment.home.engine_log),
                     settings.sampling.max_tokens,
                     settings.seed,
+                    deployment.model(policy.start).stop,
                 ),
                 grade=grader.are_correct,
                 work=deployment.models.work(name),

@@ -3,14 +3,16 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from resources.engines.library_logs import prints_go_to
 from shepherd.requests import Engine
 from shepherd.settings import EngineSettings
 
 
-def open_engine(settings: EngineSettings, model: Path | str) -> Engine:
+def open_engine(settings: EngineSettings, model: Path | str, *, log: Path | None = None) -> Engine:
     """Open the engine of ``settings.kind`` for a model.
 
-    ``model`` is a checkpoint folder or a hub name; servers must serve it under that name.
+    ``model`` is a checkpoint folder or a hub name; servers must serve it under that name. What the
+    model libraries print goes to the file ``log`` instead of the console, if it is given.
 
     Raises:
         ValueError: there is no such checkpoint, the engine cannot run it or is not installed.
@@ -20,12 +22,18 @@ def open_engine(settings: EngineSettings, model: Path | str) -> Engine:
 
         assert settings.openai is not None, "the settings check that servers are named"
         return OpenAIEngine(str(model), settings.openai, batch_size=settings.batch_size)
+    if settings.kind == "vllm" and find_spec("vllm") is None:
+        raise ValueError(
+            "engine.kind vllm: vLLM is not installed: pip install -c constraints.txt "
+            "'.[vllm]', or set engine.kind to transformers or openai"
+        )
+    with prints_go_to(log):
+        return _open_local(settings, model)
+
+
+def _open_local(settings: EngineSettings, model: Path | str) -> Engine:
+    """Open an engine that loads the weights in this process."""
     if settings.kind == "vllm":
-        if find_spec("vllm") is None:
-            raise ValueError(
-                "engine.kind vllm: vLLM is not installed: pip install -c constraints.txt "
-                "'.[vllm]', or set engine.kind to transformers or openai"
-            )
         from resources.engines.vllm import VllmEngine
 
         return VllmEngine(

@@ -10,7 +10,7 @@ import httpx
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 from pydantic_core import from_json
 
-from resources.engines.finish_reasons import ending_of
+from resources.engines.finish_reasons import Ending, ending_of
 from resources.engines.http_answers import HttpAnswer
 from shepherd.messages import one_line, shown
 from shepherd.requests import Completion, Request
@@ -86,18 +86,18 @@ class _Answer(BaseModel):
     usage: _Usage | None = None
 
 
-def body(model: str, request: Request) -> dict[str, str | int | float]:
+def body(model: str, request: Request) -> dict[str, object]:
     """Return the JSON object that asks for a request's completion."""
-    fields: dict[str, str | int | float] = {
+    fields: dict[str, object] = {
         "model": model,
         "prompt": request.prompt,
         "seed": request.seed,
         "temperature": request.temperature,
         # Servers may have other defaults, such as those of the model's generation config.
-        "top_p": 1.0,
+        "top_p": request.top_p,
         "max_tokens": request.max_tokens,
     }
-    return {**fields, "stop": request.stop} if request.stop else fields
+    return {**fields, "stop": list(request.stop)} if request.stop else fields
 
 
 def read(request: Request, answer: HttpAnswer, *, secret: str) -> Completion | Trouble:
@@ -202,26 +202,37 @@ def _completion(request: Request, answer: _Answer) -> Completion | Trouble:
         return Trouble("faulty", f"the server broke off (finish_reason {word})", may_be_own=True)
     if ending == "filtered":
         return refusal(request, "the server's content filter cut the completion")
-    text, stop = choice.text, request.stop
-    if stop and ending == "stop" and "stop_reason" not in choice.model_fields_set:
-        raise ValueError(
-            "the server does not say whether a stop string ended a completion (stop_reason): "
-            + _NO_SERVER
-        )
-    is_cut_at_stop = ending == "stop_string" or (ending == "stop" and choice.stop_reason == stop)
-    # Most servers leave the stop string out of the text.
-    if stop and is_cut_at_stop and not text.endswith(stop):
-        text += stop
     details = usage.prompt_tokens_details
     return Completion(
         request_id=request.id,
-        text=text,
+        text=_ended_text(request, choice, ending),
         finish_reason="length" if ending == "length" else "stop",
         prompt_tokens=usage.prompt_tokens or 0,
         cached_tokens=(details and details.cached_tokens) or 0,
         num_tokens=usage.completion_tokens or 0,
         seconds=0.0,
     )
+
+
+def _ended_text(request: Request, choice: _Choice, ending: Ending) -> str:
+    """Return the text of a whole completion, cut as the request says.
+
+    Raises:
+        ValueError: the stop string that ended the text must stay, and the server names none.
+    """
+    text = choice.text
+    if request.stop and request.keep_stop:
+        if ending == "stop" and "stop_reason" not in choice.model_fields_set:
+            raise ValueError(
+                "the server does not say whether a stop string ended a completion (stop_reason): "
+                + _NO_SERVER
+            )
+        named = [stop for stop in request.stop if stop == choice.stop_reason]
+        ends = named or (request.stop[:1] if ending == "stop_string" else [])
+        # Most servers leave the stop string out of the text.
+        if ends and ending != "length" and not text.endswith(ends[0]):
+            text += ends[0]
+    return request.ended(text)
 
 
 def _message(answer: HttpAnswer, secret: str) -> str:

@@ -20,6 +20,9 @@ from shepherd.requests import Completion, Request, completion_block, request_row
 TAIL_TOKENS = 16
 """Prompt tokens that are decoded with a completion, so that its first token keeps its space."""
 
+REPLACEMENT = "\ufffd"
+"""Stands for bytes that are no whole character: tokens may hold a part of one."""
+
 
 class TransformersEngine:
     """Draws completions with a Hugging Face causal language model, on the CPU or one GPU.
@@ -66,6 +69,7 @@ class TransformersEngine:
         self._limit = np.zeros(batch_size, np.int64)
         self._seed = np.zeros(batch_size, np.uint64)
         self._temperature = np.zeros(batch_size, np.float32)
+        self._top_p = np.ones(batch_size, np.float32)
         self._holding: dict[str, set[int]] = {}
         self._clock = SharedClock()
 
@@ -137,6 +141,7 @@ class TransformersEngine:
             self._rows.append(BatchRow(request, prompt, cached, self._clock.seconds))
             self._seed[i] = request.seed
             self._temperature[i] = request.temperature
+            self._top_p[i] = request.top_p
             self._limit[i] = min(request.max_tokens, self._window - num_prompt)
         self._token[first:last] = prompt.ids[-1]
         self._position[first:last] = num_prompt - 1
@@ -165,18 +170,23 @@ class TransformersEngine:
         ).logits[:, -1]
         drawn = position + 1 - self._num_prompt[:n]
         uniform = uniform_numbers(self._seed[:n], drawn)
-        token = draw_tokens(logits, self._temperature[:n], uniform).cpu().numpy()
+        token = draw_tokens(logits, self._temperature[:n], self._top_p[:n], uniform).cpu().numpy()
         closed = np.zeros(n, np.bool_)
         for i, (row, chosen) in enumerate(zip(self._rows, token.tolist(), strict=True)):
             row.ids.append(chosen)
-            stop = row.request.stop
-            if stop and chosen in self._tokens_with(stop[-1]):
-                closed[i] = stop in self._text(row, stopped=False)
+            ends = [stop for stop in row.request.stop if chosen in self._tokens_with(stop[-1])]
+            if ends:
+                text = self._whole_text(row, stopped=False)
+                closed[i] = any(stop in text for stop in ends)
         self._token[:n] = token
         position += 1
         stopped = np.isin(token, self._stop_ids)
         ended = np.flatnonzero(stopped | closed | (drawn + 1 >= self._limit[:n]))
-        texts = [self._text(self._rows[i], bool(stopped[i])) for i in ended]
+        texts = [
+            row.request.ended(self._whole_text(row, bool(stopped[i])))
+            for i in ended
+            for row in [self._rows[i]]
+        ]
         now = self._clock.tick(n)
         finished = [
             Completion(
@@ -210,21 +220,25 @@ class TransformersEngine:
             self._limit,
             self._seed,
             self._temperature,
+            self._top_p,
         ):
             column[gaps] = column[movers]
         self._cache.move(movers, gaps)
 
-    def _text(self, row: BatchRow, stopped: bool) -> str:
+    def _whole_text(self, row: BatchRow, stopped: bool) -> str:
+        """Return the text that a row has drawn, with the stop string that ends it."""
         continuation = row.ids[:-1] if stopped else row.ids
         joined = self._decode(row.prompt.ids[-TAIL_TOKENS:] + continuation)
-        text, stop = joined[len(row.prompt.tail) :], row.request.stop
-        return text[: text.index(stop) + len(stop)] if stop and stop in text else text
+        return joined[len(row.prompt.tail) :]
 
     def _tokens_with(self, character: str) -> set[int]:
-        """Return the tokens whose own text holds a character."""
+        """Return the tokens whose own text holds a character, or may hold a part of its bytes."""
         if character not in self._holding:
             texts = self._tokenizer.batch_decode([[token] for token in range(len(self._tokenizer))])
-            self._holding[character] = {i for i, text in enumerate(texts) if character in text}
+            parts = character if character.isascii() else character + REPLACEMENT
+            self._holding[character] = {
+                i for i, text in enumerate(texts) if not set(parts).isdisjoint(text)
+            }
         return self._holding[character]
 
     def _decode(self, ids: list[int]) -> str:

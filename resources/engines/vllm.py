@@ -49,7 +49,7 @@ class VllmEngine:
         leave_prompts_open(self._tokenizer, model)
         self._window = int(self._engine.model_config.max_model_len)
         self._encoded: tuple[str, list[int]] = ("", [])
-        self._running: dict[str, float] = {}
+        self._running: dict[str, tuple[Request, float]] = {}
         self._finished: list[Completion] = []
         self._clock = SharedClock()
 
@@ -60,7 +60,7 @@ class VllmEngine:
             if ended:
                 self._finished.append(ended)
                 continue
-            self._running[request.id] = self._clock.seconds
+            self._running[request.id] = request, self._clock.seconds
             self._engine.add_request(
                 request.id, TokensPrompt(prompt_token_ids=ids), _sampling(request)
             )
@@ -92,14 +92,16 @@ class VllmEngine:
     def _completion(self, output: RequestOutput) -> Completion:
         [drawn] = output.outputs
         assert drawn.finish_reason in {"stop", "length"}, drawn.finish_reason
+        request, started = self._running.pop(output.request_id)
         return Completion(
             request_id=output.request_id,
-            text=drawn.text,
+            # Of several stop strings in the last token vLLM takes the first of the list.
+            text=request.ended(drawn.text),
             finish_reason=drawn.finish_reason,
             prompt_tokens=len(output.prompt_token_ids),
             cached_tokens=output.num_cached_tokens or 0,
             num_tokens=len(drawn.token_ids),
-            seconds=self._clock.seconds - self._running.pop(output.request_id),
+            seconds=self._clock.seconds - started,
         )
 
 
@@ -123,8 +125,9 @@ def _sampling(request: Request) -> SamplingParams:
     return SamplingParams(
         seed=request.seed,
         temperature=request.temperature,
+        top_p=request.top_p,
         max_tokens=request.max_tokens,
-        stop=request.stop,
+        stop=list(request.stop),
         include_stop_str_in_output=True,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )

@@ -42,12 +42,15 @@ def problem_rows(dataset: str, settings: DatasetSettings, split: Split) -> Itera
     """
     train = (settings.train,) if isinstance(settings.train, str) else settings.train or ()
     test = (settings.test,) if settings.test else ()
-    has_test = settings.source != "metamath"
-    if bool(train) != bool(test) and has_test:
-        raise ValueError(f"datasets.{dataset}: set both train and test, or neither (hub)")
+    # The split lightman leaves the test problems out of train.
+    reads_test = settings.has_test or settings.split == "lightman"
+    if bool(train) != bool(test) and (reads_test or not train):
+        raise ValueError(
+            f"datasets.{dataset}: set both train and test, or neither (hub), or num_test: 0"
+        )
     if not train and not test:
         hub = _HUB.get((settings.source, settings.split, split), [])
-        if not hub and has_test:
+        if not hub and (split == "train" or reads_test):
             raise ValueError(f"datasets.{dataset}: set train and test to files")
         return chain.from_iterable(_hub_lines(dataset, *place) for place in hub)
     paths = train if split == "train" else test

@@ -1,17 +1,18 @@
 """Decide whether two formulas are equal, kind by kind: values, lists, relations, matrices."""
 
+import re
 from collections.abc import Callable, Sequence
 
 import sympy
 
 from resources.grading.constants import agree, is_zero, proportional
+from resources.grading.intervals import ORDERED, TURNED, inequalities, real_set
 from resources.grading.names import is_named, is_true_chain
 from resources.grading.symbols import NoValueError, expression_of
 from shepherd.formulas import Node, read_formula
 from shepherd.formulas.tree import readings
 
-_TURNED = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
-_ORDERED = ("()", "[]", "(]", "[)")
+_CONSTANT_OF_INTEGRATION = re.compile(r"\+[cCkK]$")
 
 
 def same_formulas(gold: str, answer: str) -> bool | None:
@@ -20,6 +21,8 @@ def same_formulas(gold: str, answer: str) -> bool | None:
     Raises:
         UnreadableFormula: one of the two is no formula.
     """
+    if gold.endswith("+C") or answer.endswith("+C"):
+        gold, answer = (_CONSTANT_OF_INTEGRATION.sub("+C", side) for side in (gold, answer))
     expected, given = read_formula(gold), read_formula(answer)
     if gold.endswith("%") != answer.endswith("%"):
         bare = [node.parts[0] if node.text == "percent" else node for node in (expected, given)]
@@ -36,6 +39,29 @@ def has_variables(text: str) -> bool:
 
 
 def _same(expected: Node, given: Node) -> bool | None:
+    return _are_one_set(expected, given) or _same_kinds(expected, given)
+
+
+def _are_one_set(expected: Node, given: Node) -> bool:
+    """Say whether two answers are one union of intervals, of which one is a relation."""
+    if not (_has_relations(expected) or _has_relations(given)):
+        return False
+    first, second = real_set(expected), real_set(given)
+    if first is None or second is None:
+        return False
+    names = {first.name, second.name} - {None}
+    return len(names) == 1 and _match(first.intervals, second.intervals, _same_intervals)
+
+
+def _has_relations(node: Node) -> bool:
+    return any(part.kind == "relation" for part in (node, *node.parts))
+
+
+def _same_intervals(expected: Node, given: Node) -> bool:
+    return expected.text == given.text and _all_same(expected.parts, given.parts)
+
+
+def _same_kinds(expected: Node, given: Node) -> bool | None:
     first, second = _items(expected), _items(given)
     if len(first) > 1 or len(second) > 1 or "list" in (expected.kind, given.kind):
         return _same_lists(expected, given)
@@ -69,13 +95,17 @@ def _items(node: Node) -> list[Node]:
 
 def _same_lists(expected: Node, given: Node) -> bool | None:
     """Compare lists: tuples and intervals in order, sets and bare lists in any order."""
+    for node, other in ((expected, given), (given, expected)):
+        is_value = node.kind == "relation" and node.parts[-1].kind == other.kind == "list"
+        if is_value and is_named(node.parts[0]):
+            return _same_named(expected, given)
     brackets = [node.text if node.kind == "list" else "" for node in (expected, given)]
     vectors = [_as_vector(node) for node in (expected, given)]
     if "matrix" in (expected.kind, given.kind) and None not in vectors:
         return _all_same(vectors[0] or (), vectors[1] or ())
-    if all(text in _ORDERED for text in brackets):
+    if all(text in ORDERED for text in brackets):
         return brackets[0] == brackets[1] and _all_same(expected.parts, given.parts)
-    relations = [_inequalities(node) for node in (expected, given)]
+    relations = [inequalities(node) for node in (expected, given)]
     if all(relations):
         return _match(relations[0], relations[1], _same)
     return _same_bare_lists(expected, given, brackets)
@@ -84,15 +114,15 @@ def _same_lists(expected: Node, given: Node) -> bool | None:
 def _same_bare_lists(expected: Node, given: Node, brackets: list[str]) -> bool | None:
     """Compare lists of which at least one has no brackets, or those of a set."""
     first, second = (
-        list(node.parts) if text in _ORDERED else _items(node)
+        list(node.parts) if text in ORDERED else _items(node)
         for node, text in zip((expected, given), brackets, strict=True)
     )
     if len(first) == 1 and len(second) == 1:
         return _same(first[0], second[0])
     if len(first) == 1 or len(second) == 1:
         return None if "relation" in {first[0].kind, second[0].kind} else False
-    if any(text in _ORDERED for text in brackets):
-        is_point = {"()"} >= {text for text in brackets if text in _ORDERED}
+    if any(text in ORDERED for text in brackets):
+        is_point = {"()"} >= {text for text in brackets if text in ORDERED}
         return is_point and _all_same(first, second)
     return _match(first, second, _same)
 
@@ -129,35 +159,6 @@ def _match(
     return True
 
 
-def _inequalities(node: Node) -> list[Node]:
-    """Return the single inequalities of a chain or of a list of them; empty for other nodes."""
-    if node.kind == "list" and node.text == "":
-        chains = [_inequalities(part) for part in node.parts]
-        return [one for chain in chains for one in chain] if all(chains) else []
-    operators = node.text.split()
-    if operators == ["in"] and node.kind == "relation":
-        return _bounds(*node.parts)
-    if node.kind != "relation" or not set(operators) <= set(_TURNED):
-        return []
-    pairs = zip(operators, node.parts, node.parts[1:], strict=False)
-    return [Node("relation", operator, (left, right)) for operator, left, right in pairs]
-
-
-def _bounds(name: Node, interval: Node) -> list[Node]:
-    r"""Return the inequalities of a name in an interval: ``x \in (1,2]`` is ``1 < x \le 2``."""
-    if interval.kind != "list" or interval.text not in _ORDERED or len(interval.parts) != 2:
-        return []
-    low, high = interval.parts
-    operators = ["<" if bracket in "()" else "le" for bracket in interval.text]
-    infinity = Node("symbol", "\\infty")
-    bounds = []
-    if low != Node("negative", "", (infinity,)):
-        bounds.append(Node("relation", operators[0], (low, name)))
-    if high not in (infinity, Node("sum", "", (infinity,))):
-        bounds.append(Node("relation", operators[1], (name, high)))
-    return bounds
-
-
 def _same_relations(expected: Node, given: Node) -> bool | None:
     """Compare equations and inequalities, whichever side comes first."""
     operators = [expected.text.split(), given.text.split()]
@@ -166,8 +167,8 @@ def _same_relations(expected: Node, given: Node) -> bool | None:
     if len(operators[0]) > 1 or len(operators[1]) > 1:
         return _same_chains(expected, given)
     (first,), (second,) = operators
-    if second in _TURNED and second != first:
-        given = Node("relation", _TURNED[second], given.parts[::-1])
+    if second in TURNED and second != first:
+        given = Node("relation", TURNED[second], given.parts[::-1])
     if given.text != expected.text:
         return False
     if _all_same(expected.parts, given.parts):
@@ -176,7 +177,7 @@ def _same_relations(expected: Node, given: Node) -> bool | None:
         differences = [_difference(node) for node in (expected, given)]
     except NoValueError:
         return expected.text == "=" and _all_same(expected.parts, given.parts[::-1])
-    return proportional(*differences, positive=first in _TURNED)
+    return proportional(*differences, positive=first in TURNED)
 
 
 def _same_memberships(expected: Node, given: Node) -> bool | None:
@@ -184,7 +185,7 @@ def _same_memberships(expected: Node, given: Node) -> bool | None:
     if expected.text == given.text:
         is_one_kind = _is_in_set(expected) == _is_in_set(given)
         return is_one_kind and _all_same(expected.parts, given.parts)
-    bounds = [_inequalities(node) for node in (expected, given)]
+    bounds = [inequalities(node) for node in (expected, given)]
     if any(_is_in_set(node) for node in (expected, given)):
         return False
     return _match(bounds[0], bounds[1], _same) if all(bounds) else None
@@ -197,7 +198,7 @@ def _is_in_set(node: Node) -> bool:
 
 def _same_chains(expected: Node, given: Node) -> bool | None:
     """Compare chains: of inequalities part by part, of equations by what they come to."""
-    chains = [_inequalities(node) for node in (expected, given)]
+    chains = [inequalities(node) for node in (expected, given)]
     if all(chains):
         return _match(chains[0], chains[1], _same)
     if {*expected.text.split(), *given.text.split()} == {"="} and is_named(expected.parts[0]):
@@ -223,7 +224,19 @@ def _same_named(expected: Node, given: Node) -> bool | None:
     if not set(operators) <= {"=", "approx"}:
         return None
     has_value = is_named(relation.parts[0]) or is_true_chain(relation)
+    if relation is given and not has_value:
+        # Asked for m + n, an answer may say so; a gold equation is one.
+        has_value = _states_combination(relation)
     return has_value and bool(_same(relation.parts[-1], value))
+
+
+def _states_combination(relation: Node) -> bool:
+    """Say whether a relation gives the value of an expression in several unknowns: ``m+n=204``."""
+    try:
+        first, last = (expression_of(relation.parts[place]) for place in (0, -1))
+    except NoValueError:
+        return False
+    return len(relation.parts) == 2 and len(first.names) > 1 and not last.names
 
 
 def _same_ratios(expected: Node, given: Node) -> bool | None:

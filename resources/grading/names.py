@@ -13,9 +13,10 @@ _OF_ANGLES = ("sin", "cos", "tan", "cot", "sec", "csc")
 
 
 def is_named(node: Node) -> bool:
-    """Say whether a node may name an answer: ``x``, ``f(x)``, ``AB``, ``|AB|``, ``A:B``."""
-    if node.kind in ("product", "ratio"):
-        return all(part.kind in ("symbol", "product") and is_named(part) for part in node.parts)
+    r"""Say whether a node may name an answer: ``x``, ``f(x)``, ``AB``, ``A:B``, ``A \cap B``."""
+    if node.kind in ("product", "ratio", "union"):
+        of_names = ("symbol", "product", "union")
+        return all(part.kind in of_names and is_named(part) for part in node.parts)
     if node.kind == "call" and node.text == "abs":
         return node.parts[0].kind == "product" and is_named(node.parts[0])
     if node.kind == "call" and node.text in (*_OF_ANGLES, "divide"):

@@ -24,6 +24,8 @@ from shepherd.formulas import UnreadableFormula
 from shepherd.readings import normal_form
 from shepherd.unicode_math import ascii_math
 
+_EQUALS = re.compile(r"=(?![^{}]*\})")
+_SUM = re.compile(r"\\(?:sum|prod|int)(?![A-Za-z])")
 _DEGREES = re.compile(r"\\circ(?![A-Za-z])|\bdegrees?\b")
 
 
@@ -31,8 +33,7 @@ def judge(gold: str, answer: str) -> str:
     """Return how ``answer`` compares with ``gold``.
 
     ``resources.grading.algebra`` decides what it reads. math-verify decides on the rest (sums,
-    integrals, cases, an interval against an inequality), unless the answer has words or marks
-    that it would drop.
+    integrals, cases), unless the answer has words or marks that it would drop.
     """
     expected, given = _in_one_unit_of_angles(gold, answer)
     try:
@@ -72,6 +73,11 @@ def _is_safe(normal: str) -> bool:
 
 
 def _verified(gold: str, answer: str) -> str:
+    for chain, other in ((gold, answer), (answer, gold)):
+        first, *sides = _EQUALS.split(chain)
+        if len(sides) == 1 and _SUM.match(first) and not _EQUALS.search(other):
+            is_true = _verified(first, sides[0]) == "symbolic"
+            return judge(sides[0], other) if is_true else "different"
     config = [LatexExtractionConfig()]
     expected, given = (
         parse(

@@ -5,9 +5,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import polars as pl
-from tqdm import tqdm
 
 from resources.sampling.cost import Cost
+from resources.sampling.drawing_bar import DrawingBar
 from resources.sampling.request_source import RequestSource
 from resources.storage.journal import Journal, open_journal
 from shepherd.dependencies import Fingerprint
@@ -40,7 +40,7 @@ def draw_completions(
     with (
         open_journal(journal_path, fingerprint) as journal,
         ExitStack() as stack,
-        tqdm(desc=description, total=source.total, unit=source.unit, mininterval=1.0) as bar,
+        DrawingBar(description, source) as bar,
     ):
         earlier_completions = EarlierCompletions.of(journal, earlier)
         engine, num_queued = None, 0
@@ -51,24 +51,28 @@ def draw_completions(
             finished, unfinished = earlier_completions.take(requests)
             waiting = pl.concat([waiting, unfinished])
             if waiting.height:
-                engine = engine or stack.enter_context(closing(open_engine()))
+                if engine is None:
+                    bar.opening()
+                    engine = stack.enter_context(closing(open_engine()))
+                    bar.opened()
                 block = waiting.head(2 * engine.capacity - num_queued)
                 waiting = waiting.slice(block.height)
                 engine.add(block)
                 num_queued += block.height
+                bar.queued(num_queued)
             if not finished.height:
                 if num_queued == 0:
                     break
                 assert engine is not None
-                finished = _poll_batch(engine, num_queued, journal)
+                finished = _poll_batch(engine, num_queued, journal, bar)
                 num_queued -= finished.height
             source.add_completions(finished)
             cost += Cost.of(finished)
-            bar.update(source.num_done - bar.n)
+            bar.advance()
     return cost
 
 
-def _poll_batch(engine: Engine, num_queued: int, journal: Journal) -> pl.DataFrame:
+def _poll_batch(engine: Engine, num_queued: int, journal: Journal, bar: DrawingBar) -> pl.DataFrame:
     """Poll until at least an eighth of the running requests has finished; journal each at once.
 
     A source needs milliseconds for a block of any size, so that small blocks would be slow. The
@@ -80,6 +84,7 @@ def _poll_batch(engine: Engine, num_queued: int, journal: Journal) -> pl.DataFra
         block = engine.poll()
         assert block.height, "the engine finished nothing although requests are queued"
         journal.record(block)
+        bar.drawn(block)
         blocks.append(block)
         num_missing -= block.height
     return pl.concat(blocks)

@@ -5,7 +5,7 @@ from typing import Protocol
 import polars as pl
 
 from resources.storage.growing_frame import GrowingFrame
-from shepherd.requests import COMPLETIONS
+from shepherd.requests import COMPLETIONS, REQUESTS
 
 
 class RequestSource(Protocol):
@@ -20,6 +20,11 @@ class RequestSource(Protocol):
     @property
     def num_done(self) -> int:
         """The number of finished units."""
+        ...
+
+    @property
+    def num_left(self) -> int | None:
+        """About how many requests will still finish; null while nothing says so."""
         ...
 
     def take(self, count: int) -> pl.DataFrame:
@@ -53,6 +58,11 @@ class RequestList:
         self._num_taken = 0
         self._finished = GrowingFrame(REQUEST_RESULTS)
 
+    @property
+    def num_left(self) -> int:
+        """The number of requests that are not finished."""
+        return self.total - self.num_done
+
     def take(self, count: int) -> pl.DataFrame:
         """Return the next ``count`` requests."""
         requests = self._requests.slice(self._num_taken, count)
@@ -66,7 +76,7 @@ class RequestList:
 
     def results(self) -> pl.DataFrame:
         """Return the requests' ids, seeds, further columns and ``REQUEST_RESULTS``, in order."""
-        requests = self._requests.drop("prompt", "temperature", "max_tokens", "stop")
+        requests = self._requests.drop(set(REQUESTS) - {"id", "seed"})
         return with_completions(requests, self._finished.frame())
 
 

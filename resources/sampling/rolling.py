@@ -85,6 +85,7 @@ class RollingRequests:
         self._to_requests = to_requests
         self._splitting = splitting
         self._grader = CompletionGrader()
+        self._num_finished = 0
         self._pending: dict[str, tuple[Draw, int]] = {}
         self._prefixes: dict[str, tuple[str, str]] = {}
         self._requests = GrowingFrame(_REQUESTS)
@@ -94,6 +95,14 @@ class RollingRequests:
     def num_done(self) -> int:
         """The number of problems for which no annotator requests more rollouts."""
         return self._scheduler.num_done
+
+    @property
+    def num_left(self) -> int | None:
+        """The number of requests to come, if each problem needs as many as those that are done."""
+        if not self.num_done:
+            return None
+        expected = self.total * self._scheduler.num_rollouts_done / self.num_done
+        return max(len(self._pending), round(expected) - self._num_finished)
 
     def take(self, count: int) -> pl.DataFrame:
         """Return up to ``count`` requests, those of problems in flight first."""
@@ -128,6 +137,7 @@ class RollingRequests:
             )
         )
         self._graded.add(graded)
+        self._num_finished += graded.height
         rollouts = map(
             Rollout,
             graded["is_correct"],

@@ -35,7 +35,14 @@ def rollout_stage(
     completer: CompletionModel, sampling: SamplingSettings, shard: Shard, table: Table = ROLLOUTS
 ) -> Stage:
     """Return the stage that draws a completer's rollouts: ROLLOUTS or PILOT_ROLLOUTS."""
-    return Stage(table, completer, shard, sampling.rollout_temperature, sampling.max_tokens)
+    return Stage(
+        table,
+        completer,
+        shard,
+        sampling.rollout_temperature,
+        sampling.max_tokens,
+        sampling.rollout_top_p,
+    )
 
 
 def draw_rollouts(
@@ -93,13 +100,14 @@ def _draw_known(
 
 
 def _requests_of(stage: Stage, prefixes: pl.DataFrame) -> pl.DataFrame:
-    return rollout_requests(
+    requests = rollout_requests(
         prefixes,
         template=stage.model.template,
         run_seed=stage.shard.run_seed,
         temperature=stage.temperature,
         max_tokens=stage.max_tokens,
     )
+    return stage.with_endings(requests)
 
 
 def _num_merged(rollouts: pl.DataFrame, served: pl.DataFrame) -> int:

@@ -19,7 +19,7 @@ from shepherd.rollouts import (
     collect_solutions,
     solution_requests,
 )
-from shepherd.schemas import CANDIDATES, GREEDY_SOLUTIONS, SOLUTIONS
+from shepherd.schemas import CANDIDATES, GREEDY_SOLUTIONS, SOLUTIONS, Table
 from shepherd.settings import SamplingSettings
 
 
@@ -31,7 +31,7 @@ def draw_solutions(
     lake: Lake | None = None,
 ) -> StageOutput:
     """Draw ``samples_per_problem`` solutions of each problem; SOLUTIONS and SOLUTION_COSTS."""
-    stage = Stage(SOLUTIONS, generator, shard, sampling.temperature, sampling.max_tokens)
+    stage = _sampling_stage(SOLUTIONS, generator, sampling, shard)
     return _draw(stage, problems, sampling.samples_per_problem, collect_solutions, lake)
 
 
@@ -43,7 +43,7 @@ def draw_candidates(
     lake: Lake | None = None,
 ) -> StageOutput:
     """Draw ``num_candidates`` solutions of each problem; CANDIDATES and CANDIDATE_COSTS."""
-    stage = Stage(CANDIDATES, generator, shard, sampling.temperature, sampling.max_tokens)
+    stage = _sampling_stage(CANDIDATES, generator, sampling, shard)
     return _draw(stage, problems, sampling.num_candidates, collect_candidates, lake)
 
 
@@ -58,6 +58,12 @@ def draw_greedily(
     stage = Stage(GREEDY_SOLUTIONS, generator, shard, 0.0, sampling.max_tokens)
     collect = partial(collect_greedy, method=shard.splitting.method)
     return _draw(stage, problems, 1, collect, lake)
+
+
+def _sampling_stage(
+    table: Table, generator: CompletionModel, sampling: SamplingSettings, shard: Shard
+) -> Stage:
+    return Stage(table, generator, shard, sampling.temperature, sampling.max_tokens, sampling.top_p)
 
 
 def _draw(
@@ -77,6 +83,6 @@ def _draw(
         temperature=stage.temperature,
         max_tokens=stage.max_tokens,
     )
-    source = RequestList(requests)
+    source = RequestList(stage.with_endings(requests))
     cost = stage.draw(source, earlier_solutions(lake, stage, requests) if lake else None)
     return stage.output(stage.graded_rows(source, collect, problems), cost)

@@ -15,7 +15,7 @@ from resources.sampling.request_source import RequestList, RequestSource
 from resources.storage.journal import SUFFIX
 from resources.storage.weights import weights_identity
 from shepherd.dependencies import Fingerprint, draw_fingerprint, engine_fingerprint
-from shepherd.requests import Engine
+from shepherd.requests import REQUESTS, Engine
 from shepherd.schemas import ROLLOUT_COSTS, Table
 from shepherd.settings import (
     DEFAULT_SPLITTING,
@@ -41,11 +41,21 @@ class CompletionModel:
     open_engine: Callable[[], Engine]
     """Loads the weights, or connects to the servers."""
 
+    stop: tuple[str, ...] = ()
+    """The strings that end the model's completions."""
+
 
 def completion_model_of(
-    name: str, model: ModelSettings, checkpoint: str | Path, engine: EngineSettings
+    name: str,
+    model: ModelSettings,
+    checkpoint: str | Path,
+    engine: EngineSettings,
+    *,
+    log: Path | None = None,
 ) -> CompletionModel:
     """Return the model of a checkpoint folder or hub name, on an engine.
+
+    What the engine's libraries print goes to the file ``log``, if it is given.
 
     Raises:
         ValueError: the template is ``chat``, and the model's tokenizer has no chat template: give
@@ -55,7 +65,8 @@ def completion_model_of(
         name,
         load_template(model.template, checkpoint),
         engine_fingerprint(engine, weights_identity(checkpoint)),
-        lambda: open_engine(engine, checkpoint),
+        lambda: open_engine(engine, checkpoint, log=log),
+        model.stop,
     )
 
 
@@ -91,6 +102,7 @@ class Stage:
     shard: Shard
     temperature: float
     max_tokens: int
+    top_p: float = 1.0
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -101,6 +113,8 @@ class Stage:
             run_seed=self.shard.run_seed,
             temperature=self.temperature,
             max_tokens=self.max_tokens,
+            stop=self.model.stop,
+            top_p=self.top_p,
         )
 
     @property
@@ -108,6 +122,12 @@ class Stage:
         """The file of finished completions, from which a killed run resumes."""
         folder = self.shard.journals / self.table.name / self.shard.dataset / self.shard.key
         return folder / f"{self.model.name}{SUFFIX}"
+
+    def with_endings(self, requests: pl.DataFrame) -> pl.DataFrame:
+        """Return requests with the stop strings of the stage's model and the stage's ``top_p``."""
+        return requests.with_columns(
+            stop=pl.lit(list(self.model.stop), REQUESTS["stop"]), top_p=pl.lit(self.top_p)
+        )
 
     def draw(self, source: RequestSource, earlier: pl.DataFrame | None = None) -> Cost:
         """Draw the requests of the source through the journal, and return the cost.

@@ -57,6 +57,11 @@ class Home:
         return self.root / "report.html"
 
     @property
+    def engine_log(self) -> Path:
+        """What the libraries of local engines print."""
+        return self.root / "logs" / "engines.log"
+
+    @property
     def dagster(self) -> Path:
         """The default of ``DAGSTER_HOME``: runs, events and dagster.yaml."""
         return self.root / "dagster"

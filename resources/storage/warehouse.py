@@ -144,6 +144,8 @@ def _write(
 ) -> dict[str, int]:
     """Write the lake's tables and all models into a new file; return the rows of each relation."""
     with duckdb.connect(path, config=_CONFIG) as connection:
+        # A commit waits for the disk, and there is one for each statement otherwise.
+        connection.begin()
         connection.execute("create schema lake")
         for table in TABLES.values():
             _load(connection, table, lake)
@@ -153,6 +155,7 @@ def _write(
             _create(connection, model, meanings)
         names = [*(f"lake.{name}" for name in TABLES), *(model.name for model in ordered)]
         rows = {name: _count(connection.sql(f"from {name}")) for name in names}
+        connection.commit()
         # The end of a session writes the file as well, but reports no error, such as a full disk.
         connection.execute("checkpoint")
     return rows
@@ -173,10 +176,8 @@ def _check_written(path: Path, rows: dict[str, int]) -> None:
 def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake: Lake) -> None:
     columns = ", ".join(f'"{name}" {_TYPES[dtype]}' for name, dtype in table.schema.items())
     connection.execute(f"create table lake.{table.name} ({columns})")
-    connection.execute(f"comment on table lake.{table.name} is {_quoted(table.grain)}")
-    for column in table.columns:
-        comment = _quoted(column.meaning)
-        connection.execute(f'comment on column lake.{table.name}."{column.name}" is {comment}')
+    meanings = {column.name: column.meaning for column in table.columns}
+    _comment(connection, "table", f"lake.{table.name}", table.grain, meanings)
     paths = lake.files(table)
     if not paths:
         return
@@ -209,11 +210,23 @@ def _create(
         if _way_out_of_disk_error(error):
             raise
         raise ValueError(f"{model.path}: {error}") from error
-    connection.execute(f"comment on {kind} {model.name} is {_quoted(model.description)}")
-    for column in connection.sql(f"from {model.name}").columns:
-        if column in meanings:
-            meaning = _quoted(meanings[column])
-            connection.execute(f'comment on column {model.name}."{column}" is {meaning}')
+    columns = connection.sql(f"from {model.name}").columns
+    known = {name: meanings[name] for name in columns if name in meanings}
+    _comment(connection, kind, model.name, model.description, known)
+
+
+def _comment(
+    connection: duckdb.DuckDBPyConnection,
+    kind: str,
+    relation: str,
+    meaning: str,
+    column_meanings: dict[str, str],
+) -> None:
+    """Write the meaning of a relation and of its columns into the warehouse."""
+    comments = [f"comment on {kind} {relation} is {_quoted(meaning)}"]
+    for column, text in column_meanings.items():
+        comments.append(f'comment on column {relation}."{column}" is {_quoted(text)}')
+    connection.execute("; ".join(comments))
 
 
 def _count(relation: duckdb.DuckDBPyRelation) -> int:

@@ -1,7 +1,7 @@
 r"""The marks that answers stand behind, in English and in other languages."""
 
 import re
-from typing import Literal
+from typing import Literal, cast
 
 AnswerSource = Literal[
     "answer_is",
@@ -80,9 +80,15 @@ _MARK = re.compile(
     r")",
     re.MULTILINE,
 )
+CHOSEN = (
+    r"[*_]*\(?(?P<chosen>[A-J])\)?[*_]*[ \t]+is[ \t]+(?:the[ \t]+)?(?:correct|right|best)"
+    r"(?:[ \t]+(?:answer|option|choice|one))?(?=[.!,;:*_]|\s*$)"
+)
+"""A letter and what says that it is the answer: *(B) is correct*."""
 _CHOICE = re.compile(
     r"(?P<answer_is>(?:(?<=\b[Cc]orrect )|(?<=\b[Rr]ight )|(?<=\b[Bb]est ))(?:[Oo]ption|[Cc]hoice)"
-    r"[*_]*(?:[ \t]+(?:is|would be)\b[*_]*:?|[ \t]*[:：])(?=[ \t*_(]{0,8}[A-J](?![A-Za-z])))"
+    r"[*_]*(?:[ \t]+(?:is|would be)\b[*_]*:?|[ \t]*[:：])(?=[ \t*_(]{0,8}[A-J](?![A-Za-z]))"
+    rf"|(?:(?<![A-Za-z])(?:[Oo]ption|[Cc]hoice)[ \t]+|(?=\())(?={CHOSEN}))"
 )
 """A choice is an answer only with its letter; *the best option is to buy 5* is none."""
 _HEADING = re.compile(r"[ \t*#_>]*(?:the )?final ", re.IGNORECASE)
@@ -100,7 +106,7 @@ _TAIL = re.compile(r"[\s*_$.!。})\]]*(?:\\[)\]])?[\s*_$.!。]*")
 def marks_of(text: str) -> list[re.Match[str]]:
     """Return the marks of answers in ``text``, in order."""
     marks = [mark for mark in _MARK.finditer(text) if _is_whole(text, mark)]
-    if "ption" in text or "hoice" in text:
+    if "ption" in text or "hoice" in text or ") is " in text:
         marks = sorted([*marks, *_CHOICE.finditer(text)], key=re.Match.start)
     if not text.isascii() or any(word in text for word in _LATIN_WORDS):
         marks = sorted([*marks, *_OTHER_LANGUAGES.finditer(text)], key=re.Match.start)
@@ -117,8 +123,8 @@ def source_of(mark: re.Match[str]) -> AnswerSource:
     """Return what kind of mark a match of :func:`marks_of` is."""
     if mark.lastgroup == "heading":
         return "answer_is"
-    source: AnswerSource = mark.lastgroup  # type: ignore[assignment]
-    return source
+    # The groups of the expressions are named after the sources.
+    return cast(AnswerSource, mark.lastgroup)
 
 
 def closes(text: str) -> bool:

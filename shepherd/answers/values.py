@@ -4,6 +4,8 @@ import json
 import re
 from typing import Literal
 
+from shepherd.answers.marks import CHOSEN
+
 _LINE = re.compile(r"[\s*_]*([^\n]*)")
 _DISPLAY = re.compile(r"[\s*_]*(\$\$|\\\[|\\begin\{([a-z]+)\*?\})")
 _MATH = re.compile(
@@ -22,6 +24,11 @@ _HEDGE = re.compile(
     r"|[≈=:：~]|\\approx\b|(?:[Oo]ption|[Cc]hoice|[Ll]etter)\b[ *:]*(?=\(?[A-J](?![A-Za-z])))\s*"
 )
 _NOT = re.compile(r"not\b(?:[^.\n]{0,200}?\bbut(?: rather)?\s+(?P<but>.*))?", re.IGNORECASE)
+_CHOSEN = re.compile(CHOSEN)
+_LETTERED = re.compile(
+    r"[*_]*\(?(?P<letter>[A-J])(?:\)|\.(?= ))?[*_]*,? which (?:is|equals|has the value(?: of)?) "
+)
+"""A letter of several choices before its value."""
 _END = r"(?:\$[^$\n]{1,60}\$|\\\([^\n]{1,60}?\\\)|-?[$€£]?\d(?:[\d,.]{0,20}\d)?%?)"
 _RANGE = re.compile(
     rf"(?:(?:anywhere|somewhere) )?(?:(?:from|between) {_END} (?:and|to)|either {_END} or) {_END}"
@@ -118,7 +125,8 @@ def tagged_value(body: str, mark: re.Match[str]) -> str | None:
     value = _JSON_VALUE.match(body, start)
     if value is None or value.group().startswith("{"):
         return None
-    return value.group().strip(" '\"\t[]")
+    content = value.group().strip(" '\"\t[]")
+    return None if content in ("null", "None") else content
 
 
 def guessed_value(body: str) -> Guess | None:
@@ -145,6 +153,13 @@ def _value_in(line: str) -> str | None:
     denied = _NOT.match(line)
     if denied:
         return _value_in(denied["but"]) if denied["but"] else None
+    chosen = _CHOSEN.match(line)
+    if chosen:
+        return str(chosen["chosen"])
+    lettered = _LETTERED.match(line)
+    value = _value_in(line[lettered.end() :]) if lettered else None
+    if lettered and value:
+        return f"{lettered['letter']}) {value}"
     bare = _without_closing(line)
     if _EMPTY.fullmatch(bare):
         return None

@@ -1,6 +1,7 @@
 """Fingerprint what completions depend on beside the ids and prompts of their requests."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 
 from shepherd.dependencies.paths import values_at
 from shepherd.identity import SEEDING
@@ -27,14 +28,26 @@ _FINGERPRINT_KEYS = {"kind": "engine", "dtype": "dtype", "vllm.max_model_len": "
 
 
 def draw_fingerprint(
-    model: Fingerprint, *, template: str, run_seed: int, temperature: float, max_tokens: int
+    model: Fingerprint,
+    *,
+    template: str,
+    run_seed: int,
+    temperature: float,
+    max_tokens: int,
+    stop: Sequence[str] = (),
+    top_p: float = 1.0,
 ) -> Fingerprint:
     """Return what decides the completion of a request, beside the request's id and question.
 
     ``model`` is of :func:`engine_fingerprint`, ``template`` the text of the prompt template.
-    Journals and the footers of Parquet files hold the fingerprint.
+    Journals and the footers of Parquet files hold the fingerprint. Earlier versions had neither
+    ``stop`` nor ``top_p``: fingerprints hold them only where they change completions.
     """
+    endings: Fingerprint = {"stop": json.dumps(list(stop))} if stop else {}
+    nucleus: Fingerprint = {"top_p": top_p} if top_p < 1 else {}
     return {
+        **endings,
+        **nucleus,
         **model,
         "template": template,
         "seed": run_seed,

@@ -16,6 +16,19 @@ def engine_paths(settings: Settings) -> Iterator[str]:
     yield from (f"engine.{name}" for name in engine_fields(settings.engine))
 
 
+def prompting_paths(path: str, model: ModelSettings) -> Iterator[str]:
+    """Yield what the completions of the model at ``path`` read of its settings."""
+    yield f"{path}.template"
+    if model.stop:
+        yield f"{path}.stop"
+
+
+def nucleus_paths(settings: Settings, field: str) -> Iterator[str]:
+    """Yield a field of ``sampling``, ``top_p`` or ``rollout_top_p``, if it changes draws."""
+    if getattr(settings.sampling, field) != 1:
+        yield f"sampling.{field}"
+
+
 def model_paths(settings: Settings, name: str) -> Iterator[str] | None:
     """Return the paths that a model depends on; null if no model has the name."""
     if name in settings.policies:
@@ -56,7 +69,7 @@ def _policy(settings: Settings, name: str) -> Iterator[str]:
     start = f"generators.{policy.start}"
     yield from engine_paths(settings)
     yield from ("seed", f"policies.{name}", "sampling.max_tokens", "training_set.validation_share")
-    yield f"{start}.template"
+    yield from prompting_paths(start, settings.generators[policy.start])
     if isinstance(policy, PpoSettings):
         # PPO is rewarded at the ends of steps.
         yield "datasets.*.splitting.method"
@@ -64,4 +77,5 @@ def _policy(settings: Settings, name: str) -> Iterator[str]:
     else:
         # RFT fine-tunes the base of its start on gold solutions and on the texts that it keeps.
         yield from (f"{start}.{field}" for field in ("base", "datasets", "num_problems"))
+        yield from nucleus_paths(settings, "top_p")
         yield "datasets.*.splitting.calculations"

@@ -3,8 +3,17 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from shepherd.annotators.annotator import AnnotatorSettings, RolloutSettings
+from shepherd.annotators.nli import NliSettings
 from shepherd.dependencies.fingerprints import engine_fields
-from shepherd.dependencies.models import REWARD_MODELS, SCORING_FIELDS, engine_paths, model_paths
+from shepherd.dependencies.models import (
+    REWARD_MODELS,
+    SCORING_FIELDS,
+    engine_paths,
+    model_paths,
+    nucleus_paths,
+    prompting_paths,
+)
+from shepherd.engine_settings import EngineSettings
 from shepherd.schemas import labels_table
 from shepherd.settings import Settings
 
@@ -12,6 +21,9 @@ from shepherd.settings import Settings
 def _problems(settings: Settings) -> Iterator[str]:
     yield from ("shards", "datasets.*.splitting.calculations")
     yield from (f"datasets.*.{name}" for name in ("num_train", "num_test", *_FILES))
+    for name, dataset in settings.datasets.items():
+        if dataset.choose != "first":
+            yield f"datasets.{name}.choose"
     if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
         yield "seed"
 
@@ -26,7 +38,8 @@ def _solutions(settings: Settings) -> Iterator[str]:
         yield from engine_paths(settings)
         yield from ("seed", "sampling.samples_per_problem", "sampling.temperature")
         yield "sampling.max_tokens"
-        yield from (f"generators.{name}.template" for name in settings.generators_of("train"))
+        yield from nucleus_paths(settings, "top_p")
+        yield from _drawn_from(settings, settings.generators_of("train"))
     for name, dataset in settings.datasets.items():
         if dataset.solutions is not None:
             # Its rows name problems by their place in the files of problems.
@@ -35,11 +48,21 @@ def _solutions(settings: Settings) -> Iterator[str]:
             yield from (f"datasets.{other}.test" for other in settings.datasets)
 
 
-def _pilot_rollouts(settings: Settings) -> Iterator[str]:
+def _drawn_rollouts(settings: Settings) -> Iterator[str]:
+    """Yield what the draws of the completer depend on, whoever asks for them."""
     yield from engine_paths(settings)
-    yield from ("seed", "completer.template", "sampling.rollout_temperature")
-    yield from ("sampling.max_tokens", "datasets.*.is_annotated", "annotation.pilot.*", "shards")
-    yield "datasets.*.splitting.calculations"
+    assert settings.completer is not None, "rollouts are an asset of profiles with a completer"
+    yield from prompting_paths("completer", settings.completer)
+    yield from nucleus_paths(settings, "rollout_top_p")
+    yield from ("seed", "sampling.rollout_temperature", "sampling.max_tokens")
+    yield from ("datasets.*.is_annotated", "datasets.*.splitting.calculations")
+    # There is nothing at this path without a pilot.
+    yield "annotation.pilot.*"
+
+
+def _pilot_rollouts(settings: Settings) -> Iterator[str]:
+    yield from _drawn_rollouts(settings)
+    yield "shards"
 
 
 def _pilot_rates(settings: Settings) -> Iterator[str]:
@@ -51,12 +74,8 @@ def _pilot_rates(settings: Settings) -> Iterator[str]:
 
 
 def _rollouts(settings: Settings) -> Iterator[str]:
-    yield from engine_paths(settings)
-    yield from ("seed", "completer.template", "sampling.rollout_temperature")
-    yield from ("sampling.max_tokens", "annotation.consensus", "datasets.*.is_annotated")
-    yield "datasets.*.splitting.calculations"
-    # There is nothing at this path without a pilot.
-    yield "annotation.pilot.*"
+    yield from _drawn_rollouts(settings)
+    yield "annotation.consensus"
     for annotator in settings.annotation.annotators:
         if isinstance(annotator, RolloutSettings):
             yield from _annotator(annotator)
@@ -65,22 +84,43 @@ def _rollouts(settings: Settings) -> Iterator[str]:
 def _critiques(settings: Settings) -> Iterator[str]:
     judge = settings.annotation.judge
     assert judge is not None, "critiques are an asset of profiles with a judge"
-    if judge.engine is None:
+    path = "annotation.annotators.judge"
+    yield from _critic_engine(settings, judge.engine, path)
+    yield from ("seed", "datasets.*.is_annotated")
+    yield from (f"{path}.{field}" for field in CRITIC_FIELDS)
+
+
+CRITIC_FIELDS = ("base", "template", "num_votes", "temperature", "max_tokens")
+"""What the draws of a judge and of nli's language model depend on. Neither is an asset of its own,
+so that its base is among them."""
+
+
+def _critic_engine(settings: Settings, engine: EngineSettings | None, path: str) -> Iterator[str]:
+    """Yield the fields of the engine of a judge or of nli's language model at ``path``."""
+    if engine is None:
         yield from engine_paths(settings)
     else:
-        path = "annotation.annotators.judge.engine"
-        yield from (f"{path}.{name}" for name in engine_fields(judge.engine))
-    yield from ("seed", "datasets.*.is_annotated")
-    # A judge is no asset of its own, so that its base is read here.
-    fields = ("base", "template", "num_votes", "temperature", "max_tokens")
-    yield from (f"annotation.annotators.judge.{field}" for field in fields)
+        yield from (f"{path}.engine.{name}" for name in engine_fields(engine))
 
 
-def _labels(annotator: AnnotatorSettings) -> Iterator[str]:
+def _labels(settings: Settings, annotator: AnnotatorSettings) -> Iterator[str]:
     """Yield what the labels of one annotator read; a judge's are counted from its critiques."""
     yield "datasets.*.is_annotated"
-    if "critiques" not in annotator.READS:
+    if isinstance(annotator, NliSettings):
+        yield from _nli(settings, annotator)
+    elif "critiques" not in annotator.READS:
         yield from _annotator(annotator)
+
+
+def _nli(settings: Settings, annotator: NliSettings) -> Iterator[str]:
+    yield from ("annotation.annotators.nli.kind", "datasets.*.splitting.method")
+    asked = annotator.language_model
+    if asked is None:
+        yield "annotation.annotators.nli.model"
+        return
+    path = "annotation.annotators.nli.language_model"
+    yield from ("seed", *(f"{path}.{name}" for name in CRITIC_FIELDS))
+    yield from _critic_engine(settings, asked.engine, path)
 
 
 def _annotator(annotator: AnnotatorSettings) -> Iterator[str]:
@@ -106,15 +146,17 @@ def _candidates(settings: Settings) -> Iterator[str]:
     yield from engine_paths(settings)
     yield from ("seed", "sampling.num_candidates", "sampling.temperature", "sampling.max_tokens")
     yield "datasets.*.splitting.calculations"
+    yield from nucleus_paths(settings, "top_p")
     yield from _drawn_from(settings, settings.candidate_generators)
 
 
 def _drawn_from(settings: Settings, names: Iterable[str]) -> Iterator[str]:
-    """Yield what is read of generators and policies: the template, a policy's being its start's."""
+    """Yield what is read of generators and policies; a policy has the prompts of its start."""
     for name in names:
         policy = settings.policies.get(name)
         yield from [f"policies.{name}.start"] if policy else ()
-        yield f"generators.{policy.start if policy else name}.template"
+        generator = policy.start if policy else name
+        yield from prompting_paths(f"generators.{generator}", settings.generators[generator])
 
 
 def _greedy_solutions(settings: Settings) -> Iterator[str]:
@@ -122,6 +164,15 @@ def _greedy_solutions(settings: Settings) -> Iterator[str]:
     yield from engine_paths(settings)
     yield from ("sampling.max_tokens", "datasets.*.splitting")
     yield from _drawn_from(settings, [*settings.generators, *settings.policies])
+
+
+def _exports(settings: Settings) -> Iterator[str]:
+    # The dataset card says how the labels were made.
+    yield from ("exports", "published_annotators", "seed", "generators.*.base", "completer.base")
+    yield from ("sampling.samples_per_problem", "annotation.max_rollouts", "sampling.temperature")
+    yield from ("sampling.rollout_temperature", "sampling.max_tokens")
+    yield from nucleus_paths(settings, "top_p")
+    yield from nucleus_paths(settings, "rollout_top_p")
 
 
 _RULES: dict[str, Callable[[Settings], Iterator[str]]] = {
@@ -134,6 +185,7 @@ _RULES: dict[str, Callable[[Settings], Iterator[str]]] = {
     "labeled_solutions": _labeled_solutions,
     "candidates": _candidates,
     "greedy_solutions": _greedy_solutions,
+    "exports": _exports,
 }
 """The paths of assets whose dependencies vary with the settings."""
 
@@ -152,19 +204,6 @@ _PATHS: dict[str, tuple[str, ...]] = {
         "policies.*.start",
         "policies.*.method",
     ),
-    # The dataset card says how the labels were made.
-    "exports": (
-        "exports",
-        "published_annotators",
-        "seed",
-        "generators.*.base",
-        "completer.base",
-        "sampling.samples_per_problem",
-        "annotation.max_rollouts",
-        "sampling.temperature",
-        "sampling.rollout_temperature",
-        "sampling.max_tokens",
-    ),
     "report": ("datasets.*.splitting.method",),
 }
 """The paths of the other assets."""
@@ -181,4 +220,4 @@ def paths_of(settings: Settings, asset: str) -> Iterable[str]:
         return model
     kinds = {labels_table(one.kind).name: one for one in settings.annotation.annotators}
     assert asset in kinds, f"no asset is called {asset}"
-    return _labels(kinds[asset])
+    return _labels(settings, kinds[asset])

@@ -205,7 +205,7 @@ class OperandReader(Cursor, ABC):
         inner = "".join(token.text for token in self._tokens[start : self._position]).strip("{}")
         if name in ("hat", "widehat") and inner in ("i", "j", "k"):
             return Node("symbol", inner)
-        return self._named(f"\\{name}{{{inner}}}")
+        return self._named(f"\\{name}{{{_in_one_order(name, inner)}}}")
 
     def _root(self) -> Node:
         index = None
@@ -264,3 +264,12 @@ class OperandReader(Cursor, ABC):
                 return Node("matrix", environment, tuple(rows))
             if separator != "\\\\":
                 raise UnreadableFormula(f"unexpected {separator}")
+
+
+def _in_one_order(shape: str, points: str) -> str:
+    """Return the points of a shape in the order that all of its names share."""
+    if len(points) != len("ABC") or not points.isalpha() or not points.isupper():
+        return points
+    if shape in ("angle", "measuredangle"):
+        return min(points, points[::-1])
+    return "".join(sorted(points)) if shape == "triangle" else points

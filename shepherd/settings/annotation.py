@@ -8,9 +8,11 @@ from pydantic_core import CoreSchema, core_schema
 
 from shepherd.annotators.adaptive import Adaptive, AdaptiveSettings
 from shepherd.annotators.annotator import AnnotatorSettings, RolloutSettings
+from shepherd.annotators.entailment import EntailmentSettings
 from shepherd.annotators.judge import JudgeSettings
 from shepherd.annotators.kinds import annotator_kinds
 from shepherd.annotators.monte_carlo import MonteCarloSettings
+from shepherd.annotators.nli import NliSettings
 from shepherd.annotators.problem import Annotator
 from shepherd.annotators.rates import Rates
 from shepherd.nearest import did_you_mean
@@ -83,6 +85,12 @@ class AnnotationSettings(Section):
     def judge(self) -> JudgeSettings | None:
         """The settings of the judge, if it is among the annotators."""
         return next((one for one in self.annotators if isinstance(one, JudgeSettings)), None)
+
+    @property
+    def language_model(self) -> EntailmentSettings | None:
+        """The settings of the language model that ``nli`` asks, if it asks one."""
+        models = (one.language_model for one in self.annotators if isinstance(one, NliSettings))
+        return next(models, None)
 
     def annotators_that_roll_out(
         self, method: Method = "auto", rates: Rates | None = None

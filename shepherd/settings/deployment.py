@@ -87,6 +87,18 @@ class Settings(Section):
         return [*self.generators_of("test"), *chosen]
 
     @property
+    def verifies(self) -> bool:
+        """Whether candidates of test problems are drawn."""
+        has_test = any(dataset.has_test for dataset in self.datasets.values())
+        return has_test and bool(self.candidate_generators)
+
+    @property
+    def _needs_candidates(self) -> bool:
+        """Whether a model is used that is measured on test problems, if there are any."""
+        measured = self.outcome_reward_model or self.process_reward_model or self.policies
+        return bool(measured) and any(dataset.has_test for dataset in self.datasets.values())
+
+    @property
     def training_annotators(self) -> list[str]:
         """Whose labels reward models are trained on, in order of their names."""
         return sorted({self.annotation.train_on, *self.published_annotators})
@@ -123,8 +135,11 @@ class Settings(Section):
                 "generators and completer: name both, or give every dataset a `solutions` file"
             )
         for split in SPLITS if needs_models else ():
-            if not self.generators_of(split):
-                raise ValueError(f"generators: none solves {split} problems: name it in `solves`")
+            if not self.generators_of(split) and (split == "train" or self._needs_candidates):
+                raise ValueError(
+                    f"generators: none solves {split} problems: name it in `solves`"
+                    + ("" if split == "train" else ", or set num_test of each dataset to 0")
+                )
         for name, model in {**self.generators, "completer": self.completer}.items():
             for known in (model.datasets if model else None) or ():
                 if known not in self.datasets:

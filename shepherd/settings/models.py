@@ -1,6 +1,6 @@
 """Settings of a model: generator, completer or reward model."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from shepherd.engine_settings import Checkpoint
 from shepherd.prompts import PromptTemplate
@@ -14,6 +14,12 @@ class ModelSettings(Section):
 
     base: Checkpoint
     template: PromptTemplate = "plain"
+    stop: tuple[str, ...] = Field(
+        (),
+        max_length=4,
+        description="strings at which a completion of a generator or completer ends, cut from its "
+        "text; a base model else writes the next question after its answer",
+    )
     datasets: tuple[str, ...] | None = Field(
         None,
         min_length=1,
@@ -28,3 +34,16 @@ class ModelSettings(Section):
     solves: tuple[Split, ...] = Field(
         SPLITS, min_length=1, description="splits whose problems a generator solves"
     )
+
+    @field_validator("stop")
+    @classmethod
+    def _every_string_can_end_a_text(cls, stop: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in stop:
+            raise ValueError("an empty string ends every text before it begins: leave it out")
+        for place, text in enumerate(stop):
+            for other in (*stop[:place], *stop[place + 1 :]):
+                if other in text:
+                    raise ValueError(
+                        f"{text!r} holds {other!r}, which ends a text before: leave it out"
+                    )
+        return stop

@@ -24,4 +24,12 @@ class SamplingSettings(Section):
         0.7, ge=0, description="temperature of solutions and candidates; 0: greedy"
     )
     rollout_temperature: float = Field(0.7, ge=0, description="temperature of rollouts; 0: greedy")
+    top_p: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of the probability from which tokens of solutions and candidates are "
+        "drawn, the likeliest first; 1: all tokens",
+    )
+    rollout_top_p: float = Field(1.0, gt=0, le=1, description="the same of rollouts")
     max_tokens: int = Field(512, ge=1, description="tokens of a completion at most")

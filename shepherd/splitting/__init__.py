@@ -33,7 +33,7 @@ MANY_STEPS = 40
 LONG_STEP = 2000
 """Characters past which a step is long; the paper's sequences hold 512 tokens in all."""
 Method = Literal["auto", "newline", "step", "blank_line", "sentence"]
-SPLITTING_VERSION = "3"
+SPLITTING_VERSION = "4"
 """Raised when the cuts of some text change, so that its steps have other ids than before."""
 
 _BLANK_LINES = re.compile(r"\n[ \t\r]*\n(?=[ \t\r]*[^\s])")

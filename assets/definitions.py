@@ -9,6 +9,7 @@ from assets.annotation.critiques import critiques_of
 from assets.annotation.exports import exports_of
 from assets.annotation.labeled_solutions import labeled_solutions_of
 from assets.annotation.oracle_labels import oracle_labels_of
+from assets.annotation.pilot import pilot_of
 from assets.annotation.problems import problems_of
 from assets.annotation.rollouts import rollouts_of
 from assets.annotation.solutions import solutions_of
@@ -101,6 +102,8 @@ def sampled_assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
     """Return the assets that follow from sampling: models, rollouts, labels, verification."""
     annotation = settings.annotation
     assets = [*solvers_of(settings), rollouts_of(settings)]
+    if annotation.pilot is not None:
+        assets += pilot_of(settings, annotation.pilot)
     if annotation.judge is not None:
         assets += [critiques_of(settings, annotation.judge)]
     assets += [*annotators_of(settings), labeled_solutions_of(settings)]

@@ -75,6 +75,7 @@ _NUMBERS: dict[str, dict[str, pl.Expr]] = {
         "draws": pl.col("num_samples").sum(),
     },
     "candidates": _SAMPLED,
+    "pilot_rollouts": {**_SAMPLED, "prefixes": pl.col("prefix_id").n_unique()},
     "rollouts": {**_SAMPLED, "prefixes": pl.col("prefix_id").n_unique()},
     "critiques": {
         "share_unparsable": pl.col("first_error").is_null().mean(),

@@ -81,23 +81,47 @@ class StageRunner:
     def run(self) -> list[Failure]:
         """Make the partitions of partitioned assets, then the other assets.
 
-        A failed partition stops the assets that read all partitions, but no other partition.
+        Partitioned assets that read other assets of the group follow these. A failed partition
+        stops the assets that read all partitions, but no other partition.
         """
         graph = self.definitions.resolve_asset_graph()
-        partitioned = [key for key in self.keys if graph.get(key).partitions_def]
-        whole = [key for key in self.keys if key not in partitioned]
-        definition = graph.get(partitioned[0]).partitions_def if partitioned else None
+        partitioned = {key for key in self.keys if graph.get(key).partitions_def}
+        definitions = (graph.get(key).partitions_def for key in partitioned)
+        definition = next(definitions, None)
         partitions = sorted(definition.get_partition_keys()) if definition else []
-        self._announce(partitioned, partitions)
-        self._announce(whole, [None])
-        self._run_range(partitioned, partitions)
-        for partition in partitions:
-            self._run_waves(partitioned, partition)
-        if not self.failures:
-            self._run_waves(whole, None)
+        phases = self._phases(partitioned)
+        for keys in phases:
+            self._announce(keys, partitions if keys[0] in partitioned else [None])
+        for keys in phases:
+            if self.failures:
+                break
+            if keys[0] not in partitioned:
+                self._run_waves(keys, None)
+                continue
+            self._run_range(keys, partitions)
+            for partition in partitions:
+                self._run_waves(keys, partition)
         if not self.num_runs:
             print("up to date")
         return self.failures
+
+    def _phases(self, partitioned: Set[dg.AssetKey]) -> list[list[dg.AssetKey]]:
+        """Return the assets in groups to make one after another: partitioned, whole, partitioned...
+
+        An asset that reads an asset of the other sort is in a later group than that asset.
+        """
+        graph = self.definitions.resolve_asset_graph()
+        numbers: dict[dg.AssetKey, int] = {}
+        for key in self.keys:
+            number = max(
+                (numbers.get(parent, 0) for parent in graph.get(key).parent_keys), default=0
+            )
+            is_whole = key not in partitioned
+            numbers[key] = number + (number % 2 != is_whole)
+        return [
+            [key for key in self.keys if numbers[key] == number]
+            for number in sorted(set(numbers.values()))
+        ]
 
     def _announce(self, keys: list[dg.AssetKey], partitions: Iterable[str | None]) -> None:
         """Print what is to be made, why, and how long it took the last time."""

@@ -17,6 +17,7 @@ from shepherd.annotators.asked import asked_rollouts
 from shepherd.annotators.monte_carlo import MonteCarlo, MonteCarloSettings
 from shepherd.annotators.oracle import oracle_labels
 from shepherd.annotators.problem import read_problems
+from shepherd.annotators.rates import Rates
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.answers import extract_answer
 from shepherd.identity import content_id, shard_of
@@ -32,6 +33,8 @@ from shepherd.schemas import (
     CRITIQUES,
     ENTAILMENT_COSTS,
     GREEDY_SOLUTIONS,
+    PILOT_COSTS,
+    PILOT_RATES,
     PROBLEMS,
     REJECTED_LABELS,
     REJECTED_PROBLEMS,
@@ -91,6 +94,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         GREEDY_SOLUTIONS,
         [_greedy(p, name, rng) for p in drawn["test"] for name in ("generator", "policy")],
     )
+    pilot = rollouts.filter(pl.col("problem_id").is_in(problems["problem_id"][:4].to_list()))
     num_unmerged = steps.filter(~pl.col("is_last")).height * NUM_ROLLOUTS
     return {
         "problems": problems,
@@ -99,6 +103,8 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         "rollouts": rollouts,
         "asked_rollouts": asked,
         "search_trees": trees,
+        "pilot_rollouts": pilot,
+        "pilot_rates": _rates(),
         "critiques": _critiques(steps, rng),
         "step_labels": labels,
         "oracle_labels": oracle_labels(steps, problems),
@@ -116,6 +122,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         ),
         "solution_costs": _cost(SOLUTION_COSTS, "solutions", num_train * NUM_SAMPLES, 0),
         "rollout_costs": _cost(ROLLOUT_COSTS, "rollouts", rollouts.height, num_unmerged),
+        "pilot_costs": _cost(PILOT_COSTS, "pilot_rollouts", pilot.height, 0),
         "candidate_costs": _cost(CANDIDATE_COSTS, "candidates", candidates.height, 0),
         "critique_costs": _cost(CRITIQUE_COSTS, "critiques", 2 * solutions.height, 0),
         "entailment_costs": _cost(ENTAILMENT_COSTS, "nli_labels", 4 * solutions.height, 0),
@@ -307,7 +314,17 @@ def _critiques(steps: pl.DataFrame, rng: random.Random) -> pl.DataFrame:
     return frame(CRITIQUES, rows)
 
 
-MODELS = {"rollouts": "completer", "critiques": "judge", "nli_labels": "nli"}
+MODELS = {
+    "rollouts": "completer",
+    "pilot_rollouts": "completer",
+    "critiques": "judge",
+    "nli_labels": "nli",
+}
+
+
+def _rates() -> pl.DataFrame:
+    row = {"dataset": DATASET, "num_pilot_problems": 4, "num_pilot_rollouts": 100}
+    return frame(PILOT_RATES, [{**row, **vars(Rates((0.5, 0.9), 0.02, 0.02, (0.5, 0.5), True))}])
 
 
 def _cost(table: Table, stage: str, num_requests: int, num_unmerged: int) -> pl.DataFrame:
@@ -318,9 +335,7 @@ def _cost(table: Table, stage: str, num_requests: int, num_unmerged: int) -> pl.
                 "stage": stage,
                 "dataset": DATASET,
                 "shard": "00",
-                "model": {"rollouts": "completer", "critiques": "judge", "nli_labels": "nli"}.get(
-                    stage, "generator"
-                ),
+                "model": MODELS.get(stage, "generator"),
                 "num_requests": num_requests,
                 "num_merged": max(0, num_unmerged - num_requests),
                 "num_spared": 0,

@@ -24,6 +24,7 @@ from shepherd.annotators.problem import (
     read_problems,
     replay_problems,
 )
+from shepherd.annotators.rates import Rates
 from shepherd.annotators.tree_search import TreeSearch
 from shepherd.identity import content_id
 from shepherd.rollouts import split_solutions
@@ -32,9 +33,7 @@ from shepherd.schemas import ROLLOUTS, STEP_LABELS, enforce
 from shepherd.settings import AnnotationSettings
 
 N = 8
-ADAPTIVE = Adaptive(
-    N, confidence=0.95, success_rate=0.95, false_success_rate=0.01, mending_rate=0.02
-)
+ADAPTIVE = Adaptive(N, confidence=0.95, rates=Rates((0.95,), 0.01, 0.02))
 ALL = [
     MonteCarlo(N),
     FirstSuccess(N),

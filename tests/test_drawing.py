@@ -15,6 +15,7 @@ from resources.storage.lake import Lake
 from shepherd.annotators.first_success import FirstSuccess
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.outcome_closure import OutcomeClosure
+from shepherd.annotators.pilot import Pilot
 from shepherd.annotators.problem import Annotator
 from shepherd.requests import Request, request_rows
 from shepherd.rollouts import split_solutions
@@ -22,6 +23,8 @@ from shepherd.schemas import (
     CANDIDATE_COSTS,
     CANDIDATES,
     GREEDY_SOLUTIONS,
+    PILOT_COSTS,
+    PILOT_ROLLOUTS,
     ROLLOUT_COSTS,
     ROLLOUTS,
     SOLUTION_COSTS,
@@ -152,6 +155,7 @@ def materialize(
     annotators: list[Annotator],
     weights: str = "abc",
     splitting: SplittingSettings = DEFAULT_SPLITTING,
+    table: Table = ROLLOUTS,
 ) -> tuple[StageOutput, list[str]]:
     """Draw rollouts and write them as the asset does; return them and what was drawn anew."""
     engines, lake = LoggedEngines(), Lake(home / "lake")
@@ -160,15 +164,39 @@ def materialize(
         CompletionModel("weak", "plain", {"weights": weights}, engines),
         SamplingSettings(),
         shard,
+        table,
     )
     written = WrittenSolutions(PROBLEMS, WRITTEN, STEPS)
     drawn = draw_rollouts(stage, written, annotators, lake)
     journal = stage.journal
-    lake.write(ROLLOUT_COSTS, drawn.cost, "words", "00")
+    costs = ROLLOUT_COSTS if table is ROLLOUTS else PILOT_COSTS
+    lake.write(costs, drawn.cost, "words", "00")
     origin = origin_of(fingerprints(journal.parent), splitting.calculations)
-    lake.write(ROLLOUTS, drawn.frame, "words", "00", metadata=origin)
+    lake.write(table, drawn.frame, "words", "00", metadata=origin)
     journal.unlink()
     return drawn, engines.added
+
+
+def test_the_pilot_and_annotators_draw_the_same_rollouts_once(tmp_path: Path) -> None:
+    pilot, added = materialize(tmp_path, [MonteCarlo(4)], table=PILOT_ROLLOUTS)
+    assert len(added) == 2 * 4
+    assert enforce(PILOT_ROLLOUTS, pilot.frame).equals(pilot.frame)
+    assert pilot.cost["stage"].item() == "pilot_rollouts"
+    # The pilot's rollouts are among those of the stage, whose costs count them.
+    annotators = [FirstSuccess(2), Pilot(4, {"p"})]
+    drawn, added = materialize(tmp_path, annotators)
+    assert added == []
+    assert drawn.frame.equals(pilot.frame)
+    assert drawn.cost["completion_tokens"].item() == pilot.cost["completion_tokens"].item()
+    # The other way round, a pilot that is added later draws what is missing.
+    first, added = materialize(tmp_path / "late", [MonteCarlo(2)])
+    late, added = materialize(tmp_path / "late", [MonteCarlo(4)], table=PILOT_ROLLOUTS)
+    assert sorted(name.split(":")[1] for name in added) == sorted("23" * 2)
+    assert late.frame.filter(pl.col("rollout_index") < 2).equals(first.frame)
+    assert late.frame.equals(pilot.frame)
+    # Another model's pilot is no use.
+    _, added = materialize(tmp_path, annotators, weights="other")
+    assert len(added) == 2 * 4
 
 
 def test_what_the_lake_holds_is_not_drawn_again(tmp_path: Path) -> None:

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from shepherd.annotators.adaptive import MIN_INFORMATION, Adaptive
 from shepherd.annotators.first_error_belief import SLIP_RATES, Tree, believe, entropy
 from shepherd.annotators.problem import DrawnRollouts, Label, Rollout, SolutionSteps, SolvedProblem
+from shepherd.annotators.rates import Rates
 
 MENDING = 0.05
-ADAPTIVE = Adaptive(
-    8, confidence=0.97, success_rate=0.9, false_success_rate=0.02, mending_rate=MENDING
-)
+ADAPTIVE = Adaptive(8, confidence=0.97, rates=Rates((0.9,), 0.02, MENDING))
 
 
 def problem_of(*solutions: tuple[str, bool]) -> SolvedProblem:
@@ -86,12 +85,12 @@ def test_beliefs_are_those_of_all_that_may_hold(
     tree = Tree.of(problem_of(*solutions))
     likelihoods = np.random.default_rng(seed).uniform(0.01, 1, (len(tree.parents), 3))
     likelihoods[0] = 1
-    beliefs = believe(tree, likelihoods, MENDING)
+    beliefs = believe(tree, likelihoods[None], MENDING, [1.0])
     for belief, expected in zip(beliefs, by_enumeration(tree, likelihoods), strict=True):
-        assert belief.first_error == pytest.approx(expected)
+        assert belief.first_error[0] == pytest.approx(expected)
         # A step can be wrong only from the first error on.
-        assert np.triu(belief.wrong, 1) == pytest.approx(np.zeros_like(belief.wrong))
-        assert np.all(belief.wrong <= belief.first_error + 1e-12)
+        assert np.triu(belief.wrong[0], 1) == pytest.approx(np.zeros_like(belief.wrong[0]))
+        assert np.all(belief.wrong[0] <= belief.first_error[0] + 1e-12)
         assert np.all(np.diff(belief.right) <= 1e-12)
 
 

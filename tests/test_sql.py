@@ -96,6 +96,7 @@ PLANTED = {
         "update monotonicity_violations set recovered_step = failed_step"
     ),
     "monotonicity_violations__solution_exists": "delete from lake.solutions",
+    "pilot_calibration__shares_are_shares": "update pilot_calibration set tenth = 3",
     "policy_results__accuracy_is_that_of_greedy_solutions": (
         "update lake.greedy_solutions set is_correct = not is_correct"
     ),
@@ -146,6 +147,11 @@ PLANTED = {
     "stg_greedy_solutions__verdict_follows_its_reason": (
         "update lake.greedy_solutions set is_correct = not is_correct"
     ),
+    "stg_pilot_costs__every_rollout_is_paid_for": "delete from lake.pilot_costs",
+    "stg_pilot_rates__shares_are_shares": "update lake.pilot_rates set weights = [0.5, 0.9]",
+    "stg_pilot_rollouts__are_among_the_rollouts": (
+        "update lake.pilot_rollouts set text = 'another' where rowid = 0"
+    ),
     "stg_policy_evaluations__method_is_known": "update lake.policy_evaluations set method = 'DPO'",
     "stg_labeled_solutions__are_of_train_problems": "update lake.problems set split = 'test'",
     "stg_labeled_solutions__labels_are_the_step_labels": (
@@ -189,7 +195,7 @@ PLANTED = {
         "update int_labelled_steps set hard = 1 where is_last and annotator = 'oracle'"
     ),
     "stg_step_labels__rollouts_give_the_counts": (
-        "update int_prefix_outcomes set num_correct = num_correct + 1"
+        "update int_prefix_outcomes set correct_draws = []"
     ),
     "stg_step_labels__soft_is_a_share": "update lake.step_labels set soft = 'nan'",
     "stg_step_labels__soft_is_the_share_of_rollouts": (

@@ -1,10 +1,12 @@
 """Draw rollouts: completions of step prefixes, from which annotators count labels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
 
+from assets.annotation.pilot import learned, pilot_in
 from assets.annotation.steps import steps_to_label
 from assets.deployment import ONE_RUN_PER_SHARD, Deployment, DeploymentResource
 from assets.models.fine_tuning import GPU_POOL
@@ -12,13 +14,25 @@ from assets.sampling_runs import add_numbers, draws_and_costs, open_samplers, sh
 from assets.tables import table_asset
 from resources.storage.io_manager import Partition
 from shepherd.annotators.asked import asked_rollouts
-from shepherd.annotators.problem import read_problems
-from shepherd.schemas import ASKED_ROLLOUTS, ROLLOUT_COSTS, ROLLOUTS, SEARCH_TREES
+from shepherd.annotators.problem import Annotator, read_problems
+from shepherd.schemas import (
+    ASKED_ROLLOUTS,
+    PILOT_RATES,
+    PILOT_ROLLOUTS,
+    ROLLOUT_COSTS,
+    ROLLOUTS,
+    SEARCH_TREES,
+)
 from shepherd.settings import Settings
+
+if TYPE_CHECKING:
+    from resources.sampling.rollouts import WrittenSolutions
 
 
 def rollouts_of(settings: Settings) -> dg.AssetsDefinition:
     """Return the asset of rollouts and of the tables that list each annotator's requests."""
+    pilot = settings.annotation.pilot
+    learns = pilot is not None and "adaptive" in settings.annotation.names
 
     @table_asset(
         settings,
@@ -29,7 +43,8 @@ def rollouts_of(settings: Settings) -> dg.AssetsDefinition:
         backfill_policy=ONE_RUN_PER_SHARD,
         pool=GPU_POOL,
         draws=True,
-        deps=["completer"],
+        ins={PILOT_RATES.name: dg.AssetIn(dagster_type=pl.DataFrame)} if learns else {},
+        deps=["completer", *([PILOT_ROLLOUTS.name] if pilot else [])],
     )
     def rollouts(
         context: dg.AssetExecutionContext,
@@ -37,6 +52,7 @@ def rollouts_of(settings: Settings) -> dg.AssetsDefinition:
         solutions: pl.DataFrame,
         steps: pl.DataFrame,
         deployment: DeploymentResource,
+        **rates: pl.DataFrame,
     ) -> Mapping[str, pl.DataFrame]:
         """Rollouts: the completer's completions of the step prefixes that annotators request.
 
@@ -44,9 +60,21 @@ def rollouts_of(settings: Settings) -> dg.AssetsDefinition:
         `asked_rollouts` says how many rollouts of each
         prefix each annotator needs; `search_trees` holds the states of tree search.
         """
-        dataset = settings.datasets[Partition.of(context.partition_key).dataset]
+        from resources.sampling.rollouts import WrittenSolutions
+
+        partition = Partition.of(context.partition_key)
+        dataset = settings.datasets[partition.dataset]
+        annotators = settings.annotation.annotators_that_roll_out(
+            dataset.splitting.method,
+            learned(rates[PILOT_RATES.name], partition.dataset)
+            if learns and dataset.is_annotated
+            else None,
+        )
+        if pilot:
+            annotators.append(pilot_in(settings, pilot, problems, partition))
         labelled = steps_to_label(steps, dataset)
-        return draw_for_annotators(context, deployment, labelled, solutions, problems)
+        written = WrittenSolutions(problems, solutions, labelled)
+        return draw_for_annotators(context, deployment, annotators, written)
 
     return rollouts
 
@@ -54,29 +82,23 @@ def rollouts_of(settings: Settings) -> dg.AssetsDefinition:
 def draw_for_annotators(
     context: dg.AssetExecutionContext,
     deployment: Deployment,
-    steps: pl.DataFrame,
-    solutions: pl.DataFrame,
-    problems: pl.DataFrame,
+    annotators: Sequence[Annotator],
+    written: "WrittenSolutions",
 ) -> Mapping[str, pl.DataFrame]:
     """Draw the rollouts of a shard; return the tables of rollouts, requests, trees and costs."""
-    from resources.sampling.rollouts import WrittenSolutions, draw_rollouts, rollout_stage
+    from resources.sampling.rollouts import draw_rollouts, rollout_stage
 
     [completer] = open_samplers(deployment, ["completer"])
     shard, settings = shard_of_run(context, deployment), deployment.settings
-    annotators = settings.annotation.annotators_that_roll_out(shard.splitting.method)
-    draws = draw_rollouts(
-        rollout_stage(completer, settings.sampling, shard),
-        WrittenSolutions(problems, solutions, steps),
-        annotators,
-        deployment.lake,
-    )
+    stage = rollout_stage(completer, settings.sampling, shard)
+    draws = draw_rollouts(stage, written, annotators, deployment.lake)
     requested, trees = asked_rollouts(
         annotators,
-        read_problems(steps, solutions, problems),
+        read_problems(written.steps, written.solutions, written.problems),
         draws.frame,
         settings.annotation.consensus,
     )
-    add_numbers(context, ROLLOUTS, **label_costs(steps, draws.cost))
+    add_numbers(context, ROLLOUTS, **label_costs(written.steps, draws.cost))
     return {
         **draws_and_costs(context, ROLLOUTS, ROLLOUT_COSTS, [draws]),
         ASKED_ROLLOUTS.name: requested,

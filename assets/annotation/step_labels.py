@@ -7,16 +7,18 @@ import dagster as dg
 import polars as pl
 
 from assets.annotation.asked_labels import asked_labels_of
+from assets.annotation.pilot import learned
 from assets.annotation.steps import steps_to_label
 from assets.deployment import ONE_RUN
 from assets.models.fine_tuning import GPU_POOL
 from assets.tables import table_asset
 from resources.storage.io_manager import Frames, Partition
+from shepherd.annotators.adaptive import AdaptiveSettings
 from shepherd.annotators.annotator import AnnotatorSettings, LabelInputs
 from shepherd.annotators.consensus import join_labels
 from shepherd.annotators.nli import NliSettings
 from shepherd.labels import label_accuracies
-from shepherd.schemas import ORACLE_LABELS, STEP_LABELS, labels_table
+from shepherd.schemas import ORACLE_LABELS, PILOT_RATES, STEP_LABELS, labels_table
 from shepherd.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ def labels_of(settings: Settings, annotator: AnnotatorSettings) -> dg.AssetsDefi
 def annotator_labels_of(settings: Settings, annotator: AnnotatorSettings) -> dg.AssetsDefinition:
     """Return the asset of one annotator's labels."""
     model = annotator.model if isinstance(annotator, NliSettings) else None
+    learns = settings.annotation.pilot is not None and isinstance(annotator, AdaptiveSettings)
+    rates = {PILOT_RATES.name: dg.AssetIn(dagster_type=pl.DataFrame)} if learns else {}
 
     @table_asset(
         settings,
@@ -49,19 +53,30 @@ def annotator_labels_of(settings: Settings, annotator: AnnotatorSettings) -> dg.
         group="annotation",
         kinds={"polars"},
         backfill_policy=ONE_RUN,
-        ins=inputs(annotator.READS),
+        ins={**frames_of(annotator.READS), **rates},
         pool=GPU_POOL if model else None,
     )
-    def labels(**frames: Frames) -> Frames:
+    def labels(**inputs: Frames | pl.DataFrame) -> Frames:
         """Hard and soft labels by this annotator alone. `step_labels` joins those of all."""
         entails = open_entailment(model) if model else None
+        frames = {name: rows for name, rows in inputs.items() if isinstance(rows, Frames)}
+        pilot_rates = inputs.get(PILOT_RATES.name)
 
         def label(partition: Partition) -> pl.DataFrame:
             read = {table: frames[table][partition] for table in annotator.READS}
             dataset = settings.datasets[partition.dataset]
             read["steps"] = steps_to_label(read["steps"], dataset)
-            method = dataset.splitting.method
-            return annotator.label_steps(LabelInputs(**read, entails=entails, method=method))
+            rates = None
+            if isinstance(pilot_rates, pl.DataFrame) and dataset.is_annotated:
+                rates = learned(pilot_rates, partition.dataset)
+            return annotator.label_steps(
+                LabelInputs(
+                    **read,
+                    entails=entails,
+                    rates=rates,
+                    method=dataset.splitting.method,
+                )
+            )
 
         return Frames(frames["steps"].partitions, label)
 
@@ -81,7 +96,7 @@ def step_labels_of(settings: Settings) -> dg.AssetsDefinition:
         group="annotation",
         kinds={"polars"},
         backfill_policy=ONE_RUN,
-        ins=inputs(dict.fromkeys(["steps", *tables.values(), *oracle])),
+        ins=frames_of(dict.fromkeys(["steps", *tables.values(), *oracle])),
     )
     def step_labels(context: dg.AssetExecutionContext, **frames: Frames) -> Frames:
         """Hard and soft labels by all annotators of the profile, and by their consensus."""
@@ -99,7 +114,7 @@ def step_labels_of(settings: Settings) -> dg.AssetsDefinition:
     return step_labels
 
 
-def inputs(tables: Iterable[str]) -> dict[str, dg.AssetIn]:
+def frames_of(tables: Iterable[str]) -> dict[str, dg.AssetIn]:
     """Return inputs that are loaded partition by partition."""
     return {table: dg.AssetIn(dagster_type=Frames) for table in tables}
 

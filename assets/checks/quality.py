@@ -1,14 +1,23 @@
 """Check the quality of results. A failed check warns: rows are sound but may be worth little."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 import polars as pl
 
+from assets.annotation.pilot import learned
 from assets.checks.structural import partition_check
-from assets.deployment import WHOLE_TABLE
+from assets.deployment import ALL_PARTITIONS, WHOLE_TABLE
 from assets.sampling_runs import total
 from assets.verification.scoring import reward_model_aucs
 from resources.storage.io_manager import Frames
+from shepherd.annotators.plausibility import (
+    Success,
+    share_wrong_of_right_solutions,
+    success_of_right_solutions,
+)
 from shepherd.labels import label_accuracy
+from shepherd.schemas import PILOT_RATES, PILOT_ROLLOUTS
 from shepherd.settings import Settings
 from shepherd.verification import count_unscored
 
@@ -17,12 +26,18 @@ MAX_SHARE_UNFINISHED = 0.05
 GENERATOR_ACCURACY = (0.1, 0.9)
 """Outside this range, most problems have only right or only wrong solutions: they teach nothing."""
 MIN_AUC = 0.9
+MAX_SHARE_WRONG = 0.2
+"""Of the steps of right solutions. About 5 % of GSM8K's right answers follow from a wrong step."""
+MAX_GAP, MIN_ROLLOUTS = 0.2, 50
+"""Between the success rate of rollouts and the assumed one, and the fewest rollouts to judge by."""
 
 
 def quality_checks_of(settings: Settings) -> list[dg.AssetChecksDefinition]:
     """Return the quality checks of all assets that any profile may have."""
     return [
         labels_quality_check(settings),
+        right_solutions_check(settings),
+        rates_check(settings),
         generators_check(settings),
         reward_models_check(settings),
         unscored_steps_check(settings),
@@ -56,6 +71,108 @@ def labels_quality_check(settings: Settings) -> dg.AssetChecksDefinition:
         return warn_unless(holds, **vars(accuracy))
 
     return hard_labels_agree_with_the_oracle
+
+
+def right_solutions_check(settings: Settings) -> dg.AssetChecksDefinition:
+    """Return the check that annotators call few steps of right solutions wrong."""
+
+    @partition_check(settings, "step_labels", "steps", "solutions", blocking=False)
+    def right_solutions_have_few_wrong_steps(
+        step_labels: Frames, steps: Frames, solutions: Frames
+    ) -> dg.AssetCheckResult:
+        """Each annotator labels at most 20 % of the steps of right solutions wrong."""
+        labels, all_steps, texts = (
+            pl.concat(frames.values()) for frames in (step_labels, steps, solutions)
+        )
+        shares = share_wrong_of_right_solutions(labels, all_steps, texts)
+        holds = max(shares.values(), default=0.0) <= MAX_SHARE_WRONG
+        return warn_unless(holds, **shares)
+
+    return right_solutions_have_few_wrong_steps
+
+
+def rates_check(settings: Settings) -> dg.AssetChecksDefinition:
+    """Return the check that rollouts succeed about as often as ``adaptive`` assumes.
+
+    With a pilot its rollouts are compared with the learned rates, as nothing chose their prefixes.
+    """
+    by_hand, read = settings.annotation.rates, ("steps", "solutions")
+
+    def assumed_rates_fit_the_rollouts(
+        adaptive_labels: Frames, steps: Frames, solutions: Frames
+    ) -> dg.AssetCheckResult:
+        """Rollouts of right solutions succeed as often as assumed, to within 20 points."""
+        return warn_unless_rates_fit(
+            {
+                name: success_of_right_solutions(
+                    whole(steps, name).join(whole(adaptive_labels, name), on="step_id"),
+                    whole(steps, name),
+                    whole(solutions, name),
+                    by_hand,
+                )
+                for name in annotated_datasets(settings, steps)
+            }
+        )
+
+    def learned_rates_fit_the_rollouts(
+        pilot_rates: pl.DataFrame, pilot_rollouts: Frames, steps: Frames, solutions: Frames
+    ) -> dg.AssetCheckResult:
+        """The pilot's rollouts of right solutions succeed as often as learned, to 20 points."""
+        return warn_unless_rates_fit(
+            {
+                name: success_of_right_solutions(
+                    outcomes_of(whole(pilot_rollouts, name)),
+                    whole(steps, name),
+                    whole(solutions, name),
+                    learned(pilot_rates, name),
+                )
+                for name in annotated_datasets(settings, steps)
+            }
+        )
+
+    if settings.annotation.pilot is None:
+        check = partition_check(settings, "adaptive_labels", *read, blocking=False)
+        return check(assumed_rates_fit_the_rollouts)
+    in_all = dg.AssetIn(partition_mapping=ALL_PARTITIONS, dagster_type=Frames)
+    others = dict.fromkeys((PILOT_ROLLOUTS.name, *read), in_all)
+    decorate = dg.asset_check(asset=PILOT_RATES.name, additional_ins=others)
+    return decorate(learned_rates_fit_the_rollouts)
+
+
+def annotated_datasets(settings: Settings, frames: Frames) -> list[str]:
+    """Return the names of the annotated datasets in the partitions of a run, sorted."""
+    names = sorted({at.dataset for at in frames})
+    return [name for name in names if settings.datasets[name].is_annotated]
+
+
+def whole(frames: Frames, dataset: str) -> pl.DataFrame:
+    """Return the partitions of a dataset as one frame."""
+    return pl.concat(frames[at] for at in frames if at.dataset == dataset)
+
+
+def warn_unless_rates_fit(successes: Mapping[str, Success]) -> dg.AssetCheckResult:
+    """Return whether the share of right rollouts is near the expected one in each dataset."""
+    gaps = [
+        abs(one.share_correct - one.expected)
+        for one in successes.values()
+        if one.share_correct is not None and one.expected is not None
+        if one.num_rollouts >= MIN_ROLLOUTS
+    ]
+    numbers = {
+        f"{dataset}_{name}": value
+        for dataset, success in successes.items()
+        for name, value in vars(success).items()
+    }
+    return warn_unless(max(gaps, default=0.0) <= MAX_GAP, **numbers)
+
+
+def outcomes_of(rollouts: pl.DataFrame) -> pl.DataFrame:
+    """Count the rollouts of each prefix: prefix_id, num_rollouts and num_correct."""
+    return (
+        rollouts.filter(pl.col("finish_reason") != "error")
+        .group_by("prefix_id")
+        .agg(num_rollouts=pl.len(), num_correct=pl.col("is_correct").sum())
+    )
 
 
 def generators_check(settings: Settings) -> dg.AssetChecksDefinition:

@@ -10,6 +10,7 @@ writes only the draws that are asked for now.
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -20,7 +21,10 @@ from shepherd.rollouts import completions_of, single_draws
 from shepherd.schemas import (
     CANDIDATE_COSTS,
     GREEDY_SOLUTIONS,
+    PILOT_COSTS,
+    PILOT_ROLLOUTS,
     ROLLOUT_COSTS,
+    ROLLOUTS,
     SOLUTION_COSTS,
     SOLUTIONS,
 )
@@ -45,10 +49,16 @@ def origin_of(fingerprints: Mapping[str, Fingerprint], calculations: str) -> dic
 
 
 def earlier_rollouts(lake: Lake, stage: "Stage") -> pl.DataFrame:
-    """Return the rollouts of a stage's partition as ``COMPLETIONS``: none if they are no use."""
-    rows, costs = _earlier_rows(lake, stage, "completer")
-    ids = pl.format("{}:{}", "prefix_id", "rollout_index")
-    return completions_of(rows.with_columns(request_id=ids), costs)
+    """Return the rollouts of a stage's partition as ``COMPLETIONS``: none if they are no use.
+
+    Those of the pilot and of the annotators are the same draws, whichever was drawn first.
+    """
+    completions = []
+    for table in (PILOT_ROLLOUTS, ROLLOUTS):
+        rows, costs = _earlier_rows(lake, replace(stage, table=table), "completer")
+        ids = pl.format("{}:{}", "prefix_id", "rollout_index")
+        completions.append(completions_of(rows.with_columns(request_id=ids), costs))
+    return pl.concat(completions)
 
 
 def earlier_solutions(lake: Lake, stage: "Stage", requests: pl.DataFrame) -> pl.DataFrame:
@@ -66,7 +76,12 @@ def earlier_solutions(lake: Lake, stage: "Stage", requests: pl.DataFrame) -> pl.
     return completions_of(rows.with_columns(request_id=ids), costs)
 
 
-_COSTS = {"solutions": SOLUTION_COSTS, "rollouts": ROLLOUT_COSTS, "candidates": CANDIDATE_COSTS}
+_COSTS = {
+    "solutions": SOLUTION_COSTS,
+    "pilot_rollouts": PILOT_COSTS,
+    "rollouts": ROLLOUT_COSTS,
+    "candidates": CANDIDATE_COSTS,
+}
 """The table with the costs of a table's draws; those of greedy solutions are not recorded."""
 
 

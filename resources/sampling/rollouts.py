@@ -15,7 +15,7 @@ from resources.storage.lake import Lake
 from shepherd.annotators.monte_carlo import known_rollouts
 from shepherd.annotators.problem import Annotator, read_problems
 from shepherd.rollouts import collect_rollouts, distinct_prefixes, rollout_requests
-from shepherd.schemas import ROLLOUTS
+from shepherd.schemas import ROLLOUTS, Table
 from shepherd.settings import SamplingSettings
 
 
@@ -31,10 +31,12 @@ class WrittenSolutions:
     steps: pl.DataFrame
 
 
-def rollout_stage(completer: CompletionModel, sampling: SamplingSettings, shard: Shard) -> Stage:
-    """Return the stage that draws a completer's rollouts."""
+def rollout_stage(
+    completer: CompletionModel, sampling: SamplingSettings, shard: Shard, table: Table = ROLLOUTS
+) -> Stage:
+    """Return the stage that draws a completer's rollouts: ROLLOUTS or PILOT_ROLLOUTS."""
     return Stage(
-        ROLLOUTS,
+        table,
         completer,
         shard,
         sampling.rollout_temperature,

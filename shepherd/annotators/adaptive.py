@@ -4,28 +4,24 @@ docs/annotators.md explains the model and its biases.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
-from math import prod
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from shepherd.annotators.annotator import RolloutSettings
+from shepherd.annotators.annotator import LabelInputs, RolloutSettings
 from shepherd.annotators.first_error_belief import Belief, Floats, Tree, believe, entropy
 from shepherd.annotators.outcomes import outcome
 from shepherd.annotators.problem import DrawnRollouts, Label, RolloutTargets, Rounds, SolvedProblem
+from shepherd.annotators.rates import Rates, likelihoods
 from shepherd.splitting import Method
 
 Counts = NDArray[np.int64]
 """Rollouts by node of a tree, (nodes, 3): successes, failures and engine errors. An error says
 nothing about the step, and after one no more rollouts of the step are drawn."""
-
-RIGHT_CONCENTRATION, WRONG_CONCENTRATION = 3.0, 1.0
-"""Concentrations of the Beta distributions of success rates. A smaller concentration makes the
-rollouts of one prefix more alike: from a wrong prefix nearly all fail or nearly all succeed."""
 
 MIN_INFORMATION = 0.01
 """Smallest expected information for which a rollout is drawn, in bits per step that it writes."""
@@ -35,9 +31,7 @@ MIN_INFORMATION = 0.01
 class Adaptive:
     """Roll out until every step is right or wrong with probability ``confidence``.
 
-    :func:`shepherd.annotators.first_error_belief.believe` computes the posterior. The success rate
-    of a prefix has a Beta distribution. Its mean is ``success_rate`` for right and mended prefixes
-    and ``false_success_rate`` for wrong ones.
+    :func:`shepherd.annotators.first_error_belief.believe` computes the posterior under ``rates``.
 
     The information of a rollout is the expected decrease of the entropy of first errors, summed
     over the undecided solutions through its prefix, divided by the number of steps that the
@@ -52,9 +46,7 @@ class Adaptive:
     name: ClassVar[str] = "adaptive"
     num_rollouts: int
     confidence: float
-    success_rate: float
-    false_success_rate: float
-    mending_rate: float
+    rates: Rates
 
     def ask(self, problem: SolvedProblem, drawn: DrawnRollouts) -> Rounds:
         """Request one rollout of the most informative prefix of each undecided solution."""
@@ -82,7 +74,7 @@ class Adaptive:
         ]
         information = np.zeros(len(counts))
         for steps, belief in undecided:
-            information[steps] += self._information(belief, counts[steps])
+            information[steps] += self._information(belief, counts[steps], tree.steps_left[steps])
         targets = {}
         for steps, _ in undecided:
             best = steps[information[steps].argmax()]
@@ -91,26 +83,30 @@ class Adaptive:
         return targets
 
     def _believe(self, tree: Tree, counts: Counts) -> list[Belief]:
-        likelihoods = np.ones((len(counts), 3))
-        for step, (successes, failures, _) in enumerate(counts.tolist()):
-            right = _likelihood(self.success_rate, RIGHT_CONCENTRATION, successes, failures)
-            wrong = _likelihood(self.false_success_rate, WRONG_CONCENTRATION, successes, failures)
-            likelihoods[step] = right, wrong, right
-        return believe(tree, likelihoods, self.mending_rate)
+        rates = self.rates
+        return believe(
+            tree,
+            likelihoods(counts[:, :2], tree.steps_left, rates),
+            rates.mending_rate,
+            rates.weights,
+        )
 
-    def _information(self, belief: Belief, counts: Counts) -> Floats:
+    def _information(self, belief: Belief, counts: Counts, steps_left: Floats) -> Floats:
         """Return the expected information of the next rollout of each step of a solution.
 
         It is in bits per written step, (K - 1,), and 0 if no more rollouts may be drawn.
         """
         is_open = (counts.sum(axis=1) < self.num_rollouts) & (counts[:, 2] == 0)
-        right = _next_success(self.success_rate, RIGHT_CONCENTRATION, counts)
-        wrong = _next_success(self.false_success_rate, WRONG_CONCENTRATION, counts)
-        not_wrong = belief.first_error - belief.wrong
+        rates = self.rates
+        right = _next_success(rates.right_means(steps_left), rates.right_concentration, counts)
+        wrong = _next_success(rates.false_success_rate, rates.wrong_concentration, counts)
+        not_wrong = belief.first_error[:, None] - belief.wrong
+        first_error = belief.first_error.sum(axis=0)
         # Joint probabilities of the next outcome and each first error: (K - 1, K + 1).
-        success = right[:, None] * not_wrong + wrong[:, None] * belief.wrong
-        failure = belief.first_error - success
-        bits = entropy(belief.first_error) - entropy(success) - entropy(failure)
+        success = (right[..., None] * not_wrong).sum(axis=0)
+        success += wrong[:, None] * belief.wrong.sum(axis=0)
+        failure = first_error - success
+        bits = entropy(first_error) - entropy(success) - entropy(failure)
         num_steps_written = np.arange(len(counts), 0, -1)
         return np.where(is_open, bits / num_steps_written, 0.0)
 
@@ -118,8 +114,8 @@ class Adaptive:
 class AdaptiveSettings(RolloutSettings):
     """At most N rollouts per prefix, from the prefixes that inform most about the first errors.
 
-    The rates are assumptions about completer and generators. docs/annotators.md explains how to
-    measure them.
+    Without a pilot (`annotation.pilot`) the rates are assumptions about the completer. With one
+    they are learned from it, and those given here are the centre of the priors.
     """
 
     kind: Literal["adaptive"] = Field("adaptive", description="the annotator")
@@ -136,15 +132,23 @@ class AdaptiveSettings(RolloutSettings):
         0.02, gt=0, lt=1, description="probability that the step after a wrong one mends the error"
     )
 
+    @property
+    def rates(self) -> Rates:
+        """The rates without a pilot, and the centre of the priors with one."""
+        return Rates((self.success_rate,), self.false_success_rate, self.mending_rate)
+
     def annotator(self, method: Method = "auto") -> Adaptive:  # noqa: ARG002
         """Return the annotator; it cuts no text."""
-        return Adaptive(
-            self.num_rollouts,
-            self.confidence,
-            self.success_rate,
-            self.false_success_rate,
-            self.mending_rate,
-        )
+        return Adaptive(self.num_rollouts, self.confidence, self.rates)
+
+    def label_steps(self, inputs: LabelInputs) -> pl.DataFrame:
+        """Return ``step_labels``, replayed from the raw rollouts with the rates of a pilot, if any.
+
+        Raises:
+            ValueError: a rollout that the annotator asks for was not drawn.
+        """
+        annotator = self.annotator(inputs.method)
+        return self.replay(replace(annotator, rates=inputs.rates or annotator.rates), inputs)
 
 
 def _counts(tree: Tree, drawn: DrawnRollouts) -> Counts:
@@ -164,19 +168,7 @@ def _labels(belief: Belief, counts: Counts) -> Iterator[Label]:
         yield Label(int(right > 0.5), right, successes + failures, successes)
 
 
-@cache
-def _likelihood(rate: float, concentration: float, successes: int, failures: int) -> float:
-    """Return the probability of a sequence of outcomes, if the success rate is Beta distributed.
-
-    ``rate`` is the mean of the Beta distribution.
-    """
-    rising_successes = prod(rate * concentration + i for i in range(successes))
-    rising_failures = prod((1 - rate) * concentration + i for i in range(failures))
-    rising_total = prod(concentration + i for i in range(successes + failures))
-    return rising_successes * rising_failures / rising_total
-
-
-def _next_success(rate: float, concentration: float, counts: Counts) -> Floats:
+def _next_success(rate: float | Floats, concentration: float, counts: Counts) -> Floats:
     """Return the probability that the next rollout succeeds, given the outcomes so far."""
     successes, failures = counts[:, 0], counts[:, 1]
     expected: Floats = (rate * concentration + successes) / (concentration + successes + failures)

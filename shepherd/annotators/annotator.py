@@ -9,6 +9,7 @@ from pydantic import Field
 
 from shepherd.annotators.entailment import Entails
 from shepherd.annotators.problem import Annotator, label_steps, read_problems, replay_problems
+from shepherd.annotators.rates import Rates
 from shepherd.schemas import CRITIQUES, ROLLOUTS
 from shepherd.section import Section
 from shepherd.splitting import Method
@@ -18,7 +19,8 @@ from shepherd.splitting import Method
 class LabelInputs:
     """What annotators read: frames as in the schemas, and an entailment model for ``nli``.
 
-    ``method`` is how the steps were cut. Leave out what the annotator in question does not read.
+    ``rates`` are those that a pilot has learned for ``adaptive``. ``method`` is how the steps were
+    cut. Leave out what the annotator in question does not read.
     """
 
     steps: pl.DataFrame
@@ -27,6 +29,7 @@ class LabelInputs:
     rollouts: pl.DataFrame = field(default_factory=ROLLOUTS.empty)
     critiques: pl.DataFrame = field(default_factory=CRITIQUES.empty)
     entails: Entails | None = None
+    rates: Rates | None = None
     method: Method = "auto"
 
 
@@ -63,7 +66,15 @@ class RolloutSettings(AnnotatorSettings):
         Raises:
             ValueError: a rollout that the annotator asks for was not drawn.
         """
-        annotator = self.annotator(inputs.method)
+        return self.replay(self.annotator(inputs.method), inputs)
+
+    @staticmethod
+    def replay(annotator: Annotator, inputs: LabelInputs) -> pl.DataFrame:
+        """Return the ``step_labels`` of an annotator, replayed from the raw rollouts.
+
+        Raises:
+            ValueError: a rollout that the annotator asks for was not drawn.
+        """
         problems = read_problems(inputs.steps, inputs.solutions, inputs.problems)
         replays = replay_problems(annotator, problems, inputs.rollouts)
         return label_steps(annotator, inputs.steps, replays)

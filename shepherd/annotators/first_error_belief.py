@@ -5,7 +5,9 @@ states: right, wrong, or mended (an error came before, but rollouts succeed as f
 The states are a Markov chain along each path. docs/annotators.md explains the model.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +56,16 @@ class Tree:
         """By solution: the nodes of its steps without the last one."""
         return [list(path[1:-1]) for path in self.paths]
 
+    @cached_property
+    def steps_left(self) -> Floats:
+        """By node: the steps that follow it, mean over the solutions through it."""
+        left, num_solutions = np.zeros(len(self.parents)), np.zeros(len(self.parents))
+        for path in self.paths:
+            left[list(path)] += range(len(path) - 1, -1, -1)
+            num_solutions[list(path)] += 1
+        means: Floats = left / np.maximum(num_solutions, 1)
+        return means
+
     @classmethod
     def of(cls, problem: SolvedProblem) -> "Tree":
         """Return the tree of a problem's solutions."""
@@ -77,48 +89,63 @@ class Tree:
 
 @dataclass(frozen=True)
 class Belief:
-    """The posterior of a solution of K steps, given all rollouts and answers of its problem."""
+    """The posterior of a solution of K steps, given all rollouts and answers of its problem.
+
+    The problem's difficulty is one of D. The arrays are joint probabilities with the difficulty.
+    """
 
     first_error: Floats
-    """The probability that each step is the first error, then that there is none: (K + 1,)."""
+    """The probability that each step is the first error, then that there is none: (D, K + 1)."""
 
     wrong: Floats
     """The joint probability that step i is wrong (not mended) and the first error is j, without the
-    last step i: (K - 1, K + 1)."""
+    last step i: (D, K - 1, K + 1)."""
 
     @property
     def right(self) -> Floats:
         """The probability that step i and all steps before it are right: (K - 1,)."""
-        return 1 - self.first_error.cumsum()[: len(self.wrong)]
+        wrong_so_far: Floats = self.first_error.sum(axis=0).cumsum()[: self.wrong.shape[1]]
+        return 1 - wrong_so_far
 
 
-def believe(tree: Tree, likelihoods: Floats, mending_rate: float) -> list[Belief]:
+def believe(
+    tree: Tree, likelihoods: Floats, mending_rate: float, weights: Sequence[float]
+) -> list[Belief]:
     """Return the belief about each solution, by sum-product on the tree.
 
-    ``likelihoods``, (nodes, 3), are the probabilities of each step's rollouts if the step is right,
-    wrong or mended. The step after a wrong one is mended with probability ``mending_rate``, and the
-    step after a mended one is wrong with the same probability.
+    ``likelihoods``, (D, nodes, 3), are the probabilities of each step's rollouts if the step is
+    right, wrong or mended, for each of the D difficulties that the problem may have; ``weights``
+    are the prior probabilities of these. The step after a wrong one is mended with probability
+    ``mending_rate``, and the step after a mended one is wrong with the same probability.
 
     Messages pass from the last steps up to the root. Then the belief about a solution is computed
     along its own path; the messages of the branches that leave the path join as evidence.
     """
-    following = _following(mending_rate)
+    following = following_of(mending_rate)
     evidence = likelihoods.copy()
     for path, is_correct in zip(tree.paths, tree.outcomes, strict=True):
-        evidence[path[-1]] = ANSWER_IS_RIGHT if is_correct else 1 - ANSWER_IS_RIGHT
+        evidence[:, path[-1]] = ANSWER_IS_RIGHT if is_correct else 1 - ANSWER_IS_RIGHT
     # Logarithms do not underflow, and subtraction removes the message of the path itself.
-    messages_up = np.zeros((len(tree.parents), len(following)))
+    messages_up = np.zeros((*evidence.shape[:2], len(following)))
     incoming = np.zeros_like(messages_up)
+    logs = np.log(weights)
     for step in range(len(tree.parents) - 1, 0, -1):
-        below = evidence[step] * (BRANCHING @ _scaled(incoming[step]))
-        messages_up[step] = np.log(following @ (below / below.max()))
-        incoming[tree.parents[step]] += messages_up[step]
-    from_siblings = _scaled(incoming[list(tree.parents)] - messages_up)
-    links = evidence[list(tree.parents)][:, :, None] * (
-        (BRANCHING * from_siblings[:, None]) @ following
+        below = evidence[:, step] * (scaled(incoming[:, step]) @ BRANCHING.T)
+        largest = below.max(axis=1)
+        logs += np.log(largest) + incoming[:, step].max(axis=1)
+        messages_up[:, step] = np.log((below / largest[:, None]) @ following.T)
+        incoming[:, tree.parents[step]] += messages_up[:, step]
+    logs += incoming[:, 0].max(axis=1) + np.log(scaled(incoming[:, 0]) @ BRANCHING[RIGHT])
+    difficulties = scaled(logs)
+    difficulties /= difficulties.sum()
+    from_siblings = scaled(incoming[:, list(tree.parents)] - messages_up)
+    links = evidence[:, list(tree.parents)][..., None] * (
+        (BRANCHING * from_siblings[:, :, None]) @ following
     )
-    links /= links.max(axis=(1, 2), keepdims=True)
-    return [_along(links[list(path[1:])], evidence[path[-1]]) for path in tree.paths]
+    links /= links.max(axis=(2, 3), keepdims=True)
+    return [
+        _along(links[:, list(path[1:])], evidence[:, path[-1]], difficulties) for path in tree.paths
+    ]
 
 
 def entropy(weights: Floats) -> Floats:
@@ -127,40 +154,42 @@ def entropy(weights: Floats) -> Floats:
     return bits
 
 
-def _along(links: Floats, outcome: Floats) -> Belief:
+def _along(links: Floats, outcome: Floats, difficulties: Floats) -> Belief:
     """Return the belief about one solution, by forward and backward messages along its K steps.
 
-    ``links``, (K, 3, 3), are the probabilities of each step's state given the state before it,
-    times the evidence about the state before it. ``outcome``, (3,), is the evidence about the last
-    state. ``forward``, (K + 1, 3), are the messages to the present step, by first error and state.
+    ``links``, (D, K, 3, 3), are the probabilities of each step's state given the state before it,
+    times the evidence about the state before it. ``outcome``, (D, 3), is the evidence about the
+    last state. ``difficulties``, (D,), are the probabilities of the difficulties. ``forward``,
+    (D, K + 1, 3), are the messages to the present step, by first error and state.
     """
-    num_steps = len(links)
+    num_difficulties, num_steps = links.shape[:2]
     backward = [outcome]
-    for link in links[:0:-1]:
-        backward.append(link @ backward[-1])
+    for step in range(num_steps - 1, 0, -1):
+        backward.append((links[:, step] @ backward[-1][..., None])[..., 0])
     backward.reverse()
-    right = 1.0
-    forward = np.zeros((num_steps + 1, 3))
-    wrong = np.zeros((num_steps, num_steps + 1))
-    for step, link in enumerate(links):
+    right = np.ones(num_difficulties)
+    forward = np.zeros((num_difficulties, num_steps + 1, 3))
+    wrong = np.zeros((num_difficulties, num_steps, num_steps + 1))
+    for step in range(num_steps):
+        link = links[:, step]
         forward = forward @ link
-        forward[step, WRONG] = right * link[RIGHT, WRONG]
-        right *= link[RIGHT, RIGHT]
-        wrong[step] = forward[:, WRONG] * backward[step][WRONG]
-    first_error = forward @ outcome
-    first_error[-1] += right * outcome[RIGHT]
-    total = first_error.sum()
-    return Belief(first_error / total, wrong[:-1] / total)
+        forward[:, step, WRONG] = right * link[:, RIGHT, WRONG]
+        right = right * link[:, RIGHT, RIGHT]
+        wrong[:, step] = forward[:, :, WRONG] * backward[step][:, None, WRONG]
+    first_error = (forward @ outcome[..., None])[..., 0]
+    first_error[:, -1] += right * outcome[:, RIGHT]
+    shares = (difficulties / first_error.sum(axis=1))[:, None]
+    return Belief(first_error * shares, wrong[:, :-1] * shares[..., None])
 
 
-def _following(mending_rate: float) -> Floats:
+def following_of(mending_rate: float) -> Floats:
     """Return the probability of each state of the next step, by situation: (situations, 3)."""
     slips = [(1 - rate, rate, 0.0) for rate in SLIP_RATES]
     stays, changes = 1 - mending_rate, mending_rate
     return np.array([*slips, (0.0, stays, changes), (0.0, changes, stays)])
 
 
-def _scaled(logarithms: Floats) -> Floats:
+def scaled(logarithms: Floats) -> Floats:
     """Return the exponentials of each row, divided by the largest of the row."""
     scaled: Floats = np.exp(logarithms - logarithms.max(axis=-1, keepdims=True))
     return scaled

@@ -13,6 +13,7 @@ from shepherd.splitting import SPLITTING_VERSION
 WRITTEN_WITH = {
     "solution_costs": "solutions",
     "rollout_costs": "rollouts",
+    "pilot_costs": "pilot_rollouts",
     "asked_rollouts": "rollouts",
     "search_trees": "rollouts",
     "critique_costs": "critiques",
@@ -24,7 +25,7 @@ WRITTEN_WITH = {
 }
 """Tables that the asset of another table writes: they depend on the same settings."""
 
-GRADED_TABLES = ("solutions", "rollouts", "candidates", "greedy_solutions")
+GRADED_TABLES = ("solutions", "pilot_rollouts", "rollouts", "candidates", "greedy_solutions")
 
 
 def dependencies_of(settings: Settings, asset: str) -> dict[str, Json]:

@@ -48,14 +48,34 @@ def _solutions(settings: Settings) -> Iterator[str]:
             yield from (f"datasets.{other}.test" for other in settings.datasets)
 
 
-def _rollouts(settings: Settings) -> Iterator[str]:
+def _drawn_rollouts(settings: Settings) -> Iterator[str]:
+    """Yield what the draws of the completer depend on, whoever asks for them."""
     yield from engine_paths(settings)
     assert settings.completer is not None, "rollouts are an asset of profiles with a completer"
     yield from prompting_paths("completer", settings.completer)
     yield from nucleus_paths(settings, "rollout_top_p")
-    yield from ("seed", "sampling.rollout_temperature")
-    yield from ("sampling.max_tokens", "annotation.consensus", "datasets.*.is_annotated")
-    yield "datasets.*.splitting.calculations"
+    yield from ("seed", "sampling.rollout_temperature", "sampling.max_tokens")
+    yield from ("datasets.*.is_annotated", "datasets.*.splitting.calculations")
+    # There is nothing at this path without a pilot.
+    yield "annotation.pilot.*"
+
+
+def _pilot_rollouts(settings: Settings) -> Iterator[str]:
+    yield from _drawn_rollouts(settings)
+    yield "shards"
+
+
+def _pilot_rates(settings: Settings) -> Iterator[str]:
+    yield "datasets.*.is_annotated"
+    if "adaptive" in settings.annotation.names:
+        # What was set by hand is the centre of what is learned.
+        rates = ("success_rate", "false_success_rate", "mending_rate")
+        yield from (f"annotation.annotators.adaptive.{name}" for name in rates)
+
+
+def _rollouts(settings: Settings) -> Iterator[str]:
+    yield from _drawn_rollouts(settings)
+    yield "annotation.consensus"
     for annotator in settings.annotation.annotators:
         if isinstance(annotator, RolloutSettings):
             yield from _annotator(annotator)
@@ -158,6 +178,8 @@ def _exports(settings: Settings) -> Iterator[str]:
 _RULES: dict[str, Callable[[Settings], Iterator[str]]] = {
     "problems": _problems,
     "solutions": _solutions,
+    "pilot_rollouts": _pilot_rollouts,
+    "pilot_rates": _pilot_rates,
     "rollouts": _rollouts,
     "critiques": _critiques,
     "labeled_solutions": _labeled_solutions,

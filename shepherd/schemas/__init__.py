@@ -21,6 +21,7 @@ from shepherd.schemas.costs import (
     SOLUTION_COSTS,
 )
 from shepherd.schemas.labels import LABELED_SOLUTIONS, ORACLE_LABELS, STEP_LABELS, labels_table
+from shepherd.schemas.pilot import PILOT_COSTS, PILOT_RATES, PILOT_ROLLOUTS
 from shepherd.schemas.rejected import (
     REJECTED,
     REJECTED_LABELS,
@@ -48,6 +49,9 @@ __all__ = [
     "GREEDY_SOLUTIONS",
     "LABELED_SOLUTIONS",
     "ORACLE_LABELS",
+    "PILOT_COSTS",
+    "PILOT_RATES",
+    "PILOT_ROLLOUTS",
     "POLICY_EVALUATIONS",
     "PROBLEMS",
     "REJECTED",
@@ -78,6 +82,8 @@ TABLES: dict[str, Table] = {
         ROLLOUTS,
         ASKED_ROLLOUTS,
         SEARCH_TREES,
+        PILOT_ROLLOUTS,
+        PILOT_RATES,
         CRITIQUES,
         STEP_LABELS,
         ORACLE_LABELS,
@@ -91,6 +97,7 @@ TABLES: dict[str, Table] = {
         ROLLOUT_COSTS,
         CANDIDATE_COSTS,
         CRITIQUE_COSTS,
+        PILOT_COSTS,
         ENTAILMENT_COSTS,
         REJECTED_PROBLEMS,
         REJECTED_SOLUTIONS,

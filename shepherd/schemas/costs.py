@@ -4,7 +4,11 @@ from shepherd.schemas.columns import DATASET, FLOAT, INT, TEXT
 from shepherd.schemas.table import Column, Table
 
 _COST_COLUMNS = (
-    Column("stage", TEXT, "solutions, rollouts, critiques, nli_labels or candidates"),
+    Column(
+        "stage",
+        TEXT,
+        "solutions, pilot_rollouts, rollouts, critiques, nli_labels or candidates",
+    ),
     DATASET,
     Column("shard", TEXT, "partition that was sampled"),
     Column("model", TEXT, "name of the model that sampled"),

@@ -7,7 +7,7 @@ shepherd/engine_settings.py.
 from shepherd.annotators.judge import JudgeSettings
 from shepherd.engine_settings import EngineSettings, OpenAISettings, VllmSettings
 from shepherd.section import NAME_PATTERN, Section
-from shepherd.settings.annotation import AnnotationSettings
+from shepherd.settings.annotation import AnnotationSettings, PilotSettings
 from shepherd.settings.datasets import (
     DEFAULT_SPLITTING,
     SPLITS,
@@ -37,6 +37,7 @@ __all__ = [
     "JudgeSettings",
     "ModelSettings",
     "OpenAISettings",
+    "PilotSettings",
     "PolicySettings",
     "PpoSettings",
     "RftSettings",

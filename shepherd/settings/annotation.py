@@ -1,10 +1,12 @@
 """Settings of annotation: the annotators of a profile, and whose labels are trained on."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field, GetCoreSchemaHandler, field_validator, model_validator
 from pydantic_core import CoreSchema, core_schema
 
+from shepherd.annotators.adaptive import Adaptive, AdaptiveSettings
 from shepherd.annotators.annotator import AnnotatorSettings, RolloutSettings
 from shepherd.annotators.entailment import EntailmentSettings
 from shepherd.annotators.judge import JudgeSettings
@@ -12,6 +14,7 @@ from shepherd.annotators.kinds import annotator_kinds
 from shepherd.annotators.monte_carlo import MonteCarloSettings
 from shepherd.annotators.nli import NliSettings
 from shepherd.annotators.problem import Annotator
+from shepherd.annotators.rates import Rates
 from shepherd.nearest import did_you_mean
 from shepherd.section import Section
 from shepherd.splitting import Method
@@ -27,6 +30,16 @@ class _OneOfAllKinds:
         return core_schema.tagged_union_schema(choices, discriminator="kind")
 
 
+class PilotSettings(Section):
+    """Problems, chosen by the hashes of their ids, whose prefixes all get N rollouts.
+
+    `adaptive` learns its rates from them, and calibration is measured on them.
+    """
+
+    num_problems: int = Field(40, ge=1, description="train problems of each annotated dataset")
+    num_rollouts: int = Field(8, ge=1, description="N: rollouts of each prefix of these")
+
+
 class AnnotationSettings(Section):
     """The annotators that label steps. Their rollouts are drawn once and shared."""
 
@@ -34,6 +47,11 @@ class AnnotationSettings(Section):
         (MonteCarloSettings(),),
         min_length=1,
         description="the annotators, each at most once; a bare word is short for `{kind: word}`",
+    )
+    pilot: PilotSettings | None = Field(
+        None,
+        description="problems whose prefixes all get rollouts, from which `adaptive` learns its "
+        "rates; null: none",
     )
     consensus: tuple[str, str] | None = Field(
         None,
@@ -53,8 +71,15 @@ class AnnotationSettings(Section):
 
     @property
     def max_rollouts(self) -> int:
-        """The most rollouts of one prefix that an annotator asks for; 0 if none rolls out."""
-        return max((one.num_rollouts for one in self.annotators_that_roll_out()), default=0)
+        """The most rollouts of one prefix that annotators or the pilot ask for; 0 without any."""
+        counts = [one.num_rollouts for one in self.annotators_that_roll_out()]
+        return max([*counts, *([self.pilot.num_rollouts] if self.pilot else [])], default=0)
+
+    @property
+    def rates(self) -> Rates:
+        """The rates of ``adaptive`` that are set by hand: the centre of what a pilot learns."""
+        adaptive = (one for one in self.annotators if isinstance(one, AdaptiveSettings))
+        return next(adaptive, AdaptiveSettings()).rates
 
     @property
     def judge(self) -> JudgeSettings | None:
@@ -67,12 +92,21 @@ class AnnotationSettings(Section):
         models = (one.language_model for one in self.annotators if isinstance(one, NliSettings))
         return next(models, None)
 
-    def annotators_that_roll_out(self, method: Method = "auto") -> list[Annotator]:
-        """Return the annotators that need rollouts, for texts that are cut by ``method``."""
-        return [
+    def annotators_that_roll_out(
+        self, method: Method = "auto", rates: Rates | None = None
+    ) -> list[Annotator]:
+        """Return the annotators that need rollouts, for texts that are cut by ``method``.
+
+        ``rates`` are those that a pilot has learned for ``adaptive``.
+        """
+        annotators = [
             settings.annotator(method)
             for settings in self.annotators
             if isinstance(settings, RolloutSettings)
+        ]
+        return [
+            replace(one, rates=rates) if rates and isinstance(one, Adaptive) else one
+            for one in annotators
         ]
 
     @field_validator("annotators", mode="before")

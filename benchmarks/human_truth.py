@@ -34,6 +34,10 @@ from benchmarks.truth_settings import WITHOUT_MODEL, TruthSettings
 from resources.grading import grade_pairs
 from resources.profiles import read_section
 from shepherd.agreement import NO_ERROR, compare_first_errors, first_errors
+from shepherd.annotators.learned_rates import learn_rates
+from shepherd.annotators.monte_carlo import MonteCarlo
+from shepherd.annotators.problem import Annotator, read_pool
+from shepherd.annotators.rates import Rates
 from shepherd.answers import extract_answer
 from shepherd.first_error_intervals import Resampled, interval, resample
 from shepherd.intervals import bootstrap_weights
@@ -57,24 +61,60 @@ def run(options: argparse.Namespace) -> list[Result]:
     else:
         settings = EMBEDDED
         work = written_rows(options.problems)
-    work = with_completer(chosen(work, options), settings, options.folder / "draws")
-    annotators = settings.annotation.annotators_that_roll_out()
-    if options.drawn:
-        work, rollouts = drawn_part(work, annotators)
-    else:
-        rollouts = roll_out(work, "completer", annotators)
-    labels = label_all(work, rollouts, settings, options.folder / "draws")
-    return [*sample(work, rollouts), *measure_all(labels, work)]
+    draws = options.folder / "draws"
+    work = with_completer(work, settings, draws)
+    rates, about_pilot = learn(work, settings, is_drawn=options.drawn)
+    annotators = settings.annotation.annotators_that_roll_out(rates=rates)
+    counted = not options.tuning if options.settings else None
+    work, rollouts = roll_out_part(
+        chosen(work, options.problems, counted=counted), annotators, is_drawn=options.drawn
+    )
+    labels = label_all(work, rollouts, settings, annotators, draws)
+    return [*about_pilot, *sample(work, rollouts), *measure_all(labels, work)]
 
 
-def chosen(work: AnnotatedSolutions, options: argparse.Namespace) -> AnnotatedSolutions:
-    """Return the first problems, by their ids, that count (or choose settings: ``--tuning``)."""
+def chosen(
+    work: AnnotatedSolutions, num_problems: int, *, counted: bool | None
+) -> AnnotatedSolutions:
+    """Return the first problems, by their ids, that count or that settle settings; null: of all."""
     ids = [
         problem.problem_id
         for problem in work.by_problem
-        if options.settings is None or chooses_settings(problem.question) == options.tuning
+        if counted is None or chooses_settings(problem.question) != counted
     ]
-    return part_of(work, ids[: options.problems])
+    return part_of(work, ids[:num_problems])
+
+
+def roll_out_part(
+    work: AnnotatedSolutions, annotators: Sequence[Annotator], *, is_drawn: bool
+) -> tuple[AnnotatedSolutions, CompleterRollouts]:
+    """Return solutions with the rollouts that annotators ask for, or with those that are drawn."""
+    if is_drawn:
+        return drawn_part(work, annotators)
+    return work, roll_out(work, "completer", annotators)
+
+
+def learn(
+    work: AnnotatedSolutions, settings: TruthSettings, *, is_drawn: bool
+) -> tuple[Rates | None, list[Result]]:
+    """Return the rates of ``adaptive`` from a pilot of problems that do not count, if one is set.
+
+    The results say what the pilot has cost.
+    """
+    pilot = settings.annotation.pilot
+    if pilot is None:
+        return None, []
+    part, rollouts = roll_out_part(
+        chosen(work, pilot.num_problems, counted=False),
+        [MonteCarlo(pilot.num_rollouts)],
+        is_drawn=is_drawn,
+    )
+    rates = learn_rates(part.by_problem, read_pool(rollouts.rollouts), settings.annotation.rates)
+    tokens = int(rollouts.rollouts["num_tokens"].sum())
+    return rates, [
+        Result("pilot: problems", part.problems.height, "problems"),
+        Result("pilot: tokens", tokens, "tokens"),
+    ]
 
 
 def sample(work: AnnotatedSolutions, rollouts: CompleterRollouts) -> Iterator[Result]:

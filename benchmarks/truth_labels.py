@@ -1,6 +1,6 @@
 """Labels by each annotator of a settings file on published solutions, and what they cost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,23 +17,30 @@ from shepherd.annotators.annotator import LabelInputs, RolloutSettings
 from shepherd.annotators.consensus import consensus_labels
 from shepherd.annotators.judge import JudgeSettings
 from shepherd.annotators.nli import NliSettings, nli_labels
+from shepherd.annotators.problem import Annotator
 from shepherd.schemas import CRITIQUES
 from shepherd.settings import ModelSettings
 
 
 def label_all(
-    work: AnnotatedSolutions, rollouts: CompleterRollouts, settings: TruthSettings, folder: Path
+    work: AnnotatedSolutions,
+    rollouts: CompleterRollouts,
+    settings: TruthSettings,
+    rolling: Sequence[Annotator],
+    folder: Path,
 ) -> list[AnnotatorLabels]:
     """Return the labels of each annotator, then of the consensus.
 
-    Draws of the judge and of the language model of ``nli`` are in ``folder``.
+    ``rolling`` are the annotators of the settings that roll out. Draws of the judge and of the
+    language model of ``nli`` are in ``folder``.
     """
     labels = []
+    by_name = {one.name: one for one in rolling}
     inputs = LabelInputs(work.steps, work.solutions, work.problems)
     for annotator in settings.annotation.annotators:
         match annotator:
             case RolloutSettings():
-                labels.append(replay(annotator.kind, annotator.annotator(), work, rollouts))
+                labels.append(replay(annotator.kind, by_name[annotator.kind], work, rollouts))
             case JudgeSettings():
                 labels.append(_by_judge(work, annotator, settings, folder))
             case NliSettings():

@@ -13,7 +13,8 @@ from benchmarks import truth_labels
 from benchmarks.annotated import AnnotatedSolutions, CompleterRollouts, roll_out
 from benchmarks.command import USER_CAN_FIX
 from benchmarks.human_rows import read_subset
-from benchmarks.human_truth import BENCHMARK, measure_all
+from benchmarks.human_truth import BENCHMARK, chosen, learn, measure_all
+from benchmarks.process_bench import chooses_settings
 from benchmarks.truth_draws import drawn_part, in_own_folder, part_of
 from benchmarks.truth_labels import label_all
 from benchmarks.truth_settings import TruthSettings
@@ -153,8 +154,9 @@ def test_right_answers_by_wrong_ways_are_counted(tmp_path: Path) -> None:
     settings = TruthSettings.model_validate(
         {"completer": {"base": "unused"}, "annotation": {"annotators": ["monte_carlo", "rule"]}}
     )
-    rollouts = roll_out(work, "completer", settings.annotation.annotators_that_roll_out())
-    labels = label_all(work, rollouts, settings, tmp_path)
+    annotators = settings.annotation.annotators_that_roll_out()
+    rollouts = roll_out(work, "completer", annotators)
+    labels = label_all(work, rollouts, settings, annotators, tmp_path)
     found = {result.name: result.value for result in measure_all(labels, work)}
     # A right answer proves all steps to rule: it misses every error behind one.
     assert found["rule: right answers by wrong ways"] == 1
@@ -179,8 +181,9 @@ def test_consensus_costs_both_and_leaves_solutions_out(tmp_path: Path) -> None:
             },
         }
     )
-    rollouts = roll_out(work, "completer", settings.annotation.annotators_that_roll_out())
-    exact, sparing, both = label_all(work, rollouts, settings, tmp_path)
+    annotators = settings.annotation.annotators_that_roll_out()
+    rollouts = roll_out(work, "completer", annotators)
+    exact, sparing, both = label_all(work, rollouts, settings, annotators, tmp_path)
     assert (both.name, both.tokens) == ("consensus", exact.tokens + sparing.tokens)
     assert both.frame.select("step_id", "hard").equals(exact.frame.select("step_id", "hard"))
 
@@ -221,7 +224,7 @@ def test_judge_and_language_model_are_asked_once(
     )
     for _ in range(2):
         none = CompleterRollouts(ROLLOUTS.empty(), 0.0)
-        critic, nli = label_all(work, none, settings, tmp_path / "draws")
+        critic, nli = label_all(work, none, settings, [], tmp_path / "draws")
         found = {result.name: result.value for result in measure_all([critic, nli], work)}
         # A third of the solutions is right, a third wrong from each of the first two steps on.
         assert found["judge: accuracy, erroneous"] == 0.5
@@ -233,6 +236,24 @@ def test_judge_and_language_model_are_asked_once(
         assert nli.tokens > 0
         assert nli.tokens % (2 * 7) == 0
     assert opened == ["judge", "nli"]
+
+
+def test_adaptive_learns_from_problems_that_do_not_count(tmp_path: Path) -> None:
+    work = completed_by(solutions(tmp_path, 30), Engines(), tmp_path / "draws")
+    pilot = {"num_problems": 3, "num_rollouts": 2}
+    settings = TruthSettings.model_validate(
+        {
+            "completer": {"base": "unused"},
+            "annotation": {"annotators": ["adaptive"], "pilot": pilot},
+        }
+    )
+    rates, about_pilot = learn(work, settings, is_drawn=False)
+    assert rates not in (None, settings.annotation.rates)
+    # Two prefixes of each solution, two rollouts of each, seven tokens a rollout.
+    assert [result.value for result in about_pilot] == [3, 3 * 2 * 2 * 7]
+    questions = {p.question for p in chosen(work, 3, counted=False).by_problem}
+    assert all(map(chooses_settings, questions))
+    assert not any(chooses_settings(p.question) for p in chosen(work, 99, counted=True).by_problem)
 
 
 def test_settings_and_data_belong_together(capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,10 +55,10 @@ _QUESTION = "{question}"
 _MARKS = ("QUESTION7f3a", "SOLUTION7f3a")
 """Stand in a chat for the question and the solution until their places are found."""
 
-_CLOCK = "strftime_now"
+CLOCK = "strftime_now"
 """The function by which a chat template reads the clock (transformers defines it)."""
 
-_TIMES = (datetime(2001, 2, 3, 4, 5, 6), datetime(2019, 8, 27, 18, 39, 40))
+TIMES = (datetime(2001, 2, 3, 4, 5, 6), datetime(2019, 8, 27, 18, 39, 40))
 """Times that differ in every part: a template that reads the clock shows them differently."""
 
 
@@ -131,7 +131,7 @@ def open_template(template: str, tokenizer: ChatTokenizer) -> str:
         known = ", ".join(sorted(TEMPLATES))
         raise ValueError(f"{name}: has no chat template: set the model's template to {known}")
     opened = _opened_chat(tokenizer, datetime.now())
-    if any(_opened_chat(tokenizer, time) != opened for time in _TIMES):
+    if any(_opened_chat(tokenizer, time) != opened for time in TIMES):
         # A JSON string is a YAML string.
         text = json.dumps(opened, ensure_ascii=False)
         raise ValueError(
@@ -146,8 +146,8 @@ def _opened_chat(tokenizer: ChatTokenizer, now: datetime) -> str:
     question, solution = _MARKS
     turns = [{"role": "user", "content": question}, {"role": "assistant", "content": solution}]
     variables: dict[str, Callable[[str], str]] = {}
-    if _CLOCK in str(tokenizer.chat_template):
-        variables[_CLOCK] = now.strftime
+    if CLOCK in str(tokenizer.chat_template):
+        variables[CLOCK] = now.strftime
     try:
         chat = str(
             tokenizer.apply_chat_template(

@@ -50,6 +50,7 @@ def rich(engine: dict[str, Any], judge_engine: dict[str, Any] | None) -> Setting
             },
             "engine": engine,
             "annotation": {
+                "pilot": {},
                 "annotators": [
                     {"kind": "judge", "base": "judge", "engine": judge_engine},
                     {"kind": "nli", "language_model": asked},
@@ -72,6 +73,7 @@ def assets_of(settings: Settings) -> list[str]:
     models = "completer outcome_reward_model process_reward_model"
     labels = [f"{name}_labels" for name in settings.annotation.names]
     labels += ["critiques"] if settings.annotation.judge else []
+    labels += ["pilot_rollouts", "pilot_rates"] if settings.annotation.pilot else []
     named = [*settings.generators, *settings.policies, *labels]
     return [*f"{tables} {others} {models} policy_evaluations exports report".split(), *named]
 

@@ -92,12 +92,11 @@ def measure(completer: str, work: AnnotatedSolutions, num_pilot: int) -> Iterato
         quality = label_quality(labels.frame, work.truth, work.steps).row(0, named=True)
         accuracies[name] = quality["agreement"] or 0.0
         yield from results_of(f"{completer}, {name}", quality, labels, work)
-    yield at_least(
-        f"{completer}: a pilot, against by hand",
-        accuracies["pilot"],
-        "share",
-        accuracies["by hand"],
-    )
+    # The rates that are set by hand are those of the demo's completer.
+    baselines = ("monte_carlo",) if completer == "completer" else ("monte_carlo", "by hand")
+    for baseline in baselines:
+        label = f"{completer}: a pilot, against {baseline}"
+        yield at_least(label, accuracies["pilot"], "share", accuracies[baseline])
 
 
 def results_of(

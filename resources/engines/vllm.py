@@ -45,6 +45,12 @@ class VllmEngine:
             raise ValueError(
                 f"{model}: vLLM refuses it: correct engine.vllm in the profile ({reason})"
             ) from error
+        except RuntimeError as error:
+            # The worker that failed is another process, which prints its reason itself.
+            raise ValueError(
+                f"{model}: vLLM did not start: its worker says why in its own messages, such as "
+                "too little free memory: correct engine.vllm in the profile"
+            ) from error
         self._tokenizer = self._engine.get_tokenizer()
         leave_prompts_open(self._tokenizer, model)
         self._window = int(self._engine.model_config.max_model_len)

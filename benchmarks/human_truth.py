@@ -81,6 +81,8 @@ def sample(work: AnnotatedSolutions, rollouts: CompleterRollouts) -> Iterator[Re
     """Yield what was measured on, and how often rollouts succeed after right and wrong steps."""
     yield Result("problems", work.problems.height, "problems")
     yield Result("solutions", work.solutions.height, "solutions")
+    named = first_errors(work.truth, work.steps)["first_error"]
+    yield Result("solutions with an error", int((named != NO_ERROR).sum()), "solutions")
     labelled = work.steps.filter(~pl.col("is_last")).join(
         work.truth.select("step_id", "hard"), on="step_id"
     )
@@ -103,7 +105,8 @@ def sample(work: AnnotatedSolutions, rollouts: CompleterRollouts) -> Iterator[Re
     cut = (rollouts.rollouts["finish_reason"] == "length").mean()
     if isinstance(cut, float):
         yield Result("rollouts cut at the limit", cut, "share")
-    yield Result("tokens a second", 1 / max(rollouts.seconds_per_token, 1e-9), "tokens")
+    if rollouts.seconds_per_token:
+        yield Result("tokens a second", 1 / rollouts.seconds_per_token, "tokens")
 
 
 def measure_all(labels: Sequence[AnnotatorLabels], work: AnnotatedSolutions) -> Iterator[Result]:
@@ -148,6 +151,11 @@ def measure(
             yield Result(f"{name}: {measured}", value, "share")
             yield from _ends(f"{name}: {measured}", of_one)
     yield Result(f"{name}: unlabelled", predicted.null_count(), "solutions")
+    is_wrong, is_named = truth["first_error"] != NO_ERROR, predicted != NO_ERROR
+    early = is_wrong & is_named & (predicted < truth["first_error"])
+    late = is_wrong & (~is_named | (predicted > truth["first_error"]))
+    yield Result(f"{name}: error named too early", int(early.sum()), "solutions")
+    yield Result(f"{name}: error named too late or never", int(late.sum()), "solutions")
     lucky = truth["is_correct"] & (truth["first_error"] != NO_ERROR)
     if num_lucky := int(lucky.sum()):
         found, where = predicted.filter(lucky), truth["first_error"].filter(lucky)

@@ -15,6 +15,7 @@ from resources.sampling.request_source import RequestList, RequestSource
 from resources.storage.journal import SUFFIX
 from resources.storage.weights import weights_identity
 from shepherd.dependencies import Fingerprint, draw_fingerprint, engine_fingerprint
+from shepherd.prompts import user_turn
 from shepherd.requests import REQUESTS, Engine
 from shepherd.schemas import ROLLOUT_COSTS, Table
 from shepherd.settings import (
@@ -63,7 +64,9 @@ def completion_model_of(
     """
     return CompletionModel(
         name,
-        load_template(model.template, checkpoint),
+        user_turn(model.template)
+        if engine.speaks_chat
+        else load_template(model.template, checkpoint),
         engine_fingerprint(engine, weights_identity(checkpoint)),
         lambda: open_engine(engine, checkpoint, log=log),
         model.stop,

@@ -14,7 +14,7 @@ from resources.engines import continuation
 from resources.sampling.stage import completion_model_of
 from shepherd.dependencies import engine_fingerprint
 from shepherd.requests import Completion, Request
-from shepherd.settings import EngineSettings, ModelSettings, OpenAISettings
+from shepherd.settings import EngineSettings, ModelSettings, OpenAISettings, Settings
 
 pytestmark = pytest.mark.usefixtures("fast_retries")
 Serve = Callable[..., Server]
@@ -213,6 +213,26 @@ def test_the_template_of_a_chat_server_is_the_users_turn() -> None:
     assert model.template == "{question}"
     written_out = ModelSettings(base="gpt", template="Solve: {question}\nBe brief.")
     assert completion_model_of("judge", written_out, "gpt", engine).template == written_out.template
+
+
+def test_a_profile_that_rolls_out_thoughts_by_chat_is_refused() -> None:
+    def settings(endpoint: str, annotator: str) -> Settings:
+        servers = {"base_urls": ["http://host/v1"], "endpoint": endpoint}
+        words = {"source": "word_problems", "splitting": {"method": "reasoning"}}
+        return Settings.model_validate(
+            {
+                "datasets": {"words": words},
+                "generators": {"generator": {"base": "thinker"}},
+                "completer": {"base": "thinker"},
+                "engine": {"kind": "openai", "openai": servers},
+                "annotation": {"annotators": [annotator], "train_on": annotator},
+            }
+        )
+
+    with pytest.raises(ValueError, match=r"datasets\.words\.splitting.*no thought.*endpoint"):
+        settings("chat", "monte_carlo")
+    assert settings("chat", "rule").engine.speaks_chat
+    assert not settings("completions", "monte_carlo").engine.speaks_chat
 
 
 def test_draws_of_the_endpoints_are_told_apart() -> None:

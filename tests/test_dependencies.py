@@ -37,6 +37,7 @@ def rich(engine: dict[str, Any], judge_engine: dict[str, Any] | None) -> Setting
                 "words": WORDS,
                 "solved": published | {"solutions": "s.jsonl", "solutions_split": "train"},
                 "labelled": published | {"labels": "l.jsonl", "annotator": "them"},
+                "thought": WORDS | {"splitting": {"method": "reasoning"}},
             },
             "generators": {"generator": TRAINED, "untrained": {"base": "base-small"}},
             "completer": TRAINED,

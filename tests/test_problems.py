@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from assets.annotation.sharding import by_shard
 from resources.files import problem_rows as problem_rows_module
 from resources.files.imported_solutions import load_solutions
 from resources.files.problems import load_problems, questions_tested_elsewhere
@@ -98,6 +99,25 @@ def test_limits_keep_the_first_problems(tmp_path: Path) -> None:
     problems, rejected = load_problems("g", settings, seed=0)
     assert problems["question"].to_list() == ["a", "t"]
     assert rejected["line"].to_list() == [1]
+
+
+def test_a_sample_by_hash_is_spread_over_files_and_shards(tmp_path: Path) -> None:
+    train = [row(f"q{index}") for index in range(400)]
+    settings = gsm8k(
+        tmp_path, train, [row("t"), row("u")], num_train=100, num_test=1, choose="hash"
+    )
+    problems, _ = load_problems("g", settings, seed=0)
+    assert problems["split"].to_list() == ["train"] * 100 + ["test"]
+    numbers = [int(question[1:]) for question in problems["question"][:100]]
+    assert numbers == sorted(numbers)
+    for quarter in range(4):
+        assert 10 < sum(100 * quarter <= number < 100 * (quarter + 1) for number in numbers) < 40
+    shards = by_shard(problems, problems["problem_id"], 4)
+    assert all(frame.height > 10 for frame in shards.values())
+    # A larger sample holds the smaller one, wherever the rows are in their files.
+    larger = gsm8k(tmp_path, train[::-1], [row("t")], num_train=150, choose="hash")
+    held = load_problems("g", larger, seed=0)[0]["problem_id"]
+    assert problems.filter(split="train")["problem_id"].is_in(held.implode()).all()
 
 
 def test_a_file_of_train_problems_is_enough_where_no_test_problem_is_read(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 from resources.files.lines import Line, Rejection, refuse_many, rejected_frame
 from resources.files.problem_rows import parse_problem, problem_rows
 from shepherd.datasets import Problem, question_key, word_problem
+from shepherd.identity import content_id
 from shepherd.schemas import PROBLEMS
 from shepherd.settings import DatasetSettings, Settings, Split
 from shepherd.word_problems import draw_problems
@@ -56,9 +57,20 @@ def load_problems(
                 raise ValueError(
                     f"datasets.{dataset_name}.{split}: the file holds no problem to keep"
                 )
-    chosen = [*train.values()][: settings.num_train] + [*test.values()][: settings.num_test]
+    chosen = _chosen(train, settings.num_train, settings) + _chosen(
+        test, settings.num_test, settings
+    )
     frame = pl.DataFrame([asdict(problem) for problem in chosen], schema=PROBLEMS.schema)
     return frame, rejected_frame(dataset_name, rejections)
+
+
+def _chosen(problems: ProblemsByRow, limit: int | None, settings: DatasetSettings) -> list[Problem]:
+    """Return at most ``limit`` problems in the order of their rows."""
+    rows = list(problems)
+    if settings.choose == "hash":
+        # Shards are chosen by the id itself.
+        rows.sort(key=lambda row: content_id("chosen", problems[row].problem_id))
+    return [problems[row] for row in sorted(rows[:limit])]
 
 
 def load_problems_of(settings: Settings, dataset_name: str) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -1,14 +1,12 @@
 """Keep worker processes that compare answers by algebra, and replace those that end.
 
 A worker that passes its time or its memory limit ends the pair as ``timeout``. A worker that is
-killed from outside is a fault of ours, not of the answer: the pair is judged again. If that
-happens at each try, another pair says whether the machine or this pair is the reason.
+killed from outside is a fault of ours, not of the answer: the pair is judged again.
 """
 
 import atexit
 import contextlib
 import json
-import logging
 import os
 import queue
 import selectors
@@ -24,8 +22,8 @@ from shepherd.messages import shown
 Reason = Literal["exact", "numeric", "symbolic", "different", "timeout", "unparsable", "missing"]
 """How a verdict was reached. Correct: ``exact`` (the plain forms are equal), ``numeric`` and
 ``symbolic`` (a worker found values or expressions equal). Incorrect: ``different``, ``timeout``
-(a worker passed its time or memory limit, or the machine killed each that judged the pair),
-``unparsable`` (no worker could read one of the two) and ``missing`` (no answer was given)."""
+(a worker passed its time or memory limit), ``unparsable`` (no worker could read one of the two)
+and ``missing`` (no answer was given)."""
 
 START_TIMEOUT_S = 120.0
 """Seconds that a worker may take to import sympy, on a busy machine."""
@@ -35,11 +33,7 @@ MEMORY_MIB = 2048
 """Address space of a worker; sympy and its libraries take a few hundred MiB of it."""
 NUM_TRIES = 3
 """Workers that may end at one pair, through no limit of theirs."""
-LIGHT_PAIR = ("2x", "x+x")
-"""A pair that takes no time and no memory: a worker that is killed at it is not killed for it."""
 _FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT)
-
-_log = logging.getLogger(__name__)
 
 
 class _Worker:
@@ -52,41 +46,25 @@ class _Worker:
         """Return how ``answer`` compares with ``gold``.
 
         Raises:
-            RuntimeError: the workers were killed from outside at each try, and so was one at
-                another pair.
+            RuntimeError: the workers were killed from outside at each try.
         """
+        request = {"gold": gold, "answer": answer, "seconds": seconds}
         ending: int | None = None
         for attempt in range(1, NUM_TRIES + 1):
-            reason = self._try(gold, answer, seconds, attempt)
-            if reason is not None:
+            reply = self._reply(json.dumps(request), seconds * WALL_CLOCK_FACTOR * attempt)
+            if reply is not None:
+                reason: Reason = json.loads(reply)
                 return reason
             ending = self.close()
             if ending == -signal.SIGPROF:
                 return "timeout"
         if ending is not None and ending in _FROM_OUTSIDE:
-            if self._try(*LIGHT_PAIR, seconds, attempt=1) is None:
-                self.close()
-                raise RuntimeError(
-                    f"grading workers were killed {NUM_TRIES} times by signal {-ending}, not by "
-                    "their own limits: see whether the machine is out of memory (dmesg), then run "
-                    "again"
-                )
-            _log.warning(
-                "grading workers were killed %d times by signal %d at the gold answer %s and the "
-                "answer %s, and not at another pair: counted as different (timeout)",
-                NUM_TRIES,
-                -ending,
-                shown(gold),
-                shown(answer),
+            raise RuntimeError(
+                f"grading workers were killed {NUM_TRIES} times by signal {-ending}, not by their "
+                f"own limits, at the gold answer {shown(gold)} and the answer {shown(answer)}: see "
+                "whether the machine is out of memory (dmesg), then run again"
             )
         return "timeout"
-
-    def _try(self, gold: str, answer: str, seconds: float, attempt: int) -> Reason | None:
-        """Return what a worker says of a pair, or None if it ends or is silent for too long."""
-        request = {"gold": gold, "answer": answer, "seconds": seconds}
-        reply = self._reply(json.dumps(request), seconds * WALL_CLOCK_FACTOR * attempt)
-        reason: Reason | None = json.loads(reply) if reply is not None else None
-        return reason
 
     def close(self) -> int | None:
         """End the process, and return how it ended if it did so by itself."""

@@ -20,6 +20,9 @@ from shepherd.splitting import REASONING
 def _problems(settings: Settings) -> Iterator[str]:
     yield from ("shards", "datasets.*.splitting.calculations")
     yield from (f"datasets.*.{name}" for name in ("num_train", "num_test", *_FILES))
+    for name, dataset in settings.datasets.items():
+        if dataset.choose != "first":
+            yield f"datasets.{name}.choose"
     if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
         yield "seed"
 

@@ -69,13 +69,19 @@ class DatasetSettings(Section):
         "the problems of `test`, MATH500",
     )
     num_train: int | None = Field(
-        None, ge=1, description="number of train problems to read, from the first; null: all"
+        None, ge=1, description="number of train problems at most, chosen by `choose`; null: all"
     )
     num_test: int | None = Field(
         None,
         ge=0,
-        description="number of test problems to read, from the first; null: all; 0: none, and "
+        description="number of test problems at most, chosen by `choose`; null: all; 0: none, and "
         "beside `train` no file of them is needed",
+    )
+    choose: Literal["first", "hash"] = Field(
+        "first",
+        description="problems that `num_train` and `num_test` keep: the `first` of the files, or "
+        "those with the smallest `hash` of the id, a random sample that is the same everywhere; "
+        "the files of MATH are sorted by subject",
     )
     train: str | tuple[str, ...] | None = Field(
         None,

@@ -12,6 +12,7 @@ from resources.storage.io_manager import Partition
 from resources.storage.journal import fingerprints
 from resources.storage.lake import Lake
 from resources.storage.model_store import ModelStore
+from shepherd.annotators.entailment import EntailmentSettings
 from shepherd.identity import shard_keys
 from shepherd.settings import EngineSettings, JudgeSettings, ModelSettings, Settings
 
@@ -108,15 +109,15 @@ class Deployment:
         is_served = is_sampled and not settings.training and self.settings.engine.kind == "openai"
         return self.models.resolve(settings.base, is_served=is_served)
 
-    def judge_engine(self, judge: JudgeSettings) -> EngineSettings:
-        """Return the engine of a judge: its own, or the engine of the profile."""
+    def judge_engine(self, judge: JudgeSettings | EntailmentSettings) -> EngineSettings:
+        """Return the engine of a judge or of nli's model: its own, or the profile's."""
         return judge.engine or self.settings.engine
 
-    def judge_base(self, judge: JudgeSettings) -> str | Path:
-        """Return the weights of a judge, or the name under which it is served.
+    def judge_base(self, judge: JudgeSettings | EntailmentSettings) -> str | Path:
+        """Return the weights of a judge or of nli's model, or the name under which it is served.
 
         Raises:
-            ValueError: there is no such base: correct the judge in `annotation.annotators`.
+            ValueError: there is no such base: correct it in `annotation.annotators`.
         """
         is_served = self.judge_engine(judge).kind == "openai"
         return self.models.resolve(judge.base, is_served=is_served)

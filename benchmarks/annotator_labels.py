@@ -70,9 +70,11 @@ def compute(
     return AnnotatorLabels(name, labels, 0, time.perf_counter() - started)
 
 
-def judge_solutions(work: AnnotatedSolutions, critic: CompletionModel) -> AnnotatorLabels:
-    """Draw one critique a solution and label from it."""
-    critiques = draw_critiques(work.steps, work.problems, critic, JUDGE, work.shard)
+def judge_solutions(
+    work: AnnotatedSolutions, critic: CompletionModel, settings: JudgeSettings = JUDGE
+) -> AnnotatorLabels:
+    """Draw the critiques of each solution and label from them."""
+    critiques = draw_critiques(work.steps, work.problems, critic, settings, work.shard)
     [cost] = critiques.cost.to_dicts()
     labels = judge_labels(work.steps, critiques.frame)
     return AnnotatorLabels("judge", labels, cost["completion_tokens"], cost["seconds"])

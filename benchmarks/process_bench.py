@@ -29,7 +29,13 @@ from benchmarks.report import Result
 from benchmarks.trained import NUM_PROBLEMS, trained
 from resources.sampling.solutions import draw_candidates
 from resources.storage.model_store import BASE_MODELS
-from shepherd.agreement import NO_ERROR, best_threshold, compare_first_errors, first_below
+from shepherd.agreement import (
+    NO_ERROR,
+    FirstErrorAccuracy,
+    best_threshold,
+    compare_first_errors,
+    first_below,
+)
 from shepherd.identity import content_id
 from shepherd.label_formats import PARSERS, LabeledSolution
 from shepherd.splitting import split_steps
@@ -54,22 +60,15 @@ def measure(
         dtype=pl.List(pl.Float64),
     )
     if threshold is None:
-        chooses = pl.Series(
-            [int(content_id(s.question), 16) % VALIDATION_SHARE == 0 for s in solutions]
-        )
+        chooses = pl.Series([chooses_settings(s.question) for s in solutions])
         threshold = best_threshold(scores.filter(chooses), truth.filter(chooses))
         scores, truth = scores.filter(~chooses), truth.filter(~chooses)
     num_unread = int((count_unscored(scores) > 0).sum())
     comparison = compare_first_errors(first_below(scores, threshold), truth)
-    values = {
-        "F1": comparison.f1,
-        "accuracy, erroneous": comparison.wrong_accuracy,
-        "accuracy, correct": comparison.right_accuracy,
-    }
     return [
         *(
             Result(f"{name}: {measure}", value, "share")
-            for measure, value in values.items()
+            for measure, value in named_measures(comparison).items()
             if value is not None
         ),
         Result(f"{name}: threshold", threshold, "score"),
@@ -79,6 +78,20 @@ def measure(
     ]
 
 
+def named_measures(comparison: FirstErrorAccuracy) -> dict[str, float | None]:
+    """Return ProcessBench's measures by the names of results."""
+    return {
+        "F1": comparison.f1,
+        "accuracy, erroneous": comparison.wrong_accuracy,
+        "accuracy, correct": comparison.right_accuracy,
+    }
+
+
+def chooses_settings(question: str) -> bool:
+    """Return whether a question's solutions choose thresholds and settings, and do not count."""
+    return int(content_id(question.strip()), 16) % VALIDATION_SHARE == 0
+
+
 def read_rows(path: Path, format_name: str) -> list[LabeledSolution]:
     """Read labelled solutions from a .jsonl or .jsonl.gz file.
 
@@ -86,17 +99,26 @@ def read_rows(path: Path, format_name: str) -> list[LabeledSolution]:
         ValueError: the file does not exist, or a line cannot be read; the message names the file,
             the line and the field.
     """
-    if not path.is_file():
-        raise ValueError(f"--data: {path.absolute()} does not exist")
-    content = path.read_bytes()
-    lines = (gzip.decompress(content) if path.suffix == ".gz" else content).decode().splitlines()
     solutions = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in read_lines(path):
         try:
             solutions += PARSERS[format_name](json.loads(line))
         except ValueError as error:
             raise ValueError(f"{path}:{number}: {error}") from error
     return solutions
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a .jsonl or .jsonl.gz file with their numbers, from 1 on.
+
+    Raises:
+        ValueError: the file does not exist.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path.absolute()} does not exist")
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    yield from enumerate(text.splitlines(), start=1)
 
 
 def word_problem_rows(

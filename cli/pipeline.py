@@ -70,7 +70,10 @@ def check_deployment(deployment: Deployment) -> None:
     annotation = settings.annotation
     for annotator in annotation.annotators:
         if isinstance(annotator, NliSettings):
-            deployment.models.resolve(annotator.model)
+            if annotator.language_model is None:
+                deployment.models.resolve(annotator.model)
+            else:
+                deployment.judge_base(annotator.language_model)
     if annotation.judge is not None:
         deployment.judge_base(annotation.judge)
 

@@ -34,6 +34,8 @@ def print_estimate(profile: str, home: Home, tokens_per_second: float | None) ->
     if settings.gpus:
         print_memory(settings, settings.gpus, ModelStore(home.models))
     print_stages(list(estimate_run(settings, Lake(home.lake))), tokens_per_second)
+    if settings.annotation.language_model:
+        print("\nNot estimated: what the language model of nli answers, some tokens a question.")
     if settings.policies:
         print("\nNot estimated: samples that policies learn from, and greedy solutions.")
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -38,6 +39,9 @@ OTHER_CONFIG = "correct it, or move it aside, and the next command writes the pr
 
 LOCK = ".preparing.lock"
 """The lock in DAGSTER_HOME of the process that makes the databases."""
+
+BYTES_TO_WRITE = 2**20
+"""With less space than that, SQLite reports a failing disk where it cannot make its files."""
 
 LOSSES = {
     "runs.db": "the list of runs begins anew, and what is made stays up to date",
@@ -148,7 +152,7 @@ def _explanation(folder: Path, reason: str) -> str:
             )
     if is_locked:
         way_out = "another process writes to them: try again, or end it"
-    elif "full" in reason:
+    elif "full" in reason or shutil.disk_usage(folder).free < BYTES_TO_WRITE:
         way_out = "free space on the disk; the same command resumes"
     else:
         way_out = "make the folder writable, or correct `storage` in its dagster.yaml"

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -17,11 +18,13 @@ from resources.strict_yaml import read_yaml
 from resources.user_paths import expanded
 from shepherd.messages import one_line, shown, without_addresses
 from shepherd.nearest import did_you_mean
+from shepherd.section import Section
 from shepherd.settings import NAME_PATTERN, Settings
 from shepherd.settings.fields import locate
 from shepherd.settings.moved import moved
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+S = TypeVar("S", bound=Section)
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -42,17 +45,26 @@ def load_settings(name_or_path: str) -> Settings:
         ValueError: there is no such profile (the message lists the known ones), it is not YAML, or
             a field is wrong. One line names the file, the field and what to do.
     """
-    path = _find(name_or_path)
+    return read_section(_find(name_or_path), Settings, "datasets: ..., generators: ...")
+
+
+def read_section(path: Path, kind: type[S], example: str) -> S:
+    """Return the section that a YAML file holds; ``example`` shows some of its fields.
+
+    Raises:
+        ValueError: the file is not YAML, or a field is wrong. One line names the file, the field
+            and what to do.
+    """
     try:
         document = read_yaml(path.read_text(encoding="utf-8-sig"))
     except (ValueError, OSError) as error:
         raise ValueError(f"{path}: not a YAML file of a profile: {one_line(str(error))}") from error
     if not isinstance(document, dict):
-        raise ValueError(f"{path}: must hold fields (datasets: ..., generators: ...), nothing else")
+        raise ValueError(f"{path}: must hold fields ({example}), nothing else")
     unset: set[str] = set()
     expanded = _expand(document, os.environ, unset)
     try:
-        return Settings.model_validate(expanded)
+        return kind.model_validate(expanded)
     except ValidationError as error:
         hint = f" (unset variables: {', '.join(sorted(unset))})" if unset else ""
         raise ValueError(f"{path}: {_describe(error)}{hint}") from error

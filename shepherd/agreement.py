@@ -6,7 +6,9 @@ leave out last steps, which need no estimate, as :func:`shepherd.labels.label_ac
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike, NDArray
 
 from shepherd.labels import label_accuracy
 from shepherd.verification import count_unscored
@@ -69,8 +71,16 @@ def compare_first_errors(predicted: pl.Series, truth: pl.Series) -> FirstErrorAc
     wrong, right = _mean(same.filter(has_error)), _mean(same.filter(~has_error))
     num_wrong, f1 = int(has_error.sum()), None
     if wrong is not None and right is not None:
-        f1 = 2 * wrong * right / (wrong + right) if wrong + right else 0.0
+        f1 = float(f1_of(wrong, right))
     return FirstErrorAccuracy(num_wrong, len(truth) - num_wrong, wrong, right, f1)
+
+
+def f1_of(wrong_accuracy: ArrayLike, right_accuracy: ArrayLike) -> NDArray[np.float64]:
+    """Return ProcessBench's F1: the harmonic mean of two accuracies, 0 if both are 0."""
+    wrong, right = np.asarray(wrong_accuracy, np.float64), np.asarray(right_accuracy, np.float64)
+    total = wrong + right
+    f1: NDArray[np.float64] = 2 * wrong * right / np.where(total == 0, 1.0, total)
+    return f1
 
 
 def _mean(values: pl.Series) -> float | None:

@@ -30,6 +30,7 @@ from shepherd.schemas import (
     CANDIDATES,
     CRITIQUE_COSTS,
     CRITIQUES,
+    ENTAILMENT_COSTS,
     GREEDY_SOLUTIONS,
     PROBLEMS,
     REJECTED_LABELS,
@@ -117,6 +118,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         "rollout_costs": _cost(ROLLOUT_COSTS, "rollouts", rollouts.height, num_unmerged),
         "candidate_costs": _cost(CANDIDATE_COSTS, "candidates", candidates.height, 0),
         "critique_costs": _cost(CRITIQUE_COSTS, "critiques", 2 * solutions.height, 0),
+        "entailment_costs": _cost(ENTAILMENT_COSTS, "nli_labels", 4 * solutions.height, 0),
         "rejected_problems": _rejected(REJECTED_PROBLEMS, "train.jsonl"),
         "rejected_solutions": _rejected(REJECTED_SOLUTIONS, "solutions.jsonl"),
         "rejected_labels": _rejected(REJECTED_LABELS, "labels.jsonl"),
@@ -305,6 +307,9 @@ def _critiques(steps: pl.DataFrame, rng: random.Random) -> pl.DataFrame:
     return frame(CRITIQUES, rows)
 
 
+MODELS = {"rollouts": "completer", "critiques": "judge", "nli_labels": "nli"}
+
+
 def _cost(table: Table, stage: str, num_requests: int, num_unmerged: int) -> pl.DataFrame:
     return frame(
         table,
@@ -313,7 +318,9 @@ def _cost(table: Table, stage: str, num_requests: int, num_unmerged: int) -> pl.
                 "stage": stage,
                 "dataset": DATASET,
                 "shard": "00",
-                "model": {"rollouts": "completer", "critiques": "judge"}.get(stage, "generator"),
+                "model": {"rollouts": "completer", "critiques": "judge", "nli_labels": "nli"}.get(
+                    stage, "generator"
+                ),
                 "num_requests": num_requests,
                 "num_merged": max(0, num_unmerged - num_requests),
                 "num_spared": 0,

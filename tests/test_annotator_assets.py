@@ -22,7 +22,15 @@ from shepherd.annotators.first_success import FirstSuccess
 from shepherd.annotators.monte_carlo import MonteCarlo
 from shepherd.annotators.problem import read_problems
 from shepherd.annotators.tree_search import TreeSearch
-from shepherd.schemas import ASKED_ROLLOUTS, SEARCH_TREES, STEP_LABELS, TABLES, enforce
+from shepherd.schemas import (
+    ASKED_ROLLOUTS,
+    ENTAILMENT_COSTS,
+    SEARCH_TREES,
+    STEP_LABELS,
+    TABLES,
+    enforce,
+    labels_table,
+)
 from shepherd.settings import AnnotationSettings, DatasetSettings
 from tests.profiles import TINY
 from tests.small_lake import DATASET, NUM_ROLLOUTS, small_lake
@@ -141,3 +149,30 @@ def test_the_search_trees_are_kept() -> None:
     states = trees.filter(pl.col("parent_id").is_not_null())
     assert set(states["prefix_id"]) == set(asked["prefix_id"])
     assert trees["visits"].sum() > 0
+
+
+def test_a_language_model_is_asked_for_the_labels_of_nli(deployed: Deployment) -> None:
+    asked = {"base": "base-small", "template": "plain", "num_votes": 2, "max_tokens": 2}
+    annotation = {"annotators": ["monte_carlo", {"kind": "nli", "language_model": asked}]}
+    settings = deployed.settings.model_copy(
+        update={"annotation": AnnotationSettings.model_validate(annotation)}
+    )
+    makers = (problems_of, solutions_of, steps_of, rollouts_of, oracle_labels_of)
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = dg.materialize(
+            [*annotators_of(settings), *(make(settings) for make in makers)],
+            selection=dg.AssetSelection.assets("nli_labels", "entailment_costs"),
+            resources=resources_of(Deployment(settings, deployed.home)),
+            instance=instance,
+            partition_key=f"{DATASET}|00",
+        )
+    assert done.success
+    labels = deployed.lake.read(labels_table("nli"), DATASET, "00")
+    assert labels.height == FRAMES["steps"].height
+    [cost] = deployed.lake.read(ENTAILMENT_COSTS, DATASET, "00").to_dicts()
+    # Each pair is asked both ways, with two votes each.
+    assert cost["num_requests"] > 0
+    assert cost["num_requests"] % 4 == 0
+    assert 0 < cost["completion_tokens"] <= 2 * cost["num_requests"]
+    assert (cost["stage"], cost["model"]) == ("nli_labels", "nli")
+    assert not list(deployed.home.journals.rglob("*.journal"))

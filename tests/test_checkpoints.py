@@ -144,6 +144,34 @@ def test_a_damaged_checkpoint_is_refused(damage: str, checkpoint: Path) -> None:
 IN_WEIGHTS = [name for name in DAMAGES if "config" not in name and "tokenizer" not in name]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((name, value) for name in ("num_attention_heads", "head_dim") for value in (-1, 0)),
+        *(("vocab_size", value) for value in (-1, 10**12)),
+        *(("num_hidden_layers", value) for value in (-1, 0)),
+        ("num_key_value_heads", 10**12),
+        ("intermediate_size", -1),
+        ("max_position_embeddings", 0),
+        ("pad_token_id", 10**12),
+    ],
+)
+def test_a_config_with_sizes_that_no_model_has_is_one_line(
+    checkpoint: Path, field: str, value: int
+) -> None:
+    set_fields(checkpoint, "config.json", **{field: value})
+    for load_again in (
+        lambda: load_weights(AutoModelForCausalLM, checkpoint),
+        lambda: check_weight_files(checkpoint, load(AutoConfig, checkpoint)),
+    ):
+        with pytest.raises(
+            ValueError, match=r"config\.json|no checkpoint that can be read"
+        ) as caught:
+            load_again()
+        assert str(caught.value).startswith(f"{checkpoint}: ")
+        assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("damage", sorted({*IN_WEIGHTS} - {"an unknown architecture"}))
 def test_weight_files_are_checked_for_engines_that_load_them(damage: str, checkpoint: Path) -> None:
     check_weight_files(checkpoint, load(AutoConfig, checkpoint))

@@ -25,11 +25,12 @@ ENGINES: tuple[tuple[dict[str, Any], dict[str, Any] | None], ...] = (
     (VLLM, TRANSFORMERS),
     (VLLM, None),
 )
-"""The engine of the profile and the judge's own."""
+"""The engine of the profile, and that of the judge and of nli's language model."""
 
 
 def rich(engine: dict[str, Any], judge_engine: dict[str, Any] | None) -> Settings:
     """Return settings with every section."""
+    asked = {"base": "asked", "engine": judge_engine} if judge_engine else None
     published = {"source": "math", "train": "c", "test": "d"}
     settings = Settings.model_validate(
         {
@@ -53,7 +54,8 @@ def rich(engine: dict[str, Any], judge_engine: dict[str, Any] | None) -> Setting
             "annotation": {
                 "annotators": [
                     {"kind": "judge", "base": "judge", "engine": judge_engine},
-                    *(kind for kind in annotator_kinds() if kind not in ("oracle", "judge")),
+                    {"kind": "nli", "language_model": asked},
+                    *(k for k in annotator_kinds() if k not in ("oracle", "judge", "nli")),
                 ],
             },
             "exports": {"ours": {"annotator": "monte_carlo"}},

@@ -1,11 +1,13 @@
 """What the progress bar of a stage says on a slow model."""
 
+import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 from fake_engine import FakeEngine
 
+from resources.sampling import drawing_bar
 from resources.sampling.drawing_bar import DrawingBar
 from resources.sampling.journalled_draws import draw_completions
 from resources.sampling.request_source import RequestList
@@ -63,6 +65,20 @@ def test_a_stage_in_rounds_shows_its_completions_before_a_problem_is_done() -> N
         assert bar.status() == "50 completions, 15 tokens/s"
         source.num_done, source.num_left = 1, 450
         assert bar.status() == "50 completions, 15 tokens/s, 15:00 left"
+
+
+def test_time_passes_on_the_console_while_nothing_is_finished(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(drawing_bar, "TICK_SECONDS", 0.01)
+    with DrawingBar("solutions", RequestList(requests(40))) as bar:
+        bar.opened()
+        bar.queued(40)
+        time.sleep(0.2)
+    lines = [line for line in capsys.readouterr().err.split("\r") if "none is finished" in line]
+    assert len(lines) > 3
+    assert "drawing 40 completions, none is finished yet" in lines[-1]
+    assert not bar._ticker.is_alive()
 
 
 def test_the_console_says_what_a_stage_draws(

@@ -7,11 +7,14 @@ import time
 import weakref
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from dagster._utils.interrupts import capture_interrupts
 
 from cli import app, interrupts
 from cli.interrupts import KeptInterrupts, raise_if_interrupted
+from cli.progress import MakeAgain
+from cli.stages import run_stages
 from resources.processes import ends_as_interrupts
 
 ROOT = Path(__file__).parent.parent
@@ -96,6 +99,21 @@ def test_a_run_that_noted_an_interrupt_ends_before_the_next() -> None:
 
     with pytest.raises(KeyboardInterrupt), KeptInterrupts():
         two_runs()
+
+
+def test_a_step_that_fails_by_an_interrupt_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "SECONDS_BEFORE_RETRY", 600)
+
+    @dg.asset(group_name="problems")
+    def queried() -> None:
+        discard_in_library(signal.SIGINT)
+        raise RuntimeError("Query interrupted")
+
+    definitions = dg.Definitions([queried])
+    with dg.DagsterInstance.ephemeral() as instance:
+        progress = MakeAgain(instance, definitions, [])
+        with pytest.raises(KeyboardInterrupt), KeptInterrupts():
+            run_stages(definitions, instance, progress, {queried.key})
 
 
 def test_a_forked_child_does_not_interrupt_its_parent() -> None:

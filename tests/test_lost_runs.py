@@ -16,7 +16,7 @@ from assets.lost_runs import fail_lost_runs
 from assets.models.fine_tuning import GPU_POOL
 from assets.run_processes import PROCESS_TAG, recorded_in_process_executor
 from cli.dagster_home import prepare_dagster_home
-from cli.runs_database import opened_instance
+from cli.runs_database import _explanation, opened_instance
 from resources.processes import ProcessIdentity
 from resources.storage.home import Home
 
@@ -29,7 +29,7 @@ from pathlib import Path
 import dagster as dg
 from assets.models.fine_tuning import GPU_POOL
 from assets.run_processes import process_tags
-from cli.runs_database import opened_instance
+from cli.runs_database import _explanation, opened_instance
 from resources.storage.home import Home
 
 @dg.asset(pool=GPU_POOL)
@@ -251,3 +251,12 @@ def test_a_wrong_dagster_yaml_is_named(home: Home, text: str, says: str) -> None
     assert says in message
     assert "correct it, or move it aside" in message
     assert len(message) < 500
+
+
+def test_a_full_disk_is_named_where_sqlite_reports_a_failing_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "make the folder writable" in _explanation(tmp_path, "disk I/O error")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=4096))
+    assert "free space on the disk" in _explanation(tmp_path, "disk I/O error")

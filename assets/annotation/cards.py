@@ -10,6 +10,7 @@ from shepherd.dataset_card import CardFacts
 from shepherd.labels import label_accuracies
 from shepherd.schemas import (
     CRITIQUE_COSTS,
+    ENTAILMENT_COSTS,
     ORACLE_LABELS,
     ROLLOUT_COSTS,
     SOLUTION_COSTS,
@@ -62,11 +63,11 @@ def _nucleus(draws: str, top_p: float) -> dict[str, float]:
 def costs_of(tables: Mapping[str, pl.DataFrame]) -> dict[str, float]:
     """Return completions, tokens and seconds of each sampling stage."""
     costs: dict[str, float] = {}
-    for name in (SOLUTION_COSTS.name, ROLLOUT_COSTS.name, CRITIQUE_COSTS.name):
-        if name not in tables:
+    for table in (SOLUTION_COSTS, ROLLOUT_COSTS, CRITIQUE_COSTS, ENTAILMENT_COSTS):
+        if table.name not in tables:
             continue
         totals = (
-            tables[name]
+            tables[table.name]
             .group_by("stage", maintain_order=True)
             .agg(pl.col("num_requests", "completion_tokens", "seconds").sum())
         )

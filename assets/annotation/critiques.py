@@ -11,6 +11,7 @@ from assets.deployment import ONE_RUN_PER_SHARD, Deployment, DeploymentResource
 from assets.models.fine_tuning import GPU_POOL
 from assets.sampling_runs import draws_and_costs, shard_of_run
 from assets.tables import table_asset
+from shepherd.annotators.entailment import EntailmentSettings
 from shepherd.schemas import CRITIQUE_COSTS, CRITIQUES
 from shepherd.settings import JudgeSettings, ModelSettings, Settings
 
@@ -48,8 +49,10 @@ def critiques_of(settings: Settings, judge: JudgeSettings) -> dg.AssetsDefinitio
     return critiques
 
 
-def open_judge(deployment: Deployment, judge: JudgeSettings) -> "CompletionModel":
-    """Return a judge, on its own engine or the engine of the profile.
+def open_judge(
+    deployment: Deployment, judge: JudgeSettings | EntailmentSettings, name: str = "judge"
+) -> "CompletionModel":
+    """Return a judge or nli's model, on its own engine or the engine of the profile.
 
     Raises:
         ValueError: the base is no model, or the template is a chat template that it lacks.
@@ -58,7 +61,7 @@ def open_judge(deployment: Deployment, judge: JudgeSettings) -> "CompletionModel
 
     model = ModelSettings(base=judge.base, template=judge.template)
     return completion_model_of(
-        "judge",
+        name,
         model,
         deployment.judge_base(judge),
         deployment.judge_engine(judge),

@@ -12,6 +12,7 @@ from resources.storage.io_manager import Frames
 from shepherd.dependencies import code_version
 from shepherd.schemas import (
     CRITIQUE_COSTS,
+    ENTAILMENT_COSTS,
     LABELED_SOLUTIONS,
     ORACLE_LABELS,
     ROLLOUT_COSTS,
@@ -77,6 +78,8 @@ def tables_read(settings: Settings) -> tuple[list[str], list[str]]:
     whole = [SOLUTION_COSTS, ROLLOUT_COSTS]
     if settings.annotation.judge is not None:
         whole += [CRITIQUE_COSTS]
+    if settings.annotation.language_model is not None:
+        whole += [ENTAILMENT_COSTS]
     if any(dataset.source == "word_problems" for dataset in settings.datasets.values()):
         whole += [ORACLE_LABELS, STEP_LABELS, STEPS]
     return [LABELED_SOLUTIONS.name, SOLUTIONS.name], [table.name for table in whole]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
+from assets.annotation.asked_labels import asked_labels_of
 from assets.annotation.steps import steps_to_label
 from assets.deployment import ONE_RUN
 from assets.models.fine_tuning import GPU_POOL
@@ -28,7 +29,14 @@ def annotators_of(settings: Settings) -> list[dg.AssetsDefinition]:
     The oracle's labels are an asset wherever there are word problems, whatever the annotators.
     """
     annotators = [each for each in settings.annotation.annotators if each.kind != "oracle"]
-    return [*(annotator_labels_of(settings, each) for each in annotators), step_labels_of(settings)]
+    return [*(labels_of(settings, each) for each in annotators), step_labels_of(settings)]
+
+
+def labels_of(settings: Settings, annotator: AnnotatorSettings) -> dg.AssetsDefinition:
+    """Return the asset of one annotator's labels, which draws if ``nli`` asks a language model."""
+    if isinstance(annotator, NliSettings) and annotator.language_model is not None:
+        return asked_labels_of(settings, annotator, annotator.language_model)
+    return annotator_labels_of(settings, annotator)
 
 
 def annotator_labels_of(settings: Settings, annotator: AnnotatorSettings) -> dg.AssetsDefinition:

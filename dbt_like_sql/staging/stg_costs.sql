@@ -8,6 +8,8 @@ with all_costs as (
     from lake.candidate_costs
     union all by name
     from lake.critique_costs
+    union all by name
+    from lake.entailment_costs
 )
 
 select

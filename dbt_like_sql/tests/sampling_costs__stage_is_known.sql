@@ -1,4 +1,4 @@
 -- Fails for stages that do not sample.
 select *
 from sampling_costs
-where stage not in ('solutions', 'rollouts', 'critiques', 'candidates');
+where stage not in ('solutions', 'rollouts', 'critiques', 'nli_labels', 'candidates');

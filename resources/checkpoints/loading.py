@@ -1,9 +1,9 @@
 """Load the parts of a checkpoint, from safetensors only and without running any code of it."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 from resources.checkpoints.open_prompts import leave_prompts_open
 from resources.storage.model_store import HUB_NAME, check_hub
@@ -11,7 +11,7 @@ from resources.storage.model_versions import check_unchanged
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 NEW_BIASES = {"score.bias"}
 """Tensors that start at zero where a checkpoint lacks them: a sequence classifier has no bias."""
@@ -22,7 +22,19 @@ CACHE_SCALES = ("k_scale", "v_scale", "q_scale", "kv_scale", "prob_scale", "prob
 PICKLES = ("*.bin", "*.pt", "*.pth")
 """Weights that could run code as they are read."""
 
+BUILD_ERRORS = (RuntimeError, AssertionError, MemoryError)
+"""What torch raises for a model with sizes that no model has, or for which memory is missing."""
+
 Part_co = TypeVar("Part_co", covariant=True)
+
+
+class LoadingReport(TypedDict):
+    """How transformers says that the tensors of a checkpoint differ from those of its config."""
+
+    missing_keys: set[str]
+    unexpected_keys: set[str]
+    mismatched_keys: set[tuple[str, list[int], list[int]]]
+    """Name, shape in the checkpoint, and shape in the model."""
 
 
 class AutoClass(Protocol[Part_co]):
@@ -48,7 +60,7 @@ def load(part: AutoClass[Part_co], model: Path | str, **options: object) -> Part
 
     if HUB_NAME.fullmatch(str(model)):
         check_hub(model)
-    known = (OSError, ValueError, LookupError, TypeError, AttributeError)
+    known = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
     try:
         return part.from_pretrained(model, trust_remote_code=False, **options)
     except (*known, SafetensorError, StrictDataclassError) as error:
@@ -93,21 +105,18 @@ def load_weights(
 
     Raises:
         ValueError: it cannot be loaded (:func:`load`), lacks tensors, has tensors of other
-            shapes or more layers than its config names, or values that are not finite; or it was
-            trained here and its files have changed.
+            shapes or more layers than its config names, or values that are not finite; or its
+            config asks for sizes that no model has; or it was trained here and its files have
+            changed.
     """
     check_unchanged(model)
-    loaded = load(
-        part,
-        model,
-        use_safetensors=True,
-        # Otherwise transformers raises a RuntimeError; the shapes are checked below.
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-        **options,
-    )
-    assert isinstance(loaded, tuple)
-    weights, report = loaded
+    try:
+        weights, report = _load_with_report(part, model, options)
+    except BUILD_ERRORS as error:
+        # Without memory the same fails only if config.json is to blame, not the device.
+        _load_without_values(part, model, options, error)
+        raise
+    refuse_empty(weights.config, model)
     absent = [*set(report["missing_keys"]) - NEW_BIASES]
     absent += [name for name, *_ in report["mismatched_keys"]]
     trunk = f"{weights.base_model_prefix}."
@@ -124,6 +133,61 @@ def load_weights(
     if are_values_read:
         check_finite(weights.named_parameters(), model)
     return weights
+
+
+def _load_with_report(
+    part: "AutoClass[PreTrainedModel]", model: Path | str, options: Mapping[str, object]
+) -> "tuple[PreTrainedModel, LoadingReport]":
+    """Return the weights of a checkpoint, and how their names and shapes differ from its config."""
+    loaded = load(
+        part,
+        model,
+        use_safetensors=True,
+        # Otherwise transformers raises a RuntimeError; the caller checks the shapes.
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        **options,
+    )
+    assert isinstance(loaded, tuple)
+    return loaded
+
+
+def _load_without_values(
+    part: "AutoClass[PreTrainedModel]",
+    model: Path | str,
+    options: Mapping[str, object],
+    error: Exception,
+) -> None:
+    """Refuse a config that asks for a model that cannot be built, or that is not in the files.
+
+    Raises:
+        ValueError: it does; ``error`` is what happened when the model was loaded.
+    """
+    way_out = "correct its config.json, or download the checkpoint again"
+    try:
+        _, report = _load_with_report(part, model, {**options, "device_map": "meta"})
+    except BUILD_ERRORS:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"{model}: its config.json describes no model that can be built ({reason}): {way_out}"
+        ) from error
+    refuse_absent([name for name, *_ in report["mismatched_keys"]], model)
+
+
+def refuse_empty(config: "PretrainedConfig", model: Path | str) -> None:
+    """Refuse a config without layers or positions: such a model is built, and computes nothing.
+
+    Raises:
+        ValueError: it has none; the message names the field.
+    """
+    text = config.get_text_config()
+    for name in ("num_hidden_layers", "max_position_embeddings"):
+        value = getattr(text, name, None)
+        if isinstance(value, int) and value < 1:
+            raise ValueError(
+                f"{model}: {name} of its config.json is {value}: correct it, or download the "
+                "checkpoint again"
+            )
 
 
 def refuse_absent(names: Sequence[str], model: Path | str) -> None:

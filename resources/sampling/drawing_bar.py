@@ -1,5 +1,6 @@
 """Show how far a stage has drawn: its units, requests, tokens a second and the time left."""
 
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -8,6 +9,9 @@ import polars as pl
 from tqdm import tqdm
 
 from resources.sampling.request_source import RequestSource
+
+TICK_SECONDS = 5.0
+"""Seconds after which the bar is drawn again while an engine finishes nothing."""
 
 FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit}s [{elapsed}{postfix}]"
 
@@ -29,6 +33,8 @@ class DrawingBar:
         self._started = 0.0
         self._num_drawn = 0
         self._num_tokens = 0
+        self._is_closed = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
         self._bar = tqdm(
             desc=description,
             total=source.total,
@@ -46,6 +52,9 @@ class DrawingBar:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._is_closed.set()
+        if self._ticker.ident is not None:
+            self._ticker.join()
         self._bar.close()
 
     def opening(self) -> None:
@@ -53,9 +62,14 @@ class DrawingBar:
         self._bar.set_postfix_str("opening the engine")
 
     def opened(self) -> None:
-        """Begin to measure the speed."""
+        """Begin to measure the speed, and to show that time passes."""
         self._started = self._clock()
-        self._bar.set_postfix_str("drawing")
+        self._ticker.start()
+
+    def queued(self, count: int) -> None:
+        """Say how many completions the engine draws, until it has finished one."""
+        if not self._num_drawn:
+            self._bar.set_postfix_str(f"drawing {count:,} completions, none is finished yet")
 
     def drawn(self, completions: pl.DataFrame) -> None:
         """Count completions that the engine has finished."""
@@ -80,6 +94,10 @@ class DrawingBar:
             left = tqdm.format_interval(round(seconds * num_left / self._num_drawn))
             parts.append(f"{left} left")
         return ", ".join(parts)
+
+    def _tick(self) -> None:
+        while not self._is_closed.wait(TICK_SECONDS):
+            self._bar.refresh()
 
     def _show(self) -> None:
         self._bar.set_postfix_str(self.status(), refresh=False)

@@ -59,6 +59,7 @@ def draw_completions(
                 waiting = waiting.slice(block.height)
                 engine.add(block)
                 num_queued += block.height
+                bar.queued(num_queued)
             if not finished.height:
                 if num_queued == 0:
                     break

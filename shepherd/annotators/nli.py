@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from shepherd.annotators.annotator import AnnotatorSettings, LabelInputs
-from shepherd.annotators.entailment import Entails, Pair
+from shepherd.annotators.entailment import EntailmentSettings, Entails, Pair
 from shepherd.annotators.problem import Label
 from shepherd.annotators.reference import Compared, label_by_references
 from shepherd.engine_settings import Checkpoint
@@ -74,9 +74,12 @@ class NliSettings(AnnotatorSettings):
 
     kind: Literal["nli"] = Field("nli", description="the annotator")
     model: Checkpoint = "FacebookAI/roberta-large-mnli"
+    language_model: EntailmentSettings | None = Field(
+        None, description="model that is asked instead of the classifier `model`; null: none"
+    )
 
     def label_steps(self, inputs: LabelInputs) -> pl.DataFrame:
-        """Return ``step_labels``; ``inputs.entails`` is the opened ``model``."""
+        """Return ``step_labels``; ``inputs.entails`` is the opened model."""
         assert inputs.entails is not None, "the annotator nli needs an entailment model"
         return nli_labels(
             inputs.steps, inputs.solutions, inputs.problems, inputs.entails, inputs.method

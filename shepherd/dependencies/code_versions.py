@@ -17,6 +17,7 @@ WRITTEN_WITH = {
     "asked_rollouts": "rollouts",
     "search_trees": "rollouts",
     "critique_costs": "critiques",
+    "entailment_costs": "nli_labels",
     "candidate_costs": "candidates",
     "rejected_problems": "problems",
     "rejected_solutions": "solutions",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from shepherd.annotators.annotator import AnnotatorSettings, RolloutSettings
+from shepherd.annotators.nli import NliSettings
 from shepherd.dependencies.fingerprints import engine_fields
 from shepherd.dependencies.models import (
     REWARD_MODELS,
@@ -12,6 +13,7 @@ from shepherd.dependencies.models import (
     nucleus_paths,
     prompting_paths,
 )
+from shepherd.engine_settings import EngineSettings
 from shepherd.schemas import labels_table
 from shepherd.settings import RftSettings, Settings
 from shepherd.splitting import REASONING
@@ -63,22 +65,43 @@ def _rollouts(settings: Settings) -> Iterator[str]:
 def _critiques(settings: Settings) -> Iterator[str]:
     judge = settings.annotation.judge
     assert judge is not None, "critiques are an asset of profiles with a judge"
-    if judge.engine is None:
+    path = "annotation.annotators.judge"
+    yield from _critic_engine(settings, judge.engine, path)
+    yield from ("seed", "datasets.*.is_annotated")
+    yield from (f"{path}.{field}" for field in CRITIC_FIELDS)
+
+
+CRITIC_FIELDS = ("base", "template", "num_votes", "temperature", "max_tokens")
+"""What the draws of a judge and of nli's language model depend on. Neither is an asset of its own,
+so that its base is among them."""
+
+
+def _critic_engine(settings: Settings, engine: EngineSettings | None, path: str) -> Iterator[str]:
+    """Yield the fields of the engine of a judge or of nli's language model at ``path``."""
+    if engine is None:
         yield from engine_paths(settings)
     else:
-        path = "annotation.annotators.judge.engine"
-        yield from (f"{path}.{name}" for name in engine_fields(judge.engine))
-    yield from ("seed", "datasets.*.is_annotated")
-    # A judge is no asset of its own, so that its base is read here.
-    fields = ("base", "template", "num_votes", "temperature", "max_tokens")
-    yield from (f"annotation.annotators.judge.{field}" for field in fields)
+        yield from (f"{path}.engine.{name}" for name in engine_fields(engine))
 
 
-def _labels(annotator: AnnotatorSettings) -> Iterator[str]:
+def _labels(settings: Settings, annotator: AnnotatorSettings) -> Iterator[str]:
     """Yield what the labels of one annotator read; a judge's are counted from its critiques."""
     yield "datasets.*.is_annotated"
-    if "critiques" not in annotator.READS:
+    if isinstance(annotator, NliSettings):
+        yield from _nli(settings, annotator)
+    elif "critiques" not in annotator.READS:
         yield from _annotator(annotator)
+
+
+def _nli(settings: Settings, annotator: NliSettings) -> Iterator[str]:
+    yield from ("annotation.annotators.nli.kind", "datasets.*.splitting.method")
+    asked = annotator.language_model
+    if asked is None:
+        yield "annotation.annotators.nli.model"
+        return
+    path = "annotation.annotators.nli.language_model"
+    yield from ("seed", *(f"{path}.{name}" for name in CRITIC_FIELDS))
+    yield from _critic_engine(settings, asked.engine, path)
 
 
 def _annotator(annotator: AnnotatorSettings) -> Iterator[str]:
@@ -199,4 +222,4 @@ def _paths_of(settings: Settings, asset: str) -> Iterable[str]:
         return model
     kinds = {labels_table(one.kind).name: one for one in settings.annotation.annotators}
     assert asset in kinds, f"no asset is called {asset}"
-    return _labels(kinds[asset])
+    return _labels(settings, kinds[asset])

@@ -16,6 +16,7 @@ from shepherd.schemas.annotation import (
 from shepherd.schemas.costs import (
     CANDIDATE_COSTS,
     CRITIQUE_COSTS,
+    ENTAILMENT_COSTS,
     ROLLOUT_COSTS,
     SOLUTION_COSTS,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "CANDIDATE_SCORES",
     "CRITIQUES",
     "CRITIQUE_COSTS",
+    "ENTAILMENT_COSTS",
     "EVALUATIONS",
     "GREEDY_SOLUTIONS",
     "LABELED_SOLUTIONS",
@@ -90,6 +92,7 @@ TABLES: dict[str, Table] = {
         ROLLOUT_COSTS,
         CANDIDATE_COSTS,
         CRITIQUE_COSTS,
+        ENTAILMENT_COSTS,
         REJECTED_PROBLEMS,
         REJECTED_SOLUTIONS,
         REJECTED_LABELS,

@@ -4,7 +4,7 @@ from shepherd.schemas.columns import DATASET, FLOAT, INT, TEXT
 from shepherd.schemas.table import Column, Table
 
 _COST_COLUMNS = (
-    Column("stage", TEXT, "solutions, rollouts, critiques or candidates"),
+    Column("stage", TEXT, "solutions, rollouts, critiques, nli_labels or candidates"),
     DATASET,
     Column("shard", TEXT, "partition that was sampled"),
     Column("model", TEXT, "name of the model that sampled"),
@@ -36,4 +36,10 @@ CANDIDATE_COSTS = Table(
 )
 CRITIQUE_COSTS = Table(
     "critique_costs", "one row per partition and judge", _COST_COLUMNS, _COST_KEY
+)
+ENTAILMENT_COSTS = Table(
+    "entailment_costs",
+    "one row per partition and language model of nli",
+    _COST_COLUMNS,
+    _COST_KEY,
 )

@@ -6,9 +6,11 @@ from pydantic import Field, GetCoreSchemaHandler, field_validator, model_validat
 from pydantic_core import CoreSchema, core_schema
 
 from shepherd.annotators.annotator import AnnotatorSettings, RolloutSettings
+from shepherd.annotators.entailment import EntailmentSettings
 from shepherd.annotators.judge import JudgeSettings
 from shepherd.annotators.kinds import annotator_kinds
 from shepherd.annotators.monte_carlo import MonteCarloSettings
+from shepherd.annotators.nli import NliSettings
 from shepherd.annotators.problem import Annotator
 from shepherd.nearest import did_you_mean
 from shepherd.section import Section
@@ -58,6 +60,12 @@ class AnnotationSettings(Section):
     def judge(self) -> JudgeSettings | None:
         """The settings of the judge, if it is among the annotators."""
         return next((one for one in self.annotators if isinstance(one, JudgeSettings)), None)
+
+    @property
+    def language_model(self) -> EntailmentSettings | None:
+        """The settings of the language model that ``nli`` asks, if it asks one."""
+        models = (one.language_model for one in self.annotators if isinstance(one, NliSettings))
+        return next(models, None)
 
     def annotators_that_roll_out(self, method: Method = "auto") -> list[Annotator]:
         """Return the annotators that need rollouts, for texts that are cut by ``method``."""

@@ -103,7 +103,8 @@ def sample(work: AnnotatedSolutions, rollouts: CompleterRollouts) -> Iterator[Re
     cut = (rollouts.rollouts["finish_reason"] == "length").mean()
     if isinstance(cut, float):
         yield Result("rollouts cut at the limit", cut, "share")
-    yield Result("tokens a second", 1 / max(rollouts.seconds_per_token, 1e-9), "tokens")
+    if rollouts.seconds_per_token:
+        yield Result("tokens a second", 1 / rollouts.seconds_per_token, "tokens")
 
 
 def measure_all(labels: Sequence[AnnotatorLabels], work: AnnotatedSolutions) -> Iterator[Result]:
@@ -148,6 +149,11 @@ def measure(
             yield Result(f"{name}: {measured}", value, "share")
             yield from _ends(f"{name}: {measured}", of_one)
     yield Result(f"{name}: unlabelled", predicted.null_count(), "solutions")
+    is_wrong, is_named = truth["first_error"] != NO_ERROR, predicted != NO_ERROR
+    early = is_wrong & is_named & (predicted < truth["first_error"])
+    late = is_wrong & (~is_named | (predicted > truth["first_error"]))
+    yield Result(f"{name}: error named too early", int(early.sum()), "solutions")
+    yield Result(f"{name}: error named too late or never", int(late.sum()), "solutions")
     lucky = truth["is_correct"] & (truth["first_error"] != NO_ERROR)
     if num_lucky := int(lucky.sum()):
         found, where = predicted.filter(lucky), truth["first_error"].filter(lucky)

@@ -18,9 +18,11 @@ import gzip
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
+from typing import get_args
 
 import polars as pl
 
@@ -38,10 +40,12 @@ from shepherd.agreement import (
 )
 from shepherd.identity import content_id
 from shepherd.label_formats import PARSERS, LabeledSolution
+from shepherd.reward_formats import FormatChoice
+from shepherd.settings import ScoringSettings
 from shepherd.splitting import split_steps
 from shepherd.verification import count_unscored
 from shepherd.word_problems import judge_steps
-from training.scoring import Scorer
+from training.scoring import Scorer, StepScorer, open_scorer
 
 NUM_CANDIDATES = 16
 VALIDATION_SHARE = 5
@@ -49,7 +53,7 @@ VALIDATION_SHARE = 5
 
 
 def measure(
-    name: str, scorer: Scorer, solutions: Sequence[LabeledSolution], threshold: float | None
+    name: str, scorer: StepScorer, solutions: Sequence[LabeledSolution], threshold: float | None
 ) -> list[Result]:
     """Score solutions and compare the predicted first errors with the labels."""
     truth = pl.Series([s.hard.index(0) if 0 in s.hard else NO_ERROR for s in solutions])
@@ -185,10 +189,21 @@ def _means(values: Mapping[tuple[str, str], list[float]]) -> Iterator[Result]:
 def given_model(options: argparse.Namespace) -> list[Result]:
     """Measure a model on a file."""
     solutions = read_rows(options.data, options.format)
-    scorer = Scorer(
-        options.model, kind="process", template=options.template, max_length=options.max_length
+    settings = ScoringSettings(
+        format=options.model_format,
+        max_length=options.max_length,
+        engine=options.engine,
+        num_copies=options.num_copies,
     )
-    return measure(Path(options.model).name, scorer, solutions, options.threshold)
+    scorer = open_scorer(
+        options.model,
+        settings,
+        kind="process",
+        template=options.template,
+        max_length=settings.max_length,
+    )
+    with closing(scorer):
+        return measure(Path(options.model).name, scorer, solutions, options.threshold)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -202,10 +217,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="format of --data (default processbench)",
     )
     parser.add_argument(
-        "--template", default="plain", help="prompt template of --model (default plain)"
+        "--model-format",
+        choices=get_args(FormatChoice),
+        default="auto",
+        help="what --model reads (default: by its name and its parts)",
     )
     parser.add_argument(
-        "--max-length", type=int, default=2048, help="tokens of a sequence, at most (default 2048)"
+        "--template",
+        default="plain",
+        help="prompt template of --model, if it was trained here (default plain)",
+    )
+    parser.add_argument(
+        "--max-length", type=int, help="tokens of a sequence, at most (default: the model's window)"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("transformers", "vllm"),
+        default="transformers",
+        help="what computes the scores (default transformers)",
+    )
+    parser.add_argument(
+        "--num-copies", type=int, default=1, help="copies of --model, each on a GPU (default 1)"
     )
     parser.add_argument(
         "--threshold", type=float, help="score below which a step is wrong (default: chosen)"

@@ -65,7 +65,8 @@ def with_completer(
 
 def part_of(work: AnnotatedSolutions, problem_ids: Sequence[str]) -> AnnotatedSolutions:
     """Return the solutions of some problems."""
-    chosen = pl.col("problem_id").is_in(list(problem_ids))
+    ids = set(problem_ids)
+    chosen = pl.col("problem_id").is_in(list(ids))
     steps = work.steps.filter(chosen)
     return replace(
         work,
@@ -73,7 +74,7 @@ def part_of(work: AnnotatedSolutions, problem_ids: Sequence[str]) -> AnnotatedSo
         solutions=work.solutions.filter(chosen),
         steps=steps,
         truth=work.truth.join(steps, on="step_id", how="semi", maintain_order="left"),
-        by_problem=[one for one in work.by_problem if one.problem_id in set(problem_ids)],
+        by_problem=[one for one in work.by_problem if one.problem_id in ids],
     )
 
 

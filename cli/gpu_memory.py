@@ -26,7 +26,7 @@ class ModelUse:
     use: str
     """``training``, ``scoring`` or ``drawing`` (sampling with vLLM)."""
     gpus: int
-    """Number of GPUs that share the model."""
+    """Number of GPUs that share the model, or hold a copy each."""
     gib: float
     """GiB on each of them."""
     fits: bool
@@ -80,16 +80,26 @@ def _training(
 def _scoring(
     name: str, model: ModelSettings, architecture: Architecture, gpus: GpuSettings
 ) -> ModelUse:
-    needed = scoring_bytes(architecture)
+    scoring = model.scoring
+    if scoring.engine == "vllm":
+        count = scoring.vllm.tensor_parallel_size
+        needed = inference_memory(architecture, count).fixed
+        room = gpus.memory_gib * GIB * scoring.vllm.gpu_memory_utilization
+        fits, note = needed <= room and can_split(architecture, count), ""
+    else:
+        count = scoring.num_copies
+        needed = scoring_bytes(architecture)
+        fits = needed <= gpus.memory_gib * GIB
+        note = "a copy on each" if count > 1 else ""
     return ModelUse(
         name,
         model.base,
         architecture.num_parameters / 1e9,
         "scoring",
-        1,
+        count,
         needed / GIB,
-        needed <= gpus.memory_gib * GIB,
-        "",
+        fits and count <= gpus.count,
+        note,
     )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 
 import polars as pl
@@ -11,8 +12,9 @@ import polars as pl
 from cli.choices import RewardModelKind, ScoreAggregation
 from cli.solution_files import SplitSolution
 from shepherd.messages import printable
+from shepherd.settings import ScoringSettings
 from shepherd.verification import aggregate
-from training.scoring import Scorer
+from training.scoring import open_scorer
 
 GREEN_FROM, YELLOW_FROM = 0.7, 0.3
 """Scores from which a step is green, and yellow; lower scores are red."""
@@ -40,7 +42,7 @@ def score_solutions(
     solutions: Sequence[SplitSolution],
     kind: RewardModelKind,
     template: str,
-    max_length: int,
+    settings: ScoringSettings,
     aggregation: ScoreAggregation,
 ) -> list[ScoredSolution]:
     """Score solutions with a checkpoint, in their order.
@@ -49,10 +51,13 @@ def score_solutions(
         ValueError: there is no such checkpoint or template, or it is no reward model.
     """
     try:
-        scorer = Scorer(model, kind=kind, template=template, max_length=max_length)
+        scorer = open_scorer(
+            model, settings, kind=kind, template=template, max_length=settings.max_length
+        )
     except OSError as error:
         raise ValueError(f"--model {model}: {error}") from error
-    step_scores = scorer.score([s.question for s in solutions], [s.steps for s in solutions])
+    with closing(scorer):
+        step_scores = scorer.score([s.question for s in solutions], [s.steps for s in solutions])
     totals = aggregate(pl.Series(step_scores, dtype=pl.List(pl.Float64)), aggregation).to_list()
     return [
         ScoredSolution(

@@ -61,10 +61,10 @@ _QUESTION = "{question}"
 _MARKS = ("QUESTION7f3a", "SOLUTION7f3a")
 """Stand in a chat for the question and the solution until their places are found."""
 
-_CLOCK = "strftime_now"
+CLOCK = "strftime_now"
 """The function by which a chat template reads the clock (transformers defines it)."""
 
-_TIMES = (datetime(2001, 2, 3, 4, 5, 6), datetime(2019, 8, 27, 18, 39, 40))
+TIMES = (datetime(2001, 2, 3, 4, 5, 6), datetime(2019, 8, 27, 18, 39, 40))
 """Times that differ in every part: a template that reads the clock shows them differently."""
 
 
@@ -139,7 +139,7 @@ def open_template(template: str, tokenizer: ChatTokenizer) -> str:
         raise ValueError(f"{name}: has no chat template: set the model's template to {known}")
     is_new = template == THINKING
     opened = _opened_chat(tokenizer, datetime.now(), is_new=is_new)
-    if any(_opened_chat(tokenizer, time, is_new=is_new) != opened for time in _TIMES):
+    if any(_opened_chat(tokenizer, time, is_new=is_new) != opened for time in TIMES):
         # A JSON string is a YAML string.
         text = json.dumps(opened, ensure_ascii=False)
         raise ValueError(
@@ -168,8 +168,8 @@ def _opened_chat(tokenizer: ChatTokenizer, now: datetime, *, is_new: bool) -> st
     if is_new:
         turns, solution = turns[:1], ""
         variables = {"add_generation_prompt": True}
-    if _CLOCK in str(tokenizer.chat_template):
-        variables[_CLOCK] = now.strftime
+    if CLOCK in str(tokenizer.chat_template):
+        variables[CLOCK] = now.strftime
     try:
         chat = str(tokenizer.apply_chat_template(turns, tokenize=False, **variables))
     except (TemplateError, ValueError, TypeError, LookupError, ArithmeticError) as error:

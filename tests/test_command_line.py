@@ -16,7 +16,8 @@ from cli.options import home_at
 from cli.parsing import repeat_options
 from resources.files.label_export import FILE_TYPES
 from shepherd.label_formats import PARSERS, RENDERERS
-from shepherd.settings import SplittingSettings
+from shepherd.reward_formats import FormatChoice, RewardFormat
+from shepherd.settings import ScoringSettings, SplittingSettings
 from shepherd.verification import Aggregation
 from training.scoring import Kind
 
@@ -122,6 +123,9 @@ def test_choices_are_those_of_the_product() -> None:
     assert get_args(choices.Calculations) == get_args(calculations)
     assert get_args(choices.RewardModelKind) == get_args(Kind)
     assert get_args(choices.ScoreAggregation) == get_args(Aggregation)
+    engine = ScoringSettings.model_fields["engine"].annotation
+    assert get_args(choices.ScoringEngine) == get_args(engine)
+    assert get_args(FormatChoice) == ("auto", *get_args(RewardFormat))
 
 
 def test_the_package_installs_the_command() -> None:

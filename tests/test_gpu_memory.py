@@ -10,7 +10,7 @@ from cli.gpu_memory import published_models, uses_of
 from resources.profiles import load_settings
 from resources.storage.model_store import BASE_MODELS, ModelStore, architecture_of
 from shepherd.architectures import ARCHITECTURES
-from shepherd.settings import GpuSettings, Settings
+from shepherd.settings import GpuSettings, ScoringSettings, Settings
 
 PAPER = ("paper-gsm8k", "paper-math")
 RATES = {
@@ -76,6 +76,35 @@ def test_a_model_that_does_not_fit_is_marked(tmp_path: Path) -> None:
     }
     few = with_gpus(settings, count=4)
     assert not any(use.fits for use in uses_of(few, ModelStore(tmp_path)) if use.gpus == 8)
+
+
+def test_copies_and_vllm_take_gpus_for_scoring(tmp_path: Path) -> None:
+    settings = load_settings("paper-gsm8k")
+    model = settings.process_reward_model
+    assert model is not None
+    whole = {"num_copies": 4}
+    split = {"engine": "vllm", "vllm": {"tensor_parallel_size": 4}}
+    gib = []
+    for fields in ({}, whole, split):
+        scoring = ScoringSettings.model_validate(fields)
+        changed = settings.model_copy(
+            update={"process_reward_model": model.model_copy(update={"scoring": scoring})}
+        )
+        [use] = [
+            use
+            for use in uses_of(changed, ModelStore(tmp_path))
+            if (use.model, use.use) == ("process_reward_model", "scoring")
+        ]
+        assert use.gpus == (4 if fields else 1)
+        assert use.fits
+        few = with_gpus(changed, count=2)
+        assert bool(fields) != all(
+            use.fits
+            for use in uses_of(few, ModelStore(tmp_path))
+            if (use.model, use.use) == ("process_reward_model", "scoring")
+        )
+        gib.append(use.gib)
+    assert gib[0] == gib[1] > 2 * gib[2]
 
 
 def test_the_command_shows_memory_before_it_asks_for_data(

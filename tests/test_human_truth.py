@@ -5,10 +5,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 from fake_engine import FakeEngine
 
-from benchmarks.annotated import AnnotatedSolutions, roll_out
+from benchmarks import truth_labels
+from benchmarks.annotated import AnnotatedSolutions, CompleterRollouts, roll_out
 from benchmarks.command import USER_CAN_FIX
 from benchmarks.human_rows import read_subset
 from benchmarks.human_truth import BENCHMARK, measure_all
@@ -19,7 +21,9 @@ from resources.sampling.rollouts import rollout_stage
 from resources.sampling.stage import CompletionModel
 from shepherd.annotators.first_success import FirstSuccess
 from shepherd.annotators.monte_carlo import MonteCarlo
-from shepherd.settings import SamplingSettings
+from shepherd.requests import completion_block, completion_rows
+from shepherd.schemas import ROLLOUTS
+from shepherd.settings import EngineSettings, ModelSettings, SamplingSettings
 
 STEPS = ["Tom has 1 + 1 = 2.", "2 + 1 = 3.", "The answer is: 3"]
 
@@ -156,6 +160,8 @@ def test_right_answers_by_wrong_ways_are_counted(tmp_path: Path) -> None:
     assert found["rule: right answers by wrong ways"] == 1
     assert found["rule: of these found"] == 0
     assert found["rule: unlabelled"] == 1
+    assert found["rule: error named too early"] == 0
+    assert found["rule: error named too late or never"] == 1
     assert found["rule: accuracy, correct"] == 1
     assert found["rule: accuracy, erroneous"] == 0
     assert found["rule: tokens a label"] == 0
@@ -177,6 +183,56 @@ def test_consensus_costs_both_and_leaves_solutions_out(tmp_path: Path) -> None:
     exact, sparing, both = label_all(work, rollouts, settings, tmp_path)
     assert (both.name, both.tokens) == ("consensus", exact.tokens + sparing.tokens)
     assert both.frame.select("step_id", "hard").equals(exact.frame.select("step_id", "hard"))
+
+
+class Critic(FakeEngine):
+    """Names paragraph 1 as a judge; to questions of entailment it says yes."""
+
+    def poll(self) -> pl.DataFrame:
+        drawn = completion_rows(super().poll())
+        text = r"yes: \boxed{1}"
+        return completion_block(one._replace(text=text, finish_reason="stop") for one in drawn)
+
+
+def test_judge_and_language_model_are_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def open_model(name: str, model: ModelSettings, engine: EngineSettings) -> CompletionModel:
+        def open_engine() -> Critic:
+            opened.append(name)
+            return Critic()
+
+        return CompletionModel(name, "{question}\n", {"weights": model.base}, open_engine)
+
+    monkeypatch.setattr(truth_labels, "open_model", open_model)
+    gold = tmp_path / "test.jsonl"
+    lines = [
+        {"question": f"Question {n}?", "answer": "He has 2.\n2 + 0 = 2.\n#### 2"} for n in range(6)
+    ]
+    gold.write_text("\n".join(map(json.dumps, lines)))
+    solutions(tmp_path)
+    work = read_subset(tmp_path, "gsm8k", gold)
+    asked = {"kind": "nli", "language_model": {"base": "asked"}}
+    judge = {"kind": "judge", "base": "judge", "num_votes": 2}
+    settings = TruthSettings.model_validate(
+        {"completer": {"base": "unused"}, "annotation": {"annotators": [judge, asked]}}
+    )
+    for _ in range(2):
+        none = CompleterRollouts(ROLLOUTS.empty(), 0.0)
+        critic, nli = label_all(work, none, settings, tmp_path / "draws")
+        found = {result.name: result.value for result in measure_all([critic, nli], work)}
+        # A third of the solutions is right, a third wrong from each of the first two steps on.
+        assert found["judge: accuracy, erroneous"] == 0.5
+        assert found["judge: accuracy, correct"] == 0
+        assert critic.tokens == 6 * 2 * 7
+        # All steps but the last follow, and the last of a wrong solution is wrong.
+        assert found["nli: accuracy, erroneous"] == 0
+        assert found["nli: accuracy, correct"] == 1
+        assert nli.tokens > 0
+        assert nli.tokens % (2 * 7) == 0
+    assert opened == ["judge", "nli"]
 
 
 def test_settings_and_data_belong_together(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from published_prms import FORMATS
 
-from benchmarks.process_bench import measure, read_rows
+from benchmarks.process_bench import BENCHMARK, measure, read_rows
 from training.scoring import Scorer
 
 STEPS = ["Step 1: 3 + 4 = 7.", "Step 2: 7 + 1 = 8.", "The answer is: 8"]
@@ -54,3 +55,17 @@ def test_an_error_past_the_window_is_not_found(base: Path, tmp_path: Path) -> No
 def test_a_row_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"rows\.jsonl:2: label: 9 is neither -1 nor"):
         read_rows(write(tmp_path / "rows.jsonl", [-1, 9]), "processbench")
+
+
+@pytest.mark.parametrize("reward_format", FORMATS)
+def test_each_published_format_is_measured(
+    reward_format: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = FORMATS[reward_format][0](tmp_path / "prm")
+    rows = write(tmp_path / "rows.jsonl", [-1, 0, 2, -1])
+    asked = ["--model", str(folder), "--data", str(rows), "--threshold", "0.5", "--json"]
+    assert BENCHMARK.main([*asked, "--model-format", reward_format]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    found = {result["name"]: result["value"] for result in results}
+    assert (found["prm: erroneous solutions"], found["prm: with unscored steps"]) == (2, 0)
+    assert 0 <= found["prm: F1"] <= 1

@@ -4,10 +4,12 @@ import gzip
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
+from published_prms import FORMATS, PLACE, differences, rows
 
 from cli.app import main
 from cli.scored_solutions import GREEN, RED, YELLOW, ScoredSolution, render
@@ -103,9 +105,32 @@ def test_steps_past_the_window_are_unscored_and_said_so(
     lines = capsys.readouterr().out.split("\n")
     assert "     -  Step 2: 7 * 2 = 15." in lines
     assert "     -  the solution (1 steps unscored)" in lines
-    assert run(base, "--json", *asked[:4], "--max-length", "4") == 0
+    assert run(base, "--json", *asked[:4], "--max-length", "8") == 0
     nothing = json.loads(capsys.readouterr().out)
     assert (nothing["scores"], nothing["weakest"], nothing["num_unscored"]) == ([None] * 2, None, 2)
+
+
+def test_a_published_format_is_read_by_its_name_or_as_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = tmp_path / PLACE["math_shepherd"]
+    expected = FORMATS["math_shepherd"][1](FORMATS["math_shepherd"][0](named))
+    copied = shutil.copytree(named, tmp_path / "mine")
+    questions, steps = rows()
+    (tmp_path / "rows.jsonl").write_text(
+        "\n".join(
+            json.dumps({"question": question, "steps": texts})
+            for question, texts in zip(questions, steps, strict=True)
+        )
+    )
+    file = str(tmp_path / "rows.jsonl")
+    for arguments in ((named,), (copied, "--format", "math_shepherd")):
+        assert run(*arguments, "--json", file) == 0
+        lines = capsys.readouterr().out.splitlines()
+        found = [json.loads(line)["scores"] for line in lines]
+        assert max(differences(found, expected)) < 1e-4
+    assert run(copied, "--json", file, "--num-copies", "2") == 2
+    assert "there are 0 GPUs for 2 copies" in capsys.readouterr().err
 
 
 def test_escape_sequences_of_a_solution_do_not_reach_the_terminal() -> None:

@@ -1,6 +1,7 @@
 """Scores with common beginnings computed once are those of one forward pass a solution."""
 
 import random
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 from tiny_checkpoint import save_checkpoint
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
+from shepherd.settings import ScoringSettings
 from shepherd.splitting import split_steps
 from shepherd.word_problems import draw_problems, write_solution
 from training.prefix_trees import pack_sequences
 from training.scoring import Kind, Scorer
+from training.scoring.copies import CopiedScorer, parts_of
 from training.step_tags import Tags, encode_all, encode_tagged
 from training.tokenizer import build_tokenizer
 
@@ -85,12 +88,17 @@ def test_a_classifier_with_one_output_scores_at_the_tags(tmp_path: Path) -> None
         assert scores == pytest.approx(torch.sigmoid(rewards).tolist(), abs=1e-5)
 
 
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what scorers have warned of."""
+    return [record.getMessage() for record in caplog.records if "scoring" in record.name]
+
+
 def test_steps_that_do_not_fit_are_unscored_and_counted(
     base: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     questions, steps = solutions(num_problems=1)
     whole = open_scorer(base).score(questions, steps)
-    assert not caplog.messages
+    assert not warnings_of(caplog)
     cut = open_scorer(base, max_length=36).score(questions, steps)
     assert [len(scores) for scores in cut] == [len(texts) for texts in steps]
     unscored = [scores.count(None) for scores in cut]
@@ -99,13 +107,58 @@ def test_steps_that_do_not_fit_are_unscored_and_counted(
     for all_seen, some_seen, count in zip(whole, cut, unscored, strict=True):
         seen = some_seen[: len(some_seen) - count]
         assert seen == pytest.approx(all_seen[: len(seen)], abs=1e-5)
-    [message] = caplog.messages
+    [message] = warnings_of(caplog)
     assert (
         f"{sum(unscored)} of {sum(map(len, steps))} steps, in {num_cut} of {len(steps)}" in message
     )
     assert "past max_length 36 and unscored" in message
     narrow = open_scorer(base, max_length=8)
     assert narrow.score(questions[:1], [["Step 1: no.\n"] * 2]) == [[None, None]]
+
+
+def test_parts_hold_whole_questions_and_are_of_similar_length() -> None:
+    questions, steps = solutions(num_problems=9)
+    parts = parts_of(questions, steps, 4)
+    assert sorted(index for part in parts for index in part) == list(range(len(questions)))
+    of_parts = [{questions[index] for index in part} for part in parts]
+    assert len(of_parts) == 4
+    assert sum(map(len, of_parts)) == len(set(questions)) == 9
+    lengths = [sum(len(text) for index in part for text in steps[index]) for part in parts]
+    assert max(lengths) < 2 * min(lengths)
+    assert parts_of(questions[:1], steps[:1], 4) == [[0]]
+    assert parts_of([], [], 4) == []
+
+
+@pytest.mark.slow
+def test_copies_score_as_one_does(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+    questions, steps = solutions()
+    expected = open_scorer(base, max_length=36).score(questions, steps)
+    caplog.clear()
+    copies = CopiedScorer(
+        base,
+        ScoringSettings(num_copies=2),
+        kind="process",
+        template="plain",
+        max_length=36,
+        devices=("cpu", "cpu"),
+    )
+    with closing(copies):
+        found = copies.score(questions, steps)
+        assert copies.score([], []) == []
+    [message] = warnings_of(caplog)
+    assert "past max_length 36 and unscored" in message
+    for scores, reference in zip(found, expected, strict=True):
+        assert scores == pytest.approx(reference, abs=1e-5)
+    missing = CopiedScorer(
+        base / "none",
+        ScoringSettings(),
+        kind="process",
+        template="plain",
+        max_length=36,
+        devices=("cpu",),
+    )
+    with closing(missing), pytest.raises(ValueError, match="no checkpoint that can be read"):
+        missing.score(questions, steps)
 
 
 def test_nothing_to_score_has_no_scores(base: Path) -> None:

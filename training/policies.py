@@ -18,6 +18,7 @@ import polars as pl
 
 from resources.engines import open_engine
 from resources.sampling.completion_grading import CompletionGrader
+from shepherd.reward_formats import FormatChoice
 from shepherd.settings import EngineSettings, PpoSettings, TrainingSettings
 from shepherd.splitting import MethodName
 from training.command_line import (
@@ -77,6 +78,12 @@ def add_ppo(trainers: "Trainers[argparse.ArgumentParser]") -> argparse.ArgumentP
     )
     parser.add_argument(
         "--reward-template", default="plain", help="the reward model's template (default: plain)"
+    )
+    parser.add_argument(
+        "--reward-format",
+        choices=get_args(FormatChoice),
+        default="auto",
+        help="what the reward model reads (default: by its name and its parts)",
     )
     parser.add_argument(
         "--reward-length",
@@ -151,6 +158,7 @@ def run_ppo(args: argparse.Namespace) -> None:
             kind="process" if scores_steps else "outcome",
             template=args.reward_template,
             max_length=args.reward_length,
+            format=args.reward_format,
         ),
         sampler=PolicySampler(
             partial(open_engine, EngineSettings(kind=args.engine)), args.max_tokens, args.seed

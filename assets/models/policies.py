@@ -14,7 +14,7 @@ from assets.models.generators import gold_of
 from assets.sampling_runs import open_samplers
 from assets.verification.scoring import REWARD_MODELS
 from resources.storage.io_manager import MetadataField
-from shepherd.settings import PolicySettings, PpoSettings, RftSettings, Settings, TrainingSettings
+from shepherd.settings import PolicySettings, PpoSettings, RftSettings, Settings
 from shepherd.training_sets import train_problems
 
 if TYPE_CHECKING:
@@ -191,7 +191,8 @@ def scorer_of(deployment: Deployment, reward_model: str) -> "Scorer":
         deployment.checkpoint(reward_model),
         kind=REWARD_MODELS[reward_model],
         template=settings.template,
-        max_length=(settings.training or TrainingSettings()).max_length,
+        max_length=settings.scored_length,
+        format=settings.scoring.format,
     )
 
 

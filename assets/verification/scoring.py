@@ -7,7 +7,6 @@ import polars as pl
 
 from assets.deployment import Deployment, models_of
 from shepherd.schemas import CANDIDATE_SCORES
-from shepherd.settings import TrainingSettings
 from shepherd.splitting import scored_steps
 from shepherd.verification import UNSCORED, Aggregation, aggregate, auc_within_problems
 
@@ -43,7 +42,8 @@ def score_candidates(
             scorable,
             kind=REWARD_MODELS[name],
             template=model.template,
-            max_length=(model.training or TrainingSettings()).max_length,
+            max_length=model.scored_length,
+            settings=model.scoring,
         )
         scored.append(
             scores.join(scorable.select("candidate_id", "problem_id"), on="candidate_id")

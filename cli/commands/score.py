@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cli.choices import RewardModelKind, ScoreAggregation
+from cli.choices import RewardModelKind, ScoreAggregation, ScoringEngine
+from shepherd.reward_formats import FormatChoice
 
 SolutionsArgument = Annotated[
     Path | None,
@@ -21,13 +22,36 @@ SolutionsArgument = Annotated[
 TemplateOption = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="Prompt template that the model was trained with (docs/models.md)."
+        metavar="NAME",
+        help="Prompt template that the model was trained with (docs/models.md); read by the format "
+        "tags alone.",
     ),
 ]
 MaxLengthOption = Annotated[
+    int | None,
+    typer.Option(
+        min=8,
+        metavar="TOKENS",
+        show_default="the model's window",
+        help="Longest sequence that is read; later steps are unscored.",
+    ),
+]
+FormatOption = Annotated[
+    FormatChoice,
+    typer.Option(
+        "--format",
+        help="What the model reads: tags, as trained here, or the format of a published model "
+        "(docs/models.md). auto: by its name and its parts.",
+    ),
+]
+EngineOption = Annotated[
+    ScoringEngine,
+    typer.Option(help="vllm: through its pooling, for models that do not fit one GPU."),
+]
+CopiesOption = Annotated[
     int,
     typer.Option(
-        min=1, metavar="TOKENS", help="Longest sequence that is read; later steps are unscored."
+        "--num-copies", min=1, metavar="COUNT", help="Copies of the model, each on its own GPU."
     ),
 ]
 
@@ -50,7 +74,10 @@ def score(
         typer.Option(metavar="TEXT", show_default="standard input", help="Solution of --question."),
     ] = None,
     template: TemplateOption = "plain",
-    max_length: MaxLengthOption = 512,
+    max_length: MaxLengthOption = None,
+    reward_format: FormatOption = "auto",
+    engine: EngineOption = "transformers",
+    num_copies: CopiesOption = 1,
     aggregation: Annotated[
         ScoreAggregation, typer.Option(help="How step scores become the solution's score.")
     ] = "min",
@@ -66,6 +93,7 @@ def score(
     from cli.scored_solutions import print_scores, score_solutions
     from cli.solution_files import read_file, read_solutions, solution_of
     from resources.user_paths import expanded
+    from shepherd.settings import ScoringSettings
 
     if solution is not None and question is None:
         raise ValueError("--solution: needs --question: add the question")
@@ -78,9 +106,11 @@ def score(
     else:
         text = _standard_input().decode(errors="replace") if solution is None else solution
         solutions = [solution_of(question, text)]
-    print_scores(
-        score_solutions(model, solutions, kind, template, max_length, aggregation), as_json=as_json
+    settings = ScoringSettings(
+        format=reward_format, max_length=max_length, engine=engine, num_copies=num_copies
     )
+    scored = score_solutions(model, solutions, kind, template, settings, aggregation)
+    print_scores(scored, as_json=as_json)
 
 
 def _standard_input() -> bytes:

@@ -1,7 +1,9 @@
 """Load the parts of a checkpoint, from safetensors only and without running any code of it."""
 
+import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
@@ -139,17 +141,30 @@ def _load_with_report(
     part: "AutoClass[PreTrainedModel]", model: Path | str, options: Mapping[str, object]
 ) -> "tuple[PreTrainedModel, LoadingReport]":
     """Return the weights of a checkpoint, and how their names and shapes differ from its config."""
-    loaded = load(
-        part,
-        model,
-        use_safetensors=True,
-        # Otherwise transformers raises a RuntimeError; the caller checks the shapes.
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-        **options,
-    )
+    with _without_print():
+        loaded = load(
+            part,
+            model,
+            use_safetensors=True,
+            # Otherwise transformers raises a RuntimeError; the caller checks the shapes.
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **options,
+        )
     assert isinstance(loaded, tuple)
     return loaded
+
+
+@contextmanager
+def _without_print() -> Iterator[None]:
+    """Keep transformers from printing its report: what matters of it becomes an error here."""
+    logger = logging.getLogger("transformers.modeling_utils")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _load_without_values(

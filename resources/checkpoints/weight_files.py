@@ -11,18 +11,21 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
-def check_weight_files(model: Path | str, config: "PretrainedConfig") -> None:
+def check_weight_files(
+    model: Path | str, config: "PretrainedConfig", *, has_head: bool = True
+) -> None:
     """Check that a folder has the tensors of its config, whole and with finite values.
 
     vLLM itself does not notice a missing part of matrices that it joins. A hub name is not
     checked: its files may not be here yet. A file is read once in each process. Names and shapes
-    of quantized weights, and of architectures that only vLLM has, are not compared.
+    of quantized weights, and of architectures that only vLLM has, are not compared. Without
+    ``has_head`` the output layer is not looked for.
 
     Raises:
         ValueError: a tensor is missing or surplus, a file is missing or broken, or a value is
             not finite.
     """
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModel, AutoModelForCausalLM
 
     folder = Path(model)
     if not folder.is_dir():
@@ -39,7 +42,8 @@ def check_weight_files(model: Path | str, config: "PretrainedConfig") -> None:
     is_quantized = has_config or (folder / "hf_quant_config.json").is_file()
     if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not is_quantized:
         # Tensors without memory: only names and shapes are read.
-        load_weights(AutoModelForCausalLM, model, device_map="meta", are_values_read=False)
+        part = AutoModelForCausalLM if has_head else AutoModel
+        load_weights(part, model, device_map="meta", are_values_read=False)
 
 
 @cache

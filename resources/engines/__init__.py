@@ -22,11 +22,8 @@ def open_engine(settings: EngineSettings, model: Path | str, *, log: Path | None
 
         assert settings.openai is not None, "the settings check that servers are named"
         return OpenAIEngine(str(model), settings.openai, batch_size=settings.batch_size)
-    if settings.kind == "vllm" and find_spec("vllm") is None:
-        raise ValueError(
-            "engine.kind vllm: vLLM is not installed: pip install -c constraints.txt "
-            "'.[vllm]', or set engine.kind to transformers or openai"
-        )
+    if settings.kind == "vllm":
+        require_vllm("engine.kind")
     with prints_go_to(log):
         return _open_local(settings, model)
 
@@ -44,3 +41,16 @@ def _open_local(settings: EngineSettings, model: Path | str) -> Engine:
     return TransformersEngine(
         model, batch_size=settings.batch_size, dtype=settings.dtype, device=settings.device
     )
+
+
+def require_vllm(setting: str) -> None:
+    """Check that vLLM is installed; ``setting`` is the field that asks for it.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if find_spec("vllm") is None:
+        raise ValueError(
+            f"{setting} vllm: vLLM is not installed: pip install -c constraints.txt '.[vllm]', or "
+            f"set {setting} to transformers"
+        )

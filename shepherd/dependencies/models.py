@@ -7,7 +7,7 @@ from shepherd.settings import ModelSettings, PpoSettings, Settings
 
 REWARD_MODELS = ("outcome_reward_model", "process_reward_model")
 
-SCORING_FIELDS = ("template", "training.max_length")
+SCORING_FIELDS = ("template", "training.max_length", "scoring")
 """The fields of a reward model's settings that scores depend on."""
 
 

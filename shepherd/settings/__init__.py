@@ -20,6 +20,7 @@ from shepherd.settings.exports import ExportSettings
 from shepherd.settings.models import ModelSettings
 from shepherd.settings.policies import PolicySettings, PpoSettings, RftSettings, StepReward
 from shepherd.settings.sampling import SamplingSettings
+from shepherd.settings.scoring import ScoringSettings
 from shepherd.settings.training import TOKENS_PER_PASS, TrainingSet, TrainingSettings
 from shepherd.settings.verification import VerificationSettings
 
@@ -40,6 +41,7 @@ __all__ = [
     "PpoSettings",
     "RftSettings",
     "SamplingSettings",
+    "ScoringSettings",
     "Section",
     "Settings",
     "Split",

@@ -6,6 +6,7 @@ from shepherd.engine_settings import Checkpoint
 from shepherd.prompts import PromptTemplate
 from shepherd.section import Section
 from shepherd.settings.datasets import SPLITS, Split
+from shepherd.settings.scoring import ScoringSettings
 from shepherd.settings.training import TrainingSettings
 
 
@@ -31,6 +32,9 @@ class ModelSettings(Section):
     training: TrainingSettings | None = Field(
         None, description="how the model is trained; null: `base` is used as it is"
     )
+    scoring: ScoringSettings = Field(
+        ScoringSettings(), description="how a reward model scores; not read of other models"
+    )
     solves: tuple[Split, ...] = Field(
         SPLITS, min_length=1, description="splits whose problems a generator solves"
     )
@@ -47,3 +51,8 @@ class ModelSettings(Section):
                         f"{text!r} holds {other!r}, which ends a text before: leave it out"
                     )
         return stop
+
+    @property
+    def scored_length(self) -> int | None:
+        """The most tokens that a reward model reads; null: its window."""
+        return self.scoring.max_length or (self.training.max_length if self.training else None)

@@ -81,6 +81,8 @@ def sample(work: AnnotatedSolutions, rollouts: CompleterRollouts) -> Iterator[Re
     """Yield what was measured on, and how often rollouts succeed after right and wrong steps."""
     yield Result("problems", work.problems.height, "problems")
     yield Result("solutions", work.solutions.height, "solutions")
+    named = first_errors(work.truth, work.steps)["first_error"]
+    yield Result("solutions with an error", int((named != NO_ERROR).sum()), "solutions")
     labelled = work.steps.filter(~pl.col("is_last")).join(
         work.truth.select("step_id", "hard"), on="step_id"
     )

@@ -81,6 +81,18 @@ def demo_solutions(
     )
 
 
+def weak_completer(folder: Path, *, seed: int, num_gold: int) -> CompletionModel:
+    """Return the base of the demo's generator, fine-tuned as a completer on few problems."""
+    settings = load_settings("demo")
+    assert settings.completer is not None, "the demo names its completer"
+    base = settings.generators["generator"].base
+    model = settings.completer.model_copy(update={"base": base})
+    gold = problems_of(settings, seed=seed, num_problems=num_gold)
+    return completion_model_of(
+        folder.name, model, _fine_tune(folder, model, gold, seed), settings.engine
+    )
+
+
 def roll_out(
     work: AnnotatedSolutions, completer: str, annotators: Sequence[Annotator]
 ) -> CompleterRollouts:

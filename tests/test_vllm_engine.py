@@ -166,6 +166,20 @@ def test_what_vllm_refuses_is_one_line(checkpoint: Path, environment: None) -> N
         open_engine(settings(), checkpoint / "nothing")
 
 
+@needs_vllm
+def test_a_worker_that_does_not_start_is_one_line(
+    checkpoint: Path, environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("Engine core initialization failed. See root cause above.")
+
+    monkeypatch.setattr(LLMEngine, "from_engine_args", fail)
+    with pytest.raises(ValueError, match=r"vLLM did not start: .* own messages.*engine\.vllm"):
+        open_engine(settings(), checkpoint)
+
+
 def test_vllm_that_is_not_installed_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -65,7 +65,7 @@ def rollouts_of(settings: Settings) -> dg.AssetsDefinition:
         partition = Partition.of(context.partition_key)
         dataset = settings.datasets[partition.dataset]
         annotators = settings.annotation.annotators_that_roll_out(
-            dataset.splitting.method,
+            dataset.splitting.rule,
             learned(rates[PILOT_RATES.name], partition.dataset)
             if learns and dataset.is_annotated
             else None,

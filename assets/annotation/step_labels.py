@@ -74,7 +74,7 @@ def annotator_labels_of(settings: Settings, annotator: AnnotatorSettings) -> dg.
                     **read,
                     entails=entails,
                     rates=rates,
-                    method=dataset.splitting.method,
+                    method=dataset.splitting.rule,
                 )
             )
 

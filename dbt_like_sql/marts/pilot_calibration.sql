@@ -1,6 +1,6 @@
--- Does a soft label fit rollouts of prefixes that nothing chose? The pilot drew equally many of each
--- prefix of its problems. Of the steps in a tenth of the soft label: how many of these rollouts are
--- right, and from how many steps is any right? Last steps are left out.
+-- Does a soft label fit rollouts of prefixes that nothing chose? The pilot drew equally many of
+-- each prefix of its problems. Of the steps in a tenth of the soft label: how many of these draws
+-- are right, and from how many steps is any right? Last steps are left out.
 -- Grain: one row per dataset, annotator and tenth of the soft label. A soft label of 1 is in the
 -- last tenth.
 with outcomes as (

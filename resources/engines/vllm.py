@@ -17,6 +17,7 @@ from resources.checkpoints.open_prompts import leave_prompts_open
 from resources.checkpoints.weight_files import check_weight_files
 from resources.engines.checkpoints import without_drawing
 from resources.engines.clock import SharedClock
+from resources.engines.thought_tokens import count_thought_tokens
 from shepherd.requests import Completion, Request, completion_block, request_rows
 from shepherd.settings import VllmSettings
 
@@ -44,6 +45,12 @@ class VllmEngine:
             reason = " ".join(str(error).split())
             raise ValueError(
                 f"{model}: vLLM refuses it: correct engine.vllm in the profile ({reason})"
+            ) from error
+        except RuntimeError as error:
+            # The worker that failed is another process, which prints its reason itself.
+            raise ValueError(
+                f"{model}: vLLM did not start: its worker says why in its own messages, such as "
+                "too little free memory: correct engine.vllm in the profile"
             ) from error
         self._tokenizer = self._engine.get_tokenizer()
         leave_prompts_open(self._tokenizer, model)
@@ -93,15 +100,22 @@ class VllmEngine:
         [drawn] = output.outputs
         assert drawn.finish_reason in {"stop", "length"}, drawn.finish_reason
         request, started = self._running.pop(output.request_id)
+        ids = list(drawn.token_ids)
+        # Of several stop strings in the last token vLLM takes the first of the list.
+        text = request.ended(drawn.text)
+
+        def length_of(num_tokens: int) -> int:
+            return len(self._tokenizer.decode(ids[:num_tokens], skip_special_tokens=True))
+
         return Completion(
             request_id=output.request_id,
-            # Of several stop strings in the last token vLLM takes the first of the list.
-            text=request.ended(drawn.text),
+            text=text,
             finish_reason=drawn.finish_reason,
             prompt_tokens=len(output.prompt_token_ids),
             cached_tokens=output.num_cached_tokens or 0,
-            num_tokens=len(drawn.token_ids),
+            num_tokens=len(ids),
             seconds=self._clock.seconds - started,
+            thought_tokens=count_thought_tokens(request, text, len(ids), length_of),
         )
 
 

@@ -3,14 +3,17 @@
     python -m benchmarks.splitting [--json] [--file SOLUTIONS.jsonl]
 
 Splits OpenAI's 5,276 GPT-3 solutions of GSM8K and 800 Qwen2.5-Math solutions of MATH with every
-method. The files are in the folder ``SHEPHERD_SHARED_DATA``, else ``../shared/data``.
+method. The files are in the folder ``SHEPHERD_SHARED_DATA``, else ``../shared/data``. Thoughts of
+reasoning models, of about 32,000 tokens each, are written to their grammar.
 """
 
 import argparse
 import gzip
 import json
+import random
 import sys
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -22,7 +25,16 @@ import numpy as np
 from benchmarks.command import Benchmark, Size
 from benchmarks.report import Result, at_most
 from benchmarks.requirements import shared_file
-from shepherd.splitting import Anomaly, Method, anomalies, split_steps
+from shepherd.answers import extract_answer
+from shepherd.splitting import (
+    MAX_SECTIONS,
+    REASONING,
+    Anomaly,
+    Method,
+    MethodName,
+    anomalies,
+    split_steps,
+)
 from shepherd.splitting.lines import says_nothing
 
 FILES = {
@@ -30,6 +42,10 @@ FILES = {
     "Qwen2.5-Math on MATH": "math_qwen25math_100x8.jsonl.gz",
 }
 PERCENTILES = (10, 50, 90, 95, 100)
+NUM_THOUGHTS = 20
+THOUGHT_LENGTH = 128_000
+SHARE_OF_TURNS = 0.3
+TURNS = ("Wait, ", "But ", "Hmm, ", "Alternatively, ", "Let me double-check: ")
 
 
 def run(options: argparse.Namespace) -> list[Result]:
@@ -41,9 +57,49 @@ def run(options: argparse.Namespace) -> list[Result]:
     for label, path in files.items():
         texts = responses(path, options.solutions)
         results.append(Result(f"{label}: solutions", len(texts), "solutions"))
-        for method in get_args(Method):
+        for method in get_args(MethodName):
             results += measure(f"{label}, {method}", texts, method)
-    return results
+    thoughts = [long_thought(seed) for seed in range(min(options.solutions, NUM_THOUGHTS))]
+    return [*results, *measure_thoughts("thoughts of 32K tokens, reasoning", thoughts)]
+
+
+def long_thought(seed: int) -> str:
+    """Return a thought of about 128,000 characters (32,000 tokens) and its summary."""
+    rng = random.Random(seed)
+    paragraphs: list[str] = []
+    length = 0
+    while length < THOUGHT_LENGTH:
+        first, second = rng.randrange(100), rng.randrange(100)
+        turn = rng.choice(TURNS) if rng.random() < SHARE_OF_TURNS else ""
+        claim = (
+            f"{turn}adding {first} and {second} gives ${first} + {second} = {first + second}$.\n"
+        )
+        paragraphs.append(claim * rng.randint(1, 4) + "\n")
+        length += len(paragraphs[-1])
+    return f"<think>\n{''.join(paragraphs)}</think>\n\nStep 1: 2 + 2 = 4.\nThe answer is: 4"
+
+
+def measure_thoughts(label: str, texts: list[str]) -> Iterator[Result]:
+    """Yield steps, CPU seconds and memory of cutting thoughts and reading answers."""
+    start = time.process_time()
+    split = [split_steps(text, REASONING) for text in texts]
+    cutting = (time.process_time() - start) / len(texts)
+    start = time.process_time()
+    answers = [extract_answer(text) for text in texts]
+    reading = (time.process_time() - start) / len(texts)
+    tracemalloc.start()
+    split_steps(texts[0], REASONING)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    changed = sum("".join(s) != text for s, text in zip(split, texts, strict=True))
+    wrong = sum(answer != "4" for answer in answers)
+    yield at_most(f"{label}: thoughts changed", changed, "thoughts", 0)
+    yield at_most(f"{label}: answers read wrong", wrong, "thoughts", 0)
+    yield at_most(f"{label}: steps, most", max(map(len, split)), "steps", MAX_SECTIONS + 1)
+    yield Result(f"{label}: characters, mean", sum(map(len, texts)) / len(texts), "characters")
+    yield Result(f"{label}: cutting", 1e3 * cutting, "ms a thought")
+    yield Result(f"{label}: reading the answer", 1e3 * reading, "ms a thought")
+    yield Result(f"{label}: memory of cutting", peak / 2**20, "MiB")
 
 
 def responses(path: Path, count: int) -> list[str]:

@@ -11,13 +11,15 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import get_args
 
 from benchmarks.command import Benchmark, Size
 from benchmarks.report import Result, at_most
 from shepherd.answers import boxed_answer, extract_answer
 from shepherd.equivalence import answer_key, compare
 from shepherd.plain_text import normalize
-from shepherd.splitting import anomalies, split_steps, strip_calculations
+from shepherd.splitting import MethodName, anomalies, split_steps, strip_calculations
+from shepherd.splitting.sections import section_cuts
 
 LENGTH = 1_000_000
 MOST_SECONDS = 5.0
@@ -115,8 +117,9 @@ SHAPES: dict[str, Callable[[str, int], str]] = {
 FUNCTIONS: dict[str, Callable[[str], object]] = {
     **{
         f"split_steps, {method}": partial(split_steps, method=method)
-        for method in ("auto", "newline", "step", "blank_line", "sentence")
+        for method in get_args(MethodName)
     },
+    "section_cuts": partial(section_cuts, max_sections=16),
     "extract_answer": extract_answer,
     "boxed_answer": boxed_answer,
     "strip_calculations": strip_calculations,

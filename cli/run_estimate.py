@@ -75,7 +75,7 @@ def _estimates_of(settings: Settings, name: str) -> list[Estimate]:
         len(settings.candidate_generators),
         settings.sampling,
         settings.annotation.max_rollouts,
-        dataset.splitting.method,
+        dataset.splitting.rule,
     )
     if not dataset.is_annotated:
         return [estimate for estimate in estimates[-1:] if estimate.requests]

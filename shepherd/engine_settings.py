@@ -46,6 +46,12 @@ class VllmSettings(Section):
 class OpenAISettings(Section):
     """OpenAI-compatible servers that serve one model under one name."""
 
+    endpoint: Literal["completions", "chat"] = Field(
+        "completions",
+        description="`completions` continues the text of the prompt; `chat` is for servers that "
+        "take conversations alone: the prompt is the user's turn, and rollouts need a server that "
+        "continues the assistant's",
+    )
     base_urls: tuple[str, ...] = Field(
         min_length=1,
         description="addresses of the servers, such as `http://host:8000/v1`; without user, "
@@ -122,6 +128,12 @@ class EngineSettings(Section):
     openai: OpenAISettings | None = Field(
         None, description="required if `kind` is `openai`, else not read"
     )
+
+    @property
+    def speaks_chat(self) -> bool:
+        """Whether prompts are turns of a conversation, which the servers put into a template."""
+        servers = self.openai if self.kind == "openai" else None
+        return servers is not None and servers.endpoint == "chat"
 
     @model_validator(mode="after")
     def _servers_are_named(self) -> "EngineSettings":

@@ -1,14 +1,20 @@
 """Prompts: the question in a model's own format, and the text that the model is to continue."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Protocol
 
 from jinja2 import TemplateError
 from pydantic import AfterValidator, Field
 
+from shepherd.thoughts import opening_of
+
 CHAT = "chat"
+THINKING = "thinking"
+OF_MODEL = (CHAT, THINKING)
+"""The templates that are read from the model's tokenizer."""
+
 TEMPLATES = {
     "plain": "{question}\n",
     # The prompt that MetaMATH (arXiv 2309.12284) trains and evaluates with.
@@ -63,13 +69,13 @@ TIMES = (datetime(2001, 2, 3, 4, 5, 6), datetime(2019, 8, 27, 18, 39, 40))
 
 
 def check_template(template: str) -> None:
-    """Check that a template is a known name, ``chat``, or a text that holds ``{question}``.
+    """Check that a template is a known name, one of the model, or a text with ``{question}``.
 
     Raises:
         ValueError: it is none of these; the message lists the known ones.
     """
-    if template != CHAT and template not in TEMPLATES and _QUESTION not in template:
-        known = ", ".join(sorted([CHAT, *TEMPLATES]))
+    if template not in OF_MODEL and template not in TEMPLATES and _QUESTION not in template:
+        known = ", ".join(sorted([*OF_MODEL, *TEMPLATES]))
         raise ValueError(
             f"template {template!r} is unknown: set a model's template to {known}, or to a text "
             "that holds {question}"
@@ -86,7 +92,8 @@ PromptTemplate = Annotated[
     AfterValidator(_known_template),
     Field(
         description="prompt: `plain`, `metamath`, `few_shot` (four questions with short "
-        "solutions), `chat` (the model's own chat template), or a text that holds `{question}`"
+        "solutions), `chat` (the model's own chat template), `thinking` (the same, opened as a "
+        "reasoning model opens an answer), or a text that holds `{question}`"
     ),
 ]
 """The type of a settings field that holds a template: an unknown name is an error."""
@@ -108,30 +115,31 @@ class ChatTokenizer(Protocol):
         conversation: Sequence[Mapping[str, str]],
         *,
         tokenize: bool,
-        continue_final_message: bool,
         **variables: object,
     ) -> object:
         """Return the conversation in the model's own format."""
 
 
 def open_template(template: str, tokenizer: ChatTokenizer) -> str:
-    """Return the template that ``build_prompt`` takes: for ``chat`` that of the tokenizer's model.
+    """Return the template that ``build_prompt`` takes: that of the tokenizer's model, by name.
 
     The question is the user's turn and the solution the beginning of the assistant's, which stays
-    open.
+    open. With ``thinking`` it is opened as for a new answer: many templates of reasoning models
+    open a thought there, and close it in turns that are written already.
 
     Raises:
-        ValueError: ``chat``, and the tokenizer has no chat template, or one that fails, moves the
-            texts, or gives another text at another time.
+        ValueError: the tokenizer has no chat template, or one that fails, moves the texts, or gives
+            another text at another time.
     """
-    if template != CHAT:
+    if template not in OF_MODEL:
         return template
     name = tokenizer.name_or_path
     if not tokenizer.chat_template:
         known = ", ".join(sorted(TEMPLATES))
         raise ValueError(f"{name}: has no chat template: set the model's template to {known}")
-    opened = _opened_chat(tokenizer, datetime.now())
-    if any(_opened_chat(tokenizer, time) != opened for time in TIMES):
+    is_new = template == THINKING
+    opened = _opened_chat(tokenizer, datetime.now(), is_new=is_new)
+    if any(_opened_chat(tokenizer, time, is_new=is_new) != opened for time in TIMES):
         # A JSON string is a YAML string.
         text = json.dumps(opened, ensure_ascii=False)
         raise ValueError(
@@ -141,19 +149,29 @@ def open_template(template: str, tokenizer: ChatTokenizer) -> str:
     return opened
 
 
-def _opened_chat(tokenizer: ChatTokenizer, now: datetime) -> str:
-    """Return the chat up to the solution, with ``{question}`` in the place of the question."""
+def user_turn(template: str) -> str:
+    """Return the template of the user's turn, where a server puts turns into a chat template.
+
+    ``chat`` and ``thinking`` are the question alone.
+    """
+    return _QUESTION if template in OF_MODEL else template
+
+
+def _opened_chat(tokenizer: ChatTokenizer, now: datetime, *, is_new: bool) -> str:
+    """Return the chat up to the solution, with ``{question}`` in the place of the question.
+
+    ``is_new``: up to where a model begins a new answer.
+    """
     question, solution = _MARKS
     turns = [{"role": "user", "content": question}, {"role": "assistant", "content": solution}]
-    variables: dict[str, Callable[[str], str]] = {}
+    variables: dict[str, object] = {"continue_final_message": True}
+    if is_new:
+        turns, solution = turns[:1], ""
+        variables = {"add_generation_prompt": True}
     if CLOCK in str(tokenizer.chat_template):
         variables[CLOCK] = now.strftime
     try:
-        chat = str(
-            tokenizer.apply_chat_template(
-                turns, tokenize=False, continue_final_message=True, **variables
-            )
-        )
+        chat = str(tokenizer.apply_chat_template(turns, tokenize=False, **variables))
     except (TemplateError, ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise ValueError(
             f"{tokenizer.name_or_path}: its chat template fails ({error}): set the model's "
@@ -175,11 +193,17 @@ def _opened_chat(tokenizer: ChatTokenizer, now: datetime) -> str:
 def build_prompt(template: str, question: str, prefix: str = "") -> str:
     """Return the prompt for a solution of ``question`` that begins with exactly ``prefix``.
 
+    A thought that both the template and the prefix open is opened once.
+
     ``template`` is a name of ``TEMPLATES``, or a text with ``{question}`` in the question's place.
 
     Raises:
         ValueError: no such template; the message lists the known ones.
     """
     check_template(template)
-    assert template != CHAT, "open_template turns the name of the chat template into its text"
-    return TEMPLATES.get(template, template).replace(_QUESTION, question) + prefix
+    assert template not in OF_MODEL, "open_template turns the name of a template into its text"
+    text = TEMPLATES.get(template, template)
+    opening = opening_of(text)
+    if prefix and prefix.startswith(opening):
+        text = text.removesuffix(opening)
+    return text.replace(_QUESTION, question) + prefix

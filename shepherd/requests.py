@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from shepherd.thoughts import ends_in_thought, opening_of, thought_end
+
 REQUESTS = pl.Schema(
     {
         "id": pl.String(),
@@ -21,6 +23,7 @@ REQUESTS = pl.Schema(
         "stop": pl.List(pl.String()),
         "keep_stop": pl.Boolean(),
         "top_p": pl.Float64(),
+        "prefix_length": pl.Int64(),
     }
 )
 COMPLETIONS = pl.Schema(
@@ -33,6 +36,7 @@ COMPLETIONS = pl.Schema(
         "num_tokens": pl.Int64(),
         "seconds": pl.Float64(),
         "error": pl.String(),
+        "thought_tokens": pl.Int64(),
     }
 )
 
@@ -44,7 +48,9 @@ class Request(NamedTuple):
     counts new tokens, including the stop token. A completion also ends where its text holds one of
     the strings ``stop``, none of which is part of another. ``top_p`` is the share of the
     probability from which tokens are drawn, the likeliest first (nucleus sampling,
-    arXiv 1904.09751).
+    arXiv 1904.09751). The last ``prefix_length`` characters of ``prompt`` belong to the answer that
+    is to be continued: a chat server receives them as the assistant's turn, and what is before them
+    as the user's.
     """
 
     id: str
@@ -56,6 +62,23 @@ class Request(NamedTuple):
     keep_stop: bool = False
     """Whether the stop string that ended a text stays at its end."""
     top_p: float = 1.0
+    prefix_length: int = 0
+
+    @property
+    def question(self) -> str:
+        """The prompt without the beginning of the answer."""
+        return self.prompt[: len(self.prompt) - self.prefix_length]
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of the answer."""
+        return self.prompt[len(self.prompt) - self.prefix_length :]
+
+    def summary_start(self, text: str) -> int:
+        """Return where the summary of a completion begins: behind its last thought."""
+        is_opened = bool(opening_of(self.question))
+        begins_in_thought = ends_in_thought(self.prefix, begins_in_thought=is_opened)
+        return thought_end(text, begins_in_thought=begins_in_thought)
 
     def ended(self, text: str) -> str:
         """Return a text up to the first stop string that it holds, without it or with it."""
@@ -75,6 +98,9 @@ class Completion(NamedTuple):
     ``finish_reason`` is ``stop``, ``length`` or ``error``; after an error ``error`` says why, and
     the text is empty. ``seconds`` is the request's share of the engine's wall-clock time: the
     shares of all requests add up to the time in which the engine worked.
+
+    ``thought_tokens`` are those of ``num_tokens`` that were drawn inside a thought, its closing tag
+    included. Servers that do not count them have their number from the share of the characters.
     """
 
     request_id: str
@@ -85,6 +111,7 @@ class Completion(NamedTuple):
     num_tokens: int
     seconds: float
     error: str | None = None
+    thought_tokens: int = 0
 
 
 class Engine(Protocol):
@@ -121,8 +148,11 @@ def numbered_requests(
 
     The first column of ``prompts`` holds ids; the ids of the requests are ``<id>:<number>``. The
     result has the columns of ``prompts`` and those of ``REQUESTS``, without stop strings and with
-    a ``top_p`` of 1. ``seeds`` is (rows of ``prompts``, numbers from 0).
+    a ``top_p`` of 1. ``seeds`` is (rows of ``prompts``, numbers from 0). Without a column
+    ``prefix_length`` all answers begin empty.
     """
+    if "prefix_length" not in prompts.columns:
+        prompts = prompts.with_columns(prefix_length=pl.lit(0, pl.Int64))
     rows = prompts.with_row_index("row").explode(numbers)
     return rows.select(
         *prompts.columns,

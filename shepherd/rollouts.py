@@ -16,6 +16,7 @@ from shepherd.repeats import num_repeated_steps
 from shepherd.requests import COMPLETIONS, numbered_requests
 from shepherd.schemas import CANDIDATES, GREEDY_SOLUTIONS, ROLLOUTS, SOLUTIONS, STEPS, Table
 from shepherd.splitting import Method, split_steps
+from shepherd.thoughts import opening_of
 
 GRADING_COLUMNS = ("answer", "is_correct", "grade_reason")
 
@@ -132,6 +133,11 @@ def rollout_requests(
     opened = pl.DataFrame({"question": questions}).with_columns(
         pl.Series("opened", [build_prompt(template, one) for one in questions], dtype=pl.String)
     )
+    start = pl.col("opened")
+    if opening := opening_of(template):
+        # A prefix of a thought holds the tag that the template opens it with.
+        is_opened = pl.col("prefix").str.starts_with(opening)
+        start = pl.when(is_opened).then(start.str.strip_suffix(opening)).otherwise(start)
     prompts = prefixes.join(opened, on="question", how="left", maintain_order="left")
     counts = 1 + prefixes["rollout_index"].list.last()
     return numbered_requests(
@@ -139,7 +145,8 @@ def rollout_requests(
             "prefix_id",
             "problem_id",
             "rollout_index",
-            prompt=pl.col("opened") + pl.col("prefix"),
+            prompt=start + pl.col("prefix"),
+            prefix_length=pl.col("prefix").str.len_chars().cast(pl.Int64),
         ),
         seed_table(run_seed, "rollouts", prefixes["prefix_id"].to_list(), max(counts, default=0)),
         numbers="rollout_index",
@@ -154,8 +161,8 @@ def completions_of(draws: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:
     ``draws`` has request_id, text, finish_reason and num_tokens. Tables do not hold the cost of a
     single draw: each gets an equal part of ``costs``, the model's rows of the cost table.
     """
-    total = costs.select("num_requests", "prompt_tokens", "cached_tokens", "seconds").sum()
-    num_requests, prompt, cached, seconds = total.row(0)
+    columns = ("num_requests", "prompt_tokens", "cached_tokens", "thought_tokens", "seconds")
+    num_requests, prompt, cached, thought, seconds = costs.select(columns).sum().row(0)
     # Greedy solutions have no costs.
     num_draws = max(num_requests, 1)
     return (
@@ -164,6 +171,7 @@ def completions_of(draws: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:
             cached_tokens=_parts(cached, num_draws),
             seconds=pl.lit(seconds, pl.Float64) / num_draws,
             error=pl.lit(None, pl.String),
+            thought_tokens=_parts(thought, num_draws),
         )
         .filter(pl.col("finish_reason") != "error")
         .select(COMPLETIONS.names())

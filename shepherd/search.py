@@ -118,6 +118,7 @@ class ProblemSearch:
                     self.search.max_tokens,
                     (self.search.stop,),
                     keep_stop=True,
+                    prefix_length=len(path.text),
                 )
             )
         return requests

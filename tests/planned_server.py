@@ -27,11 +27,12 @@ def no_fault(body: dict[str, Any]) -> None:
 
 
 class Server:
-    """A server of ``/v1/completions``; ``asked`` holds the bodies in their order."""
+    """A server of ``/v1/completions``; ``asked`` and ``paths`` say what came, in order."""
 
     def __init__(self, fault: Fault = no_fault, seconds: float = 0.0, port: int = 0) -> None:
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
         self.most_at_once = 0
         self.byte_seconds = 0.0
         """Seconds after each byte of a body."""
@@ -48,6 +49,7 @@ class Server:
                     server.most_at_once = max(server.most_at_once, at_once)
                     server.asked.append(body)
                     server.headers.append(dict(self.headers))
+                    server.paths.append(self.path)
                 answer = fault(body) or (200, {}, json.dumps(completion(body)).encode())
                 time.sleep(seconds)
                 with lock:

@@ -327,6 +327,7 @@ def _cost(table: Table, stage: str, num_requests: int, num_unmerged: int) -> pl.
                 "prompt_tokens": 60 * num_requests,
                 "cached_tokens": 45 * num_requests,
                 "completion_tokens": 25 * num_requests,
+                "thought_tokens": 0,
                 "seconds": 0.004 * num_requests,
             }
         ],

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from shepherd.annotators.annotator import AnnotatorSettings
 from shepherd.annotators.kinds import annotator_kinds
 from shepherd.dependencies import code_version
-from shepherd.settings import Section, Settings
+from shepherd.settings import EngineSettings, Section, Settings
 
 TABLE = Path(__file__).parent / "snapshots" / "settings.txt"
 
@@ -19,6 +19,7 @@ TRAINED: dict[str, Any] = {"base": "base-small", "num_problems": 5, "training": 
 SERVERS = {"base_urls": ["http://here:1/v1"]}
 VLLM = {"kind": "vllm", "vllm": {"max_model_len": 64}, "openai": SERVERS}
 TRANSFORMERS = {"kind": "transformers", "openai": SERVERS}
+SERVED = {"kind": "openai", "openai": SERVERS}
 ENGINES: tuple[tuple[dict[str, Any], dict[str, Any] | None], ...] = (
     (TRANSFORMERS, VLLM),
     (VLLM, TRANSFORMERS),
@@ -37,6 +38,7 @@ def rich(engine: dict[str, Any], judge_engine: dict[str, Any] | None) -> Setting
                 "words": WORDS,
                 "solved": published | {"solutions": "s.jsonl", "solutions_split": "train"},
                 "labelled": published | {"labels": "l.jsonl", "annotator": "them"},
+                "thought": WORDS | {"splitting": {"method": "reasoning"}},
             },
             "generators": {"generator": TRAINED, "untrained": {"base": "base-small"}},
             "completer": TRAINED,
@@ -64,6 +66,12 @@ def rich(engine: dict[str, Any], judge_engine: dict[str, Any] | None) -> Setting
     annotators = (*settings.annotation.annotators, oracle)
     annotation = settings.annotation.model_copy(update={"annotators": annotators})
     return settings.model_copy(update={"annotation": annotation})
+
+
+def served() -> list[Settings]:
+    """Return settings whose judge or all of whose models are served; PPO would be refused there."""
+    engine = EngineSettings.model_validate(SERVED)
+    return [rich(VLLM, SERVED), rich(VLLM, None).model_copy(update={"engine": engine})]
 
 
 def assets_of(settings: Settings) -> list[str]:
@@ -166,10 +174,14 @@ def changed_assets(settings: Settings, before: dict[str, str], field: str) -> se
 
 def test_every_field_of_the_settings_has_a_reviewed_line() -> None:
     settings = [rich(*engines) for engines in ENGINES]
-    before = [versions_of(each) for each in settings]
+    before = [(each, versions_of(each)) for each in settings]
+    before_served = [(each, versions_of(each)) for each in served()]
     lines = []
     for field in fields_of(Settings):
-        changes = (changed_assets(*each, field) for each in zip(settings, before, strict=True))
+        is_of_servers = ".openai." in field
+        changes = (
+            changed_assets(*each, field) for each in (before_served if is_of_servers else before)
+        )
         assets = set[str]().union(*changes)
         lines.append(f"{field}: {' '.join(sorted(assets)) or '-'}\n")
     assert "".join(lines) == TABLE.read_text(), "review the table, then write it anew"

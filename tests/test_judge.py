@@ -104,7 +104,7 @@ def test_requests_are_one_a_vote_with_seeds_of_their_own() -> None:
         (r"\boxed{<paragraph_0>}", 0),
         (r"\boxed{0} no, wait: \boxed{2}", 2),
         (r"<think>maybe \boxed{1}</think> All is right: \boxed{-1}", -1),
-        (r"<think>maybe \boxed{1}", 1),
+        (r"<think>maybe \boxed{1}", None),
         (r"\boxed{3}", None),  # there are paragraphs 0 to 2
         (r"\boxed{-2}", None),
         (r"\boxed{}", None),

@@ -67,7 +67,8 @@ def test_braces_of_a_question_are_text() -> None:
 
 
 def test_unknown_template_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"'alpaca' is unknown.*chat, few_shot, metamath, plain"):
+    known = r"'alpaca' is unknown.*chat, few_shot, metamath, plain, thinking"
+    with pytest.raises(ValueError, match=known):
         build_prompt("alpaca", "How many?")
     for template in ("plain", "metamath", "few_shot", "chat", "Q: {question}"):
         check_template(template)

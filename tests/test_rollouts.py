@@ -116,6 +116,7 @@ def test_the_requests_of_a_prefix() -> None:
             seed=derive_seed(7, "rollouts", identity, index),
             temperature=0.7,
             max_tokens=64,
+            prefix_length=len(prefix),
         )
         for identity, prefix, index in (
             (prefix_id, A, 1),
@@ -166,12 +167,20 @@ def test_completions_of_rollouts_share_their_costs() -> None:
         }
     )
     costs = pl.DataFrame(
-        {"num_requests": [3], "prompt_tokens": [10], "cached_tokens": [2], "seconds": [1.5]}
+        {
+            "num_requests": [3],
+            "prompt_tokens": [10],
+            "cached_tokens": [2],
+            "thought_tokens": [4],
+            "seconds": [1.5],
+        }
     )
     assert list(completion_rows(completions_of(rollouts, costs))) == [
-        Completion("a:0", "x", "stop", 3, 0, 4, 0.5),
-        Completion("b:0", "z", "length", 4, 1, 5, 0.5),
+        Completion("a:0", "x", "stop", 3, 0, 4, 0.5, None, 1),
+        Completion("b:0", "z", "length", 4, 1, 5, 0.5, None, 2),
     ]
+    unknown = costs.with_columns(thought_tokens=pl.lit(None, pl.Int64))
+    assert set(completions_of(rollouts, unknown)["thought_tokens"]) == {0}
     assert completions_of(rollouts.clear(), costs.clear()).schema == COMPLETIONS
 
 

@@ -212,4 +212,4 @@ def test_request_ids_that_repeat_are_refused() -> None:
 
 
 def test_cost_of_nothing() -> None:
-    assert astuple(Cost.of(COMPLETIONS.to_frame())) == (0, 0, 0, 0, 0)
+    assert astuple(Cost.of(COMPLETIONS.to_frame())) == (0, 0, 0, 0, 0, 0)

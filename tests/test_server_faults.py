@@ -13,7 +13,7 @@ from blocks import add, poll
 from planned_server import KEY, Fault, Server, completion, draw, requests
 from pydantic import ValidationError
 
-from resources.engines import completions_api, http_answers
+from resources.engines import http_answers, server_answers
 from resources.engines.finish_reasons import WORDS, ending_of
 from resources.engines.openai import OpenAIEngine
 from shepherd.engine_settings import OpenAISettings
@@ -276,8 +276,8 @@ def test_control_characters_of_a_message_reach_neither_terminal_nor_log(
     "value", ["Mon, 01 Jan 9999999999999999999999 00:00:00 GMT", "soon", "-5", "9" * 500]
 )
 def test_any_retry_after_is_read(value: str) -> None:
-    seconds = completions_api.retry_after_seconds(value)
-    assert 0 <= seconds <= completions_api.LONGEST_RETRY_AFTER
+    seconds = server_answers.retry_after_seconds(value)
+    assert 0 <= seconds <= server_answers.LONGEST_RETRY_AFTER
 
 
 def test_words_of_finish_reasons_have_one_meaning() -> None:

@@ -1,6 +1,8 @@
-"""vLLM's own server, with a small random checkpoint on the CPU."""
+"""vLLM's own server, with a small checkpoint on the CPU."""
 
 import os
+import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,11 +15,12 @@ import httpx
 import pytest
 from designs import greedy_completions
 from tiny_checkpoint import rollouts
-from vllm_setup import ENVIRONMENT, WINDOW, content, draw, needs_vllm, save_small_model
+from vllm_setup import ENVIRONMENT, content, draw, needs_vllm
 
 from resources.engines import open_engine
-from shepherd.requests import Request
+from shepherd.requests import Engine, Request
 from shepherd.settings import EngineSettings, OpenAISettings
+from shepherd.word_problems import draw_problems, write_solution
 
 pytestmark = pytest.mark.slow
 
@@ -25,14 +28,23 @@ KEY = "sk-very-secret"
 HANGS_S = 1_800
 """Seconds after which a process counts as hanging, on the busiest machine."""
 
+BASE = Path(__file__).parents[1] / "resources" / "base_models" / "base-small"
+WINDOW = 256
+TURNS = "{{ bos_token }}{% for turn in messages %}{{ turn.content }}\n{% endfor %}"
+"""A chat template: a turn a line."""
 
-@pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    return save_small_model(tmp_path / "model")
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that writes solutions of several lines, as a random one repeats a word for ever."""
+    folder = tmp_path_factory.mktemp("model")
+    shutil.copytree(BASE, folder, dirs_exist_ok=True)
+    (folder / "chat_template.jinja").write_text(TURNS)
+    return folder
 
 
-@pytest.fixture
-def server(checkpoint: Path, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def server(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of vLLM's server of the checkpoint, under the name owner/model."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -49,7 +61,8 @@ def server(checkpoint: Path, tmp_path: Path) -> Iterator[str]:
         "api-key": KEY,
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
-    with (tmp_path / "log").open("w") as log:
+    log_file = tmp_path_factory.mktemp("server") / "log"
+    with log_file.open("w") as log:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", *arguments),
@@ -65,8 +78,8 @@ def server(checkpoint: Path, tmp_path: Path) -> Iterator[str]:
         # A client for each request would read all certificates again.
         with httpx.Client() as client:
             while not is_up(client, f"http://127.0.0.1:{port}/health"):
-                assert process.poll() is None, (tmp_path / "log").read_text()[-4000:]
-                assert time.monotonic() < deadline, (tmp_path / "log").read_text()[-4000:]
+                assert process.poll() is None, log_file.read_text()[-4000:]
+                assert time.monotonic() < deadline, log_file.read_text()[-4000:]
                 time.sleep(0.5)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
@@ -108,3 +121,31 @@ def test_its_server_gives_the_same_completions(
         closing(open_engine(chosen, "owner/other")) as engine,
     ):
         draw(engine, rollouts(temperature=0.0))
+
+
+@needs_vllm
+def test_its_chat_continues_a_turn_as_its_completions_continue_a_text(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def engine(endpoint: str) -> Engine:
+        servers = OpenAISettings(base_urls=(server,), endpoint=endpoint, patience=60.0)
+        chosen = EngineSettings(kind="openai", batch_size=8, openai=servers)
+        return open_engine(chosen, "owner/model")
+
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    solved = [
+        (problem.question, write_solution(problem, random.Random(0)))
+        for problem in draw_problems(0, "train", 4)
+    ]
+    prefixes = [(question, text[: text.index("\n")]) for question, text in solved]
+    asked = [
+        Request(f"{n}", f"{question}\n{prefix}", n, 0.0, 12, prefix_length=len(prefix))
+        for n, (question, prefix) in enumerate(prefixes)
+    ]
+    asked += [
+        Request(f"new {n}", f"{question}\n", n, 0.0, 12) for n, (question, _) in enumerate(solved)
+    ]
+    # The template writes the newline behind the question.
+    turns = [request._replace(prompt=request.prompt.replace("\n", "", 1)) for request in asked]
+    with closing(engine("chat")) as chat, closing(engine("completions")) as completions:
+        assert content(draw(chat, turns)) == content(draw(completions, asked))

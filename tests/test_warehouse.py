@@ -354,3 +354,18 @@ def test_the_command_line_builds_tests_and_fails_on_failing_rows(
     monkeypatch.setenv("SHEPHERD_HOME", str(tmp_path / "empty"))
     assert main(["warehouse", "test"]) == 2
     assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'empty'}")
+
+
+def test_files_of_earlier_versions_have_null_in_columns_that_were_added(tmp_path: Path) -> None:
+    frames = {**FRAMES, "rollout_costs": FRAMES["rollout_costs"].drop("thought_tokens")}
+    lake = write_lake(frames, tmp_path / "lake")
+    warehouse = tmp_path / "warehouse.duckdb"
+    build_warehouse(lake, warehouse)
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        query = "select sum(thought_tokens), sum(answer_tokens), sum(completion_tokens)"
+        [row] = connection.execute(
+            f"{query} from sampling_costs where stage = 'rollouts'"
+        ).fetchall()
+    assert row[0] == 0
+    assert row[1] == row[2] > 0
+    assert {result.num_failures for result in run_tests(warehouse)} == {0}

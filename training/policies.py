@@ -20,7 +20,7 @@ from resources.engines import open_engine
 from resources.sampling.completion_grading import CompletionGrader
 from shepherd.reward_formats import FormatChoice
 from shepherd.settings import EngineSettings, PpoSettings, TrainingSettings
-from shepherd.splitting import Method
+from shepherd.splitting import MethodName
 from training.command_line import (
     add_common_flags,
     add_data_flags,
@@ -69,7 +69,7 @@ def add_ppo(trainers: "Trainers[argparse.ArgumentParser]") -> argparse.ArgumentP
     add_data_flags(parser, "problems")
     parser.add_argument(
         "--splitting",
-        choices=get_args(Method),
+        choices=get_args(MethodName),
         default="auto",
         help="how responses are split into steps (default: auto)",
     )

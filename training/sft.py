@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from shepherd.prompts import build_prompt, open_template
+from shepherd.thoughts import behind_opening
 from training.continuation import encode_continuation, require_end_token
 from training.loop import train
 from training.model_files import load_model
@@ -54,7 +55,8 @@ def train_sft(run: TrainingRun) -> TrainingReport:
     template = open_template(run.template, tokenizer)
 
     def encode_row(question: str, solution: str) -> Example | None:
-        example = encode(tokenizer, build_prompt(template, question), solution)
+        prompt = build_prompt(template, question)
+        example = encode(tokenizer, prompt, behind_opening(prompt, solution))
         return example if len(example.ids) <= run.settings.max_length else None
 
     objective = Objective(

@@ -53,7 +53,7 @@ def asked_labels_of(
             solutions,
             problems,
             entails=questions,
-            method=dataset.splitting.method,
+            method=dataset.splitting.rule,
         )
         drawn = stage.output(nli.label_steps(inputs), questions.cost)
         return draws_and_costs(context, table, ENTAILMENT_COSTS, [drawn])

@@ -63,7 +63,7 @@ def draw_for_annotators(
 
     [completer] = open_samplers(deployment, ["completer"])
     shard, settings = shard_of_run(context, deployment), deployment.settings
-    annotators = settings.annotation.annotators_that_roll_out(shard.splitting.method)
+    annotators = settings.annotation.annotators_that_roll_out(shard.splitting.rule)
     draws = draw_rollouts(
         rollout_stage(completer, settings.sampling, shard),
         WrittenSolutions(problems, solutions, steps),

@@ -60,7 +60,7 @@ def annotator_labels_of(settings: Settings, annotator: AnnotatorSettings) -> dg.
             read = {table: frames[table][partition] for table in annotator.READS}
             dataset = settings.datasets[partition.dataset]
             read["steps"] = steps_to_label(read["steps"], dataset)
-            method = dataset.splitting.method
+            method = dataset.splitting.rule
             return annotator.label_steps(LabelInputs(**read, entails=entails, method=method))
 
         return Frames(frames["steps"].partitions, label)

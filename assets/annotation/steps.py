@@ -19,9 +19,7 @@ def steps_of(settings: Settings) -> dg.AssetsDefinition:
         """Steps of solutions. Equal prefixes of one problem share a prefix id."""
         return Frames(
             solutions.partitions,
-            lambda at: split_solutions(
-                solutions[at], settings.datasets[at.dataset].splitting.method
-            ),
+            lambda at: split_solutions(solutions[at], settings.datasets[at.dataset].splitting.rule),
         )
 
     return steps

@@ -155,7 +155,7 @@ def scores_check(settings: Settings) -> dg.AssetChecksDefinition:
         """Each candidate has one score a step by the PRM, and one in all by the ORM."""
 
         def failing(at: Partition) -> pl.DataFrame:
-            method = settings.datasets[at.dataset].splitting.method
+            method = settings.datasets[at.dataset].splitting.rule
             return violations.not_scored(candidate_scores[at], candidates[at], num_scores, method)
 
         return no_rows(Frames(candidates.partitions, failing))

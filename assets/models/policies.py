@@ -151,7 +151,7 @@ def train_by_ppo(
     from training.ppo import PpoRun, train_ppo
 
     settings = deployment.settings
-    methods = {dataset: one.splitting.method for dataset, one in settings.datasets.items()}
+    methods = {dataset: one.splitting.rule for dataset, one in settings.datasets.items()}
     problems = problems.with_columns(splitting=pl.col("dataset").replace_strict(methods))
     start, scorer = deployment.checkpoint(policy.start), scorer_of(deployment, policy.reward_model)
     grader = CompletionGrader()

@@ -29,7 +29,7 @@ def score_candidates(
     )
     datasets = deployment.settings.datasets
     steps = [
-        scored_steps(text, datasets[dataset].splitting.method)
+        scored_steps(text, datasets[dataset].splitting.rule)
         for text, dataset in scorable.select("text", "dataset").iter_rows()
     ]
     scorable = scorable.with_columns(pl.Series("steps", steps, dtype=pl.List(pl.String)))

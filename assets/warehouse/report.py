@@ -11,7 +11,7 @@ from shepherd.settings import Settings
 
 def report_of(settings: Settings) -> dg.AssetsDefinition:
     """Return the asset of the report."""
-    methods = {name: dataset.splitting.method for name, dataset in settings.datasets.items()}
+    methods = {name: dataset.splitting.rule for name, dataset in settings.datasets.items()}
 
     @dg.asset(
         name="report",

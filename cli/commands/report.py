@@ -14,7 +14,7 @@ def report(profile: ProfileOption = DEFAULT_PROFILE, home: HomeOption = DEFAULT_
     from resources.report import build_report
 
     settings = load_settings(profile)
-    methods = {name: dataset.splitting.method for name, dataset in settings.datasets.items()}
+    methods = {name: dataset.splitting.rule for name, dataset in settings.datasets.items()}
     folder = home_at(home)
     build_report(
         folder.warehouse, folder.study, folder.report, profile=Path(profile).stem, methods=methods

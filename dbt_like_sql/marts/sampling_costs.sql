@@ -11,6 +11,8 @@ select
     sum(prompt_tokens)::bigint as prompt_tokens,
     sum(cached_tokens)::bigint as cached_tokens,
     sum(completion_tokens)::bigint as completion_tokens,
+    coalesce(sum(thought_tokens), 0)::bigint as thought_tokens,
+    sum(completion_tokens - coalesce(thought_tokens, 0))::bigint as answer_tokens,
     sum(seconds) as seconds,
     sum(completion_tokens) / nullif(sum(seconds), 0) as tokens_per_second,
     sum(cached_tokens) / nullif(sum(prompt_tokens), 0) as share_cached

@@ -23,5 +23,6 @@ select
     prompt_tokens,
     cached_tokens,
     completion_tokens,
+    thought_tokens,
     seconds
 from all_costs;

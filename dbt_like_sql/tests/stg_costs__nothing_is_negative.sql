@@ -4,5 +4,5 @@ from stg_costs
 where
     least(
         num_requests, num_merged, num_spared, prompt_tokens, cached_tokens, completion_tokens,
-        seconds
+        thought_tokens, seconds
     ) < 0;

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from resources.checkpoints.loading import load_tokenizer
 from resources.storage.model_store import HUB_NAME
-from shepherd.prompts import CHAT, open_template
+from shepherd.prompts import OF_MODEL, open_template
 from shepherd.requests import Completion, Request
 
 if TYPE_CHECKING:
@@ -15,18 +15,19 @@ ATTENDING_LAYERS = {"full_attention", "sliding_attention"}
 
 
 def load_template(template: str, model: Path | str) -> str:
-    """Return the text of a prompt template; for ``chat`` that of the model's tokenizer.
+    """Return the text of a prompt template; that of the model's tokenizer if it is named so.
 
     Raises:
-        ValueError: ``chat``, and the model has no tokenizer here or no usable chat template.
+        ValueError: it is named so, and the model has no tokenizer here or no usable chat template.
     """
-    if template != CHAT:
+    if template not in OF_MODEL:
         return template
     if not (Path(model).is_dir() or HUB_NAME.fullmatch(str(model))):
         raise ValueError(
-            f"template chat: {str(model)!r} is a name that only its server knows, so its chat "
-            "template cannot be read here: set `template` beside that `base` to the text of its "
-            "chat with {question}, or serve the model under its hub name (owner/name)"
+            f"template {template}: {str(model)!r} is a name that only its server knows, so its "
+            "chat template cannot be read here: set `template` beside that `base` to the text of "
+            "its chat with {question}, set engine.openai.endpoint to chat, or serve the model "
+            "under its hub name (owner/name)"
         )
     return open_template(template, load_tokenizer(model))
 

@@ -1,4 +1,4 @@
-"""Draw completions of one model from OpenAI-compatible servers (``/completions``)."""
+"""Draw completions of one model from OpenAI-compatible servers, by text or by chat."""
 
 import asyncio
 import os
@@ -10,11 +10,10 @@ from concurrent.futures import Future
 import httpx
 import polars as pl
 
+from resources.engines.attempts import Attempts
 from resources.engines.clock import SharedClock
-from resources.engines.completions_api import LONGEST_REASON, Trouble, body, read, refusal
-from resources.engines.http_answers import receive
 from resources.engines.replicas import FAILURES_TO_OPEN, Replica, Replicas
-from shepherd.messages import one_line
+from resources.engines.server_answers import Trouble, refusal
 from shepherd.requests import Completion, Request, completion_block, request_rows
 from shepherd.settings import OpenAISettings
 
@@ -48,7 +47,8 @@ class OpenAIEngine:
 
     ``poll`` raises:
         ValueError: no server has answered for ``settings.patience`` seconds, none has the model,
-            or one refuses the key. The next run tries unfinished requests again.
+            one refuses the key, or one speaks chat and does not continue a prefix. The next run
+            tries unfinished requests again.
     """
 
     def __init__(self, model: str, settings: OpenAISettings, *, batch_size: int) -> None:
@@ -56,6 +56,7 @@ class OpenAIEngine:
         self._model = model
         self._settings = settings
         self._key = read_key(settings.api_key_variable)
+        self._attempts = Attempts(model, settings, self._key)
         self._replicas = Replicas(settings.base_urls, batch_size, settings.patience)
         self._clock = SharedClock()
         self._running = 0
@@ -173,21 +174,8 @@ class OpenAIEngine:
     async def _attempt(
         self, http: httpx.AsyncClient, replica: Replica, request: Request
     ) -> Completion | Trouble:
-        limit = self._settings.request_timeout
         try:
-            async with asyncio.timeout(limit):
-                async with http.stream(
-                    "POST", f"{replica.url}/completions", json=body(self._model, request)
-                ) as response:
-                    answer = await receive(response)
-        except TimeoutError:
-            reason = f"no whole answer within {limit:g} s (request_timeout)"
-            return Trouble("down", reason, may_be_own=True)
-        except httpx.TransportError as error:
-            reason = one_line(f"{type(error).__name__} {error}")[:LONGEST_REASON]
-            return Trouble("down", reason)
-        try:
-            return read(request, answer, secret=self._key)
+            return await self._attempts.attempt(http, replica, request)
         except ValueError as error:
             raise self._wrong_server(replica, str(error)) from error
 

@@ -5,8 +5,11 @@ circuit is open), then a single one as a probe (half-open). An answer closes the
 failure doubles the pause.
 """
 
+import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from resources.engines.manners import Manners
 
 FAILURES_TO_OPEN = 3
 FIRST_PAUSE = 1.0
@@ -35,6 +38,12 @@ class Replica:
     """The first failure after the last answer; null if the last request was answered."""
 
     last_failure: str = ""
+
+    manners: Manners = field(default_factory=Manners)
+    """How the server wants to be asked, as far as it is known."""
+
+    trial: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while one request finds out how the server continues a turn."""
 
 
 class Replicas:

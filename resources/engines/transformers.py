@@ -1,5 +1,6 @@
 """Draw completions in this process: continuous batching over dense decoder-only models."""
 
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from resources.engines.checkpoints import check_attention, stop_ids, without_dra
 from resources.engines.clock import SharedClock
 from resources.engines.prefill import BatchRow, Group, Prompt, prefilled
 from resources.engines.row_cache import ATTENTION, RowCache
+from resources.engines.thought_tokens import count_thought_tokens
 from resources.engines.token_draws import draw_tokens, uniform_numbers
 from shepherd.requests import Completion, Request, completion_block, request_rows
 
@@ -197,6 +199,9 @@ class TransformersEngine:
                 cached_tokens=row.cached_tokens,
                 num_tokens=len(row.ids),
                 seconds=now - row.started,
+                thought_tokens=count_thought_tokens(
+                    row.request, text, len(row.ids), partial(self._length, row)
+                ),
             )
             for i, text in zip(ended, texts, strict=True)
             for row in [self._rows[i]]
@@ -230,6 +235,11 @@ class TransformersEngine:
         continuation = row.ids[:-1] if stopped else row.ids
         joined = self._decode(row.prompt.ids[-TAIL_TOKENS:] + continuation)
         return joined[len(row.prompt.tail) :]
+
+    def _length(self, row: BatchRow, num_tokens: int) -> int:
+        """Return the number of characters of a row's first tokens."""
+        joined = self._decode(row.prompt.ids[-TAIL_TOKENS:] + row.ids[:num_tokens])
+        return len(joined) - len(row.prompt.tail)
 
     def _tokens_with(self, character: str) -> set[int]:
         """Return the tokens whose own text holds a character, or may hold a part of its bytes."""

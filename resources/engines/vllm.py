@@ -17,6 +17,7 @@ from resources.checkpoints.open_prompts import leave_prompts_open
 from resources.checkpoints.weight_files import check_weight_files
 from resources.engines.checkpoints import without_drawing
 from resources.engines.clock import SharedClock
+from resources.engines.thought_tokens import count_thought_tokens
 from shepherd.requests import Completion, Request, completion_block, request_rows
 from shepherd.settings import VllmSettings
 
@@ -99,15 +100,22 @@ class VllmEngine:
         [drawn] = output.outputs
         assert drawn.finish_reason in {"stop", "length"}, drawn.finish_reason
         request, started = self._running.pop(output.request_id)
+        ids = list(drawn.token_ids)
+        # Of several stop strings in the last token vLLM takes the first of the list.
+        text = request.ended(drawn.text)
+
+        def length_of(num_tokens: int) -> int:
+            return len(self._tokenizer.decode(ids[:num_tokens], skip_special_tokens=True))
+
         return Completion(
             request_id=output.request_id,
-            # Of several stop strings in the last token vLLM takes the first of the list.
-            text=request.ended(drawn.text),
+            text=text,
             finish_reason=drawn.finish_reason,
             prompt_tokens=len(output.prompt_token_ids),
             cached_tokens=output.num_cached_tokens or 0,
-            num_tokens=len(drawn.token_ids),
+            num_tokens=len(ids),
             seconds=self._clock.seconds - started,
+            thought_tokens=count_thought_tokens(request, text, len(ids), length_of),
         )
 
 

@@ -32,6 +32,7 @@ function showCost(section, { marts }) {
         { head: "Model", text: true, cell: (row) => row.model },
         { head: "Completions", cell: (row) => count(row.num_requests) },
         { head: "Tokens", cell: (row) => count(row.completion_tokens) },
+        ...thoughtColumns(marts.sampling_costs),
         { head: "Prompt tokens from cache", cell: (row) => percent(row.share_cached) },
         { head: "Seconds", cell: (row) => significant(row.seconds) },
         { head: "Tokens / s", cell: (row) => count(Math.round(row.tokens_per_second ?? 0)) },
@@ -39,6 +40,14 @@ function showCost(section, { marts }) {
       marts.sampling_costs,
     ),
   );
+}
+
+function thoughtColumns(rows) {
+  if (!rows.some((row) => row.thought_tokens)) return [];
+  return [
+    { head: "of thoughts", cell: (row) => count(row.thought_tokens) },
+    { head: "of answers", cell: (row) => count(row.answer_tokens) },
+  ];
 }
 
 function annotatorCosts(rows) {

@@ -20,11 +20,11 @@ class CompletionGrader:
     def grade(self, completions: pl.DataFrame) -> pl.DataFrame:
         """Return ``completions`` with the columns answer, is_correct and grade_reason.
 
-        ``completions`` has the columns gold_answer, text and finish_reason. A completion that is
-        an error, was cut at its token limit or names no answer is incorrect; the reason is
-        ``missing``.
+        ``completions`` has the columns gold_answer, text, finish_reason and begins_in_thought. A
+        completion that is an error, was cut at its token limit or inside its thought, or names no
+        answer is incorrect; the reason is ``missing``.
         """
-        keys = ("gold_answer", "text", "finish_reason")
+        keys = ("gold_answer", "text", "finish_reason", "begins_in_thought")
         distinct = (
             completions.select(keys)
             .with_row_index("rows")
@@ -32,8 +32,13 @@ class CompletionGrader:
             .agg("rows")
         )
         pairs = [
-            (gold, extract_answer(text) if finish_reason in COMPLETE else None)
-            for gold, text, finish_reason in distinct.select(keys).iter_rows()
+            (
+                gold,
+                extract_answer(text, begins_in_thought=begins_in_thought)
+                if finish_reason in COMPLETE
+                else None,
+            )
+            for gold, text, finish_reason, begins_in_thought in distinct.select(keys).iter_rows()
         ]
         ungraded = [pair for pair in dict.fromkeys(pairs) if pair not in self._verdicts]
         self._verdicts.update(zip(ungraded, grade_pairs(ungraded), strict=True))
@@ -52,21 +57,27 @@ class CompletionGrader:
     ) -> list[bool]:
         """Return whether each text has its gold answer; the arguments are parallel."""
         columns = {"gold_answer": golds, "text": texts, "finish_reason": finish_reasons}
-        graded = self.grade(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)))
+        completions = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+        graded = self.grade(completions.with_columns(begins_in_thought=pl.lit(False)))
         return graded["is_correct"].to_list()
 
 
-def grade_completions(completions: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
+def grade_completions(
+    completions: pl.DataFrame, problems: pl.DataFrame, begins_in_thought: pl.Expr | None = None
+) -> pl.DataFrame:
     """Return ``completions`` with the columns answer, is_correct and grade_reason.
 
     ``completions`` has the columns problem_id, text and finish_reason; ``problems`` has
-    problem_id and gold_answer. The grades are those of :class:`CompletionGrader`.
+    problem_id and gold_answer. ``begins_in_thought`` says of each row whether its prompt opens a
+    thought; by default none does. The grades are those of :class:`CompletionGrader`.
     """
+    if begins_in_thought is None:
+        begins_in_thought = pl.lit(False)
     joined = completions.join(
         problems.select("problem_id", "gold_answer"),
         on="problem_id",
         how="left",
         maintain_order="left",
-    )
+    ).with_columns(begins_in_thought=begins_in_thought)
     assert joined["gold_answer"].null_count() == 0
-    return CompletionGrader().grade(joined).drop("gold_answer")
+    return CompletionGrader().grade(joined).drop("gold_answer", "begins_in_thought")

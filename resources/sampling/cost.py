@@ -19,6 +19,7 @@ class Cost:
     cached_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    thought_tokens: int = 0
 
     @classmethod
     def of(cls, completions: pl.DataFrame) -> "Cost":
@@ -29,6 +30,7 @@ class Cost:
             int(completions["cached_tokens"].sum()),
             int(completions["num_tokens"].sum()),
             float(completions["seconds"].sum()),
+            int(completions["thought_tokens"].sum()),
         )
 
     def __add__(self, other: "Cost") -> "Cost":

@@ -24,6 +24,7 @@ from shepherd.schemas import (
     SOLUTION_COSTS,
     SOLUTIONS,
 )
+from shepherd.thoughts import opening_of
 
 if TYPE_CHECKING:
     from resources.sampling.stage import Stage
@@ -63,7 +64,9 @@ def earlier_solutions(lake: Lake, stage: "Stage", requests: pl.DataFrame) -> pl.
     elif stage.table is GREEDY_SOLUTIONS:
         rows = rows.with_columns(draw=0)
     ids = pl.format("{}:{}", "problem_id", "draw")
-    return completions_of(rows.with_columns(request_id=ids), costs)
+    # The tag of a thought that the template opens is not drawn.
+    drawn = pl.col("text").str.strip_prefix(opening_of(stage.model.template))
+    return completions_of(rows.with_columns(request_id=ids, text=drawn), costs)
 
 
 _COSTS = {"solutions": SOLUTION_COSTS, "rollouts": ROLLOUT_COSTS, "candidates": CANDIDATE_COSTS}

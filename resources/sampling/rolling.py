@@ -12,6 +12,8 @@ from shepherd.annotators.problem import Annotator, Rollout, SolvedProblem
 from shepherd.scheduling import Draw, Scheduler
 from shepherd.schemas import ROLLOUTS
 from shepherd.settings import SplittingSettings
+from shepherd.splitting import REASONING
+from shepherd.thoughts import ends_in_thought
 
 _PREFIXES = pl.Schema(
     {
@@ -77,7 +79,8 @@ class RollingRequests:
             problems: the table PROBLEMS, which gives the gold answers.
             to_requests: takes rows (prefix_id, problem_id, question, prefix, rollout_index), where
                 ``rollout_index`` is a list; returns one request for each index, in order.
-            splitting: whether calculations are removed from texts before they are graded.
+            splitting: whether calculations are removed from texts before they are graded, and
+                whether prefixes may end in a thought.
         """
         self.total = len(solved_problems)
         self._scheduler = Scheduler(solved_problems, annotators)
@@ -131,9 +134,12 @@ class RollingRequests:
         """Grade finished rollouts and pass them to the scheduler."""
         draws = [self._pending.pop(request_id) for request_id in completions["request_id"]]
         gold_answers = [self._gold_answers[draw.problem.problem_id] for draw, _ in draws]
+        is_reasoning = self._splitting.method == REASONING
+        in_thought = [is_reasoning and ends_in_thought(draw.prefix) for draw, _ in draws]
         graded = self._grader.grade(
             without_calculations(completions, self._splitting).with_columns(
-                pl.Series("gold_answer", gold_answers, dtype=pl.String)
+                pl.Series("gold_answer", gold_answers, dtype=pl.String),
+                pl.Series("begins_in_thought", in_thought, dtype=pl.Boolean),
             )
         )
         self._graded.add(graded)

@@ -17,6 +17,8 @@ from shepherd.annotators.problem import Annotator, read_problems
 from shepherd.rollouts import collect_rollouts, distinct_prefixes, rollout_requests
 from shepherd.schemas import ROLLOUTS
 from shepherd.settings import SamplingSettings
+from shepherd.splitting import REASONING
+from shepherd.thoughts import ends_in_thought
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,12 @@ def _draw_known(
     prefixes = distinct_prefixes(written.steps, written.problems)
     requests = RequestList(_requests_of(stage, prefixes.with_columns(rollout_index=indices)))
     cost = stage.draw(requests, earlier)
-    return stage.graded_rows(requests, collect_rollouts, written.problems), cost
+    in_thought = None
+    if stage.shard.splitting.method == REASONING:
+        ids = prefixes.select("prefix_id", "prefix").iter_rows()
+        opened = [prefix_id for prefix_id, prefix in ids if ends_in_thought(prefix)]
+        in_thought = pl.col("prefix_id").is_in(opened)
+    return stage.graded_rows(requests, collect_rollouts, written.problems, in_thought), cost
 
 
 def _requests_of(stage: Stage, prefixes: pl.DataFrame) -> pl.DataFrame:

@@ -56,7 +56,7 @@ def draw_greedily(
 ) -> StageOutput:
     """Draw one solution of each problem at temperature 0; GREEDY_SOLUTIONS, without its cost."""
     stage = Stage(GREEDY_SOLUTIONS, generator, shard, 0.0, sampling.max_tokens)
-    collect = partial(collect_greedy, method=shard.splitting.method)
+    collect = partial(collect_greedy, method=shard.splitting.rule)
     return _draw(stage, problems, 1, collect, lake)
 
 
@@ -85,4 +85,8 @@ def _draw(
     )
     source = RequestList(stage.with_endings(requests))
     cost = stage.draw(source, earlier_solutions(lake, stage, requests) if lake else None)
-    return stage.output(stage.graded_rows(source, collect, problems), cost)
+
+    def collect_whole(drawn: pl.DataFrame, model: str) -> pl.DataFrame:
+        return collect(stage.with_opening(drawn), model)
+
+    return stage.output(stage.graded_rows(source, collect_whole, problems), cost)

@@ -15,6 +15,7 @@ from resources.sampling.request_source import RequestList, RequestSource
 from resources.storage.journal import SUFFIX
 from resources.storage.weights import weights_identity
 from shepherd.dependencies import Fingerprint, draw_fingerprint, engine_fingerprint
+from shepherd.prompts import user_turn
 from shepherd.requests import REQUESTS, Engine
 from shepherd.schemas import ROLLOUT_COSTS, Table
 from shepherd.settings import (
@@ -23,6 +24,8 @@ from shepherd.settings import (
     ModelSettings,
     SplittingSettings,
 )
+from shepherd.splitting import REASONING
+from shepherd.thoughts import opening_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,9 @@ def completion_model_of(
     """
     return CompletionModel(
         name,
-        load_template(model.template, checkpoint),
+        user_turn(model.template)
+        if engine.speaks_chat
+        else load_template(model.template, checkpoint),
         engine_fingerprint(engine, weights_identity(checkpoint)),
         lambda: open_engine(engine, checkpoint, log=log),
         model.stop,
@@ -149,15 +154,31 @@ class Stage:
         requests: RequestList,
         collect: Callable[[pl.DataFrame, str], pl.DataFrame],
         problems: pl.DataFrame,
+        begins_in_thought: pl.Expr | None = None,
     ) -> pl.DataFrame:
         """Return the rows of the table, graded, once all ``requests`` are finished.
 
         ``collect`` takes the results of the requests and the model's name, and returns the rows
-        without the columns of grading. ``problems`` gives the gold answers.
+        without the columns of grading. ``problems`` gives the gold answers, ``begins_in_thought``
+        the rows whose prompt opens a thought.
         """
         results = without_calculations(requests.results(), self.shard.splitting)
         rows = collect(results, self.model.name)
-        return grade_completions(rows, problems).select(self.table.schema.keys())
+        graded = grade_completions(rows, problems, begins_in_thought)
+        return graded.select(self.table.schema.keys())
+
+    def with_opening(self, completions: pl.DataFrame) -> pl.DataFrame:
+        """Return whole answers with the tag of the thought that the template opens.
+
+        So their texts hold whole thoughts, and a prefix of one opens it.
+        """
+        is_reasoning = self.shard.splitting.method == REASONING
+        opening = opening_of(self.model.template) if is_reasoning else ""
+        if not opening:
+            return completions
+        is_drawn = pl.col("finish_reason") != "error"
+        opened = pl.when(is_drawn).then(opening + pl.col("text")).otherwise("text")
+        return completions.with_columns(text=opened)
 
     def output(
         self, rows: pl.DataFrame, cost: Cost, *, num_merged: int = 0, num_spared: int = 0

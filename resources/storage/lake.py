@@ -19,7 +19,7 @@ from resources.storage.shards import (
     write_shards,
 )
 from shepherd.identity import shard_keys
-from shepherd.schemas import PROBLEMS, Table, enforce, table_named
+from shepherd.schemas import PROBLEMS, Table, enforce, table_named, with_later_columns
 from shepherd.settings import NAME_PATTERN, Settings
 
 
@@ -116,7 +116,7 @@ class Lake:
         try:
             # The path is literal: polars must not take brackets or `=` in it for patterns.
             frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
-            return enforce(table, frame)
+            return enforce(table, with_later_columns(table, frame))
         except (ValueError, PolarsError, PanicException) as error:
             raise ValueError(
                 f"{path}: {error}: materialize the asset {table.name} again"

@@ -183,15 +183,14 @@ def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake: Lake) -> No
         return
     for path in paths:
         lake.check_file(table, path)
-    names = ", ".join(f'"{name}"' for name in table.schema)
     # In brackets, a wildcard of a path stands for itself.
     literal_paths = [re.sub(r"([*?\[])", r"[\1]", str(path.absolute())) for path in paths]
     try:
-        connection.execute(
-            f"insert into lake.{table.name} select {names} "
-            "from read_parquet(?, union_by_name = true, hive_partitioning = false)",
-            [literal_paths],
-        )
+        files = connection.read_parquet(literal_paths, union_by_name=True, hive_partitioning=False)
+        later = {one.name for one in table.columns if one.added_later}
+        absent = later.difference(files.columns)
+        names = (f"null as {name}" if name in absent else f'"{name}"' for name in table.schema)
+        files.project(", ".join(names)).insert_into(f"lake.{table.name}")
     except duckdb.Error as error:
         if _way_out_of_disk_error(error):
             raise

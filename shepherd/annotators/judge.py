@@ -19,6 +19,7 @@ from shepherd.identity import seed_table
 from shepherd.prompts import PromptTemplate, build_prompt
 from shepherd.requests import numbered_requests
 from shepherd.schemas import CRITIQUES
+from shepherd.thoughts import thought_end
 
 NO_ERROR = -1
 
@@ -88,9 +89,10 @@ def judge_requests(
 def read_vote(text: str, num_steps: int) -> int | None:
     r"""Return the index in the last ``\boxed{}`` of an answer, or -1; None if unparsable.
 
-    Text before ``</think>`` is ignored. An index that names no paragraph is unparsable.
+    A thought is ignored, and one that is not closed has no vote. An index that names no paragraph
+    is unparsable.
     """
-    boxes = _BOXED.findall(text.rpartition("</think>")[2])
+    boxes = _BOXED.findall(text, thought_end(text))
     match = _INDEX.fullmatch(boxes[-1].strip(" \t\r\n$\"'`.<>/")) if boxes else None
     if match is None:
         return None

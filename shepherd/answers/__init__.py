@@ -32,15 +32,18 @@ class Extraction:
     source: AnswerSource
 
 
-def extract_answer(text: str) -> str | None:
-    """Return the final answer of ``text``, or None if it holds no answer at all."""
-    extraction = extract_answer_with_source(text)
+def extract_answer(text: str, *, begins_in_thought: bool = False) -> str | None:
+    """Return the final answer of ``text``, or None if it holds no answer at all.
+
+    ``begins_in_thought`` says that the prompt of ``text`` opens a thought, which holds no answer.
+    """
+    extraction = extract_answer_with_source(text, begins_in_thought=begins_in_thought)
     return None if extraction is None else extraction.answer
 
 
-def extract_answer_with_source(text: str) -> Extraction | None:
+def extract_answer_with_source(text: str, *, begins_in_thought: bool = False) -> Extraction | None:
     """Return the final answer of ``text`` and how it was found, or None."""
-    body, marks = answering_part(text)
+    body, marks = answering_part(text, begins_in_thought=begins_in_thought)
     boxes = boxes_of(body) if any(source_of(mark) == "boxed" for mark in marks) else {}
     # Prose such as "so our answer is correct" counts only where there is no mark proper.
     for mark in sorted(marks, key=_strength, reverse=True):

@@ -7,8 +7,8 @@ another question. GSM8K's ``<<3*2=6>>`` is no part of what is said.
 import re
 
 from shepherd.answers.marks import marks_of
+from shepherd.thoughts import THOUGHT_TAG, closes_thought
 
-_THOUGHT = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>|◁(/?)think▷", re.IGNORECASE)
 _FINAL_CHANNEL = "<|channel|>final<|message|>"
 _SPECIAL_TOKEN = re.compile(
     r"<\|[A-Za-z_]{1,30}\|>|</?s>|<(?:start|end)_of_turn>|<(?:eos|bos|pad|unk)>|\[/?INST\]"
@@ -27,24 +27,26 @@ _AFTER_BLANK_LINE = re.compile(
 )
 
 
-def answering_part(text: str) -> tuple[str, list[re.Match[str]]]:
+def answering_part(
+    text: str, *, begins_in_thought: bool = False
+) -> tuple[str, list[re.Match[str]]]:
     """Return ``text`` without thoughts, other turns and calculations, and the marks in it.
 
     A thought that was cut off has no answer: nothing of it is returned.
     """
-    body = _first_message(_without_thoughts(text))
+    body = _first_message(_without_thoughts(text, begins_in_thought=begins_in_thought))
     body = _CALCULATION.sub("", body) if "<<" in body else body
     marks = marks_of(body)
     end = _end_of_answer(body, marks)
     return body[:end], [mark for mark in marks if mark.end() <= end]
 
 
-def _without_thoughts(text: str) -> str:
+def _without_thoughts(text: str, *, begins_in_thought: bool) -> str:
     _, channel, final = text.rpartition(_FINAL_CHANNEL)
     text = final if channel else text
-    start, opened = 0, -1
-    for tag in _THOUGHT.finditer(text):
-        if tag[1] or tag[2]:
+    start, opened = 0, 0 if begins_in_thought and not channel else -1
+    for tag in THOUGHT_TAG.finditer(text):
+        if closes_thought(tag):
             start, opened = tag.end(), -1
         elif opened < 0:
             opened = tag.start()

@@ -9,6 +9,7 @@ from shepherd.identity import SEEDING, content_id
 from shepherd.policies import descents_of
 from shepherd.settings import RftSettings, Settings
 from shepherd.splitting import SPLITTING_VERSION
+from shepherd.splitting.sections import SECTIONS_VERSION
 
 WRITTEN_WITH = {
     "solution_costs": "solutions",
@@ -58,6 +59,8 @@ def code_version(settings: Settings, asset: str) -> str:
         revision = "unscored steps are null"
     if any(path.endswith(".splitting.method") for path in values):
         revision += f" splitting {SPLITTING_VERSION}"
+    if any(path.endswith(".splitting.max_sections") for path in values):
+        revision += f" sections {SECTIONS_VERSION}"
     if _is_graded(settings, asset):
         revision += f" grading {GRADING_VERSION}"
     return content_id(json.dumps(values, sort_keys=True), revision)[:8]

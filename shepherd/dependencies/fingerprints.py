@@ -24,7 +24,12 @@ def engine_fingerprint(engine: EngineSettings, weights: str) -> Fingerprint:
     return fingerprint
 
 
-_FINGERPRINT_KEYS = {"kind": "engine", "dtype": "dtype", "vllm.max_model_len": "max_model_len"}
+_FINGERPRINT_KEYS = {
+    "kind": "engine",
+    "dtype": "dtype",
+    "vllm.max_model_len": "max_model_len",
+    "openai.endpoint": "endpoint",
+}
 
 
 def draw_fingerprint(
@@ -60,10 +65,13 @@ def draw_fingerprint(
 def engine_fields(engine: EngineSettings) -> Iterator[str]:
     """Yield the fields of an engine that change its completions by more than rounding.
 
-    The precision of servers is not known here. vLLM cuts completions at ``max_model_len``.
+    The precision of servers is not known here. vLLM cuts completions at ``max_model_len``. Chat
+    servers put the prompt into a template of their own.
     """
     yield "kind"
     if engine.kind != "openai":
         yield "dtype"
     if engine.kind == "vllm" and engine.vllm.max_model_len is not None:
         yield "vllm.max_model_len"
+    if engine.speaks_chat:
+        yield "openai.endpoint"

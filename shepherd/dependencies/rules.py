@@ -15,7 +15,8 @@ from shepherd.dependencies.models import (
 )
 from shepherd.engine_settings import EngineSettings
 from shepherd.schemas import labels_table
-from shepherd.settings import Settings
+from shepherd.settings import RftSettings, Settings
+from shepherd.splitting import REASONING
 
 
 def _problems(settings: Settings) -> Iterator[str]:
@@ -142,7 +143,8 @@ def _drawn_from(settings: Settings, names: Iterable[str]) -> Iterator[str]:
 def _greedy_solutions(settings: Settings) -> Iterator[str]:
     # At temperature 0 no seed is used.
     yield from engine_paths(settings)
-    yield from ("sampling.max_tokens", "datasets.*.splitting")
+    yield "sampling.max_tokens"
+    yield from (f"datasets.*.splitting.{field}" for field in ("method", "calculations"))
     yield from _drawn_from(settings, [*settings.generators, *settings.policies])
 
 
@@ -187,8 +189,30 @@ _PATHS: dict[str, tuple[str, ...]] = {
 """The paths of the other assets."""
 
 
-def paths_of(settings: Settings, asset: str) -> Iterable[str]:
-    """Return the paths that an asset depends on."""
+def paths_of(settings: Settings, asset: str) -> Iterator[str]:
+    """Yield the paths that an asset depends on."""
+    for path in _paths_of(settings, asset):
+        yield path
+        if path == _METHODS:
+            yield from (f"{one}.max_sections" for one in _reasoning(settings))
+    if asset in _READS_ANSWERS or isinstance(settings.policies.get(asset), RftSettings):
+        yield from (f"{one}.method" for one in _reasoning(settings))
+
+
+_METHODS = "datasets.*.splitting.method"
+
+_READS_ANSWERS = ("solutions", "rollouts", "candidates")
+"""The assets that read answers behind thoughts, in datasets of reasoning models."""
+
+
+def _reasoning(settings: Settings) -> Iterator[str]:
+    """Yield the paths of how texts of reasoning models are cut."""
+    for name, dataset in settings.datasets.items():
+        if dataset.splitting.method == REASONING:
+            yield f"datasets.{name}.splitting"
+
+
+def _paths_of(settings: Settings, asset: str) -> Iterable[str]:
     if asset in _PATHS:
         return _PATHS[asset]
     if asset in _RULES:

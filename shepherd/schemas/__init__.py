@@ -27,7 +27,7 @@ from shepherd.schemas.rejected import (
     REJECTED_PROBLEMS,
     REJECTED_SOLUTIONS,
 )
-from shepherd.schemas.table import Column, Table, enforce
+from shepherd.schemas.table import Column, Table, enforce, with_later_columns
 from shepherd.schemas.verification import (
     CANDIDATE_SCORES,
     CANDIDATES,
@@ -67,6 +67,7 @@ __all__ = [
     "enforce",
     "labels_table",
     "table_named",
+    "with_later_columns",
 ]
 
 TABLES: dict[str, Table] = {

@@ -14,6 +14,13 @@ _COST_COLUMNS = (
     Column("prompt_tokens", INT, "tokens of all prompts"),
     Column("cached_tokens", INT, "of these, prompt tokens that were read from the prefix cache"),
     Column("completion_tokens", INT, "tokens drawn"),
+    Column(
+        "thought_tokens",
+        INT,
+        "of these, tokens of thoughts; null in files of earlier versions",
+        nullable=True,
+        added_later=True,
+    ),
     Column("seconds", FLOAT, "wall-clock seconds of the engine, summed over resumed runs"),
 )
 _COST_KEY = ("stage", "dataset", "shard", "model")

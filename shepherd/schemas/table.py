@@ -7,12 +7,16 @@ import polars as pl
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, polars dtype, meaning, and whether it may be null."""
+    """One column: its name, polars dtype, meaning, and whether it may be null.
+
+    ``added_later``: files of earlier versions lack it, so that it is null in their rows.
+    """
 
     name: str
     dtype: pl.DataType
     meaning: str
     nullable: bool = False
+    added_later: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,12 @@ class Table:
     def empty(self) -> pl.DataFrame:
         """Return a frame of this table without rows."""
         return pl.DataFrame(schema=self.schema)
+
+
+def with_later_columns(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame of an earlier version, with null in the columns that were added later."""
+    absent = [one for one in table.columns if one.added_later and one.name not in frame.columns]
+    return frame.with_columns(pl.lit(None, one.dtype).alias(one.name) for one in absent)
 
 
 def enforce(table: Table, frame: pl.DataFrame) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from shepherd.label_formats import PublishedFormat
 from shepherd.section import LONGEST_NAME, NAME_PATTERN, Section
-from shepherd.splitting import Method, strip_calculations
+from shepherd.splitting import MAX_SECTIONS, REASONING, Method, MethodName, strip_calculations
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -15,17 +15,29 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 class SplittingSettings(Section):
     """How texts are cut into steps (:func:`shepherd.splitting.split_steps`) and cleaned first."""
 
-    method: Method = Field(
+    method: MethodName = Field(
         "auto",
         description="where to cut: `step` before each `Step k:`, `newline`, `blank_line` and "
         "`sentence` after each of these; `auto` is `step` where a text has such marks, else "
-        "`newline`",
+        "`newline`; `reasoning` is for models that think in `<think>`: the thought in sections, "
+        "then `auto`",
+    )
+    max_sections: int = Field(
+        MAX_SECTIONS,
+        ge=1,
+        description="sections of a thought at most, with `method: reasoning`; paragraphs are "
+        "merged up to it",
     )
     calculations: Literal["keep", "strip"] = Field(
         "keep",
         description="`strip` removes calculator annotations such as `<<48/2=24>>` from gold, "
         "sampled and imported solutions, rollouts and published labels",
     )
+
+    @property
+    def rule(self) -> Method:
+        """How texts are cut, as :func:`shepherd.splitting.split_steps` takes it."""
+        return f"{REASONING}:{self.max_sections}" if self.method == REASONING else self.method
 
     def clean(self, text: str) -> str:
         """Return a text without its calculator annotations if the profile strips them."""

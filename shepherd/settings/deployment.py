@@ -12,6 +12,7 @@ from shepherd.settings.policies import PolicySettings
 from shepherd.settings.sampling import SamplingSettings
 from shepherd.settings.training import TrainingSet
 from shepherd.settings.verification import VerificationSettings
+from shepherd.splitting import REASONING
 
 
 class GpuSettings(Section):
@@ -144,6 +145,19 @@ class Settings(Section):
             for known in (model.datasets if model else None) or ():
                 if known not in self.datasets:
                     raise ValueError(f"{name}.datasets: {known} is not in the datasets")
+        return self
+
+    @model_validator(mode="after")
+    def _thoughts_can_be_continued(self) -> "Settings":
+        if not (self.engine.speaks_chat and self.annotation.max_rollouts):
+            return self
+        for name, dataset in self.datasets.items():
+            if dataset.is_annotated and dataset.splitting.method == REASONING:
+                raise ValueError(
+                    f"datasets.{name}.splitting.method reasoning: chat servers continue no "
+                    "thought, so that no rollouts can be drawn: set engine.openai.endpoint to "
+                    "completions, or choose annotators that do not roll out"
+                )
         return self
 
     @model_validator(mode="after")

@@ -4,6 +4,9 @@ The separator stays at the end of the step that it closes. No step is blank, and
 inside a LaTeX environment, a display formula, a code fence, a table or a bullet list. The
 closing line (``The answer is: X``, ``#### X``, ``A: X``) belongs to the last step, as in the
 published Math-Shepherd data, where the tag of the last step follows the answer.
+
+The thought of a reasoning model is cut into sections instead, and the summary behind it as any
+other solution.
 """
 
 import re
@@ -16,7 +19,9 @@ from shepherd.answers.marks import EXPLICIT
 from shepherd.splitting.blocks import Span, outside, protected_spans
 from shepherd.splitting.heads import head_numbers, head_starts
 from shepherd.splitting.lines import joined_line_cuts, line_cuts
+from shepherd.splitting.sections import section_cuts
 from shepherd.splitting.sentences import sentence_cuts
+from shepherd.thoughts import THOUGHT_TAG, thought_end
 
 Anomaly = Literal[
     "empty",
@@ -32,7 +37,14 @@ not mark an answer."""
 MANY_STEPS = 40
 LONG_STEP = 2000
 """Characters past which a step is long; the paper's sequences hold 512 tokens in all."""
-Method = Literal["auto", "newline", "step", "blank_line", "sentence"]
+MethodName = Literal["auto", "newline", "step", "blank_line", "sentence", "reasoning"]
+Method = str
+"""The name of a method; ``reasoning:N`` also says how many sections a thought has at most."""
+
+REASONING: MethodName = "reasoning"
+MAX_SECTIONS = 16
+"""Sections of a thought at most, where a method does not say it."""
+
 SPLITTING_VERSION = "4"
 """Raised when the cuts of some text change, so that its steps have other ids than before."""
 
@@ -48,9 +60,15 @@ def split_steps(text: str, method: Method = "auto") -> list[str]:
     and joins a line that says nothing by itself (a heading, a plan, a line before a formula or a
     list) to the lines that it leads to. What stands before the first ``Step k:`` belongs to the
     first step. A text of whitespace alone is one step.
+
+    ``reasoning`` cuts the thought into sections (:mod:`shepherd.splitting.sections`) and the
+    summary as ``auto``. A thought that is not closed is all of the text.
     """
     if not text:
         return []
+    name, _, max_sections = method.partition(":")
+    if name == REASONING:
+        return _reasoning_steps(text, int(max_sections or MAX_SECTIONS))
     spans = protected_spans(text, inline=method == "sentence")
     cuts = _CUTS[method](text, spans)
     return _glue(_pieces(text, outside(cuts, spans) if spans else cuts))
@@ -64,6 +82,16 @@ def scored_steps(text: str, method: Method = "auto") -> list[str]:
 def strip_calculations(text: str) -> str:
     """Return the text without GSM8K's calculator annotations, such as ``<<48/2=24>>``."""
     return _CALCULATION.sub("", text)
+
+
+def _reasoning_steps(text: str, max_sections: int) -> list[str]:
+    """Return the sections of a thought, and the steps of the summary."""
+    summary = text[thought_end(text) :].lstrip()
+    start = len(text) - len(summary)
+    steps = split_steps(summary)
+    if not re.search(r"\w", THOUGHT_TAG.sub("", text[:start])):
+        return [text[:start] + steps[0], *steps[1:]] if steps else [text]
+    return [*_pieces(text[:start], section_cuts(text[:start], max_sections)), *steps]
 
 
 def _newline_cuts(text: str, _spans: list[Span]) -> list[int]:

@@ -118,5 +118,8 @@ def drawn_part(
     )
     part = part_of(work, [problem.problem_id for problem in whole])
     if not part.by_problem:
-        raise ValueError(f"--drawn: {stage.journal} holds not all rollouts of any problem yet")
+        raise ValueError(
+            f"--drawn: {stage.journal} holds not all rollouts of any problem yet, or another "
+            "version wrote it: draw on, without --drawn"
+        )
     return part, CompleterRollouts(rollouts, cost.seconds / max(1, cost.completion_tokens))

@@ -117,12 +117,13 @@ def greedy_accuracies(policies: pl.DataFrame) -> pl.DataFrame:
 
 def total_costs(costs: pl.DataFrame) -> pl.DataFrame:
     """Return what each stage and model took over all partitions."""
+    seconds = pl.col("seconds").sum()
     return costs.group_by("stage", "model", maintain_order=True).agg(
         completions=pl.col("num_requests").sum(),
         merged=pl.col("num_merged").sum(),
         tokens=pl.col("completion_tokens").sum(),
-        seconds=pl.col("seconds").sum(),
-        tokens_per_second=pl.col("completion_tokens").sum() / pl.col("seconds").sum(),
+        seconds=seconds,
+        tokens_per_second=pl.when(seconds > 0).then(pl.col("completion_tokens").sum() / seconds),
     )
 
 

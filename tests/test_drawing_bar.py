@@ -53,7 +53,7 @@ def test_a_stage_of_known_requests_shows_speed_and_the_time_left() -> None:
         clock.now += 60
         source.add_completions(drawn(4))
         bar.drawn(drawn(4))
-        assert bar.status() == "2 tokens/s, 04:00 left"
+        assert bar.status() == "2.0 tokens/s, 04:00 left"
 
 
 def test_a_stage_in_rounds_shows_its_completions_before_a_problem_is_done() -> None:

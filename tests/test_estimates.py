@@ -5,6 +5,7 @@ import pytest
 
 from cli.app import main
 from cli.run_estimate import estimate_run
+from cli.summary import total_costs
 from resources.storage.lake import Lake
 from shepherd.estimates import (
     CHARACTERS_PER_TOKEN,
@@ -118,3 +119,12 @@ def test_the_command(
     assert "null" not in capsys.readouterr().out
     assert main(["estimate", "--profile", "dmo"]) == 2
     assert "no profile 'dmo'" in capsys.readouterr().err
+
+
+def test_a_stage_that_drew_nothing_has_no_speed() -> None:
+    row = {"stage": "rollouts", "model": "completer", "num_merged": 0}
+    costs = [
+        row | {"num_requests": 4, "completion_tokens": 60, "seconds": 2.0},
+        row | {"stage": "none", "num_requests": 0, "completion_tokens": 0, "seconds": 0.0},
+    ]
+    assert total_costs(pl.DataFrame(costs))["tokens_per_second"].to_list() == [30.0, None]

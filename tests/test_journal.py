@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.storage import journal as journals
-from resources.storage.journal import MARK, open_journal, read_journal
+from resources.storage.journal import MARK, num_damaged_bytes, open_journal, read_journal
 from shepherd.requests import Completion, completion_block, completion_rows
 
 FINGERPRINT = {"weights": "abc", "temperature": 0.7, "seed": 1}
@@ -216,3 +216,17 @@ def test_records_of_other_columns_are_set_aside(
             journal.record(pl.DataFrame({"request_id": ["a:0"]}))
     assert not finished(path)
     assert len(list(tmp_path.glob("*.aside"))) == 1
+
+
+def test_a_journal_of_other_columns_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.journal"
+    fewer = pl.Schema({n: t for n, t in journals.COMPLETIONS.items() if n != "prompt_tokens"})
+    with monkeypatch.context() as earlier:
+        earlier.setattr(journals, "COMPLETIONS", fewer)
+        with open_journal(path, {}) as journal:
+            journal.record(completion_block([completion("a")]).select(fewer.names()))
+        assert read_journal(path).height == 1
+    assert num_damaged_bytes(path) == 0
+    assert read_journal(path).is_empty()

@@ -248,6 +248,20 @@ def test_the_page_draws_itself_under_its_own_policy(page: Path, tab: Page) -> No
     assert dom.count('class="card"') > 0
 
 
+def test_a_lake_without_truth_and_verification_says_what_its_annotators_label(
+    tmp_path: Path, tab: Page
+) -> None:
+    names = ("problems", "solutions", "steps", "step_labels")
+    lead = show(tab, build({name: FRAMES[name] for name in names}, tmp_path)).run(
+        "document.getElementById('lead').textContent"
+    )
+    steps = FRAMES["steps"].filter(~pl.col("is_last"))
+    labels = FRAMES["step_labels"].filter(annotator="monte_carlo").join(steps, on="step_id")
+    share = 100 * labels["hard"].mean()
+    assert f"{share:.1f}\u00a0% of {labels.height} steps right" in str(lead)
+    assert "No step has a label" not in str(lead)
+
+
 def test_an_empty_lake_gives_a_page_that_says_so(tmp_path: Path, tab: Page) -> None:
     dom = dom_of(show(tab, build({}, tmp_path)))
     for message in (

@@ -26,7 +26,12 @@ function showLead({ marts }) {
   const solutions = sum(marts.dataset_counts, "num_solutions");
   if (!sentences.length && solutions) {
     const right = sum(marts.dataset_counts, "num_correct_solutions");
-    sentences.push(`${percent(right / solutions)} of ${count(solutions)} distinct solutions are right. No step has a label yet.`);
+    sentences.push(`${percent(right / solutions)} of ${count(solutions)} distinct solutions are right.`);
+    const labels = grouped(marts.label_quality, "annotator").map((rows) => {
+      const steps = sum(rows, "num_steps");
+      return `${annotatorName(rows[0].annotator)} labels ${percent(sum(rows, "num_good") / steps)} of ${count(steps)} steps right.`;
+    });
+    sentences.push(...(labels.length ? labels : ["No step has a label yet."]));
   }
   lead.textContent = sentences.join(" ") || "Nothing was sampled yet.";
 }

@@ -86,7 +86,8 @@ class DrawingBar:
     def status(self) -> str:
         """Return requests, tokens a second and the time left, as far as they are known."""
         seconds = max(self._clock() - self._started, 1e-9)
-        parts = [f"{self._num_tokens / seconds:,.0f} tokens/s"]
+        speed = self._num_tokens / seconds
+        parts = [f"{speed:,.{int(speed < 10)}f} tokens/s"]
         if self._source.unit != "completion":
             parts.insert(0, f"{self._num_drawn:,} completions")
         num_left = self._source.num_left

@@ -109,7 +109,10 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
 
 
 def read_journal(path: Path) -> pl.DataFrame:
-    """Return the completions of a journal, also while a run writes it."""
+    """Return the completions of a journal, also while a run writes it.
+
+    There are none if another version of the pipeline wrote it, with other columns.
+    """
     with path.open("rb") as file:
         return _read(file, None)[1]
 
@@ -163,16 +166,18 @@ def _read(file: BinaryIO, expected: object) -> tuple[object, pl.DataFrame, int]:
     """Return the header, the completions, and the number of bytes that they take.
 
     Reading stops at the first partial or damaged record. The header is None if the first record is
-    one. If ``expected`` is given and the header differs, no completions are read.
+    one. If ``expected`` is given and the header differs, no completions are read; nor are those of
+    other columns.
     """
-    header, size = None, 0
+    header, size, has_columns = None, 0, False
     completions = GrowingFrame(COMPLETIONS)
     for record in _records(file):
         if size == 0:
             header = json.loads(record)
             if expected not in (None, header):
                 break
-        else:
+            has_columns = header["columns"] == COMPLETIONS.names()
+        elif has_columns:
             completions.add(pl.read_ipc_stream(record))
         size += _HEAD.size + len(record)
     return header, completions.frame(), size

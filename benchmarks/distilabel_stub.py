@@ -5,7 +5,7 @@ from typing import Any
 from distilabel.models.llms.base import LLM
 
 
-class StubLLM(LLM):  # type: ignore[misc]  # distilabel is not installed where types are checked
+class StubLLM(LLM):
     """Answers every input with the same text at once."""
 
     answer: str

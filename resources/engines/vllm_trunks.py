@@ -22,7 +22,7 @@ def without_heads(weights: Weights) -> Weights:
     return ((name, tensor) for name, tensor in weights if not name.startswith(HEADS))
 
 
-class LlamaTrunk(LlamaForCausalLM):  # type: ignore[misc]
+class LlamaTrunk(LlamaForCausalLM):
     """Llama without its head."""
 
     def load_weights(self, weights: Weights) -> set[str]:
@@ -31,7 +31,7 @@ class LlamaTrunk(LlamaForCausalLM):  # type: ignore[misc]
         return loaded
 
 
-class MistralTrunk(MistralForCausalLM):  # type: ignore[misc]
+class MistralTrunk(MistralForCausalLM):
     """Mistral without its head."""
 
     def load_weights(self, weights: Weights) -> set[str]:
@@ -40,7 +40,7 @@ class MistralTrunk(MistralForCausalLM):  # type: ignore[misc]
         return loaded
 
 
-class Qwen2Trunk(Qwen2ForCausalLM):  # type: ignore[misc]
+class Qwen2Trunk(Qwen2ForCausalLM):
     """Qwen2 without its head."""
 
     def load_weights(self, weights: Weights) -> set[str]:

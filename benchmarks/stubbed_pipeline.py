@@ -72,6 +72,7 @@ class StubEngine:
             num_tokens=pl.lit(20, pl.Int64),
             seconds=pl.lit(0.0),
             error=pl.lit(None, pl.String),
+            thought_tokens=pl.lit(0, pl.Int64),
         )
 
     def close(self) -> None:

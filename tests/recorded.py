@@ -106,15 +106,18 @@ def check_lineage(recorded: Recorded, definitions: dg.Definitions, lake: Path) -
         assert stored == outputs[name], name
     assert tables == set().union(*recorded.stored.values())
 
-    # Assets read what they declare. The draws of an earlier run are the one exception.
+    # Assets read what they declare. The draws of an earlier run are the one exception; rollouts of
+    # an earlier pilot and of annotators are the same draws.
+    rollouts = {"rollouts", "rollout_costs", "pilot_rollouts", "pilot_costs"}
     own = {
         "solutions": {"solutions", "solution_costs"},
-        "rollouts": {"rollouts", "rollout_costs"},
+        "rollouts": rollouts,
+        "pilot_rollouts": rollouts,
         "candidates": {"candidates", "candidate_costs"},
         "greedy_solutions": {"greedy_solutions"},
     }
     for name in assets.keys() - {"warehouse", "report"}:
-        reads = recorded.read.get(name, set()) - own.get(name, set())
+        reads = recorded.read.get(name, set()) - (own.get(name, set()) - parents[name])
         assert reads == parents[name] & tables, name
 
     # Each model asset saves its own checkpoint, and reads those that it declares.

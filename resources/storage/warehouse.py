@@ -35,6 +35,7 @@ _CONFIG: dict[str, Any] = {
     # Older clients, such as DBeaver's driver, must be able to open the file.
     "storage_compatibility_version": "v1.2.0",
 }
+_FILES = "read_parquet(?, union_by_name = true, hive_partitioning = false)"
 _TYPES: dict[pl.DataType, str] = {
     pl.String(): "varchar",
     pl.Int64(): "bigint",
@@ -186,11 +187,15 @@ def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake: Lake) -> No
     # In brackets, a wildcard of a path stands for itself.
     literal_paths = [re.sub(r"([*?\[])", r"[\1]", str(path.absolute())) for path in paths]
     try:
-        files = connection.read_parquet(literal_paths, union_by_name=True, hive_partitioning=False)
-        later = {one.name for one in table.columns if one.added_later}
-        absent = later.difference(files.columns)
+        absent = {column.name for column in table.columns if column.added_later}
+        if absent:
+            described = connection.execute(f"describe from {_FILES}", [literal_paths]).fetchall()
+            absent -= {name for name, *_ in described}
         names = (f"null as {name}" if name in absent else f'"{name}"' for name in table.schema)
-        files.project(", ".join(names)).insert_into(f"lake.{table.name}")
+        connection.execute(
+            f"insert into lake.{table.name} select {', '.join(names)} from {_FILES}",
+            [literal_paths],
+        )
     except duckdb.Error as error:
         if _way_out_of_disk_error(error):
             raise

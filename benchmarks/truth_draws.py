@@ -45,14 +45,14 @@ def in_own_folder(stage: Stage) -> Stage:
 
 
 def shard_of(work: AnnotatedSolutions, settings: TruthSettings, folder: Path) -> Shard:
-    """Return the shard of solutions whose draws lie in ``folder``."""
+    """Return the shard that keeps the draws of solutions in ``folder``."""
     return replace(work.shard, journals=folder, run_seed=settings.seed)
 
 
 def with_completer(
     work: AnnotatedSolutions, settings: TruthSettings, folder: Path
 ) -> AnnotatedSolutions:
-    """Return the solutions with their completer, whose draws lie in ``folder``."""
+    """Return the solutions with their completer, which keeps its draws in ``folder``."""
     completer = open_model("completer", settings.completer, settings.engine)
     stage = rollout_stage(completer, settings.sampling, shard_of(work, settings, folder))
     return replace(

@@ -221,8 +221,9 @@ def single_draws(solutions: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFram
 
     This undoes :func:`collect_solutions` for the requests of :func:`solution_requests`. Seeds say
     which draw was the first of a text. Its copies are among the later draws of the problem, in an
-    order on which :func:`collect_solutions` does not depend. A problem is left out where copies
-    cannot be told from draws that must be made anew: of errors, or beyond the number of requests.
+    order on which :func:`collect_solutions` does not depend. A problem is left out if
+    draws that ended in an error were merged, or if it has more draws than requests: which draws
+    its copies were is then unknown.
     """
     seeds = requests.select("problem_id", "seed", "draw").unique(("problem_id", "seed"))
     num_requests = requests.group_by("problem_id").len("num_requests")

@@ -83,8 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _check_origin(self) -> None:
-        port = self.server.server_address[1]
-        hosts = {f"{host}:{port}" for host in _HOSTS}
+        assert isinstance(self.server, ThreadingHTTPServer)
+        hosts = {f"{host}:{self.server.server_port}" for host in _HOSTS}
         origin = self.headers.get("Origin")
         is_own = origin is None or origin.removeprefix("http://") in hosts
         if self.headers.get("Host") not in hosts or not is_own:

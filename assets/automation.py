@@ -46,7 +46,7 @@ def label_new_problems(annotate: AssetJob) -> dg.SensorDefinition:
     return new_problem_files
 
 
-@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
 def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Marks runs as failed whose process was killed, while the UI runs; always on."""
     lines = fail_lost_runs(context.instance)

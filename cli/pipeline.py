@@ -43,7 +43,7 @@ def run_pipeline(
     check_deployment(deployment)
     definitions = definitions_of(settings, home, profile)
     keys = named_keys(definitions, settings, assets, partitions)
-    with opened_instance(home) as instance:
+    with opened_instance(home, settings.runs) as instance:
         if assets:
             progress: Progress = MakeAgain(instance, definitions, partitions)
         else:

@@ -161,9 +161,11 @@ def train_in_processes(plan: FineTuning, out: Path) -> "TrainingReport":
 
     The processes read the examples from files in ``work`` and report through Dagster Pipes.
     """
+    from resources.engines.kept import close_kept_engine
     from training.command_line import flags_of
     from training.runs import TrainingReport
 
+    close_kept_engine()
     base, work, training = plan.base, plan.work, plan.training
     work.mkdir(parents=True, exist_ok=True)
     base_path = base.resolve() if isinstance(base, Path) else base

@@ -56,10 +56,13 @@ REPORT = {
 }
 UI = {
     "ui-assets.png": Shot(
-        "/asset-groups", 1800, 1200, "document.body.innerText.includes('candidate_scores')"
+        "/asset-groups", 1800, 1200, "document.body.innerText.includes('reward_models')"
     ),
     "ui-partitions.png": Shot(
-        "/assets/rollouts?view=partitions", 1440, 900, "document.body.innerText.includes('(4)')"
+        "/assets/rollouts?view=partitions",
+        1440,
+        900,
+        r"/Materialized \(\d+\)/.test(document.body.innerText)",
     ),
     "ui-checks.png": Shot(
         "/assets/step_labels?view=checks",
@@ -124,7 +127,7 @@ def take(tab: Page, base: str, shot: Shot, out: Path) -> None:
     tab.resize(shot.width, shot.height, mobile=shot.width < 500)
     tab.open("about:blank")
     tab.open(base + shot.address)
-    tab.wait_for(shot.ready)
+    tab.wait_for(shot.ready, seconds=180)
     tab.run(shot.prepare)
     tab.wait_for(shot.settled)
     # Charts are drawn, and the UI's graph is laid out, in frames after the page is ready.

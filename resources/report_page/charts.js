@@ -169,7 +169,7 @@ function addHover(svg, figure, options, visible, xs, X, Y, { width, height, marg
 
 /** Return the numbers of a figure as a table: a row for each x, a column for each line. */
 function numbersTable(options) {
-  const xs = [...new Set(options.series.flatMap((series) => series.points.map((point) => point.x)))].sort((a, b) => a - b);
+  const xs = [...new Set(options.series.flatMap((series) => series.points.map((point) => point.x)))].sort(ascending);
   const cellOf = (series) => (x) => {
     const point = series.points.find((candidate) => candidate.x === x);
     if (!point) return UNKNOWN;

@@ -1,3 +1,6 @@
+/** Compare numbers, or texts with numbers in them, for a sort in ascending order. */
+const ascending = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
+
 /** Return the ticks of an axis between two values: about `most` round numbers. */
 function niceTicks(bottom, top, most) {
   const rough = (top - bottom) / Math.max(1, most);

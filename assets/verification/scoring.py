@@ -43,7 +43,7 @@ def score_candidates(
             kind=REWARD_MODELS[name],
             template=model.template,
             max_length=model.scored_length,
-            settings=model.scoring,
+            settings=model.scoring_here,
         )
         scored.append(
             scores.join(scorable.select("candidate_id", "problem_id"), on="candidate_id")

@@ -109,11 +109,15 @@ def greedy_accuracies(policies: pl.DataFrame) -> pl.DataFrame:
 
 
 def total_costs(costs: pl.DataFrame) -> pl.DataFrame:
-    """Return what each stage and model took over all partitions."""
-    seconds = pl.col("seconds").sum()
+    """Return what each stage and model took over all partitions.
+
+    ``cached`` is the share of the prompt tokens that were read from a prefix cache.
+    """
+    seconds, prompt_tokens = pl.col("seconds").sum(), pl.col("prompt_tokens").sum()
     return costs.group_by("stage", "model", maintain_order=True).agg(
         completions=pl.col("num_requests").sum(),
         merged=pl.col("num_merged").sum(),
+        cached=pl.when(prompt_tokens > 0).then(pl.col("cached_tokens").sum() / prompt_tokens),
         tokens=pl.col("completion_tokens").sum(),
         seconds=seconds,
         tokens_per_second=pl.when(seconds > 0).then(pl.col("completion_tokens").sum() / seconds),

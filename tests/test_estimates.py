@@ -124,13 +124,16 @@ def test_the_command(
     assert "no profile 'dmo'" in capsys.readouterr().err
 
 
-def test_a_stage_that_drew_nothing_has_no_speed() -> None:
+def test_a_stage_that_drew_nothing_has_no_speed_and_no_share_of_cached_tokens() -> None:
     row = {"stage": "rollouts", "model": "completer", "num_merged": 0}
+    drew = {"num_requests": 4, "prompt_tokens": 80, "cached_tokens": 60}
     costs = [
-        row | {"num_requests": 4, "completion_tokens": 60, "seconds": 2.0},
-        row | {"stage": "none", "num_requests": 0, "completion_tokens": 0, "seconds": 0.0},
+        row | drew | {"completion_tokens": 60, "seconds": 2.0},
+        row | dict.fromkeys(drew, 0) | {"stage": "none", "completion_tokens": 0, "seconds": 0.0},
     ]
-    assert total_costs(pl.DataFrame(costs))["tokens_per_second"].to_list() == [30.0, None]
+    totals = total_costs(pl.DataFrame(costs))
+    assert totals["tokens_per_second"].to_list() == [30.0, None]
+    assert totals["cached"].to_list() == [0.75, None]
 
 
 def test_gsm8k_is_estimated_without_its_files(

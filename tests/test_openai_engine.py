@@ -24,7 +24,7 @@ from planned_server import (
 
 from resources.engines import open_engine, openai, replicas
 from resources.engines.openai import OpenAIEngine, read_key
-from resources.engines.replicas import Replicas
+from resources.engines.replicas import Replica, Replicas
 from shepherd.dependencies import engine_fingerprint
 from shepherd.requests import Completion
 from shepherd.settings import EngineSettings, OpenAISettings
@@ -277,24 +277,27 @@ def test_close_ends_what_runs(serve: Callable[..., Server]) -> None:
 def test_the_circuit_opens_probes_and_closes() -> None:
     pool = Replicas(("http://a",), batch_size=10, patience=1000.0)
 
+    def take(now: float) -> Replica | None:
+        return pool.take(now, prefers=bool)
+
     def fail(now: float) -> None:
-        replica = pool.take(now)
+        replica = take(now)
         assert replica is not None
         pool.release(replica)
         pool.failed(replica, now, "down")
 
     for now in (0.0, 0.1, 0.2):
         fail(now)
-    assert pool.take(0.2) is None
+    assert take(0.2) is None
     reopens = 0.2 + replicas.FIRST_PAUSE
     fail(reopens)
-    assert pool.take(reopens + replicas.FIRST_PAUSE) is None
-    probe = pool.take(reopens + 2 * replicas.FIRST_PAUSE)
+    assert take(reopens + replicas.FIRST_PAUSE) is None
+    probe = take(reopens + 2 * replicas.FIRST_PAUSE)
     assert probe is not None
-    assert pool.take(reopens + 2 * replicas.FIRST_PAUSE) is None
+    assert take(reopens + 2 * replicas.FIRST_PAUSE) is None
     pool.release(probe)
     pool.answered(probe)
-    assert [pool.take(10.0) for _ in range(11)].count(None) == 1
+    assert [take(10.0) for _ in range(11)].count(None) == 1
 
 
 def test_open_engine_follows_the_settings(serve: Callable[..., Server]) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -46,6 +46,13 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of vLLM's server of the checkpoint, under the name owner/model."""
+    with served(checkpoint, tmp_path_factory.mktemp("server") / "log") as url:
+        yield url
+
+
+@contextmanager
+def served(checkpoint: Path, log_file: Path) -> Iterator[str]:
+    """Run vLLM's server of a checkpoint; yield its address once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -61,7 +68,6 @@ def server(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "api-key": KEY,
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
-    log_file = tmp_path_factory.mktemp("server") / "log"
     with log_file.open("w") as log:
         process = subprocess.Popen(
             [
@@ -149,3 +155,35 @@ def test_its_chat_continues_a_turn_as_its_completions_continue_a_text(
     turns = [request._replace(prompt=request.prompt.replace("\n", "", 1)) for request in asked]
     with closing(engine("chat")) as chat, closing(engine("completions")) as completions:
         assert content(draw(chat, turns)) == content(draw(completions, asked))
+
+
+@needs_vllm
+def test_two_servers_cache_nearly_as_many_prompt_tokens_as_one(
+    server: str, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def share_cached(urls: tuple[str, ...], questions: list[str]) -> float:
+        """Return the share of the prompt tokens that were cached, over two rollouts a prefix."""
+        servers = OpenAISettings(base_urls=urls, patience=60.0)
+        chosen = EngineSettings(kind="openai", batch_size=4, openai=servers)
+        asked = [
+            Request(f"{n} {prefix} {k}", question + prefix, k, 1.0, 4, prefix_length=len(prefix))
+            for n, question in enumerate(questions)
+            for prefix in (" apples", " apples" * 20)
+            for k in range(2)
+        ]
+        with closing(open_engine(chosen, "owner/model")) as engine:
+            drawn = draw(engine, asked).values()
+        assert {one.finish_reason for one in drawn} <= {"stop", "length"}
+        return sum(one.cached_tokens for one in drawn) / sum(one.prompt_tokens for one in drawn)
+
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    # A block of the cache has 128 tokens on a CPU.
+    questions = [one.question + " apples" * 128 for one in draw_problems(0, "train", 48)]
+    with served(checkpoint, tmp_path / "log") as other:
+        shares = (
+            share_cached((server,), questions[:24]),
+            share_cached((server, other), questions[24:]),
+        )
+    print(f"share of cached prompt tokens: {shares[0]:.3f} on one server, {shares[1]:.3f} on two")
+    assert shares[0] > 0.4
+    assert shares[1] >= 0.9 * shares[0]

@@ -1,17 +1,21 @@
 """Draw completions of one model from OpenAI-compatible servers, by text or by chat."""
 
 import asyncio
+import operator
 import os
 import queue
 import random
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 
 import httpx
 import polars as pl
 
 from resources.engines.attempts import Attempts
 from resources.engines.clock import SharedClock
+from resources.engines.prefix_queue import PrefixQueue
 from resources.engines.replicas import FAILURES_TO_OPEN, Replica, Replicas
 from resources.engines.server_answers import Trouble, refusal
 from shepherd.requests import Completion, Request, completion_block, request_rows
@@ -42,8 +46,9 @@ error ends the run, too. Many requests in flight share the tries, and each gets 
 class OpenAIEngine:
     """Draws completions from servers that serve ``model`` under that name.
 
-    ``batch_size`` requests run on each server at once. A request is tried again while it may
-    succeed; a request that cannot succeed is recorded as an error.
+    ``batch_size`` requests run on each server at once. Those of one question go to one server while
+    it has room. A request is tried again while it may succeed; a request that cannot succeed is
+    recorded as an error.
 
     ``poll`` raises:
         ValueError: no server has answered for ``settings.patience`` seconds, none has the model,
@@ -62,7 +67,8 @@ class OpenAIEngine:
         self._running = 0
         self._num_open = 0
         self._jitter = random.Random()
-        self._waiting: asyncio.Queue[Request] = asyncio.Queue()
+        self._waiting = PrefixQueue()
+        self._num_waiting = asyncio.Semaphore(0)
         self._results: queue.SimpleQueue[Completion | BaseException] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -100,7 +106,8 @@ class OpenAIEngine:
 
     def _enqueue(self, requests: list[Request]) -> None:
         for request in requests:
-            self._waiting.put_nowait(request)
+            self._waiting.put(request, self._replicas.urls)
+            self._num_waiting.release()
 
     def _hand_over_error(self, work: "Future[None]") -> None:
         if not work.cancelled():
@@ -131,14 +138,20 @@ class OpenAIEngine:
 
     async def _run_worker(self, http: httpx.AsyncClient) -> None:
         while True:
-            request = await self._waiting.get()
-            self._results.put(await self._complete(http, request))
+            await self._num_waiting.acquire()
+            replica = await self._free_replica(self._waiting.waits_for)
+            request = self._waiting.take(replica.url)
+            self._results.put(await self._complete(http, replica, request))
 
-    async def _complete(self, http: httpx.AsyncClient, request: Request) -> Completion:
-        """Try until the request is completed or refused, or fails while others are answered."""
+    async def _complete(
+        self, http: httpx.AsyncClient, replica: Replica, request: Request
+    ) -> Completion:
+        """Try until the request is completed or refused, or fails while others are answered.
+
+        The first attempt is at ``replica``; a later one is at another server if one has room.
+        """
         seconds, delay, num_own, num_answered = 0.0, FIRST_DELAY, 0, 0
         while True:
-            replica = await self._free_replica()
             started = self._clock.tick(self._running)
             self._running += 1
             try:
@@ -165,9 +178,10 @@ class OpenAIEngine:
                         raise self._wrong_server(replica, reason)
             await asyncio.sleep(delay * self._jitter.uniform(0.5, 1.0))
             delay = min(2 * delay, LONGEST_DELAY)
+            replica = await self._free_replica(partial(operator.ne, replica.url))
 
-    async def _free_replica(self) -> Replica:
-        while (replica := self._replicas.take(self._loop.time())) is None:
+    async def _free_replica(self, prefers: Callable[[str], bool]) -> Replica:
+        while (replica := self._replicas.take(self._loop.time(), prefers)) is None:
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
         return replica
 

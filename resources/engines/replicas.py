@@ -7,6 +7,7 @@ failure doubles the pause.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from resources.engines.manners import Manners
@@ -58,15 +59,21 @@ class Replicas:
         self._batch_size = batch_size
         self._patience = patience
 
-    def take(self, now: float) -> Replica | None:
+    @property
+    def urls(self) -> list[str]:
+        """The addresses of the servers that have the model, as far as it is known."""
+        return [replica.url for replica in self._replicas]
+
+    def take(self, now: float, prefers: Callable[[str], bool]) -> Replica | None:
         """Return the available server with the fewest requests, and count one more there.
 
-        Of several, the one with the fewest failures in a row is returned.
+        Servers whose address ``prefers`` accepts come first. Of several, the one with the fewest
+        failures in a row is returned.
         """
         ready = [replica for replica in self._replicas if self._room(replica, now) > 0]
         if not ready:
             return None
-        replica = min(ready, key=lambda candidate: (candidate.in_flight, candidate.failures))
+        replica = min(ready, key=lambda one: (not prefers(one.url), one.in_flight, one.failures))
         replica.in_flight += 1
         return replica
 
@@ -116,12 +123,13 @@ class Replicas:
         Raises:
             ValueError: no server is left.
         """
-        self._replicas = [other for other in self._replicas if other is not replica]
-        if not self._replicas:
+        others = [other for other in self._replicas if other is not replica]
+        if not others:
             raise ValueError(
                 f"{replica.url}: {reason}: serve the model under that name, or correct "
                 "engine.openai.base_urls in the profile"
             )
+        self._replicas = others
 
     def _blame(self, replica: Replica, now: float, reason: str) -> None:
         replica.last_failure = reason

@@ -1,0 +1,175 @@
+"""Keep objects under keys: in a bucket, or in a folder with the same promises.
+
+A key is a path with slashes. An object is written whole or not at all, and whoever reads after a
+write reads it. :meth:`Store.swap` is the only way to replace what another worker may replace too.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from resources.storage.atomic import replacing_file
+from resources.storage.locks import file_lock
+
+SCHEMES = ("s3://", "gs://")
+"""How the address of a bucket begins."""
+
+NUM_TRIES = 3
+"""How often a conditional write is tried whose answer never came."""
+
+
+class StoreError(ValueError):
+    """A store refuses a request; the message says why, and what to do."""
+
+
+class OutOfReachError(StoreError):
+    """A store gives no answer: what was asked may have been done."""
+
+
+class Blob(NamedTuple):
+    """The content of an object."""
+
+    data: bytes
+    tag: str
+    """Identifies the content: objects of equal bytes may have equal tags."""
+
+
+class Entry(NamedTuple):
+    """An object in a listing."""
+
+    key: str
+    size: int
+    """In bytes."""
+    modified: datetime
+    """By the clock of the store."""
+
+
+class Store(ABC):
+    """Objects by key. All methods raise :class:`StoreError`."""
+
+    url: str
+    """Where the objects are, for messages."""
+
+    @abstractmethod
+    def put(self, key: str, data: bytes | Path) -> None:
+        """Write an object, or replace it; a path is the file with the content."""
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Write an object unless the key has another; return whether the key has ``data`` now."""
+        return self.swap(key, data, None)
+
+    def swap(self, key: str, data: bytes, tag: str | None) -> bool:
+        """Replace the object of a tag, or create it (None); return whether the key has ``data``.
+
+        An answer that is lost after the write does no harm: the write is tried again, and finds
+        ``data`` there. So racing workers must write different bytes, and no bytes may return to a
+        key: put a number or name in them that is used once.
+        """
+        for is_last in [False] * (NUM_TRIES - 1) + [True]:
+            try:
+                is_written = self._write_if(key, data, tag)
+                break
+            except OutOfReachError:
+                if is_last:
+                    raise
+        return is_written or ((blob := self.get(key)) is not None and blob.data == data)
+
+    @abstractmethod
+    def _write_if(self, key: str, data: bytes, tag: str | None) -> bool:
+        """Write if the key has an object of the tag, or none if that is None."""
+
+    @abstractmethod
+    def get(self, key: str) -> Blob | None:
+        """Return a small object; None if the key has none."""
+
+    @abstractmethod
+    def download(self, key: str, path: Path) -> None:
+        """Write the content of an object of any size to a file; the key must have one."""
+
+    @abstractmethod
+    def list(self, folder: str) -> list[Entry]:
+        """Return the objects whose keys begin with ``<folder>/``, sorted; all if it is empty."""
+
+    @abstractmethod
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; keys without an object are passed over."""
+
+
+class FolderStore(Store):
+    """Objects as files of a folder, with locks of its file system."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.url = root, str(root)
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        """Replace the file of a key."""
+        with replacing_file(self.root / key) as file:
+            if isinstance(data, bytes):
+                file.write(data)
+                return
+            with data.open("rb") as source:
+                while chunk := source.read(2**20):
+                    file.write(chunk)
+
+    def _write_if(self, key: str, data: bytes, tag: str | None) -> bool:
+        path = self.root / key
+        with file_lock(path.with_name(f".{path.name}.lock")):
+            blob = self.get(key)
+            if (blob and blob.tag) != tag:
+                return False
+            self.put(key, data)
+            return True
+
+    def get(self, key: str) -> Blob | None:
+        """Return the content of a file and its hash."""
+        try:
+            data = (self.root / key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        return Blob(data, blake2b(data, digest_size=16).hexdigest())
+
+    def download(self, key: str, path: Path) -> None:
+        """Copy a file."""
+        FolderStore(path.parent).put(path.name, self.root / key)
+
+    def list(self, folder: str) -> list[Entry]:
+        """Return the files below a folder, without hidden ones, such as those being written."""
+        entries = []
+        for path in sorted((self.root / folder).rglob("*")):
+            key = path.relative_to(self.root)
+            if path.is_file() and not any(part.startswith(".") for part in key.parts):
+                status = path.stat()
+                modified = datetime.fromtimestamp(status.st_mtime, UTC)
+                entries.append(Entry(key.as_posix(), status.st_size, modified))
+        return entries
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Unlink files."""
+        for key in keys:
+            (self.root / key).unlink(missing_ok=True)
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is the address of a bucket, and no path."""
+    return text.startswith(SCHEMES)
+
+
+def open_store(url: str) -> Store:
+    """Return the store at ``s3://bucket/prefix``, ``gs://bucket/prefix`` or a folder.
+
+    Raises:
+        StoreError: the address is wrong, or the extra ``scale`` is not installed.
+    """
+    if not is_address(url):
+        return FolderStore(Path(url))
+    try:
+        from resources.storage.object_store import ObjectStore
+    except ImportError as error:
+        raise StoreError(
+            f"{url}: object stores need the extra scale: pip install 'shepherd-pipeline[scale]' "
+            f"({error})"
+        ) from error
+    return ObjectStore(url)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.automation import run_tags
 from assets.definitions import definitions_of
 from assets.deployment import Deployment, models_of, partitions_of
 from cli.next_steps import print_next_steps
@@ -53,7 +54,7 @@ def run_pipeline(
         else:
             progress = Progress(instance, definitions)
             print_earlier_versions(progress)
-        failures = run_stages(definitions, instance, progress, keys)
+        failures = run_stages(definitions, instance, progress, keys, run_tags(settings))
     if failures:
         return print_failures(failures)
     if not assets:

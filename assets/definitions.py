@@ -35,6 +35,7 @@ from assets.verification.candidate_scores import candidate_scores_of
 from assets.verification.candidates import candidates_of
 from assets.verification.evaluations import evaluations_of
 from assets.verification.greedy_solutions import greedy_solutions_of
+from assets.verification.held_out_scores import held_out_scores_of
 from assets.verification.policy_evaluations import policy_evaluations_of
 from assets.warehouse.marts import WAREHOUSE_GROUPS, warehouse_of
 from assets.warehouse.report import report_of
@@ -113,6 +114,8 @@ def sampled_assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
     if settings.policies:
         assets += [*policies_of(settings), greedy_solutions_of(settings)]
         assets += [policy_evaluations_of(settings)]
+    if settings.scores_held_out:
+        assets += [held_out_scores_of(settings)]
     if settings.verifies:
         assets += [candidates_of(settings), candidate_scores_of(settings)]
         assets += [evaluations_of(settings)]

@@ -84,6 +84,10 @@ _SAMPLED = {
     "failed_requests": (pl.col("finish_reason") == "error").sum(),
     "mean_tokens": pl.col("num_tokens").mean(),
 }
+_SCORES = {
+    "mean_score": pl.col("step_scores").list.min().mean(),
+    "unscored_steps": pl.col("step_scores").list.eval(pl.element().null_count()).list.sum().sum(),
+}
 _LABELS = {
     "share_hard": pl.col("hard").mean(),
     "mean_soft": pl.col("soft").mean(),
@@ -113,13 +117,8 @@ _NUMBERS: dict[str, dict[str, pl.Expr]] = {
         "distinct_prefixes": pl.col("prefix_id").n_unique(),
     },
     "labeled_solutions": {"mean_steps": pl.col("steps").list.len().mean()},
-    "candidate_scores": {
-        "mean_score": pl.col("step_scores").list.min().mean(),
-        "unscored_steps": pl.col("step_scores")
-        .list.eval(pl.element().null_count())
-        .list.sum()
-        .sum(),
-    },
+    "candidate_scores": _SCORES,
+    "held_out_scores": _SCORES,
     "greedy_solutions": {
         **_SAMPLED,
         "mean_steps": pl.col("num_steps").mean(),

@@ -171,8 +171,8 @@ def test_checks_of_partitions_are_executed_by_clicking(tab: Page, address: str) 
 
 
 def test_runs_of_the_command_are_on_the_timeline(tab: Page, address: str) -> None:
-    tab.open(f"{address}/runs-overview?view=timeline")
-    has(tab, "Ad hoc materializations")
+    tab.open(f"{address}/overview/activity/timeline")
+    has(tab, "Jobless asset materializations")
 
 
 def test_a_check_that_fails_shows_its_rows(tab: Page, address: str) -> None:

@@ -51,7 +51,7 @@ def label_new_problems(annotate: AssetJob) -> dg.SensorDefinition:
 
 
 @dg.sensor(
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Marks runs as failed whose process was killed, while the UI runs. It is on by "
     "default and starts no run.",

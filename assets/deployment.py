@@ -37,6 +37,11 @@ WHOLE_DATASET = dg.MultiPartitionMapping(
 """For assets whose partition reads all shards of its dataset."""
 
 
+def policy_of_cheap_stages(settings: Settings) -> dg.BackfillPolicy:
+    """Return the backfill policy of cheap stages that read nothing but their own shard."""
+    return ONE_RUN_PER_SHARD if settings.runs.whole_shards else ONE_RUN
+
+
 def partitions_of(settings: Settings) -> dg.MultiPartitionsDefinition:
     """Return the partitions of all datasets: one for each dataset and shard."""
     return dg.MultiPartitionsDefinition(

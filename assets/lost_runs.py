@@ -25,6 +25,9 @@ def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:
 
     A killed process leaves such a run behind, and the run would keep its place in the pool until
     somebody cancels it. Returns one line for each run that was marked or that may be lost.
+
+    Where Dagster itself watches the workers (``run_monitoring`` with a launcher of Kubernetes or
+    Ray), runs on other machines are left to it, and so are runs that take long to start.
     """
     records = instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED))
     lines = (_judge(instance, record) for record in records)
@@ -35,26 +38,29 @@ def _judge(instance: dg.DagsterInstance, record: dg.RunRecord) -> str | None:
     """Mark a run as failed if it is lost; return a line to print, if there is any."""
     run = record.dagster_run
     tag = run.tags.get(PROCESS_TAG)
-    if tag is None:
-        age = datetime.now(UTC) - record.update_timestamp
-        if run.status == Status.STARTING and age > START_TIMEOUT:
-            return _fail(instance, run, "its process never began")
-        if run.status in IN_PROGRESS and age > START_TIMEOUT:
-            hours, minutes = divmod(int(age.total_seconds()) // 60, 60)
-            return (
-                f"Run {run.run_id[:8]} has been in progress for {hours} h {minutes} min, and "
-                "its process is not recorded. If it has ended, cancel the run in the UI "
-                "(`shepherd ui`): it keeps its place in the pool."
-            )
-        return None
-    process = ProcessIdentity.from_json(tag)
-    state = process.state()
-    if state == "ended":
+    is_monitored = instance.run_monitoring_enabled
+    is_watched = is_monitored and instance.run_launcher.supports_check_run_worker_health
+    process = ProcessIdentity.from_json(tag) if tag else None
+    state = process.state() if process else None
+    if process and state == "ended":
         return _fail(instance, run, f"its process {process.pid} has ended")
-    if state == "unknown":
+    age = datetime.now(UTC) - record.update_timestamp
+    is_old = process is None and age > START_TIMEOUT
+    if is_old and run.status == Status.STARTING and not is_monitored:
+        return _fail(instance, run, "its process never began")
+    if is_watched:
+        return None
+    if process and state == "unknown":
         return (
             f"Run {run.run_id[:8]} is in progress on {process.host} (process {process.pid}). "
             "If it was killed there, cancel it in the UI: it keeps its place in the pool."
+        )
+    if is_old and run.status in IN_PROGRESS:
+        hours, minutes = divmod(int(age.total_seconds()) // 60, 60)
+        return (
+            f"Run {run.run_id[:8]} has been in progress for {hours} h {minutes} min, and "
+            "its process is not recorded. If it has ended, cancel the run in the UI "
+            "(`shepherd ui`): it keeps its place in the pool."
         )
     return None
 

@@ -26,7 +26,7 @@ NUM_CANDIDATES = 256
 FIRST_STEPS = 15
 """Distinct first steps of a problem; its solutions share them."""
 REWARD_MODELS = ("outcome_reward_model", "process_reward_model")
-METHODS = ("pass@1", "SC", "ORM", "PRM", "SC+ORM", "SC+PRM", "oracle")
+METHODS = ("pass@1", "SC", "ORM", "PRM", "SC+ORM", "SC+PRM", "pass@N")
 
 
 @dataclass(frozen=True)
@@ -197,6 +197,7 @@ def _evaluations(dataset: str, size: DatasetSize) -> pl.DataFrame:
             "high": 1.0,
             "num_problems": size.num_test,
             "num_groups": 3,
+            **dict.fromkeys(("gain", "gain_low", "gain_high"), 0.005 * power),
         }
         for power in range(9)
         for method in METHODS

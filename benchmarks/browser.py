@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -75,6 +75,21 @@ class Page:
             deviceScaleFactor=1,
             mobile=mobile,
         )
+
+    def prefer(self, scheme: Literal["light", "dark"]) -> None:
+        """Let the page see that its reader prefers light or dark colours."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._send("Emulation.setEmulatedMedia", features=features)
+
+    def press(self, key: str) -> None:
+        """Press and release a key, by the name that JavaScript gives it."""
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38}
+        codes |= {"ArrowRight": 39, "ArrowDown": 40, "End": 35, "Home": 36}
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        code = codes.get(key) or ord(key.upper())
+        named = {"key": key, "windowsVirtualKeyCode": code, "code": key if key in codes else ""}
+        self._send("Input.dispatchKeyEvent", type="keyDown", text=text, **named)
+        self._send("Input.dispatchKeyEvent", type="keyUp", **named)
 
     def run(self, script: str) -> Any:
         """Return the value of an expression, awaited if it is a promise."""

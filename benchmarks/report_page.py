@@ -19,7 +19,7 @@ from benchmarks.browser import Page, open_page
 from benchmarks.command import Benchmark, Size
 from benchmarks.report import Result, at_least, at_most
 from benchmarks.requirements import require_chromium
-from resources.report import build_report
+from resources.report import Run, build_report
 from resources.storage.warehouse import build_warehouse
 
 ROLLOUT_CHARACTERS = 200
@@ -82,7 +82,7 @@ def write_page(root: Path, share: float) -> Path:
         rollouts.with_columns(text=text).write_parquet(path)
     build_warehouse(root / "lake", root / "warehouse.duckdb")
     page = root / "report.html"
-    build_report(root / "warehouse.duckdb", root / "study", page, profile="benchmark")
+    build_report(root / "warehouse.duckdb", root / "study", page, Run("benchmark"))
     return page
 
 

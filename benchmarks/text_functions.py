@@ -13,6 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import get_args
 
+from tqdm import tqdm
+
 from benchmarks.command import Benchmark, Size
 from benchmarks.report import Result, at_most
 from shepherd.answers import boxed_answer, extract_answer
@@ -133,7 +135,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
 def run(options: argparse.Namespace) -> list[Result]:
     """Measure the longest time of each function over all shapes."""
     results = []
-    for name, function in FUNCTIONS.items():
+    for name, function in tqdm(FUNCTIONS.items(), unit="function", disable=None):
         seconds = {
             f"{shape} {_short(unit)}": _seconds(function, build(unit, options.length) + "x")
             for unit in UNITS

@@ -16,6 +16,7 @@ from cli.commands.labels import export, labels
 from cli.commands.report import report
 from cli.commands.run import run
 from cli.commands.score import score
+from cli.commands.status import status
 from cli.commands.ui import ui
 from cli.commands.verify import verify
 from cli.commands.warehouse import warehouse_app
@@ -50,7 +51,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for function in (run, estimate, score, labels, export, report):
+for function in (run, status, estimate, score, labels, export, report):
     app.command()(function)
 app.add_typer(warehouse_app, name="warehouse")
 app.command()(verify)

@@ -48,7 +48,7 @@ def run_pipeline(
     check_deployment(deployment)
     definitions = definitions_of(settings, home, name)
     keys = named_keys(definitions, settings, assets, partitions)
-    with opened_instance(home) as instance:
+    with opened_instance(home, settings.runs) as instance:
         if assets:
             progress: Progress = MakeAgain(instance, definitions, partitions)
         else:

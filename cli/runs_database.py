@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import dagster as dg
@@ -14,12 +15,12 @@ from dagster_shared.check import CheckError
 from sqlalchemy.exc import DBAPIError
 
 from assets.lost_runs import fail_lost_runs
-from assets.models.fine_tuning import GPU_POOL
 from cli.event_storage import OpenEventStorage
 from cli.run_storage import LocatedRunStorage
 from resources.storage.atomic import replacing_file
 from resources.storage.home import Home
 from resources.storage.locks import file_lock
+from shepherd.settings import RunSettings
 
 CONFIG = "pipeline.yaml"
 """The file in DAGSTER_HOME that configures the instance of this command."""
@@ -29,14 +30,26 @@ NO_COMPUTE_LOGS = {
     "class": "NoOpComputeLogManager",
 }
 
+ONE_MACHINE = RunSettings()
+"""One pool for all runs that hold a model."""
+
 STORAGES = {"storage", "run_storage", "event_log_storage", "schedule_storage"}
 """Sections of dagster.yaml that say where runs and events are stored."""
 
 LONG_LISTS = re.compile(r" Expected: \"\{.*?\}\"\.", re.DOTALL)
 """Where Dagster lists all fields that dagster.yaml may have."""
 
+UNSET_VARIABLE = re.compile(r'environment variable "(\w+)" which is not set')
+"""How Dagster names a variable that dagster.yaml reads."""
+
 OTHER_CONFIG = "correct it, or move it aside, and the next command writes the project's own"
 """The way out of a wrong dagster.yaml."""
+
+MISSING_EXTRA = (
+    "install the extra that has it (pip install -c constraints.txt -e '.[scale]', '.[k8s]' or "
+    f"'.[ray]'), or {OTHER_CONFIG}"
+)
+"""The way out of a dagster.yaml that names a package that is not installed."""
 
 LOCK = ".preparing.lock"
 """The lock in DAGSTER_HOME of the process that makes the databases."""
@@ -53,8 +66,8 @@ LOSSES = {
 
 
 @contextmanager
-def opened_instance(home: Home) -> Iterator[dg.DagsterInstance]:
-    """Open the instance of DAGSTER_HOME: its databases made, its pool limited, lost runs failed.
+def opened_instance(home: Home, runs: RunSettings = ONE_MACHINE) -> Iterator[dg.DagsterInstance]:
+    """Open the instance of DAGSTER_HOME: its databases made, its pools limited, lost runs failed.
 
     Raises:
         ValueError: dagster.yaml is wrong, or a database is damaged, locked, full or cannot be
@@ -65,7 +78,7 @@ def opened_instance(home: Home) -> Iterator[dg.DagsterInstance]:
         # Two processes that make the databases at once fail.
         with file_lock(folder / LOCK):
             instance = stack.enter_context(open_instance(folder))
-            prepare_instance(instance)
+            prepare_instance(instance, runs)
         yield instance
 
 
@@ -95,8 +108,7 @@ def open_instance(folder: Path) -> dg.DagsterInstance:
         assert instance.run_launcher
         assert instance.run_coordinator
     except (dg.DagsterError, ImportError, CheckError) as error:
-        reason = LONG_LISTS.sub("", str(error)).replace(CONFIG, shared.name)
-        raise ValueError(f"{shared}: {reason}: {OTHER_CONFIG}") from error
+        raise ValueError(f"{shared}: {_config_fault(str(error))}") from error
     return instance
 
 
@@ -109,12 +121,30 @@ def _storage(storage: type, base_dir: Path) -> dict[str, object]:
     }
 
 
-def prepare_instance(instance: dg.DagsterInstance) -> None:
-    """Limit the pool of models, and mark lost runs as failed."""
+def _config_fault(message: str) -> str:
+    """Return what is wrong with a dagster.yaml, given Dagster's message, and the way out."""
+    unset = sorted(set(UNSET_VARIABLE.findall(message)))
+    if unset:
+        return f"reads environment variables that are not set: set {', '.join(unset)}"
+    reason = LONG_LISTS.sub("", message).replace(CONFIG, "dagster.yaml")
+    way_out = MISSING_EXTRA if "import" in reason else OTHER_CONFIG
+    return f"{reason.strip()}: {way_out}"
+
+
+def prepare_instance(instance: dg.DagsterInstance, runs: RunSettings) -> None:
+    """Limit the pools of a profile, and mark lost runs as failed.
+
+    A limit that the profile names replaces one that was set in the UI.
+    """
     events = instance.event_log_storage
-    # Dagster sets the default limit while it starts the first runs, and that time ignores it.
-    if GPU_POOL not in {limit.name for limit in events.get_pool_limits()}:
-        events.initialize_concurrency_limit_to_default(GPU_POOL)
+    limits = {limit.name: limit.limit for limit in events.get_pool_limits()}
+    for pool in sorted(runs.pools):
+        limit = runs.pool_limits.get(pool)
+        if limit is not None and limits.get(pool) != limit:
+            events.set_concurrency_slots(pool, limit)
+        # Dagster sets the default limit while it starts the first runs, and that time ignores it.
+        elif pool not in limits:
+            events.initialize_concurrency_limit_to_default(pool)
     for line in fail_lost_runs(instance):
         print(line, flush=True)
 
@@ -144,8 +174,24 @@ def _database_errors_explained(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except DBAPIError as error:
-        raise ValueError(_explanation(folder, str(error.orig))) from error
+    except _storage_errors() as error:
+        cause = error if isinstance(error, DBAPIError) else error.__cause__
+        reason = str(cause.orig) if isinstance(cause, DBAPIError) else str(error)
+        if type(getattr(cause, "orig", None)).__module__.startswith("psycopg2"):
+            raise ValueError(
+                f"{folder / 'dagster.yaml'}: PostgreSQL cannot be used ({reason.strip()}): start "
+                "it, or correct `storage` and the variables that it names"
+            ) from error
+        raise ValueError(_explanation(folder, reason)) from error
+
+
+def _storage_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions of Dagster's storages; that of PostgreSQL is in an extra."""
+    if find_spec("dagster_postgres") is None:
+        return (DBAPIError,)
+    from dagster_postgres.utils import DagsterPostgresException
+
+    return DBAPIError, DagsterPostgresException
 
 
 def _explanation(folder: Path, reason: str) -> str:

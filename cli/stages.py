@@ -7,13 +7,12 @@ from types import MappingProxyType
 
 import dagster as dg
 
-from assets.models.fine_tuning import GPU_POOL
 from assets.run_processes import process_tags
 from assets.warehouse.marts import WAREHOUSE_GROUPS
 from cli.failed_checks import complaint, failing_partitions, is_error
 from cli.file_errors import file_error
 from cli.interrupts import INTERRUPTS, raise_if_interrupted
-from cli.progress import Progress
+from cli.progress import Pending, Progress
 
 STAGES = {
     "Problems": ("problems",),
@@ -161,22 +160,8 @@ class StageRunner:
                 break
 
     def _wave(self, keys: list[dg.AssetKey], partition: str | None) -> tuple[dg.AssetKey, ...]:
-        """Return the assets to make next in a partition.
-
-        An asset that holds a model waits while it is uncertain. So do the assets that read a
-        waiting asset.
-        """
-        graph = self.definitions.resolve_asset_graph()
-        waiting: set[dg.AssetKey] = set()
-        wave: list[dg.AssetKey] = []
-        for each in self.progress.pending(keys, partition):
-            node = graph.get(each.key)
-            holds_model = GPU_POOL in (node.pools or ())
-            if (holds_model and not each.is_certain) or node.parent_keys & waiting:
-                waiting.add(each.key)
-            else:
-                wave.append(each.key)
-        return tuple(wave)
+        """Return the assets to make next in a partition."""
+        return next_wave(self.definitions, self.progress.pending(keys, partition))
 
     def _are_cheap(self, keys: Sequence[dg.AssetKey]) -> bool:
         """Return whether all assets take their partitions in one run."""
@@ -257,6 +242,24 @@ def run_stages(
             if failures:
                 return failures
     return []
+
+
+def next_wave(definitions: dg.Definitions, pending: Sequence[Pending]) -> tuple[dg.AssetKey, ...]:
+    """Return which of the pending assets of a partition can be made next.
+
+    An asset that holds a model waits while it is uncertain. So do the assets that read a waiting
+    asset.
+    """
+    graph = definitions.resolve_asset_graph()
+    waiting: set[dg.AssetKey] = set()
+    wave: list[dg.AssetKey] = []
+    for each in pending:
+        node = graph.get(each.key)
+        if (node.pools and not each.is_certain) or node.parent_keys & waiting:
+            waiting.add(each.key)
+        else:
+            wave.append(each.key)
+    return tuple(wave)
 
 
 def _name(asset: dg.AssetsDefinition, key: dg.AssetKey) -> str:

@@ -12,6 +12,7 @@ import pytest
 from planned_server import KEY, Server
 
 from cli.dagster_home import prepare_dagster_home, silence_exit
+from resources.engines.kept import close_kept_engine
 
 _HOME = tempfile.TemporaryDirectory(prefix="shepherd-tests-")
 
@@ -69,6 +70,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build_model(recipe, tokenizer).save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
+
+
+@pytest.fixture(autouse=True)
+def _no_kept_engine() -> Iterator[None]:
+    """Close the engine that a test leaves open: the next one may patch what opens engines."""
+    yield
+    close_kept_engine()
 
 
 @pytest.fixture

@@ -22,7 +22,18 @@ from shepherd.verification import Aggregation
 from training.scoring import Kind
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("run", "estimate", "score", "labels", "export", "report", "warehouse", "verify", "ui")
+COMMANDS = (
+    "run",
+    "status",
+    "estimate",
+    "score",
+    "labels",
+    "export",
+    "report",
+    "warehouse",
+    "verify",
+    "ui",
+)
 
 
 def test_help_lists_the_commands_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,6 @@ import dagster as dg
 import pytest
 
 from assets.lost_runs import fail_lost_runs
-from assets.models.fine_tuning import GPU_POOL
 from assets.run_processes import PROCESS_TAG, recorded_in_process_executor
 from cli.dagster_home import prepare_dagster_home
 from cli.runs_database import _explanation, opened_instance
@@ -27,12 +26,11 @@ RUN = """
 import os, sys
 from pathlib import Path
 import dagster as dg
-from assets.models.fine_tuning import GPU_POOL
 from assets.run_processes import process_tags
 from cli.runs_database import _explanation, opened_instance
 from resources.storage.home import Home
 
-@dg.asset(pool=GPU_POOL)
+@dg.asset(pool="gpu")
 def model():
     print("running", flush=True)
     sys.stdin.read()
@@ -121,7 +119,7 @@ def test_only_runs_of_ended_processes_are_marked_as_failed(
         assert fail_lost_runs(instance) == []
         # The pool is limited although no daemon has run yet.
         [limit] = instance.event_log_storage.get_pool_limits()
-        assert (limit.name, limit.limit, limit.from_default) == (GPU_POOL, 1, True)
+        assert (limit.name, limit.limit, limit.from_default) == ("gpu", 1, True)
 
 
 def test_a_run_of_another_machine_is_named_and_left_alone(home: Home) -> None:
@@ -135,6 +133,27 @@ def test_a_run_of_another_machine_is_named_and_left_alone(home: Home) -> None:
         current = instance.get_run_by_id(run.run_id)
         assert current is not None
         assert current.status == Status.STARTED
+
+
+def test_runs_that_dagster_watches_are_left_to_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = ProcessIdentity(7, "pod", "other", "other", "pid:[1]", 1)
+    monkeypatch.setattr("assets.lost_runs.START_TIMEOUT", timedelta(0))
+    monitoring = "run_monitoring: {enabled: true}\n"
+    (home.dagster / "dagster.yaml").write_text(monitoring)
+    with opened_instance(home) as instance:
+        # A pod may wait for minutes until there is a node for it.
+        instance.create_run_for_job(empty_job, status=Status.STARTING)
+        assert fail_lost_runs(instance) == []
+        tags = {PROCESS_TAG: elsewhere.to_json()}
+        instance.create_run_for_job(empty_job, status=Status.STARTED, tags=tags)
+        # Launchers of Kubernetes and Ray check their workers, that of processes does not.
+        assert len(fail_lost_runs(instance)) == 1
+        launcher = type(instance.run_launcher)
+        monkeypatch.setattr(launcher, "supports_check_run_worker_health", True)
+        instance.create_run_for_job(empty_job, status=Status.STARTED)
+        assert fail_lost_runs(instance) == []
 
 
 @pytest.mark.parametrize("status", [Status.STARTED, Status.CANCELING])

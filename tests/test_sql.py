@@ -230,7 +230,7 @@ PLANTED = {
         "delete from training_labels where step_index = 1"
     ),
     "training_labels__shares_are_shares": "update training_labels set share_good = 1.5",
-    "aggregation_results__nothing_beats_the_oracle": (
+    "aggregation_results__nothing_beats_pass_at_n": (
         "update aggregation_results set accuracy = 2 where aggregation = 'min'"
     ),
     "unscored_steps__parts_are_not_above_the_whole": (
@@ -239,7 +239,7 @@ PLANTED = {
     "verification_results__accuracy_lies_in_its_interval": (
         "update verification_results set accuracy_high = accuracy - 0.1"
     ),
-    "verification_results__nothing_beats_the_oracle": (
+    "verification_results__nothing_beats_pass_at_n": (
         "update verification_results set accuracy = 2 where method = 'PRM'"
     ),
     "verification_results__one_candidate_is_pass_at_1": (
@@ -602,6 +602,39 @@ def test_solved_problems_and_verification_cover_all_problems(
     assert results.height == FRAMES["evaluations"].height
     voted = results.filter(method="SC")
     assert voted["gain_over_self_consistency"].to_list() == [0.0] * voted.height
+
+
+def test_labels_cost_the_tokens_of_the_rollouts_that_they_count(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    rollouts, costs = FRAMES["rollouts"], FRAMES["rollout_costs"]
+    labels = FRAMES["steps"].filter(~pl.col("is_last"))
+    per_token = costs["seconds"].sum() / costs["completion_tokens"].sum()
+    rows = mart(connection, "quality_by_cost").filter("is_budget")
+    assert rows["num_rollouts"].to_list() == [1, 2, 3, 4]
+    for row in rows.iter_rows(named=True):
+        drawn = rollouts.filter(pl.col("rollout_index") < row["num_rollouts"])
+        tokens = drawn["num_tokens"].sum() / labels.height
+        assert row["tokens_per_label"] == pytest.approx(tokens)
+        assert row["seconds_per_label"] == pytest.approx(tokens * per_token)
+    (ran,) = (
+        mart(connection, "quality_by_cost").filter(labeller="monte_carlo").iter_rows(named=True)
+    )
+    last = rows.row(-1, named=True)
+    assert (ran["tokens_per_label"], ran["num_agreeing"]) == (
+        pytest.approx(last["tokens_per_label"]),
+        last["num_agreeing"],
+    )
+
+
+def test_soft_labels_are_counted_by_tenth(connection: duckdb.DuckDBPyConnection) -> None:
+    counts = mart(connection, "soft_label_counts")
+    labels = FRAMES["step_labels"].filter(annotator="monte_carlo")
+    soft = labels.join(FRAMES["steps"].filter(~pl.col("is_last")), on="step_id")["soft"]
+    of_monte_carlo = counts.filter(annotator="monte_carlo")
+    assert of_monte_carlo.filter(tenth=9)["num_steps"].to_list() == [(soft >= 0.9).sum()]
+    assert of_monte_carlo["num_steps"].sum() == soft.len()
+    assert set(counts["annotator"]).isdisjoint({"human", "oracle"})
 
 
 def test_a_human_annotator_is_the_reference_before_the_oracle(tmp_path: Path) -> None:

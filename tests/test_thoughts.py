@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shepherd.answers import extract_answer
 from shepherd.prompts import build_prompt, open_template
 from shepherd.splitting import scored_steps, split_steps
+from shepherd.splitting.sections import section_cuts
 from shepherd.thoughts import (
     behind_opening,
     ends_in_thought,
@@ -134,6 +135,12 @@ def test_a_huge_paragraph_takes_no_share_of_the_others() -> None:
 )
 def test_thoughts_of_all_kinds_are_cut(text: str, steps: list[str]) -> None:
     assert split_steps(text, "reasoning") == steps
+
+
+@pytest.mark.parametrize("unit", ["\n\n-", "\n> ", "\n#\n", "no, \n\n", "-\n\n*\n\n"])
+def test_sections_take_linear_time(unit: str) -> None:
+    text = unit * (100_000 // len(unit)) + "x"
+    assert len(section_cuts(text, 10)) < 10
 
 
 def test_no_section_begins_inside_a_formula_or_a_fence() -> None:

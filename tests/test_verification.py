@@ -75,7 +75,7 @@ def accuracies(frame: pl.DataFrame) -> dict[tuple[str, int], float]:
 
 def solved(pool: list[Candidate], method: str) -> bool:
     """Choose as the paper says, one candidate at a time."""
-    if method == "oracle":
+    if method == "pass@N":
         return any(answer == GOLD for answer, _, _ in pool)
 
     def worth(candidate: Candidate) -> float:
@@ -115,7 +115,7 @@ def test_every_method_agrees_with_choosing_one_at_a_time(
     rng = np.random.default_rng(derive_seed(0, "groups", "words/weak", count))
     members = groups_of(rng, len(pools), total, count, groups)
     every = list(combinations(range(total), count))
-    for method in ("oracle", "SC", "ORM", "PRM", "SC+ORM", "SC+PRM"):
+    for method in ("pass@N", "SC", "ORM", "PRM", "SC+ORM", "SC+PRM"):
         shares = [
             np.mean([solved([pool[i] for i in one], method) for one in (drawn if votes else every)])
             for votes in [method.startswith("SC")]
@@ -167,7 +167,7 @@ def test_worked_example() -> None:
     ]
     assert accuracies(evaluate(*tables([pool]), counts=[5, 6], **OPTIONS)) == {
         ("pass@1", 1): 0.2,
-        ("oracle", 5): 1,
+        ("pass@N", 5): 1,
         ("SC", 5): 0,
         ("ORM", 5): 0,
         ("PRM", 5): 1,
@@ -251,6 +251,19 @@ def test_accuracies_are_means_of_what_each_problem_gives() -> None:
     assert compared["solved"].to_list() == pytest.approx(compared["accuracy"].to_list())
 
 
+def test_gains_over_votes_are_paired_over_problems() -> None:
+    split: list[Candidate] = [("7", 0.9, [0.9]), ("8", 0, [0]), ("8", 0, [0])]
+    solved_by_all: list[Candidate] = [("7", 0.9, [0.9])] * 3
+    result = evaluate(*tables([split, solved_by_all] * 20), counts=[3], **OPTIONS)
+    gains = {row["method"]: row for row in result.iter_rows(named=True)}
+    assert gains["SC"]["gain"] == gains["SC"]["gain_low"] == gains["SC"]["gain_high"] == 0
+    assert gains["PRM"]["gain"] == pytest.approx(0.5)
+    # Every accuracy has an interval of its own, but each resample is compared with itself.
+    assert 0 < gains["PRM"]["gain_low"] < 0.5 < gains["PRM"]["gain_high"]
+    assert gains["PRM"]["low"] == gains["PRM"]["high"] == 1
+    assert gains["pass@1"]["gain"] is None
+
+
 def test_the_fewest_candidates_of_a_problem_limit_the_counts() -> None:
     pools: list[list[Candidate]] = [[("7", 0, [0])] * 4, [("7", 0, [0])] * 2]
     result = evaluate(*tables(pools), counts=[1, 2, 4], **OPTIONS)
@@ -260,10 +273,10 @@ def test_the_fewest_candidates_of_a_problem_limit_the_counts() -> None:
 def test_reward_models_that_scored_nothing_are_left_out() -> None:
     candidates, scores, problems = tables([[("7", 0.5, [0.5])] * 2])
     methods = evaluate(candidates, scores.clear(), problems, counts=[2], **OPTIONS)["method"]
-    assert methods.to_list() == ["pass@1", "oracle", "SC"]
+    assert methods.to_list() == ["pass@1", "pass@N", "SC"]
     only_prm = scores.filter(reward_model="process_reward_model")
     methods = evaluate(candidates, only_prm, problems, counts=[2], **OPTIONS)["method"]
-    assert methods.to_list() == ["pass@1", "oracle", "SC", "PRM", "SC+PRM"]
+    assert methods.to_list() == ["pass@1", "pass@N", "SC", "PRM", "SC+PRM"]
 
 
 def test_what_does_not_fit_together_is_refused() -> None:
@@ -323,7 +336,7 @@ def test_candidates_with_unscored_steps_rank_last_and_have_no_weight() -> None:
     found = accuracies(evaluate(candidates, scores, problems, counts=[2], **OPTIONS))
     chosen = {method: accuracy for (method, count), accuracy in found.items() if count == 2}
     assert chosen == {
-        "oracle": 1, "SC": 1, "ORM": 0, "SC+ORM": 0, "PRM": 0, "SC+PRM": 0,
+        "pass@N": 1, "SC": 1, "ORM": 0, "SC+ORM": 0, "PRM": 0, "SC+PRM": 0,
     }  # fmt: skip
 
 

@@ -8,7 +8,6 @@ import polars as pl
 from assets.annotation.critiques import open_judge
 from assets.annotation.steps import steps_to_label
 from assets.deployment import ONE_RUN_PER_SHARD, DeploymentResource
-from assets.models.fine_tuning import GPU_POOL
 from assets.sampling_runs import draws_and_costs, shard_of_run
 from assets.tables import table_asset
 from shepherd.annotators.annotator import LabelInputs
@@ -31,7 +30,7 @@ def asked_labels_of(
         group="annotation",
         kinds={"torch"},
         backfill_policy=ONE_RUN_PER_SHARD,
-        pool=GPU_POOL,
+        pool=settings.runs.sampling_pool,
         draws=True,
     )
     def labels(

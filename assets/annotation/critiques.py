@@ -8,7 +8,6 @@ import polars as pl
 
 from assets.annotation.steps import steps_to_label
 from assets.deployment import ONE_RUN_PER_SHARD, Deployment, DeploymentResource
-from assets.models.fine_tuning import GPU_POOL
 from assets.sampling_runs import draws_and_costs, shard_of_run
 from assets.tables import table_asset
 from shepherd.annotators.entailment import EntailmentSettings
@@ -29,7 +28,7 @@ def critiques_of(settings: Settings, judge: JudgeSettings) -> dg.AssetsDefinitio
         group="annotation",
         kinds={"torch"},
         backfill_policy=ONE_RUN_PER_SHARD,
-        pool=GPU_POOL,
+        pool=settings.runs.sampling_pool,
         draws=True,
     )
     def critiques(

@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from assets.annotation.steps import steps_to_label
-from assets.deployment import ONE_RUN
+from assets.deployment import policy_of_cheap_stages
 from assets.tables import table_asset
 from resources.storage.io_manager import Frames, Partition
 from shepherd.annotators import oracle
@@ -16,7 +16,11 @@ def oracle_labels_of(settings: Settings) -> dg.AssetsDefinition:
     """Return the asset of exact labels."""
 
     @table_asset(
-        settings, ORACLE_LABELS, group="annotation", kinds={"python"}, backfill_policy=ONE_RUN
+        settings,
+        ORACLE_LABELS,
+        group="annotation",
+        kinds={"python"},
+        backfill_policy=policy_of_cheap_stages(settings),
     )
     def oracle_labels(steps: Frames, problems: Frames) -> Frames:
         """Exact labels that annotators are measured against. Only word problems have them."""

@@ -7,7 +7,6 @@ import polars as pl
 
 from assets.annotation.steps import steps_to_label
 from assets.deployment import ALL_PARTITIONS, ONE_RUN_PER_SHARD, DeploymentResource
-from assets.models.fine_tuning import GPU_POOL
 from assets.sampling_runs import draws_and_costs, open_samplers, shard_of_run
 from assets.tables import table_asset
 from resources.storage.io_manager import Frames, Partition
@@ -35,7 +34,7 @@ def pilot_rollouts_of(settings: Settings, pilot: PilotSettings) -> dg.AssetsDefi
         group="annotation",
         kinds={"torch"},
         backfill_policy=ONE_RUN_PER_SHARD,
-        pool=GPU_POOL,
+        pool=settings.runs.sampling_pool,
         draws=True,
         deps=["completer"],
     )

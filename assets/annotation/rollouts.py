@@ -9,7 +9,6 @@ import polars as pl
 from assets.annotation.pilot import learned, pilot_in
 from assets.annotation.steps import steps_to_label
 from assets.deployment import ONE_RUN_PER_SHARD, Deployment, DeploymentResource
-from assets.models.fine_tuning import GPU_POOL
 from assets.sampling_runs import add_numbers, draws_and_costs, open_samplers, shard_of_run, total
 from assets.tables import table_asset
 from resources.storage.io_manager import Partition
@@ -41,7 +40,7 @@ def rollouts_of(settings: Settings) -> dg.AssetsDefinition:
         group="annotation",
         kinds={"torch"},
         backfill_policy=ONE_RUN_PER_SHARD,
-        pool=GPU_POOL,
+        pool=settings.runs.sampling_pool,
         draws=True,
         ins={PILOT_RATES.name: dg.AssetIn(dagster_type=pl.DataFrame)} if learns else {},
         deps=["completer", *([PILOT_ROLLOUTS.name] if pilot else [])],

@@ -7,7 +7,6 @@ import polars as pl
 
 from assets.annotation.sharding import count_rejected, rejected_by_shard
 from assets.deployment import ONE_RUN_PER_SHARD, Deployment, DeploymentResource
-from assets.models.fine_tuning import GPU_POOL
 from assets.sampling_runs import draws_and_costs, open_samplers, shard_of_run
 from assets.tables import table_asset
 from resources.storage.io_manager import Partition
@@ -26,7 +25,7 @@ def solutions_of(settings: Settings) -> dg.AssetsDefinition:
         group="annotation",
         kinds={"torch"},
         backfill_policy=ONE_RUN_PER_SHARD,
-        pool=GPU_POOL,
+        pool=settings.runs.sampling_pool,
         draws=True,
         deps=generators,
     )

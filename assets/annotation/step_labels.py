@@ -9,8 +9,7 @@ import polars as pl
 from assets.annotation.asked_labels import asked_labels_of
 from assets.annotation.pilot import learned
 from assets.annotation.steps import steps_to_label
-from assets.deployment import ONE_RUN
-from assets.models.fine_tuning import GPU_POOL
+from assets.deployment import policy_of_cheap_stages
 from assets.tables import table_asset
 from resources.storage.io_manager import Frames, Partition
 from shepherd.annotators.adaptive import AdaptiveSettings
@@ -52,9 +51,9 @@ def annotator_labels_of(settings: Settings, annotator: AnnotatorSettings) -> dg.
         labels_table(annotator.kind),
         group="annotation",
         kinds={"polars"},
-        backfill_policy=ONE_RUN,
+        backfill_policy=policy_of_cheap_stages(settings),
         ins={**frames_of(annotator.READS), **rates},
-        pool=GPU_POOL if model else None,
+        pool=settings.runs.scoring_pool if model else None,
     )
     def labels(**inputs: Frames | pl.DataFrame) -> Frames:
         """Hard and soft labels by this annotator alone. `step_labels` joins those of all."""
@@ -95,7 +94,7 @@ def step_labels_of(settings: Settings) -> dg.AssetsDefinition:
         STEP_LABELS,
         group="annotation",
         kinds={"polars"},
-        backfill_policy=ONE_RUN,
+        backfill_policy=policy_of_cheap_stages(settings),
         ins=frames_of(dict.fromkeys(["steps", *tables.values(), *oracle])),
     )
     def step_labels(context: dg.AssetExecutionContext, **frames: Frames) -> Frames:

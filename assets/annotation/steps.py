@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from assets.deployment import ONE_RUN
+from assets.deployment import policy_of_cheap_stages
 from assets.tables import table_asset
 from resources.storage.io_manager import Frames
 from shepherd.rollouts import split_solutions
@@ -14,7 +14,13 @@ from shepherd.settings import DatasetSettings, Settings
 def steps_of(settings: Settings) -> dg.AssetsDefinition:
     """Return the asset of all steps."""
 
-    @table_asset(settings, STEPS, group="annotation", kinds={"polars"}, backfill_policy=ONE_RUN)
+    @table_asset(
+        settings,
+        STEPS,
+        group="annotation",
+        kinds={"polars"},
+        backfill_policy=policy_of_cheap_stages(settings),
+    )
     def steps(solutions: Frames) -> Frames:
         """Steps of solutions. Equal prefixes of one problem share a prefix id."""
         return Frames(

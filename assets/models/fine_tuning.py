@@ -27,9 +27,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SHARDED = ["--use_fsdp", "--fsdp_version=2", "--fsdp_auto_wrap_policy=TRANSFORMER_BASED_WRAP"]
 """Gather the weights layer by layer. Without a policy, the whole model is gathered at once."""
 
-GPU_POOL = "gpu"
-"""Assets that hold a model take turns. dagster.yaml says how many may run at a time."""
-
 
 def model_asset(
     settings: Settings,
@@ -47,7 +44,7 @@ def model_asset(
         kinds={"torch"},
         owners=OWNERS,
         tags={"stage": group},
-        pool=GPU_POOL,
+        pool=settings.runs.training_pool,
         ins=ins,
         deps=deps,
         description=description,
@@ -164,9 +161,11 @@ def train_in_processes(plan: FineTuning, out: Path) -> "TrainingReport":
 
     The processes read the examples from files in ``work`` and report through Dagster Pipes.
     """
+    from resources.engines.kept import close_kept_engine
     from training.command_line import flags_of
     from training.runs import TrainingReport
 
+    close_kept_engine()
     base, work, training = plan.base, plan.work, plan.training
     work.mkdir(parents=True, exist_ok=True)
     base_path = base.resolve() if isinstance(base, Path) else base

@@ -4,7 +4,6 @@ import dagster as dg
 import polars as pl
 
 from assets.deployment import ONE_RUN_PER_SHARD, DeploymentResource, models_of
-from assets.models.fine_tuning import GPU_POOL
 from assets.tables import table_asset
 from assets.verification.scoring import REWARD_MODELS, score_candidates
 from shepherd.schemas import CANDIDATE_SCORES
@@ -20,7 +19,7 @@ def candidate_scores_of(settings: Settings) -> dg.AssetsDefinition:
         group="verification",
         kinds={"torch"},
         backfill_policy=ONE_RUN_PER_SHARD,
-        pool=GPU_POOL,
+        pool=settings.runs.scoring_pool,
         deps=sorted(REWARD_MODELS.keys() & models_of(settings).keys()),
     )
     def candidate_scores(

@@ -6,7 +6,6 @@ import dagster as dg
 import polars as pl
 
 from assets.deployment import ONE_RUN_PER_SHARD, DeploymentResource
-from assets.models.fine_tuning import GPU_POOL
 from assets.sampling_runs import draws_and_costs, open_samplers, shard_of_run
 from assets.tables import table_asset
 from shepherd.schemas import CANDIDATE_COSTS, CANDIDATES
@@ -23,7 +22,7 @@ def candidates_of(settings: Settings) -> dg.AssetsDefinition:
         group="verification",
         kinds={"torch"},
         backfill_policy=ONE_RUN_PER_SHARD,
-        pool=GPU_POOL,
+        pool=settings.runs.sampling_pool,
         draws=True,
         deps=settings.candidate_generators,
     )

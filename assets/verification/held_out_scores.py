@@ -4,7 +4,6 @@ import dagster as dg
 import polars as pl
 
 from assets.deployment import ONE_RUN, DeploymentResource
-from assets.models.fine_tuning import GPU_POOL
 from assets.tables import table_asset
 from assets.verification.scoring import score_held_out
 from resources.storage.io_manager import Frames, each
@@ -26,7 +25,7 @@ def held_out_scores_of(settings: Settings) -> dg.AssetsDefinition:
         kinds={"torch"},
         # The model is loaded once, and the solutions of all shards take seconds.
         backfill_policy=ONE_RUN,
-        pool=GPU_POOL,
+        pool=settings.runs.scoring_pool,
         deps=["process_reward_model"],
     )
     def held_out_scores(

@@ -4,14 +4,13 @@ import dagster as dg
 
 from assets.deployment import DeploymentResource
 from assets.describe import OWNERS, provenance
-from resources.report import build_report, report_relations
+from resources.report import build_report, described_run, report_relations
 from shepherd.dependencies import code_version
 from shepherd.settings import Settings
 
 
 def report_of(settings: Settings) -> dg.AssetsDefinition:
     """Return the asset of the report."""
-    methods = {name: dataset.splitting.rule for name, dataset in settings.datasets.items()}
 
     @dg.asset(
         name="report",
@@ -22,12 +21,14 @@ def report_of(settings: Settings) -> dg.AssetsDefinition:
         tags={"stage": "warehouse"},
         code_version=code_version(settings, "report"),
         metadata=provenance(settings, "report"),
-        description="One self-contained HTML page: report.html in the home folder.",
+        description="One HTML page, report.html in the home folder: self-contained, or with data "
+        "files beside it if it shows more than 5,000 solutions.",
     )
     def report(deployment: DeploymentResource) -> dg.MaterializeResult[None]:
         """Write the report to a temporary file, then replace the old one."""
         home, out = deployment.home, deployment.home.report
-        build_report(home.warehouse, home.study, out, profile=deployment.profile, methods=methods)
+        run = described_run(deployment.profile, settings, home)
+        build_report(home.warehouse, home.study, out, run)
         return dg.MaterializeResult(
             metadata={
                 "page": dg.MetadataValue.url(out.as_uri()),

@@ -11,12 +11,9 @@ def report(profile: ProfileOption = DEFAULT_PROFILE, home: HomeOption = DEFAULT_
     Prints the path of the page, in the home folder.
     """
     from resources.profiles import load_settings
-    from resources.report import build_report
+    from resources.report import build_report, described_run
 
-    settings = load_settings(profile)
-    methods = {name: dataset.splitting.rule for name, dataset in settings.datasets.items()}
-    folder = home_at(home)
-    build_report(
-        folder.warehouse, folder.study, folder.report, profile=Path(profile).stem, methods=methods
-    )
+    settings, folder = load_settings(profile), home_at(home)
+    run = described_run(Path(profile).stem, settings, folder)
+    build_report(folder.warehouse, folder.study, folder.report, run)
     print(folder.report)

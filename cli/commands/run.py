@@ -37,6 +37,13 @@ def run(
             help="Partitions in which to make --assets.",
         ),
     ] = None,
+    submit: Annotated[
+        bool,
+        typer.Option(
+            "--submit",
+            help="Send the work as a backfill to the workers of DAGSTER_HOME, and do not wait.",
+        ),
+    ] = False,
 ) -> int:
     """Bring a profile's datasets and models up to date.
 
@@ -49,10 +56,13 @@ def run(
     # Progress bars of weight files would hide those of the stages.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     atexit.register(silence_exit)
-    from cli.pipeline import run_pipeline
     from resources.profiles import load_settings
 
-    return run_pipeline(
+    if submit:
+        from cli.submission import submit_pipeline as make
+    else:
+        from cli.pipeline import run_pipeline as make
+    return make(
         load_settings(profile),
         home_at(home),
         assets or [],

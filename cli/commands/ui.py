@@ -32,12 +32,12 @@ def ui(
     """Serve the Dagster UI at http://localhost:PORT until Ctrl-C."""
     from resources.profiles import load_settings
 
-    load_settings(profile)
+    settings = load_settings(profile)
     prepare_dagster_home(set_environment(profile, home_at(home), dagster_home))
     check_port(port)
     from cli.runs_database import opened_instance
 
-    with opened_instance(home_at(home)):
+    with opened_instance(home_at(home), settings.runs):
         pass  # Opening it makes the databases and marks lost runs as failed.
     # Dagster starts its servers with the `dagster` of PATH.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -1,5 +1,5 @@
--- How often do the labels of an annotator agree with the reference, by the difficulty of the problem?
--- Last steps are left out. Counts can be summed over rows.
+-- How often do the labels of an annotator agree with the reference, by the difficulty of the
+-- problem? Last steps are left out. Counts can be summed over rows.
 -- Grain: one row per dataset, annotator and level.
 select
     dataset,

@@ -1,16 +1,13 @@
 -- Which method chooses a right candidate most often, and what does it gain over one sample and
 -- over self-consistency?
 -- Grain: one row per dataset, generator, method and number of candidates (N of best-of-N).
-with baselines as (
+with singles as (
     select
         dataset,
         generator,
-        num_candidates,
-        max(accuracy) filter (where method = 'SC') as sc_accuracy,
-        max(max(accuracy) filter (where method = 'pass@1'))
-            over (partition by dataset, generator) as single_accuracy
+        accuracy as single_accuracy
     from stg_evaluations
-    group by dataset, generator, num_candidates
+    where method = 'pass@1'
 )
 
 select
@@ -21,11 +18,13 @@ select
     evaluations.accuracy,
     evaluations.accuracy_low,
     evaluations.accuracy_high,
-    evaluations.accuracy - baselines.single_accuracy as gain_over_one_sample,
-    evaluations.accuracy - baselines.sc_accuracy as gain_over_self_consistency,
+    evaluations.accuracy - singles.single_accuracy as gain_over_one_sample,
+    evaluations.gain_over_self_consistency,
+    evaluations.gain_over_self_consistency_low,
+    evaluations.gain_over_self_consistency_high,
     evaluations.num_problems,
     evaluations.num_groups
 from stg_evaluations as evaluations
-inner join baselines using (dataset, generator, num_candidates)
+left join singles using (dataset, generator)
 order by
     evaluations.dataset, evaluations.generator, evaluations.method, evaluations.num_candidates;

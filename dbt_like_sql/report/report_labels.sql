@@ -1,10 +1,12 @@
--- Which labels does the report show on the steps of its problems?
--- Grain: one row per step and annotator.
+-- Which labels does the report show on the solutions of its problems? `hard_labels` has a digit for
+-- each step, in order.
+-- Grain: one row per solution and annotator.
 select
-    step_id,
+    solution_id,
     annotator,
-    hard,
-    soft
+    string_agg(hard::varchar, '' order by step_index) as hard_labels,
+    list(round(soft, 4) order by step_index) as soft_labels
 from int_labelled_steps
-where problem_id in (select problem_id from report_problems)
-order by step_id, annotator;
+where solution_id in (select solution_id from report_solutions)
+group by solution_id, annotator
+order by solution_id, annotator;

@@ -1,17 +1,8 @@
--- Which problems does the report show? At most `max_problems` of each dataset and split, problems
--- with a suspicious solution first.
+-- Which problems does the report show? Every dataset and split has its turn, problems with a
+-- suspicious solution first, until the page has `max_page_solutions` solutions, of which at most
+-- `max_solutions` are of one problem.
 -- Grain: one row per problem.
-with shown as (
-    select *
-    from stg_problems
-    where problem_id in (select problem_id from int_draws)
-    qualify row_number() over (
-        partition by dataset, split
-        order by problem_id not in (select problem_id from suspicious_solutions), problem_id
-    ) <= getvariable('max_problems')
-),
-
-distinct_solutions as (
+with distinct_solutions as (
     select
         problem_id,
         is_correct,
@@ -24,14 +15,37 @@ distinct_solutions as (
         count(*) as num_samples
     from stg_candidates
     group by problem_id, generator, solution_text
+),
+
+draws as (
+    select
+        problem_id,
+        sum(num_samples)::bigint as num_draws,
+        coalesce(sum(num_samples) filter (where is_correct), 0)::bigint as num_correct,
+        count(*) as num_distinct
+    from distinct_solutions
+    group by problem_id
+),
+
+ranked as (
+    select
+        problems.*,
+        draws.num_draws,
+        draws.num_correct,
+        draws.num_distinct,
+        least(draws.num_distinct, getvariable('max_solutions')) as num_shown,
+        row_number() over (
+            partition by problems.dataset, problems.split
+            order by
+                problems.problem_id not in (select problem_id from suspicious_solutions),
+                problems.problem_id
+        ) as place
+    from stg_problems as problems
+    inner join draws using (problem_id)
 )
 
-select
-    shown.*,
-    sum(drawn.num_samples)::bigint as num_draws,
-    coalesce(sum(drawn.num_samples) filter (where drawn.is_correct), 0)::bigint as num_correct,
-    count(*) as num_distinct
-from shown
-inner join distinct_solutions as drawn using (problem_id)
-group by all
-order by shown.dataset asc, shown.split desc, shown.problem_id asc;
+select * exclude (num_shown, place)
+from ranked
+qualify
+    sum(num_shown) over (order by place, dataset, split) <= getvariable('max_page_solutions')
+order by dataset asc, split desc, problem_id asc;

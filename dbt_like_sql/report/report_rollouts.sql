@@ -1,4 +1,5 @@
--- Which rollouts does the report show? The first `max_rollouts` of a prefix and completer.
+-- Which rollouts does the report show of the problems `chunk`? The first `max_rollouts` of a prefix
+-- and completer.
 -- Grain: one row per rollout.
 select
     problem_id,
@@ -10,5 +11,5 @@ select
 from stg_rollouts
 where
     rollout_index < getvariable('max_rollouts')
-    and problem_id in (select problem_id from report_problems)
+    and problem_id in (select unnest(getvariable('chunk')))
 order by problem_id, prefix_id, completer, rollout_index;

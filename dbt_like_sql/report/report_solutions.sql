@@ -1,18 +1,37 @@
--- Which solutions does the report show of its problems? At most `max_solutions` of a problem, those
--- drawn most often.
+-- Which solutions does the report show of its problems, and which steps do they have? At most
+-- `max_solutions` of a problem, those drawn most often.
 -- Grain: one row per distinct solution.
+with shown as (
+    select
+        solution_id,
+        problem_id,
+        generator,
+        solution_text,
+        answer,
+        is_correct,
+        num_samples
+    from stg_solutions
+    where problem_id in (select problem_id from report_problems)
+    qualify
+        row_number() over (
+            partition by problem_id order by num_samples desc, solution_id asc
+        ) <= getvariable('max_solutions')
+),
+
+steps as (
+    select
+        solution_id,
+        list(step_text order by step_index) as step_texts,
+        list(if(is_last, null, prefix_id) order by step_index) as prefix_ids
+    from stg_steps
+    where solution_id in (select solution_id from shown)
+    group by solution_id
+)
+
 select
-    solution_id,
-    problem_id,
-    generator,
-    solution_text,
-    answer,
-    is_correct,
-    num_samples
-from stg_solutions
-where problem_id in (select problem_id from report_problems)
-qualify
-    row_number() over (
-        partition by problem_id order by num_samples desc, solution_id asc
-    ) <= getvariable('max_solutions')
-order by problem_id asc, is_correct desc, num_samples desc, solution_id asc;
+    shown.*,
+    coalesce(steps.step_texts, []) as step_texts,
+    coalesce(steps.prefix_ids, []) as prefix_ids
+from shown
+left join steps using (solution_id)
+order by shown.problem_id asc, shown.is_correct desc, shown.num_samples desc, shown.solution_id asc;

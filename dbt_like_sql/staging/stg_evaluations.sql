@@ -9,5 +9,8 @@ select
     low as accuracy_low,
     high as accuracy_high,
     num_problems,
-    num_groups
+    num_groups,
+    gain as gain_over_self_consistency,
+    gain_low as gain_over_self_consistency_low,
+    gain_high as gain_over_self_consistency_high
 from lake.evaluations;

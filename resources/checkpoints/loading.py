@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 from resources.checkpoints.open_prompts import leave_prompts_open
+from resources.engines.kept import close_kept_engine
 from resources.storage.model_store import HUB_NAME, check_hub
 from resources.storage.model_versions import check_unchanged
 
@@ -98,6 +99,8 @@ def load_weights(
 ) -> "PreTrainedModel":
     """Load the weights of a checkpoint from safetensors: all that its config asks for.
 
+    An engine that is kept open for a later stage is closed first, for its memory.
+
     Args:
         part: transformers' Auto class of the model.
         model: checkpoint folder or hub name.
@@ -111,6 +114,7 @@ def load_weights(
             config asks for sizes that no model has; or it was trained here and its files have
             changed.
     """
+    close_kept_engine()
     check_unchanged(model)
     try:
         weights, report = _load_with_report(part, model, options)

@@ -7,9 +7,9 @@ at its end, and white space that a continuation begins with is removed up to tha
 
 from typing import ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from resources.engines.completions_api import StopReason
+from resources.engines.completions_api import ServerAnswer, StopReason
 from resources.engines.manners import Manners
 from resources.engines.server_answers import Drawn, Usage, sampling_fields
 from shepherd.requests import Request
@@ -52,11 +52,6 @@ class _Choice(StopReason):
     finish_reason: object = None
 
 
-class _Answer(BaseModel):
-    choices: list[_Choice] = Field(min_length=1, max_length=1)
-    usage: Usage | None = None
-
-
 class ChatApi:
     """The endpoint that answers the user's turn, or continues the assistant's."""
 
@@ -84,7 +79,7 @@ class ChatApi:
         Raises:
             ValidationError: the value is something else than one completion.
         """
-        answer = _Answer.model_validate(content)
+        answer = ServerAnswer[_Choice].model_validate(content)
         [choice] = answer.choices
         message = choice.message
         text = with_thought(message.thought(), _continuing(request, message.summary(), manners))

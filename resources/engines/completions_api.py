@@ -1,6 +1,6 @@
 """Write requests to an OpenAI-compatible ``/completions`` and take its answers apart."""
 
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from pydantic import AliasChoices, BaseModel, Field
 
@@ -21,14 +21,19 @@ class StopReason(BaseModel):
         return "stop_reason" in self.model_fields_set
 
 
+ChoiceT = TypeVar("ChoiceT", bound=StopReason)
+
+
+class ServerAnswer(BaseModel, Generic[ChoiceT]):
+    """An answer with one completion, in the form of its endpoint."""
+
+    choices: list[ChoiceT] = Field(min_length=1, max_length=1)
+    usage: Usage | None = None
+
+
 class _Choice(StopReason):
     text: str
     finish_reason: object = None
-
-
-class _Answer(BaseModel):
-    choices: list[_Choice] = Field(min_length=1, max_length=1)
-    usage: Usage | None = None
 
 
 class CompletionsApi:
@@ -48,7 +53,7 @@ class CompletionsApi:
         Raises:
             ValidationError: the value is something else than one completion.
         """
-        answer = _Answer.model_validate(content)
+        answer = ServerAnswer[_Choice].model_validate(content)
         [choice] = answer.choices
         return Drawn(
             choice.text,

@@ -5,12 +5,9 @@ from pathlib import Path
 import polars as pl
 from transformers import AutoConfig
 from vllm import EngineArgs, RequestOutput, SamplingParams
-from vllm.distributed import cleanup_dist_env_and_memory
 from vllm.inputs import TokensPrompt
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
-from vllm.usage.usage_lib import UsageContext
-from vllm.v1.engine.llm_engine import LLMEngine
 
 from resources.checkpoints.loading import load
 from resources.checkpoints.open_prompts import leave_prompts_open
@@ -18,6 +15,7 @@ from resources.checkpoints.weight_files import check_weight_files
 from resources.engines.checkpoints import without_drawing
 from resources.engines.clock import SharedClock
 from resources.engines.thought_tokens import count_thought_tokens
+from resources.engines.vllm_engine import end_vllm, open_vllm
 from shepherd.requests import Completion, Request, completion_block, request_rows
 from shepherd.settings import VllmSettings
 
@@ -38,20 +36,7 @@ class VllmEngine:
         check_weight_files(model, load(AutoConfig, model))
         self.capacity = batch_size
         arguments = EngineArgs(**engine_arguments(model, settings, batch_size, dtype))
-        try:
-            # The usage context sets the number of tokens of a step: bulk work takes more.
-            self._engine = LLMEngine.from_engine_args(arguments, UsageContext.LLM_CLASS)
-        except ValueError as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(
-                f"{model}: vLLM refuses it: correct engine.vllm in the profile ({reason})"
-            ) from error
-        except RuntimeError as error:
-            # The worker that failed is another process, which prints its reason itself.
-            raise ValueError(
-                f"{model}: vLLM did not start: its worker says why in its own messages, such as "
-                "too little free memory: correct engine.vllm in the profile"
-            ) from error
+        self._engine = open_vllm(arguments, "engine.vllm")
         self._tokenizer = self._engine.get_tokenizer()
         leave_prompts_open(self._tokenizer, model)
         self._window = int(self._engine.model_config.max_model_len)
@@ -85,10 +70,8 @@ class VllmEngine:
     def close(self) -> None:
         self._engine.abort_request(list(self._running))
         self._running.clear()
-        self._engine.engine_core.shutdown()
+        end_vllm(self._engine)
         del self._engine
-        # Otherwise a second engine in this process finds the process groups of the first.
-        cleanup_dist_env_and_memory()
 
     def _encode(self, prompt: str) -> list[int]:
         """Return a prompt's tokens; consecutive requests often have one prompt."""

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 from vllm import EngineArgs, ModelRegistry, PoolingParams
 from vllm.config import PoolerConfig
-from vllm.distributed import cleanup_dist_env_and_memory
 from vllm.inputs import TokensPrompt
-from vllm.usage.usage_lib import UsageContext
-from vllm.v1.engine.llm_engine import LLMEngine
 
 from resources.checkpoints.weight_files import check_weight_files
+from resources.engines.vllm_engine import end_vllm, open_vllm
 from shepherd.settings import VllmSettings
 
 if TYPE_CHECKING:
@@ -85,13 +83,7 @@ class VllmPooler:
             disable_log_stats=True,
             **{**settings.model_dump(), "max_model_len": max_length},
         )
-        try:
-            self._engine = LLMEngine.from_engine_args(arguments, UsageContext.LLM_CLASS)
-        except ValueError as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(
-                f"{model}: vLLM refuses it: correct scoring.vllm in the profile ({reason})"
-            ) from error
+        self._engine = open_vllm(arguments, "scoring.vllm")
 
     def hidden_states(
         self, sequences: Sequence[Sequence[int]], places: Sequence[Sequence[int]]
@@ -125,7 +117,5 @@ class VllmPooler:
 
     def close(self) -> None:
         """End the engine."""
-        self._engine.engine_core.shutdown()
+        end_vllm(self._engine)
         del self._engine
-        # Otherwise a second engine in this process finds the process groups of the first.
-        cleanup_dist_env_and_memory()

@@ -1,22 +1,17 @@
-"""Build the report: one HTML page that holds all of its data and needs no network.
+"""Build the report: an HTML page that needs no network and, up to 5,000 solutions, no other file.
 
 The data is JSON, compressed and base64-coded. The page's scripts insert it through ``textContent``
 only, and its content security policy runs no other script: what a model wrote stays text.
 """
 
 import json
+import shutil
 from pathlib import Path
 
-from resources.report.problems import (
-    LIMITS,
-    Json,
-    Methods,
-    problems_on_page,
-    report_queries,
-    rows_of,
-)
+from resources.report.facts import Run, described_run
+from resources.report.problems import LIMITS, Json, problems_on_page, report_queries, rows_of
 from resources.report.rendering import render
-from resources.storage.atomic import replacing_file
+from resources.storage.atomic import refuse_other_files, replacing_file, replacing_folder
 from resources.storage.warehouse import open_warehouse
 
 MARTS = {
@@ -25,9 +20,12 @@ MARTS = {
     "unscored_steps": "verification",
     "label_quality": "labels",
     "label_agreement": "labels",
-    "calibration_bins": "labels",
+    "calibration_bins": "calibration",
+    "soft_label_counts": "calibration",
+    "pilot_calibration": "calibration",
     "rollout_budgets": "labels",
     "estimates_by_budget": "labels",
+    "quality_by_cost": "cost",
     "annotation_cost": "cost",
     "annotator_costs": "cost",
     "sampling_costs": "cost",
@@ -36,31 +34,45 @@ MARTS = {
 }
 """The marts on the page, and the section that shows each."""
 
+DATA_FOLDER = "report_files"
+"""The folder of data files beside the page of a report of many solutions."""
+
 RESULT_FIELDS = ("name", "value", "unit", "baseline", "target", "met")
 """The fields of each measure in a benchmark's results."""
 
 
-def build_report(
-    warehouse: Path, study: Path, out: Path, *, profile: str, methods: Methods | None = None
-) -> None:
-    """Write the report of a warehouse; equal warehouses give equal bytes.
+def build_report(warehouse: Path, study: Path, out: Path, run: Run) -> None:
+    """Write the report of a warehouse; equal warehouses and runs give equal bytes.
 
-    ``study`` is a folder of benchmark results (``--json``), which need not exist.
+    ``study`` is a folder of benchmark results (``--json``), which need not exist. A report of many
+    solutions has data files in the folder ``report_files`` beside ``out``.
 
     Raises:
-        ValueError: there is no warehouse or it is damaged (build it), or a file of the study
-            holds no results (write it again).
+        ValueError: there is no warehouse or it is damaged (build it), a file of the study holds no
+            results (write it again), or ``report_files`` holds other files (move them).
     """
+    data = out.with_name(DATA_FOLDER)
+    if data.is_dir():
+        refuse_other_files(data, {path.name for path in data.glob("*-*.js")})
     with open_warehouse(warehouse) as connection:
         content = {
-            "profile": profile,
+            "profile": run.profile,
+            "facts": run.facts,
             "limits": LIMITS,
             "marts": {mart: rows_of(connection, mart) for mart in MARTS},
+            "curves": run.curves,
             "studies": _studies(study),
-            "problems": problems_on_page(connection, methods or {}),
         }
+        report = render(content, problems_on_page(connection, run.methods))
+    # A page says so if the files beside it are those of another page.
+    if report.files:
+        with replacing_folder(data) as folder:
+            for name, text in report.files.items():
+                (folder / name).write_text(text)
     with replacing_file(out) as file:
-        file.write(render(content).encode())
+        file.write(report.page.encode())
+    if not report.files and data.is_dir():
+        shutil.rmtree(data)
 
 
 def report_relations() -> list[str]:
@@ -86,3 +98,6 @@ def _studies(folder: Path) -> list[Json]:
                 "python -m benchmarks.NAME --json"
             ) from error
     return studies
+
+
+__all__ = ["DATA_FOLDER", "MARTS", "Run", "build_report", "described_run", "report_relations"]

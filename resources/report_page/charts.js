@@ -10,116 +10,77 @@ function swatch(series) {
   return shape(
     "svg",
     { class: "swatch", viewBox: "0 0 28 10", "aria-hidden": "true" },
-    shape("path", {
-      d: "M0,5h28", stroke: series.colour, "stroke-width": 2, "stroke-dasharray": series.dash,
-    }),
+    shape("path", { d: "M0,5h28", stroke: series.colour, "stroke-width": 2, "stroke-dasharray": series.dash }),
     shape("path", { d: MARKS[series.mark](14, 5), fill: series.colour }),
   );
 }
 
 /**
- * Draw lines over x into a figure, with intervals, a legend that hides lines, and values on hover.
+ * Return a figure of lines over x, with intervals, a legend that hides lines, and values on hover.
  *
- * options: title, note, wide, xLabel, yLabel, x and y (formats), log2, yDomain, diagonal, and
- * series of {name, colour, dash, mark, points of {x, y, low, high, detail}}.
+ * options: title, note, wide, xName, xLabel, x, y and axisY (formats), log2, yDomain, yLimits, zero,
+ * diagonal, hoverBands (intervals are drawn of the line under the pointer alone), and series of
+ * {name, colour, dash, mark, points of {x, y, low, high, detail}}.
  */
-function lineFigure(options) {
+function lineFigure(given) {
+  const options = { y: percent, axisY: (share) => percent(share, 0), yLimits: [0, 1], leastSpan: 0.1, ...given };
+  options.series = options.series.filter((series) => series.points.length);
   const hidden = new Set();
-  const plot = element("div", { class: "plot" });
   const legend = element("div", { class: "legend" });
-  const figure = element(
-    "figure",
-    options.wide ? { class: "wide" } : {},
-    element("h3", {}, options.title),
-    element("p", { class: "note" }, options.note),
-    legend,
-    plot,
-    element("details", { class: "numbers" }, element("summary", {}, "Numbers"), numbersTable(options)),
-  );
-  const draw = () => {
-    const visible = options.series.filter((series) => !hidden.has(series.name));
-    if (plot.clientWidth) plot.replaceChildren(drawLines(options, visible, plot.clientWidth, figure));
-  };
-  if (options.series.length > 1) {
-    for (const series of options.series) {
-      const button = element(
-        "button", { type: "button", "aria-pressed": "true" }, swatch(series), series.name,
-      );
-      button.addEventListener("click", () => {
-        const isHidden = hidden.delete(series.name);
-        if (!isHidden) hidden.add(series.name);
-        button.setAttribute("aria-pressed", String(isHidden));
-        draw();
-      });
-      legend.append(button);
+  const visible = () => options.series.filter((series) => !hidden.has(series.name));
+  const draw = (width, figure) => drawLines(options, visible(), width, figure);
+  const made = frame(options, draw, options.series.length > 1 ? legend : null, numbersTable(options));
+  for (const series of options.series) {
+    const button = pressed(swatch(series), () => {
+      const isHidden = hidden.delete(series.name);
+      if (!isHidden) hidden.add(series.name);
+      button.setAttribute("aria-pressed", String(isHidden));
+      made.redraw();
+    }, { "aria-pressed": "true" });
+    button.append(series.name);
+    const show = (name) => made.figure.querySelectorAll(".band").forEach((band) => band.classList.toggle("shown", band.dataset.series === name));
+    if (options.hoverBands) {
+      for (const name of ["pointerenter", "focus"]) button.addEventListener(name, () => show(series.name));
+      for (const name of ["pointerleave", "blur"]) button.addEventListener(name, () => show(null));
     }
+    legend.append(button);
   }
-  new ResizeObserver(draw).observe(plot);
-  return figure;
+  return made.figure;
 }
 
 function drawLines(options, visible, width, figure) {
   const longest = Math.max(0, ...visible.map((series) => series.name.length));
-  const direct = options.series.length > 1;
-  const margin = { top: 12, right: direct ? 16 + 7.4 * longest : 14, bottom: 46, left: 48 };
+  const ends = new Set(options.series.map(({ points: line }) => line[line.length - 1].x));
+  const direct = options.series.length > 1 && width > 420 && ends.size === 1;
+  const margin = { top: 12, right: direct ? 16 + 7.4 * longest : 14, bottom: 46, left: 52 };
   const height = Math.round(Math.min(options.wide ? 430 : 300, Math.max(230, width * 0.62)));
-  const points = visible.flatMap((series) => series.points);
-  const xs = [...new Set(options.series.flatMap((series) => series.points.map((p) => p.x)))];
-  xs.sort((a, b) => a - b);
-  const [bottom, top] = options.yDomain ?? niceDomain(points);
-  const place = options.log2 ? Math.log2 : (value) => value;
-  const [first, last] = options.xDomain ?? [xs[0], xs[xs.length - 1]];
-  const span = place(last) - place(first);
-  const inner = width - margin.left - margin.right;
-  const X = (value) => margin.left + (span ? (place(value) - place(first)) / span : 0.5) * inner;
-  const Y = (value) =>
-    height - margin.bottom - ((value - bottom) / (top - bottom)) * (height - margin.top - margin.bottom);
-
-  const svg = shape("svg", {
-    class: "chart", viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": options.title,
-  });
-  const step = (top - bottom) / 0.1 > 6.5 ? 0.2 : (top - bottom) / 0.05 > 6.5 ? 0.1 : 0.05;
-  for (let tick = Math.ceil(bottom / step - 1e-9) * step; tick <= top + 1e-9; tick += step) {
-    svg.append(
-      shape("path", { class: "grid", d: `M${margin.left},${Y(tick)}H${width - margin.right}` }),
-      shape("text", { x: margin.left - 8, y: Y(tick) + 4, "text-anchor": "end" }, percent(tick, 0)),
-    );
+  const all = visible.flatMap((series) => series.points);
+  const xs = [...new Set(options.series.flatMap((series) => series.points.map((p) => p.x)))].sort((a, b) => a - b);
+  const domain = options.yDomain ?? niceDomain(options.hoverBands ? all.map(({ y }) => ({ y })) : all, options.yLimits, options.leastSpan);
+  const X = scale(options.xDomain ?? [xs[0], xs[xs.length - 1]], [margin.left, width - margin.right], options.log2 ? Math.log2 : undefined);
+  const clipped = scale(domain, [height - margin.bottom, margin.top]);
+  const Y = (value) => Math.max(margin.top - 8, Math.min(height - margin.bottom + 4, clipped(value)));
+  const svg = chartFrame(options, width, height, margin, domain, clipped);
+  const ticks = options.xTicks ?? (xs.length > 24 ? niceTicks(xs[0], xs[xs.length - 1], 6) : xs);
+  let free = -Infinity;
+  for (const value of ticks) {
+    const text = options.x(value);
+    if (X(value) - 4 * text.length < free) continue;
+    free = X(value) + 4 * text.length + 10;
+    svg.append(shape("text", { x: X(value), y: height - margin.bottom + 20, "text-anchor": "middle" }, text));
   }
-  const ticks = options.xTicks ?? xs;
-  const every = Math.ceil(ticks.length / Math.max(2, Math.floor(inner / 38)));
-  ticks.forEach((value, index) => {
-    if (index % every) return;
-    svg.append(
-      shape("text", { x: X(value), y: height - margin.bottom + 20, "text-anchor": "middle" }, options.x(value)),
-    );
-  });
-  svg.append(
-    shape("path", { class: "axis", d: `M${margin.left},${Y(bottom)}H${width - margin.right}` }),
-    shape("text", { x: margin.left + inner / 2, y: height - 6, "text-anchor": "middle" }, options.xLabel),
-  );
-  if (options.diagonal) {
-    svg.append(shape("path", { class: "cursor", d: `M${X(0)},${Y(0)}L${X(1)},${Y(1)}` }));
-  }
+  if (options.diagonal) svg.append(shape("path", { class: "cursor", d: `M${X(0)},${Y(0)}L${X(1)},${Y(1)}` }));
+  for (const series of visible) svg.append(...bandOf(series, X, Y, options.hoverBands));
   for (const series of visible) {
-    const band = series.points.filter((point) => point.low !== undefined && point.low !== null);
-    if (band.length > 1) {
-      const upper = band.map((point) => `${X(point.x)},${Y(point.high)}`);
-      const lower = band.map((point) => `${X(point.x)},${Y(point.low)}`).reverse();
-      svg.append(
-        shape("path", { d: `M${[...upper, ...lower].join("L")}Z`, fill: series.colour, opacity: 0.08 }),
-      );
-    }
-  }
-  for (const series of visible) {
-    const path = series.points.map((point) => `${X(point.x)},${Y(point.y)}`).join("L");
+    const many = series.points.length > 40;
     svg.append(
       shape("path", {
-        d: `M${path}`, fill: "none", stroke: series.colour, "stroke-width": 2.2,
-        "stroke-linejoin": "round", "stroke-dasharray": series.dash,
+        d: `M${series.points.map((point) => `${X(point.x)},${Y(point.y)}`).join("L")}`, fill: "none",
+        stroke: series.colour, "stroke-width": many ? 1.6 : 2.2, "stroke-linejoin": "round", "stroke-dasharray": series.dash,
       }),
-      ...series.points.map((point) =>
+      ...(many ? [] : series.points.map((point) =>
         shape("path", { d: MARKS[series.mark](X(point.x), Y(point.y)), fill: series.colour }),
-      ),
+      )),
     );
   }
   if (direct) {
@@ -129,22 +90,27 @@ function drawLines(options, visible, width, figure) {
       svg.append(label);
     }
   }
-  addHover(svg, figure, options, visible, xs, X, { width, height, margin });
+  addHover(svg, figure, options, visible, xs, X, Y, { width, height, margin });
   return svg;
 }
 
-function niceDomain(points) {
-  const lows = points.map((point) => point.low ?? point.y);
-  const highs = points.map((point) => point.high ?? point.y);
-  const bottom = Math.max(0, Math.floor(Math.min(1, ...lows) * 10 - 0.2) / 10);
-  const top = Math.min(1, Math.ceil(Math.max(0, ...highs) * 10 + 0.2) / 10);
-  return top - bottom < 0.2 ? [Math.max(0, top - 0.2), Math.max(0.2, top)] : [bottom, top];
+/** Return the area of a line's intervals; a single point has a bar instead. */
+function bandOf(series, X, Y, isHidden) {
+  const band = series.points.filter((point) => !isUnknown(point.low));
+  const attributes = { class: isHidden ? "band" : "band shown", "data-series": series.name };
+  if (band.length === 1) {
+    const [{ x, low, high }] = band;
+    return [shape("path", { ...attributes, d: `M${X(x)},${Y(low)}V${Y(high)}`, stroke: series.colour, "stroke-width": 6 })];
+  }
+  if (!band.length) return [];
+  const upper = band.map((point) => `${X(point.x)},${Y(point.high)}`);
+  const lower = band.map((point) => `${X(point.x)},${Y(point.low)}`).reverse();
+  return [shape("path", { ...attributes, d: `M${[...upper, ...lower].join("L")}Z`, fill: series.colour })];
 }
 
 /** Return the positions of the names at the ends of the lines, moved apart so that none overlap. */
 function labelPlaces(visible, X, Y, floor) {
   const places = visible
-    .filter((series) => series.points.length)
     .map((series) => {
       const end = series.points[series.points.length - 1];
       return { series, x: X(end.x), y: Y(end.y) };
@@ -161,39 +127,39 @@ function labelPlaces(visible, X, Y, floor) {
   return places;
 }
 
-function addHover(svg, figure, options, visible, xs, X, { width, height, margin }) {
+function addHover(svg, figure, options, visible, xs, X, Y, { width, height, margin }) {
   const cursor = shape("path", { class: "cursor" });
   const tooltip = element("div", { class: "tooltip", role: "status" });
+  const bands = (name) => {
+    if (options.hoverBands) svg.querySelectorAll(".band").forEach((band) => band.classList.toggle("shown", band.dataset.series === name));
+  };
   const leave = () => {
     cursor.removeAttribute("d");
     tooltip.remove();
+    bands(null);
   };
   const move = (event) => {
-    const at = event.clientX - svg.getBoundingClientRect().left;
+    const box = svg.getBoundingClientRect();
+    const [at, up] = [event.clientX - box.left, event.clientY - box.top];
     const nearest = xs.reduce((best, x) => (Math.abs(X(x) - at) < Math.abs(X(best) - at) ? x : best));
     cursor.setAttribute("d", `M${X(nearest)},${margin.top}V${height - margin.bottom}`);
-    const rows = visible
-      .flatMap((series) =>
-        series.points.filter((p) => p.x === nearest).map((point) => ({ series, point })),
-      )
+    const here = visible.flatMap((series) =>
+      series.points.filter((p) => p.x === nearest).map((point) => ({ series, point })),
+    );
+    if (!here.length) return leave();
+    const distance = ({ point }) => Math.abs(Y(point.y) - up);
+    const closest = here.reduce((best, one) => (distance(one) < distance(best) ? one : best));
+    bands(closest.series.name);
+    const rows = here
       .sort((a, b) => b.point.y - a.point.y)
-      .map(({ series, point }) => {
-        const interval =
-          point.low === undefined || point.low === null
-            ? ""
-            : `${percent(point.low)} to ${percent(point.high)}`;
-        return element(
-          "div", {}, swatch(series), element("b", {}, percent(point.y)), series.name,
-          element("span", {}, [interval, point.detail].filter(Boolean).join(" · ")),
-        );
-      });
+      .map(({ series, point }) =>
+        element(
+          "div", {}, swatch(series), element("b", {}, options.y(point.y)), series.name,
+          element("span", {}, [intervalText(point, options.y), point.detail].filter(Boolean).join(" · ")),
+        ),
+      );
     tooltip.replaceChildren(element("b", {}, `${options.xName} ${options.x(nearest)}`), ...rows);
-    figure.append(tooltip);
-    const inset = svg.getBoundingClientRect().left - figure.getBoundingClientRect().left;
-    const left = Math.min(inset + X(nearest) + 14, figure.clientWidth - tooltip.offsetWidth - 8);
-    tooltip.style.left = `${Math.max(8, left)}px`;
-    const offset = svg.getBoundingClientRect().top - figure.getBoundingClientRect().top;
-    tooltip.style.top = `${offset + height - margin.bottom - tooltip.offsetHeight - 10}px`;
+    showTooltip(tooltip, figure, svg, X(nearest), height - margin.bottom);
   };
   svg.append(cursor, shape("rect", { x: 0, y: 0, width, height, fill: "transparent" }));
   svg.addEventListener("pointermove", move);
@@ -203,13 +169,12 @@ function addHover(svg, figure, options, visible, xs, X, { width, height, margin 
 
 /** Return the numbers of a figure as a table: a row for each x, a column for each line. */
 function numbersTable(options) {
-  const xs = [...new Set(options.series.flatMap((series) => series.points.map((point) => point.x)))];
-  xs.sort((a, b) => a - b);
+  const xs = [...new Set(options.series.flatMap((series) => series.points.map((point) => point.x)))].sort((a, b) => a - b);
   const cellOf = (series) => (x) => {
     const point = series.points.find((candidate) => candidate.x === x);
-    if (!point) return "";
-    const interval = point.low === undefined || point.low === null ? "" : ` (${percent(point.low)} to ${percent(point.high)})`;
-    return `${percent(point.y)}${interval}${point.detail ? `, ${point.detail}` : ""}`;
+    if (!point) return UNKNOWN;
+    const interval = intervalText(point, options.y);
+    return [options.y(point.y), interval && `(${interval})`, point.detail && `· ${point.detail}`].filter(Boolean).join(" ");
   };
   return table(
     options.title,

@@ -1,12 +1,13 @@
 function showCost(section, { marts }) {
-  section.append(element("h2", {}, "What does a label cost?"));
-  if (!marts.sampling_costs.length) return showNothing(section, "Nothing was sampled here.");
+  if (!marts.sampling_costs.length) return;
+  const figures = grouped(marts.quality_by_cost, "dataset").flatMap((rows) => valueFigures(rows, marts));
   section.append(
-    element(
-      "p", { class: "note" },
+    ...opening(
+      "What does a label cost, and what is it worth?",
       "The label of a last step costs no rollouts. Solutions that share a prefix share its rollouts. Seconds are the " +
         "running time of the engine.",
     ),
+    element("div", { class: "figures" }, ...figures),
     table(
       "Step labels",
       [
@@ -14,11 +15,11 @@ function showCost(section, { marts }) {
         { head: "Completer", text: true, cell: (row) => row.model },
         { head: "Labels", cell: (row) => count(row.num_labels) },
         { head: "Rollouts", cell: (row) => count(row.num_rollouts) },
-        { head: "Saved by merging", cell: (row) => `${count(row.num_merged)} (${percent(row.share_merged)})` },
-        { head: "Saved by stopping", cell: (row) => `${count(row.num_spared)} (${percent(row.share_spared)})` },
+        { head: "Saved by merging", cell: (row) => withShare(row.num_merged, row.share_merged) },
+        { head: "Saved by stopping", cell: (row) => withShare(row.num_spared, row.share_spared) },
         { head: "Rollouts / label", cell: (row) => significant(row.rollouts_per_label) },
         { head: "Tokens / label", cell: (row) => significant(row.tokens_per_label) },
-        { head: "Seconds / 1,000 labels", cell: (row) => significant(row.seconds_per_label === null ? null : 1000 * row.seconds_per_label) },
+        { head: "Seconds / 1,000 labels", cell: (row) => significant(isUnknown(row.seconds_per_label) ? null : 1000 * row.seconds_per_label) },
         { head: "Tokens / solution", cell: (row) => significant(row.tokens_per_solution) },
       ],
       marts.annotation_cost,
@@ -35,11 +36,53 @@ function showCost(section, { marts }) {
         ...thoughtColumns(marts.sampling_costs),
         { head: "Prompt tokens from cache", cell: (row) => percent(row.share_cached) },
         { head: "Seconds", cell: (row) => significant(row.seconds) },
-        { head: "Tokens / s", cell: (row) => count(Math.round(row.tokens_per_second ?? 0)) },
+        { head: "Tokens / s", cell: (row) => count(isUnknown(row.tokens_per_second) ? null : Math.round(row.tokens_per_second)) },
       ],
       marts.sampling_costs,
     ),
   );
+}
+
+const withShare = (number, share) => (isUnknown(number) ? UNKNOWN : isUnknown(share) ? count(number) : `${count(number)} (${percent(share)})`);
+
+/** Return the figures of agreement with the reference by tokens and by seconds of a label. */
+function valueFigures(rows, marts) {
+  const of = marts.dataset_counts.length > 1 ? ` of ${rows[0].dataset}` : "";
+  const seconds = (value) => `${significant(1000 * value)}`;
+  return [
+    ["tokens_per_label", "tokens", "completion tokens per label", significant],
+    ["seconds_per_label", "seconds", "engine seconds per 1,000 labels", seconds],
+  ]
+    .filter(([column]) => rows.some((row) => row[column] > 0))
+    .map(([column, name, xLabel, x]) =>
+      lineFigure({
+        title: `What does accuracy of labels${of} cost in ${name}?`,
+        note:
+          "Share of hard labels that agree with the reference, with 95 % Wilson intervals. A mark is an annotator; a line " +
+          "is labels from the first N rollouts of a step.",
+        xName: name === "tokens" ? "Tokens per label" : "Seconds per 1,000 labels", xLabel, x, xTicks: ticksOf(rows, column),
+        leastSpan: 0.02, series: valueSeries(rows, column),
+      }),
+    );
+}
+
+function ticksOf(rows, column) {
+  const costs = rows.map((row) => row[column]).filter((cost) => !isUnknown(cost));
+  return niceTicks(Math.min(...costs), Math.max(...costs), 5);
+}
+
+function valueSeries(rows, column) {
+  const known = rows.filter((row) => !isUnknown(row[column]));
+  return grouped(known, "labeller", "is_budget").map((part, index) => ({
+    name: part[0].is_budget ? `first N of ${part[0].labeller}` : annotatorName(part[0].labeller),
+    ...CURVE_STYLES[index % CURVE_STYLES.length],
+    points: part
+      .map((row) => {
+        const point = sharePoint(row[column], row.num_agreeing, row.num_compared);
+        return row.is_budget ? { ...point, detail: `N = ${row.num_rollouts}, ${point.detail}` } : point;
+      })
+      .sort((a, b) => a.x - b.x),
+  }));
 }
 
 function thoughtColumns(rows) {
@@ -60,8 +103,8 @@ function annotatorCosts(rows) {
         { head: "Annotator", text: true, cell: (row) => annotatorName(row.annotator) },
         { head: "Labels", cell: (row) => count(row.num_labels) },
         { head: "Rollouts", cell: (row) => count(row.num_rollouts) },
-        { head: "Saved by merging", cell: (row) => `${count(row.num_merged)} (${percent(row.share_merged)})` },
-        { head: "Saved by stopping", cell: (row) => `${count(row.num_stopped)} (${percent(row.share_stopped)})` },
+        { head: "Saved by merging", cell: (row) => withShare(row.num_merged, row.share_merged) },
+        { head: "Saved by stopping", cell: (row) => withShare(row.num_stopped, row.share_stopped) },
         { head: "Rollouts / label", cell: (row) => significant(row.rollouts_per_label) },
         { head: "Tokens / label", cell: (row) => significant(row.tokens_per_label) },
       ],
@@ -71,9 +114,9 @@ function annotatorCosts(rows) {
 }
 
 function showGrading(section, { marts }) {
-  section.append(element("h2", {}, "How did completions end, and how were their answers graded?"));
-  if (!marts.grading_reasons.length) return showNothing(section, "No answer was graded yet.");
+  if (!marts.grading_reasons.length) return;
   section.append(
+    ...opening("How did completions end, and how were their answers graded?"),
     table(
       "Completions",
       [

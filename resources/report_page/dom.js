@@ -18,29 +18,80 @@ function fill(node, attributes, children) {
   return node;
 }
 
-const percent = (share, digits = 1) =>
-  share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)}\u00a0%`;
-const count = (number) => (number === null || number === undefined ? "–" : number.toLocaleString("en"));
-const significant = (number) =>
-  number === null || number === undefined
-    ? "–"
-    : number.toLocaleString("en", { maximumSignificantDigits: 3 });
+/** Return a button of some text or elements that calls a function. */
+function pressed(content, call, attributes = {}) {
+  const button = element("button", { type: "button", ...attributes }, content);
+  button.addEventListener("click", call);
+  return button;
+}
 
-/** Return a table in a box that scrolls sideways; columns of {head, text, cell(row)}. */
+const UNKNOWN = "-";
+const isUnknown = (value) => value === null || value === undefined || Number.isNaN(value);
+
+const percent = (share, digits = 1) => (isUnknown(share) ? UNKNOWN : `${(100 * share).toFixed(digits)}\u00a0%`);
+const points = (share) =>
+  isUnknown(share) ? UNKNOWN : `${share > 0 ? "+" : share < 0 ? "\u2212" : ""}${Math.abs(100 * share).toFixed(1)}`;
+const count = (number) => (isUnknown(number) ? UNKNOWN : number.toLocaleString("en"));
+const significant = (number) =>
+  isUnknown(number) ? UNKNOWN : number.toLocaleString("en", { maximumSignificantDigits: 3 });
+
+/** Return a count with its noun: "1 step", "2 steps". */
+const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+
+const FOLDED_ROWS = 12;
+
+/**
+ * Return a table that scrolls sideways and is stacked on a phone; columns of {head, text, cell(row)}.
+ *
+ * A column without a known value is left out. One that has the same value in all rows is written
+ * below the caption instead.
+ */
 function table(caption, columns, rows) {
-  const kind = (column) => (column.text ? { class: "text" } : {});
-  return element(
-    "div", { class: "scroll", tabindex: "0" },
+  const known = columns
+    .map((column) => ({ ...column, cells: rows.map(column.cell) }))
+    .filter(({ cells }) => cells.some((cell) => cell !== UNKNOWN));
+  const isSame = ({ cells }) => rows.length > 1 && cells.every((cell) => cell === cells[0]);
+  const differing = known.filter((column) => !isSame(column));
+  const same = known.filter(isSame).map(({ head, cells }) => `${head}: ${cells[0]}`);
+  const shown = differing.length ? differing : known;
+  const kind = (column, cell) => {
+    const names = [column.text ? "text" : null, cell === UNKNOWN ? "unknown" : null].filter(Boolean);
+    return names.length ? { class: names.join(" ") } : {};
+  };
+  const body = element("tbody");
+  const rowAt = (_, at) =>
     element(
-      "table", {},
-      element("caption", {}, element("span", {}, caption)),
-      element("thead", {}, element("tr", {}, ...columns.map((c) => element("th", kind(c), c.head)))),
+      "tr", {},
+      ...shown.map((c) => element("td", { ...kind(c, c.cells[at]), "data-head": c.head }, element("span", { dir: "auto" }, c.cells[at]))),
+    );
+  const isLong = rows.length > FOLDED_ROWS + 3;
+  body.append(...rows.slice(0, isLong ? FOLDED_ROWS : rows.length).map(rowAt));
+  const box = element(
+    "div", { class: "scroll" },
+    element(
+      "div", { class: "sideways", tabindex: "0", role: "region", "aria-label": caption },
       element(
-        "tbody", {},
-        ...rows.map((row) =>
-          element("tr", {}, ...columns.map((c) => element("td", kind(c), c.cell(row)))),
+        "table", {},
+        element(
+          "caption", {}, element("span", {}, caption),
+          differing.length && same.length ? element("small", {}, `In all rows: ${same.join(", ")}`) : null,
         ),
+        element("thead", {}, element("tr", {}, ...shown.map((c) => element("th", { ...kind(c), scope: "col" }, c.head)))),
+        body,
       ),
     ),
   );
+  if (isLong) {
+    const all = pressed(`Show all ${count(rows.length)} rows`, () => {
+      body.append(...rows.map(rowAt).slice(FOLDED_ROWS));
+      all.remove();
+    }, { class: "plain more" });
+    box.append(all);
+  }
+  return box;
+}
+
+/** Return the heading and the note that open a section. */
+function opening(heading, note) {
+  return [element("h2", {}, heading), note ? element("p", { class: "note" }, note) : null].filter(Boolean);
 }

@@ -16,16 +16,13 @@ function annotatorLines(rows, pointOf) {
 }
 
 function showLabels(section, { marts }) {
-  section.append(
-    element("h2", {}, "How good are the step labels?"),
-    element(
-      "p", { class: "note" },
-      "Last steps are left out. Their label is the correctness of the solution, which needs no estimate.",
-    ),
-  );
-  if (!marts.label_quality.length) return showNothing(section, "No labels yet.");
+  if (!marts.label_quality.length) return;
   const datasets = grouped(pooledQuality(marts.label_quality), "dataset");
   section.append(
+    ...opening(
+      "How good are the step labels?",
+      "Last steps are left out. Their label is the correctness of the solution, which needs no estimate.",
+    ),
     element("div", { class: "figures" }, ...datasets.flatMap((rows) => labelFigures(rows, marts))),
     qualityTable(marts.label_quality),
     ...agreementTable(marts.label_agreement),
@@ -44,10 +41,7 @@ function labelFigures(quality, marts) {
         title: `At which steps do the solutions${of} go wrong?`,
         note: "Share of steps labelled good, with 95\u00a0% Wilson intervals.",
         ...position,
-        series: annotatorLines(quality, (row) => ({
-          x: row.step_index, y: row.num_good / row.num_steps, detail: `${count(row.num_steps)} steps`,
-          ...wilson(row.num_good, row.num_steps),
-        })),
+        series: annotatorLines(quality, (row) => sharePoint(row.step_index, row.num_good, row.num_steps)),
       }),
       ...estimateFigures(here(marts.estimates_by_budget), of),
     ];
@@ -57,24 +51,9 @@ function labelFigures(quality, marts) {
       title: `Do labels${of} agree with the ${reference} at every step position?`,
       note: "Share of hard labels that agree, with 95\u00a0% Wilson intervals.",
       ...position,
-      series: annotatorLines(quality.filter((row) => row.num_compared), (row) => ({
-        x: row.step_index, y: row.num_agreeing / row.num_compared, detail: `${count(row.num_compared)} steps`,
-        ...wilson(row.num_agreeing, row.num_compared),
-      })),
-    }),
-    lineFigure({
-      title: `Is a soft label${of} the probability that the step is right?`,
-      note: `Share of steps that the ${reference} labels good, by tenth of the soft label. The dotted line is equality.`,
-      diagonal: true,
-      yDomain: [0, 1],
-      xDomain: [0, 1],
-      xTicks: [0, 0.5, 1],
-      xName: "Soft label",
-      xLabel: "mean soft label of the tenth",
-      x: (share) => share.toLocaleString("en", { maximumFractionDigits: 2 }),
-      series: annotatorLines(here(marts.calibration_bins), (row) => ({
-        x: row.mean_soft, y: row.share_truly_good, detail: `${count(row.num_steps)} steps`,
-      })),
+      series: annotatorLines(quality.filter((row) => row.num_compared), (row) =>
+        sharePoint(row.step_index, row.num_agreeing, row.num_compared),
+      ),
     }),
     ...grouped(here(marts.rollout_budgets), "completer").map((rows) => budgetFigure(rows, reference, of)),
     ...estimateFigures(here(marts.estimates_by_budget), of),

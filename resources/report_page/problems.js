@@ -1,171 +1,209 @@
-/** Return the hard label of a step by an annotator, undefined where it gave none. */
-const hardLabel = (step, annotator) => step.labels[annotator]?.[0];
-
-const isSuspicious = (solution, annotator) =>
-  solution.correct && solution.steps.some((step) => hardLabel(step, annotator) === 0);
-
-const isDisputed = ({ labels }) => new Set(Object.values(labels).map(([hard]) => hard)).size > 1;
-
-/** Return whether the PRM contradicts a label or, for a candidate, whether its lowest score contradicts the verdict. */
-function prmDiffers(solution, annotator) {
-  const scored = solution.steps.filter((step) => typeof step.score === "number");
-  const labelled = scored.filter((step) => hardLabel(step, annotator) !== undefined);
-  if (labelled.length) return labelled.some((step) => step.score >= 0.5 !== (hardLabel(step, annotator) === 1));
-  const allGood = scored.every((step) => step.score >= 0.5);
-  if (allGood && solution.steps.some((step) => step.unscored)) return false;
-  return scored.length > 0 && allGood !== solution.correct;
-}
-
-const FILTERS = {
-  "All problems": () => true,
-  "Right answer with a step labelled wrong": ({ solutions }, annotator) =>
-    solutions.some((solution) => isSuspicious(solution, annotator)),
-  "Annotators differ": ({ solutions }) => solutions.some(({ steps }) => steps.some(isDisputed)),
-  "PRM and label differ": ({ solutions }, annotator) => solutions.some((solution) => prmDiffers(solution, annotator)),
-  "Some solutions right, some wrong": ({ draws }) => draws[0] > 0 && draws[0] < draws[1],
-  "No solution right": ({ draws }) => draws[0] === 0,
-  "All solutions right": ({ draws }) => draws[0] === draws[1],
-};
-
-const COLOURINGS = {
-  "soft label": (step, annotator) => step.labels[annotator]?.[1] ?? null,
-  "hard label": (step, annotator) => hardLabel(step, annotator) ?? null,
-  "PRM score": (step) => step.score ?? null,
-};
-
 const groupOf = (problem) => `${problem.dataset}, ${problem.split}`;
-const addressOf = (problem) => `#problem=${encodeURIComponent(problem.id)}`;
 
-/** Return the problem in the page's address: null if there is none, undefined if the page lacks it. */
-function addressed(problems) {
-  const [, id] = location.hash.match(/^#problem=(.*)$/) ?? [];
-  return id === undefined ? null : problems.find((problem) => addressOf(problem) === `#problem=${id}`);
-}
-
-/** Fill the section with a list of problems and the chosen problem. */
-function showProblems(section, { problems, limits, marts }) {
-  const annotators = inOrder(
-    problems.flatMap(({ solutions }) => solutions.flatMap(({ steps }) => steps.flatMap(({ labels }) => Object.keys(labels)))),
-  );
+/** Fill the section with the list of problems and the chosen problem. */
+function showProblems(section, content) {
+  const { problems } = content;
+  if (!problems.length) return null;
+  const annotators = inOrder(problems.flatMap(({ solutions }) => solutions.flatMap(({ hard }) => Object.keys(hard))));
   const groups = [...new Set(problems.map(groupOf))];
   const controls = {
-    group: choice("Problems of", groups.length > 1 ? ["all", ...groups] : groups),
-    filter: choice("Show", Object.keys(FILTERS)),
-    colour: choice("Colour steps by", Object.keys(COLOURINGS)),
-    annotator: choice("Labels by", annotators, annotatorName),
-    search: element("input", { type: "search", placeholder: "words of the question", "aria-label": "Search" }),
+    of: choice("Problems of", [["all", "all"], ...groups.map((group) => [group, group])]),
+    show: choice("Show", named(FILTERS)),
+    sort: choice("Order", named(SORTS)),
+    by: choice("Labels by", annotators.map((annotator) => [annotator, annotatorName(annotator)])),
+    colour: choice("Colour steps by", named(COLOURINGS)),
+    find: element("input", { type: "search", placeholder: "words of questions, steps, answers", "aria-label": "Search" }),
   };
   const numMatching = element("p", { class: "note", role: "status" });
-  const list = element("div", { class: "list", role: "list", "aria-label": "Problems" });
-  const detail = element("div", { class: "detail", "aria-live": "polite" });
-  let chosen = addressed(problems) ?? null;
+  const status = element("p", { class: "note", role: "status" });
+  const say = (text) => (status.textContent = text);
+  const detail = element("div", { class: "detail" });
+  const list = problemList((problem, isNew) => choose(problem, null, isNew));
+  let matching = [];
+  let place = { problem: null, solution: 0, step: 0 };
+  let drawing = 0;
+  let isOpen = false;
 
-  const showDetail = () => {
-    const colouring = (step) => COLOURINGS[controls.colour.value](step, controls.annotator.value);
-    const colourBy = (name) => {
+  const words = () => wordsOf(controls.find.value);
+  const filter = () => FILTERS[controls.show.value];
+  const choices = () => ({
+    ...Object.fromEntries(Object.entries(controls).map(([name, control]) => [name, control.value])),
+    by: controls.by.value === annotators[0] ? "" : controls.by.value,
+    ...(place.problem && {
+      problem: place.problem.id, solution: place.problem.solutions[place.solution]?.id ?? "", step: String(place.step + 1),
+    }),
+  });
+  const view = () => ({
+    filter: filter(), annotator: controls.by.value, colour: controls.colour.value,
+    colourBy: (name) => {
       controls.colour.value = name;
       showDetail();
-    };
-    if (chosen) detail.replaceChildren(...problemView(chosen, colouring, controls.colour.value, colourBy));
-    else detail.replaceChildren(element("p", { class: "note" }, "No problem matches."));
-  };
-  const markChosen = () => {
-    list.querySelector('[aria-current="true"]')?.setAttribute("aria-current", "false");
-    const button = chosen && list.querySelector(`[data-address="${CSS.escape(addressOf(chosen))}"]`);
-    if (!button) return;
-    button.setAttribute("aria-current", "true");
-    const [inner, outer] = [button, list].map((node) => node.getBoundingClientRect());
-    if (inner.top < outer.top || inner.bottom > outer.bottom) list.scrollTop += inner.top - outer.top;
-  };
-  const showList = () => {
-    const words = controls.search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const matching = problems.filter(
+    },
+  });
+  const take = takeAlong(content, () => selected(matching, filter(), controls.by.value), say);
+
+  async function showDetail(isScrolling = false) {
+    const turn = ++drawing;
+    const { problem } = place;
+    if (!problem) return detail.replaceChildren(element("p", { class: "note" }, "No problem matches."));
+    try {
+      const texts = await problem.loadTexts();
+      if (turn !== drawing) return undefined;
+      detail.replaceChildren(...problemView(problem, texts, view()));
+      markCurrent(isScrolling);
+    } catch (error) {
+      detail.replaceChildren(element("p", { class: "note" }, error.message));
+    }
+    return undefined;
+  }
+
+  function markCurrent(isScrolling) {
+    detail.querySelectorAll(".step.current").forEach((row) => setCurrent(row, false));
+    const row = detail.querySelector(`.step[data-solution="${place.solution}"][data-step="${place.step}"]`);
+    if (!row) return;
+    setCurrent(row, true);
+    if (isScrolling) row.scrollIntoView({ block: "nearest", behavior: "instant" });
+  }
+
+  function choose(problem, at, isNew, isScrolling = true) {
+    place = { problem, ...(at ?? culprit(problem, filter(), controls.by.value, words())) };
+    list.mark(problem);
+    if (isOpen) writeAddress(choices(), isNew);
+    return showDetail(isScrolling);
+  }
+
+  const refresh = () => {
+    const found = problems.filter(
       (problem) =>
-        (controls.group.value === "all" || groupOf(problem) === controls.group.value) &&
-        FILTERS[controls.filter.value](problem, controls.annotator.value) &&
-        words.every((word) => problem.question.toLowerCase().includes(word)),
+        (controls.of.value === "all" || groupOf(problem) === controls.of.value) &&
+        isMatching(problem, filter(), controls.by.value) &&
+        words().every((word) => searched(problem).includes(word)),
     );
-    if (!matching.includes(chosen)) chosen = matching[0] ?? null;
+    matching = sorted(found, SORTS[controls.sort.value], controls.by.value);
     numMatching.textContent = `${count(matching.length)} of ${count(problems.length)} problems`;
-    list.replaceChildren(...matching.map((problem) => listItem(problem, controls.annotator.value)));
-    if (!matching.length) list.append(element("p", { class: "empty" }, "No problem matches."));
-    markChosen();
-    showDetail();
+    list.show(matching, controls.by.value);
+    take.redraw();
   };
-  const follow = () => {
-    const problem = addressed(problems);
-    if (problem === null) return;
-    chosen = problem ?? null;
-    if (!chosen) {
-      detail.replaceChildren(element("p", { class: "note" }, "The page does not hold the problem of this link. Look it up in the warehouse."));
-      return;
-    }
-    if (!list.querySelector(`[data-address="${CSS.escape(addressOf(chosen))}"]`)) {
-      controls.group.selectedIndex = controls.filter.selectedIndex = 0;
-      controls.search.value = "";
-      showList();
-    }
-    markChosen();
-    showDetail();
-    detail.scrollIntoView();
+  /** Choose the first problem that matches, at the step that made it match. */
+  const restart = () => {
+    refresh();
+    if (matching.length) return choose(matching[0], null, false, false);
+    place = { problem: null, solution: 0, step: 0 };
+    writeAddress(choices(), false);
+    return showDetail();
   };
-  for (const name of ["group", "filter", "annotator", "search"]) controls[name].addEventListener("input", showList);
-  controls.colour.addEventListener("input", showDetail);
+
+  /** Set all controls and the place from the page's address. */
+  const follow = async () => {
+    const read = readAddress();
+    if (!read) return null;
+    for (const [name, control] of Object.entries(controls)) {
+      control.value = read[name];
+      if (control.selectedIndex < 0) control.selectedIndex = 0;
+    }
+    refresh();
+    if (!read.problem) return restart();
+    const problem = problems.find(({ id }) => id === read.problem);
+    if (!problem) {
+      return detail.replaceChildren(element("p", { class: "note" }, "The page does not hold the problem of this link. Look it up in the warehouse."));
+    }
+    if (!matching.includes(problem)) {
+      controls.of.selectedIndex = controls.show.selectedIndex = 0;
+      controls.find.value = "";
+      refresh();
+    }
+    const solution = problem.solutions.findIndex(({ id }) => id === read.solution);
+    await choose(problem, solution < 0 ? null : { solution, step: Math.max(0, Number(read.step) - 1 || 0) }, false);
+    detail.scrollIntoView({ behavior: "instant" });
+    return markCurrent(true);
+  };
+
+  const searchSteps = () => {
+    if (!controls.find.value || content.isSearchable) return;
+    content.isSearchable = true;
+    let shown = performance.now();
+    content.loadAllTexts((number) => {
+      const isLast = number === problems.length;
+      if (!isLast && performance.now() - shown < 500) return;
+      shown = performance.now();
+      say(isLast ? "" : `Searched the steps of ${count(number)} of ${count(problems.length)} problems ...`);
+      if (controls.find.value) restart();
+    }).catch((error) => say(error.message));
+  };
+  for (const name of ["of", "show", "sort", "by", "find"]) controls[name].addEventListener("input", restart);
+  controls.find.addEventListener("input", searchSteps);
+  controls.colour.addEventListener("input", () => {
+    writeAddress(choices(), false);
+    showDetail();
+  });
   addEventListener("hashchange", follow);
+  addKeys(detail, {
+    choose: (row) => {
+      place = { ...place, solution: Number(row.dataset.solution), step: Number(row.dataset.step) };
+      markCurrent(false);
+      writeAddress(choices(), false);
+    },
+    backToList: () => list.box.querySelector('[aria-current="true"]')?.focus(),
+  });
+  list.box.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== "ArrowRight") return;
+    event.preventDefault();
+    detail.querySelector(".step.current")?.focus();
+  });
 
   section.append(
-    element("h2", {}, "What do the solutions and their labels look like?"),
-    element("p", { class: "note" }, whatIsShown(problems, limits, marts)),
+    ...opening("What do the solutions and their labels look like?", whatIsShown(content)),
     element(
       "div", { class: "controls" },
-      labelled("Problems of", controls.group),
-      labelled("Show", controls.filter),
+      groups.length > 1 ? labelled("Problems of", controls.of) : null,
+      labelled("Show", controls.show),
+      labelled("Order", controls.sort),
+      annotators.length > 1 ? labelled("Labels by", controls.by) : null,
       labelled("Colour steps by", controls.colour),
-      annotators.length > 1 ? labelled("Labels by", controls.annotator) : null,
-      element("label", { class: "grow" }, "Search", controls.search),
+      element("label", { class: "grow" }, "Search", controls.find),
     ),
-    numMatching,
-    element("div", { class: "browser" }, list, detail),
+    element("div", { class: "counts" }, numMatching, take.box, keyHelp()),
+    status,
+    element("div", { class: "browser" }, list.box, detail),
   );
-  showList();
-  follow();
+  if (!annotators.length) controls.colour.value = "score";
+  openMarks(content, say).then(
+    () => marks.listeners.forEach((listener) => listener()),
+    (error) => say(`Earlier marks cannot be read: ${error.message}`),
+  );
+  return {
+    open: async () => {
+      await (readAddress() ? follow() : restart());
+      isOpen = true;
+    },
+  };
 }
 
-function whatIsShown(problems, limits, marts) {
+/** Make a step the one that Tab leads to, with its buttons, or not. */
+function setCurrent(row, isCurrent) {
+  row.classList.toggle("current", isCurrent);
+  for (const node of [row, ...row.querySelectorAll("button")]) node.tabIndex = isCurrent ? 0 : -1;
+}
+
+function whatIsShown({ problems, limits, marts }) {
   const total = sum(marts.dataset_counts, "num_problems");
   const shown =
     problems.length < total
-      ? `The page holds ${count(problems.length)} of ${count(total)} problems (at most ${count(limits.problems)} ` +
-        "of a dataset and split, problems with a suspicious solution first)"
+      ? `The page holds ${count(problems.length)} of ${count(total)} problems (those with solutions, and at most ` +
+        `${count(limits.page_solutions)} solutions, problems with a suspicious one first)`
       : `The page holds all ${count(total)} problems`;
   return (
     `${shown}, with at most ${limits.solutions} distinct solutions of a problem, ${limits.rollouts} rollouts of a step ` +
-    `and ${count(limits.characters)} characters of a text. The warehouse holds everything. ` +
-    "Press a step to see its rollouts."
+    `and ${count(limits.characters)} characters of a text. The warehouse holds everything.`
   );
 }
 
-function choice(name, values, nameOf = (value) => value) {
-  const options = values.map((value) => element("option", { value }, nameOf(value)));
-  return element("select", { "aria-label": name }, ...options);
+const named = (things) => Object.entries(things).map(([value, { name }]) => [value, name]);
+
+function choice(name, values) {
+  return element("select", { "aria-label": name }, ...values.map(([value, text]) => element("option", { value }, text)));
 }
 
 function labelled(name, control) {
   return element("label", {}, name, control);
-}
-
-function listItem(problem, annotator) {
-  const [right, draws] = problem.draws;
-  const fillBar = element("i");
-  fillBar.style.width = `${draws ? (100 * right) / draws : 0}%`;
-  const suspicious = problem.solutions.some((solution) => isSuspicious(solution, annotator));
-  return element(
-    "a", { href: addressOf(problem), "data-address": addressOf(problem), role: "listitem", "aria-current": "false" },
-    element("span", { class: "question", dir: "auto" }, problem.question.slice(0, 200)),
-    element(
-      "span", { class: "meta" },
-      `${count(right)} of ${count(draws)} right${suspicious ? " · one with a step labelled wrong" : ""}`,
-      element("span", { class: "bar", "aria-hidden": "true" }, fillBar),
-    ),
-  );
 }

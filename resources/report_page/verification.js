@@ -1,5 +1,5 @@
 const METHODS = {
-  oracle: { colour: "var(--oracle)", dash: "2 4", mark: "circle" },
+  "pass@N": { colour: "var(--bound)", dash: "2 4", mark: "circle" },
   PRM: { colour: "var(--prm)", dash: null, mark: "circle" },
   "SC+PRM": { colour: "var(--prm)", dash: "7 4", mark: "diamond" },
   ORM: { colour: "var(--orm)", dash: null, mark: "square" },
@@ -16,39 +16,64 @@ function bestOfN(results) {
 }
 
 function showVerification(section, { marts }) {
+  if (!marts.verification_results.length) return;
   section.append(
-    element("h2", {}, "Does a process reward model choose better than a vote?"),
-    element(
-      "p", { class: "note" },
+    ...opening(
+      "Does a process reward model choose better than a vote?",
       "A method chooses one of N candidates, and the problem is solved if that candidate is right. SC is the majority " +
         "vote. ORM and PRM choose the highest score. SC+ORM and SC+PRM weight the votes by the score (paper, eq. 5). " +
-        "The oracle chooses a right candidate if there is one, so no method can be better.",
+        "pass@N is the share of problems with any right candidate: no method can solve more.",
     ),
+    ...marts.unscored_steps.filter((row) => row.num_unscored_steps).map(unscoredNote),
   );
-  if (!marts.verification_results.length) return showNothing(section, "No evaluations yet.");
-  section.append(...marts.unscored_steps.filter((row) => row.num_unscored_steps).map(unscoredNote));
-  const figures = grouped(marts.verification_results, "dataset", "generator").map((results) =>
-    lineFigure({
-      title: `How many problems of ${results[0].dataset} does choosing one of N candidates of ${results[0].generator} solve?`,
-      note: `Share of ${count(results[0].num_problems)} test problems solved. Bands: 95\u00a0% bootstrap interval over problems.`,
-      wide: true,
-      log2: true,
-      xName: "N =",
-      xLabel: "N, candidates per problem (log scale)",
-      x: count,
-      series: Object.entries(METHODS)
-        .map(([name, style]) => ({ name, ...style, points: curve(results, name) }))
-        .filter((series) => series.points.length),
-    }),
-  );
-  section.append(element("div", { class: "figures" }, ...figures));
+  const figures = grouped(marts.verification_results, "dataset", "generator").flatMap((results) => [
+    differenceFigure(results), accuracyFigure(results),
+  ]);
+  section.append(element("div", { class: "figures" }, ...figures.filter(Boolean)));
 }
 
-function curve(results, method) {
-  return results
-    .filter((row) => row.method === method)
-    .sort((a, b) => a.num_candidates - b.num_candidates)
-    .map((row) => ({ x: row.num_candidates, y: row.accuracy, low: row.accuracy_low, high: row.accuracy_high }));
+const CANDIDATES = { log2: true, xName: "N =", xLabel: "N, candidates per problem (log scale)", x: count };
+
+function lines(results, pointOf) {
+  return Object.entries(METHODS).map(([name, style]) => ({
+    name, ...style,
+    points: results
+      .filter((row) => row.method === name)
+      .sort((a, b) => a.num_candidates - b.num_candidates)
+      .map(pointOf)
+      .filter((point) => !isUnknown(point.y)),
+  }));
+}
+
+/** Return the figure of gains over SC; null for evaluations of an earlier version, which lack them. */
+function differenceFigure(results) {
+  const gains = results.filter((row) => row.method !== "SC" && !isUnknown(row.gain_over_self_consistency_low));
+  if (!gains.length) return null;
+  const unit = (share) => `${points(share)} points`;
+  return lineFigure({
+    title: `What does each method gain over the vote (SC) on ${results[0].dataset}, candidates of ${results[0].generator}?`,
+    note:
+      `Percentage points of ${count(results[0].num_problems)} test problems that are solved more or fewer than by SC with as ` +
+      "many candidates. Point at a line for its 95\u00a0% interval, which is paired over problems.",
+    wide: true, hoverBands: true, zero: true, leastSpan: 0.02, yLimits: [-1, 1], y: unit, axisY: points,
+    ...CANDIDATES,
+    series: lines(gains, (row) => ({
+      x: row.num_candidates, y: row.gain_over_self_consistency, detail: `solves ${percent(row.accuracy)}`,
+      low: row.gain_over_self_consistency_low, high: row.gain_over_self_consistency_high,
+    })),
+  });
+}
+
+function accuracyFigure(results) {
+  return lineFigure({
+    title: `How many problems of ${results[0].dataset} does each method solve?`,
+    note: "Share of test problems solved. Point at a line for its 95\u00a0% bootstrap interval over problems.",
+    wide: true, hoverBands: true,
+    ...CANDIDATES,
+    series: lines(results, (row) => ({
+      x: row.num_candidates, y: row.accuracy, low: row.accuracy_low, high: row.accuracy_high,
+    })),
+  });
 }
 
 /** Return the warning that a reward model did not read all steps. */

@@ -8,6 +8,7 @@ import polars as pl
 
 from resources.engines import open_engine
 from resources.engines.checkpoints import load_template
+from resources.engines.kept import Weights, kept_engine
 from resources.sampling.completion_grading import grade_completions
 from resources.sampling.cost import Cost
 from resources.sampling.journalled_draws import draw_completions
@@ -58,19 +59,29 @@ def completion_model_of(
 ) -> CompletionModel:
     """Return the model of a checkpoint folder or hub name, on an engine.
 
+    An engine with weights in this process stays open for the next stage that draws from them.
     What the engine's libraries print goes to the file ``log``, if it is given.
 
     Raises:
         ValueError: the template is ``chat``, and the model's tokenizer has no chat template: give
             another template.
     """
+    fingerprint = engine_fingerprint(engine, weights_identity(checkpoint))
+
+    def open_anew() -> Engine:
+        return open_engine(engine, checkpoint, log=log)
+
+    def open_or_keep() -> Engine:
+        return kept_engine(Weights(engine, str(checkpoint), fingerprint), open_anew)
+
     return CompletionModel(
         name,
         user_turn(model.template)
         if engine.speaks_chat
         else load_template(model.template, checkpoint),
-        engine_fingerprint(engine, weights_identity(checkpoint)),
-        lambda: open_engine(engine, checkpoint, log=log),
+        fingerprint,
+        # Connecting to servers takes no time.
+        open_anew if engine.kind == "openai" else open_or_keep,
         model.stop,
     )
 

@@ -58,6 +58,8 @@ def code_version(settings: Settings, asset: str) -> str:
         revision = "solution_id:step_index"
     if asset == "candidate_scores":
         revision = "unscored steps are null"
+    if asset == "evaluations":
+        revision += " pass@N, gains over SC"
     if any(path.endswith(".splitting.method") for path in values):
         revision += f" splitting {SPLITTING_VERSION}"
     if any(path.endswith(".splitting.max_sections") for path in values):

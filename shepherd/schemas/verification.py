@@ -70,7 +70,7 @@ EVALUATIONS = Table(
     (
         DATASET,
         Column("generator", TEXT, "the model that drew the candidates"),
-        Column("method", TEXT, "pass@1, SC, ORM, PRM, SC+ORM, SC+PRM, or oracle (any right)"),
+        Column("method", TEXT, "pass@1, SC, ORM, PRM, SC+ORM, SC+PRM, or pass@N (any right)"),
         Column("num_candidates", INT, "candidates per problem (N of best-of-N)"),
         Column(
             "accuracy",
@@ -81,6 +81,14 @@ EVALUATIONS = Table(
         Column("high", FLOAT, "97.5 % bootstrap quantile over problems"),
         Column("num_problems", INT, "test problems"),
         Column("num_groups", INT, "groups of N averaged per problem: all subsets if no votes"),
+        *(
+            Column(name, FLOAT, meaning, nullable=True, added_later=True)
+            for name, meaning in (
+                ("gain", "accuracy less that of SC with as many candidates; null without SC"),
+                ("gain_low", "2.5 % bootstrap quantile of that gain, paired over problems"),
+                ("gain_high", "97.5 % bootstrap quantile of that gain, paired over problems"),
+            )
+        ),
     ),
     ("dataset", "generator", "method", "num_candidates"),
 )

@@ -19,6 +19,7 @@ from shepherd.settings.deployment import GpuSettings, Settings
 from shepherd.settings.exports import ExportSettings
 from shepherd.settings.models import ModelSettings
 from shepherd.settings.policies import PolicySettings, PpoSettings, RftSettings, StepReward
+from shepherd.settings.runs import RunSettings
 from shepherd.settings.sampling import SamplingSettings
 from shepherd.settings.scoring import ScoringSettings
 from shepherd.settings.training import TOKENS_PER_PASS, TrainingSet, TrainingSettings
@@ -41,6 +42,7 @@ __all__ = [
     "PolicySettings",
     "PpoSettings",
     "RftSettings",
+    "RunSettings",
     "SamplingSettings",
     "ScoringSettings",
     "Section",

@@ -9,6 +9,7 @@ from shepherd.settings.datasets import SPLITS, DatasetSettings, Split
 from shepherd.settings.exports import ExportSettings
 from shepherd.settings.models import ModelSettings
 from shepherd.settings.policies import PolicySettings
+from shepherd.settings.runs import RunSettings
 from shepherd.settings.sampling import SamplingSettings
 from shepherd.settings.training import TrainingSet
 from shepherd.settings.verification import VerificationSettings
@@ -56,6 +57,9 @@ class Settings(Section):
         {}, description="generators that learn from their own solutions, by name"
     )
     engine: EngineSettings = Field(EngineSettings(), description="how completions are drawn")
+    runs: RunSettings = Field(
+        RunSettings(), description="pools in which Dagster's runs take turns, and what one makes"
+    )
     sampling: SamplingSettings = Field(
         SamplingSettings(), description="numbers and temperatures of the draws"
     )

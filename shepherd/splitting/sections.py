@@ -11,13 +11,14 @@ from itertools import pairwise
 
 from shepherd.splitting.blocks import outside, protected_spans
 
-SECTIONS_VERSION = "1"
+SECTIONS_VERSION = "2"
 """Raised when the sections of some thought change, so that its steps have other ids than before."""
 
 _BLANK_LINES = re.compile(r"\n[ \t\r]*\n(?=[ \t\r]*[^\s])")
 _LINES = re.compile(r"\n(?=[ \t\r]*[^\s])")
+# Marks before the words are few: the search from every paragraph stays linear in the text.
 _TURNS_BACK = re.compile(
-    r"[\s>*_#-]*(?:(?:no|oh|ah|ok|okay|so|and|well)\b[,.!…]*\s+)?"
+    r"[\s>*_#-]{0,40}+(?:(?:no|oh|ah|ok|okay|so|and|well)\b[,.!…]*\s+)?"
     r"(?:(?:wait|but|hmm+|alternatively|however|actually|oops|hang on|hold on|on second thoughts?"
     r"|or maybe|or perhaps|scratch that)\b(?!-)|no[,.!]"
     r"|(?:let me|let['’]s|i should|i need to) (?:just |quickly |also )?"

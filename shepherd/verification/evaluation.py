@@ -5,7 +5,7 @@
   without an answer do not vote, and a tie goes to the answer drawn first.
 - ``ORM``, ``PRM``: the candidate with the highest score; a tie goes to the one drawn first.
 - ``SC+ORM``, ``SC+PRM``: the answer with the highest sum of scores (eq. 5).
-- ``oracle``: whether any candidate is right, the upper bound of all methods.
+- ``pass@N``: whether any candidate is right, the upper bound of all methods.
 
 Accuracy is the mean over subsets of N of each problem's T candidates, then over problems. Methods
 that take the best candidate are computed exactly over all subsets (:func:`best_of_subsets`). For
@@ -69,8 +69,9 @@ def evaluate(
     """Return the accuracy of every method for every N, per dataset and generator: ``evaluations``.
 
     The methods and their averages are in the module's docstring. The interval is the 95 %
-    percentile bootstrap over problems; all methods of a generator share the resamples. The result
-    depends on ``seed`` and the data, not on the order of rows.
+    percentile bootstrap over problems; all methods of a generator share the resamples, so that the
+    interval of a gain over SC is paired. The result depends on ``seed`` and the data, not on the
+    order of rows.
 
     Args:
         candidates: table CANDIDATES.
@@ -89,7 +90,9 @@ def evaluate(
     rows: list[dict[str, object]] = []
     for pool in _pools(candidates, scores, problems, aggregation):
         weights = bootstrap_weights(pool.name, pool.size, num_resamples=bootstrap, seed=seed)
-        for outcome in _outcomes(pool, counts, groups, seed):
+        outcomes = list(_outcomes(pool, counts, groups, seed))
+        voted = {one.num_candidates: one.solved for one in outcomes if one.method == "SC"}
+        for outcome in outcomes:
             low, high = bootstrap_interval(weights, outcome.solved)
             rows.append(
                 {
@@ -102,6 +105,7 @@ def evaluate(
                     "high": high,
                     "num_problems": pool.size,
                     "num_groups": outcome.num_groups,
+                    **_gain(outcome, voted.get(outcome.num_candidates), weights),
                 }
             )
     return pl.DataFrame(rows, schema=EVALUATIONS.schema)
@@ -173,6 +177,15 @@ class _Outcome(NamedTuple):
     """Groups of N that are averaged per problem."""
     solved: Floats
     """The share of subsets of N in which it picks a right candidate, (problems,)."""
+
+
+def _gain(outcome: _Outcome, voted: Floats | None, weights: Ints) -> dict[str, float | None]:
+    """Return the gain over SC with as many candidates, with its interval; null without SC."""
+    if voted is None:
+        return {"gain": None, "gain_low": None, "gain_high": None}
+    gains = outcome.solved - voted
+    low, high = bootstrap_interval(weights, gains)
+    return {"gain": float(gains.mean()), "gain_low": low, "gain_high": high}
 
 
 def _with_scores(
@@ -247,7 +260,7 @@ def _outcomes(pool: _Pool, counts: Sequence[int], groups: int, seed: int) -> Ite
         correct, answers = take(pool.correct, members), take(pool.answers, members)
         num_subsets = min(comb(total, count), MAX_GROUPS)
         right = pool.correct.astype(np.float64)
-        yield _Outcome("oracle", count, num_subsets, best_of_subsets(pool.correct, right, count))
+        yield _Outcome("pass@N", count, num_subsets, best_of_subsets(pool.correct, right, count))
         num_groups = members.shape[1]
         votes = votes_of(answers, np.ones(answers.shape))
         yield _Outcome("SC", count, num_groups, pick(correct, votes).mean(axis=1))

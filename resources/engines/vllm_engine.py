@@ -1,0 +1,40 @@
+"""Open vLLM's engine in this process, and end it."""
+
+from vllm import EngineArgs
+from vllm.distributed import cleanup_dist_env_and_memory
+from vllm.usage.usage_lib import UsageContext
+from vllm.v1.engine.llm_engine import LLMEngine
+
+from resources.engines.kept import close_kept_engine
+
+
+def open_vllm(arguments: EngineArgs, setting: str) -> LLMEngine:
+    """Open vLLM's engine; ``setting`` is the section of the profile that asks for it.
+
+    An engine that is kept open for a later stage is closed first, for its memory.
+
+    Raises:
+        ValueError: vLLM refuses the checkpoint or the settings, or does not start.
+    """
+    close_kept_engine()
+    try:
+        # The usage context sets the number of tokens of a step: bulk work takes more.
+        return LLMEngine.from_engine_args(arguments, UsageContext.LLM_CLASS)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{arguments.model}: vLLM refuses it: correct {setting} in the profile ({reason})"
+        ) from error
+    except RuntimeError as error:
+        # The worker that failed is another process, which prints its reason itself.
+        raise ValueError(
+            f"{arguments.model}: vLLM did not start: its worker says why in its own messages, such "
+            f"as too little free memory: correct {setting} in the profile"
+        ) from error
+
+
+def end_vllm(engine: LLMEngine) -> None:
+    """End an engine so that another one can be opened in this process."""
+    engine.engine_core.shutdown()
+    # Otherwise the next one finds the process groups of this one.
+    cleanup_dist_env_and_memory()

@@ -70,6 +70,9 @@ def test_the_content_is_the_lake(page: Path) -> None:
     problems = {problem["id"]: problem for problem in content["problems"]}
     assert set(problems) == set(FRAMES["problems"]["problem_id"])
     solutions = FRAMES["solutions"]
+    scores = FRAMES["held_out_scores"].select("solution_id", "step_scores").iter_rows()
+    held_out = {key: [round(score, 4) for score in values] for key, values in scores}
+    assert held_out
     for problem_id, problem in problems.items():
         drawn = solutions.filter(problem_id=problem_id)
         texts = dict(drawn.select("solution_id", "text").iter_rows())
@@ -80,6 +83,7 @@ def test_the_content_is_the_lake(page: Path) -> None:
                 assert None not in solution["scores"]
                 continue
             assert "".join(steps) == texts[solution["id"]]
+            assert solution.get("scores") == held_out.get(solution["id"])
             hard, soft = solution["hard"]["monte_carlo"], solution["soft"]["monte_carlo"]
             *early, last = problem["texts"]["prefixes"][at]
             assert last is None

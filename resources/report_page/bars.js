@@ -12,7 +12,7 @@ function barFigure(given) {
     ...options.series.map((series) => element("span", { class: "name" }, swatch(series), series.name)),
   );
   const draw = (width, figure) => drawBars(options, width, figure);
-  return frame(options, draw, options.series.length > 1 ? legend : null, numbersTable(options)).figure;
+  return frame(options, draw, options.series.length > 1 ? legend : null).figure;
 }
 
 function drawBars(options, width, figure) {

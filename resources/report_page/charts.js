@@ -29,7 +29,7 @@ function lineFigure(given) {
   const legend = element("div", { class: "legend" });
   const visible = () => options.series.filter((series) => !hidden.has(series.name));
   const draw = (width, figure) => drawLines(options, visible(), width, figure);
-  const made = frame(options, draw, options.series.length > 1 ? legend : null, numbersTable(options));
+  const made = frame(options, draw, options.series.length > 1 ? legend : null);
   for (const series of options.series) {
     const button = pressed(swatch(series), () => {
       const isHidden = hidden.delete(series.name);

@@ -1,4 +1,4 @@
-const LISTED = 400;
+const LISTED = 100;
 
 /** Return a list of problems of which as many items exist as were scrolled to. */
 function problemList(choose) {

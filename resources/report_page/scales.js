@@ -33,8 +33,10 @@ function scale([from, to], [start, end], place = (value) => value) {
   return (value) => (span ? start + ((place(value) - place(from)) / span) * (end - start) : (start + end) / 2);
 }
 
-/** Return a figure with a title, a note, a plot that is drawn for its width, and its numbers. */
-function frame(options, draw, legend = null, numbers = null) {
+/** Return a figure with a title, a note, a plot that is drawn for its width, and its numbers, once they are asked for. */
+function frame(options, draw, legend = null) {
+  const numbers = element("details", { class: "numbers" }, element("summary", {}, "Numbers"));
+  numbers.addEventListener("toggle", () => numbers.append(numbersTable(options)), { once: true });
   const plot = element("div", { class: "plot" });
   const figure = element(
     "figure",
@@ -43,7 +45,7 @@ function frame(options, draw, legend = null, numbers = null) {
     options.note ? element("p", { class: "note" }, options.note) : null,
     legend,
     plot,
-    numbers ? element("details", { class: "numbers" }, element("summary", {}, "Numbers"), numbers) : null,
+    numbers,
   );
   const redraw = () => plot.clientWidth && plot.replaceChildren(draw(plot.clientWidth, figure));
   new ResizeObserver(() => requestAnimationFrame(redraw)).observe(plot);

@@ -48,6 +48,19 @@ def test_the_report_reads_only_the_relations_that_it_declares(
     assert page_of(fewer, tmp_path).read_bytes() == page.read_bytes()
 
 
+@pytest.mark.parametrize(
+    "change", ["drop table quality_by_cost", "alter table int_labelled_steps drop soft"]
+)
+def test_a_warehouse_of_another_version_is_named(
+    change: str, warehouse: Path, tmp_path: Path
+) -> None:
+    older = Path(shutil.copy(warehouse, tmp_path))
+    with duckdb.connect(older) as connection:
+        connection.execute(change)
+    with pytest.raises(ValueError, match=r"w\w+.duckdb: was built by another .* warehouse build"):
+        page_of(older, tmp_path)
+
+
 def test_the_page_asks_no_network_for_anything(page: Path) -> None:
     text = page.read_text()
     assert not re.search(r"""(?:src|href)=["'](?!#)|url\(|@import|XMLHttpRequest""", text)

@@ -32,8 +32,8 @@ def print_estimate(profile: str, home: Home, tokens_per_second: float | None) ->
     """
     settings = load_settings(profile)
     if settings.gpus:
-        print_memory(settings, settings.gpus, ModelStore(home.models))
-    print_stages(list(estimate_run(settings, Lake(home.lake))), tokens_per_second)
+        print_memory(settings, settings.gpus, ModelStore(home.models, home.files))
+    print_stages(list(estimate_run(settings, Lake(home.lake, home.files))), tokens_per_second)
     if settings.annotation.language_model:
         print("\nNot estimated: what the language model of nli answers, some tokens a question.")
     if settings.policies:

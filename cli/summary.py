@@ -29,9 +29,7 @@ from shepherd.schemas import (
 def print_summary(deployment: Deployment, seconds: float) -> None:
     """Print row counts, label accuracy, verification and costs of the lake, and paths to open."""
     lake, home = deployment.lake, deployment.home
-    written = {
-        table for table in _SHOWN if lake.partitions(table) or lake.path(table.name).exists()
-    }
+    written = {table for table in _SHOWN if lake.files(table)}
     with plain_tables(float_precision=3):
         print(f"\n== Done in {seconds:.0f} s ==")
         _show("Rows", counts(deployment, [table for table in _COUNTED if table in written]))
@@ -63,6 +61,8 @@ def print_summary(deployment: Deployment, seconds: float) -> None:
         if costs:
             _show("Costs", total_costs(pl.concat(costs)))
     print("\nLook next at")
+    if home.address:
+        print(f"  the home       {home.address}, of which this machine has copies:")
     if home.report.exists():
         print(f"  the report     {home.report}")
     print(f"  the datasets   {home.lake}")

@@ -29,11 +29,10 @@ def report(
     Prints the path of the page, in the home folder.
     """
     from resources.profiles import load_settings
-    from resources.report import build_report, described_run
+    from resources.report import build_report_of
 
-    settings, folder = load_settings(profile), home_at(home)
-    run = described_run(Path(profile).stem, settings, folder)
-    build_report(folder.warehouse, folder.study, folder.report, run)
+    folder = home_at(home)
+    build_report_of(folder, Path(profile).stem, load_settings(profile))
     print(folder.report)
     if not serve:
         return

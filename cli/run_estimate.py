@@ -43,10 +43,10 @@ def print_estimate(profile: str, home: Home, tokens_per_second: float | None) ->
         ValueError: the profile or a file that it names is wrong.
     """
     settings = load_settings(profile)
-    store = ModelStore(home.models)
+    store = ModelStore(home.models, home.files)
     if settings.gpus:
         print_memory(settings, settings.gpus, store)
-    estimates = list(estimate_run(settings, Lake(home.lake)))
+    estimates = list(estimate_run(settings, Lake(home.lake, home.files)))
     if settings.gpus:
         estimates = [with_assumed_speed(estimate, settings, store) for estimate in estimates]
     print_stages(estimates, tokens_per_second)

@@ -1,6 +1,7 @@
 """How fast does the report open and react with thousands of solutions, in a real browser?
 
-    python -m benchmarks.report_page [--json]
+    python -m benchmarks.report_page [--json]                          # 5,000, in the page itself
+    python -m benchmarks.report_page --share 0.23 --times 3 [--json]   # 100,000, with data files
 
 Writes a lake of two datasets from a seed (``benchmarks/big_lake.py``), with rollouts as long as
 those of a 7B model, and builds its report. Opens the report in Chromium and uses its controls.
@@ -19,12 +20,14 @@ from benchmarks.browser import Page, open_page
 from benchmarks.command import Benchmark, Size
 from benchmarks.report import Result, at_least, at_most
 from benchmarks.requirements import require_chromium
-from resources.report import Run, build_report
+from resources.report import DATA_FOLDER, Run, build_report
 from resources.storage.warehouse import build_warehouse
 
 ROLLOUT_CHARACTERS = 200
 MIN_SOLUTIONS = 5_000
-MAX_LOAD_MS = 2_000.0
+MAX_LOAD_MS, MAX_LARGE_LOAD_MS = 2_000.0, 3_000.0
+"""Without and with data files beside the page."""
+MAX_PAGE_MIB = 60.0
 MAX_ANSWER_MS = 100.0
 """People perceive 100 ms as immediate."""
 
@@ -43,8 +46,9 @@ new Promise((done) => {{
 """
 CONTROLS = {
     "search": ("Search", "in"),
-    "filter": ("Show", "Annotators differ"),
-    "colour": ("Colour steps by", "hard label"),
+    "filter": ("Show", "disputed"),
+    "order": ("Order", "unsure"),
+    "colour": ("Colour steps by", "hard"),
 }
 
 
@@ -63,10 +67,13 @@ def run(options: argparse.Namespace) -> list[Result]:
             for name, (control, value) in CONTROLS.items()
         }
         num_solutions = tab.run(NUM_SOLUTIONS)
+    files = [path.stat().st_size for path in page.with_name(DATA_FOLDER).glob("*.js")]
+    max_load_ms = MAX_LARGE_LOAD_MS if files else MAX_LOAD_MS
     return [
-        at_least("solutions on the page", num_solutions, "solutions", MIN_SOLUTIONS),
-        Result("size of the page", page.stat().st_size / 2**20, "MiB"),
-        at_most("open and draw", median(loads), "ms", MAX_LOAD_MS),
+        at_least("solutions of the report", num_solutions, "solutions", MIN_SOLUTIONS),
+        at_most("size of the page", page.stat().st_size / 2**20, "MiB", MAX_PAGE_MIB),
+        Result("size of the data files beside it", sum(files) / 2**20, "MiB"),
+        at_most("open and draw", median(loads), "ms", max_load_ms),
         *(at_most(f"answer to {name}", ms, "ms", MAX_ANSWER_MS) for name, ms in answers.items()),
     ]
 

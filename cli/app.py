@@ -12,7 +12,7 @@ from typing import Final
 import typer
 
 from cli.commands.estimate import estimate
-from cli.commands.labels import export, labels
+from cli.commands.labels import export, labels_app
 from cli.commands.report import report
 from cli.commands.run import run
 from cli.commands.score import score
@@ -51,8 +51,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for function in (run, status, estimate, score, labels, export, report):
+for function in (run, status, estimate, score, export, report):
     app.command()(function)
+app.add_typer(labels_app, name="labels")
 app.add_typer(warehouse_app, name="warehouse")
 app.command()(verify)
 app.command()(ui)

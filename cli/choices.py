@@ -6,7 +6,7 @@ wait.
 
 from typing import Literal
 
-ImportFormat = Literal["math_shepherd", "prm800k", "processbench", "trl"]
+ImportFormat = Literal["math_shepherd", "prm800k", "processbench", "trl", "review"]
 ExportFormat = Literal["math_shepherd", "processbench", "trl", "trl_float"]
 FileType = Literal["jsonl", "parquet"]
 Calculations = Literal["keep", "strip"]

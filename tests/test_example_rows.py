@@ -105,7 +105,7 @@ def test_numbers_and_truth_values_are_labels(labels: list[Any]) -> None:
             "prm",
             {"prompt": "?", "completions": ["a"], "labels": [True]},
             "needs columns question, steps, but the files have prompt, completions, labels: import "
-            "TRL's format with `shepherd labels FILE --format trl` first",
+            "TRL's format with `shepherd labels import FILE --format trl` first",
         ),
         ("rft --draws {draws}", PROBLEM | {"gold_solution": 3}, "row 1: gold_solution: 3 is no"),
         ("rft --draws {data}", DRAW | {"text": None}, "needs columns split, question, gold_sol"),

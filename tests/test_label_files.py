@@ -244,11 +244,11 @@ def test_the_command_line_reads_and_writes(
 ) -> None:
     file = write(tmp_path / "labels.jsonl", [row(1), row(2)])
     labels, out = str(tmp_path / "in"), str(tmp_path / "out")
-    reading = ["labels", str(file), "--format", "math_shepherd", "--annotator", "ms"]
+    reading = ["labels", "import", str(file), "--format", "math_shepherd", "--annotator", "ms"]
     assert main([*reading, "--out", labels]) == 0
     assert "num_solutions=2" in capsys.readouterr().out
     assert main(["export", labels, "--format", "trl", "--out", out]) == 0
-    assert main(["labels", f"{out}/train.jsonl", "--format", "trl", "--annotator", "ms",
+    assert main(["labels", "import", f"{out}/train.jsonl", "--format", "trl", "--annotator", "ms",
                  "--dataset", "gsm8k", "--out", labels]) == 0  # fmt: skip
     assert scan_labels(tmp_path / "in").collect()["steps"].to_list() == [
         ["Step 1:\n", "Step 2: 1"],
@@ -263,7 +263,8 @@ def test_folders_that_hold_something_else_are_not_replaced(
 ) -> None:
     file = write(tmp_path / "labels.jsonl", [row(1)])
     labels = str(tmp_path / "in")
-    reading = ["labels", str(file), "--format", "math_shepherd", "--annotator", "ms", "--out"]
+    options = ["--format", "math_shepherd", "--annotator", "ms", "--out"]
+    reading = ["labels", "import", str(file), *options]
     assert main([*reading, labels]) == 0
     assert main([*reading, labels]) == 0
     before = sorted(tmp_path.rglob("*"))
@@ -287,7 +288,7 @@ def test_what_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     for labels in ("absent", file.name):
         assert main(["export", str(tmp_path / labels), *out]) == 2
         assert f"{labels}: " in capsys.readouterr().err
-    assert main(["labels", str(file), *out, "--annotator", "m"]) == 2
+    assert main(["labels", "import", str(file), *out, "--annotator", "m"]) == 2
     assert capsys.readouterr().err == (
         "error: --dataset: is required, because rows of trl do not name it\n"
     )

@@ -129,9 +129,9 @@ def test_calculations_are_stripped_from_published_labels(tmp_path: Path) -> None
         "--out",
         str(tmp_path / "c"),
     ]
-    assert main(["labels", str(file), *options]) == 0
+    assert main(["labels", "import", str(file), *options]) == 0
     assert scan_labels(tmp_path / "c").collect()["steps"][0][0] == "2 = <<1+1=2>>2\n\n"
-    assert main(["labels", str(file), *options, "--calculations", "strip",
+    assert main(["labels", "import", str(file), *options, "--calculations", "strip",
                  "--max-rejected-share", "0.5"]) == 0  # fmt: skip
     assert scan_labels(tmp_path / "c").collect()["steps"][0][0] == "2 = 2\n\n"
 

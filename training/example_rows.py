@@ -15,7 +15,7 @@ LABEL_TOLERANCE = 1e-6
 """A label may leave [0, 1] by this much, as sums in float32 do; it is then clipped."""
 
 TRL_COLUMNS = {"prompt", "completions"}
-"""Columns of TRL's stepwise format, which `shepherd labels` imports."""
+"""Columns of TRL's stepwise format, which `shepherd labels import` reads."""
 
 
 def check_row(columns: Sequence[str], values: Sequence[object], *, is_whole: bool = False) -> None:
@@ -60,7 +60,7 @@ def check_columns(names: Sequence[str], columns: Sequence[str], where: str) -> N
         return
     hint = "correct the files"
     if set(names) >= TRL_COLUMNS:
-        hint = "import TRL's format with `shepherd labels FILE --format trl` first"
+        hint = "import TRL's format with `shepherd labels import FILE --format trl` first"
     raise ValueError(
         f"{where}: needs columns {', '.join(missing)}, but the files have {', '.join(names)}: "
         f"{hint}"

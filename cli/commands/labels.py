@@ -1,4 +1,4 @@
-"""``shepherd labels`` and ``shepherd export``: step labels from and to published formats."""
+"""``shepherd labels import`` and ``shepherd export``: step labels from and to published formats."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,24 +8,36 @@ import typer
 from cli.choices import Calculations, ExportFormat, FileType, ImportFormat
 from cli.options import DEFAULT_HOME, HomeOption, OutOption, home_at
 
+labels_app = typer.Typer(help="Import step labels.", rich_markup_mode=None)
 
-def labels(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="Published files of step labels.")
-    ],
+
+@labels_app.callback()
+def labels() -> None:
+    """Import step labels."""
+
+
+@labels_app.command("import")
+def import_published(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Files of step labels.")],
     format_name: Annotated[
         ImportFormat, typer.Option("--format", help="Format of the files (docs/data.md).")
     ],
-    annotator: Annotated[
-        str, typer.Option(metavar="NAME", help="Name that the labels get as their annotator.")
-    ],
     out: OutOption,
+    annotator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default="human for review",
+            help="Name that the labels get as their annotator; required for published formats.",
+        ),
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            show_default="each row's task",
-            help="Dataset of the problems; required for formats other than math_shepherd.",
+            show_default="that of each row",
+            help="Dataset of the problems; required unless rows of the format name it, as those of "
+            "math_shepherd and review do.",
         ),
     ] = None,
     task: Annotated[
@@ -45,7 +57,10 @@ def labels(
         ),
     ] = 0.01,
 ) -> None:
-    """Import published step labels into Parquet files.
+    """Import step labels into Parquet files.
+
+    The format review is what the report downloads of a person's marks; other
+    formats are published ones.
 
     The labels, rows of the table labeled_solutions, go to
     DIR/labeled_solutions/part-*.parquet, rejected rows to DIR/rejected.
@@ -53,10 +68,12 @@ def labels(
     from resources.files.label_import import LabelRules, import_labels
     from shepherd.settings import SplittingSettings
 
-    if dataset is None and format_name != "math_shepherd":
+    if annotator is None and format_name != "review":
+        raise ValueError(f"--annotator: is required for {format_name}: name who made the labels")
+    if dataset is None and format_name not in ("math_shepherd", "review"):
         raise ValueError(f"--dataset: is required, because rows of {format_name} do not name it")
     splitting = SplittingSettings(calculations=calculations)
-    rules = LabelRules(format_name, annotator, dataset, task, splitting=splitting)
+    rules = LabelRules(format_name, annotator or "human", dataset, task, splitting=splitting)
     print(import_labels(files, out.absolute(), rules, max_rejected_share=max_rejected_share))
 
 

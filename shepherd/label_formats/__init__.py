@@ -1,4 +1,5 @@
-"""Step labels in the formats that others publish: rows of four formats, read and written.
+"""Step labels in the formats that others publish: rows of four published formats, and the
+marks of people who reviewed a report.
 
 Readers take one decoded JSON value and raise ValueError with the field and the reason. A row may
 hold no labels, or several solutions.
@@ -14,10 +15,11 @@ from shepherd.label_formats.math_shepherd import (
 )
 from shepherd.label_formats.prm800k import parse_prm800k
 from shepherd.label_formats.processbench import parse_processbench, render_processbench
+from shepherd.label_formats.review import check_review, parse_review
 from shepherd.label_formats.solutions import LabeledSolution, labeled_frame
 from shepherd.label_formats.trl import parse_trl, render_trl, render_trl_float
 
-PublishedFormat = Literal["math_shepherd", "prm800k", "trl", "processbench"]
+PublishedFormat = Literal["math_shepherd", "prm800k", "trl", "processbench", "review"]
 """Formats that labels are read from."""
 
 ExportFormat = Literal["math_shepherd", "trl", "trl_float", "processbench"]
@@ -28,6 +30,7 @@ PARSERS: dict[str, Callable[[object], list[LabeledSolution]]] = {
     "prm800k": parse_prm800k,
     "trl": lambda row: [parse_trl(row)],
     "processbench": lambda row: [parse_processbench(row)],
+    "review": parse_review,
 }
 RENDERERS: dict[str, Callable[[LabeledSolution], dict[str, object]]] = {
     "math_shepherd": render_math_shepherd,
@@ -44,10 +47,12 @@ __all__ = [
     "ExportFormat",
     "LabeledSolution",
     "PublishedFormat",
+    "check_review",
     "labeled_frame",
     "parse_math_shepherd",
     "parse_prm800k",
     "parse_processbench",
+    "parse_review",
     "parse_trl",
     "render_math_shepherd",
     "render_processbench",

@@ -1,6 +1,9 @@
 # Needs make and any Python from 3.11 to 3.13, nothing else. A run writes only under $(SHEPHERD_HOME).
 export SHEPHERD_HOME ?= $(CURDIR)/data
+# Dagster's databases are files. Those of a home in a store are on this machine (docs/store.md).
+ifeq ($(findstring ://,$(SHEPHERD_HOME)),)
 export DAGSTER_HOME ?= $(SHEPHERD_HOME)/dagster
+endif
 
 # The newest supported Python that runs here; a shim of pyenv may exist without its Python.
 PYTHON ?= $(shell for version in 3.13 3.12 3.11; do \

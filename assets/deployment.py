@@ -1,6 +1,8 @@
 """Describe a deployment: its settings, its home folder and its partitions."""
 
 import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from resources.storage.home import Home
 from resources.storage.io_manager import Partition
 from resources.storage.journal import fingerprints
 from resources.storage.lake import Lake
+from resources.storage.locks import file_lock
 from resources.storage.model_store import ModelStore
 from shepherd.annotators.entailment import EntailmentSettings
 from shepherd.identity import shard_keys
@@ -64,20 +67,34 @@ class Deployment:
     @property
     def lake(self) -> Lake:
         """The Parquet files."""
-        return Lake(self.home.lake)
+        return Lake(self.home.lake, self.home.files)
 
     @property
     def models(self) -> ModelStore:
         """The checkpoints that are trained here."""
-        return ModelStore(self.home.models)
+        return ModelStore(self.home.models, self.home.files)
 
     def journals(self, stage: str, partition: Partition) -> Path:
         """Return the folder of a sampling stage's journals for a partition, one file a model."""
         return self.home.journals / stage / partition.dataset / partition.shard
 
-    def drawing_lock(self, stage: str, partition: Partition) -> Path:
-        """Return the lock of a partition: it is beside its journals, which are removed alone."""
-        return self.journals(stage, partition).with_suffix(".lock")
+    @contextmanager
+    def drawing(self, tables: Sequence[str], partition: Partition) -> Iterator[None]:
+        """Let no other run draw the last of these tables, in a partition, until all are written.
+
+        Raises:
+            ValueError: another run draws there: wait until it ends, or end it.
+        """
+        stage, files = tables[-1], self.home.files
+        refusal = f"another run draws {stage} of {partition.key}: wait until it ends, or end it"
+        paths = [self.lake.path(table, *partition) for table in tables]
+        # The lock is beside the journals, which are removed alone.
+        lock = self.journals(stage, partition).with_suffix(".lock")
+        with (
+            file_lock(lock, refusal=refusal),
+            files.holding("/".join((stage, *partition)), paths, refusal),
+        ):
+            yield
 
     def origin(self, stage: str, partition: Partition) -> dict[str, str]:
         """Return what the footer of a partition's file records of its draws."""
@@ -87,7 +104,9 @@ class Deployment:
 
     def discard_journals(self, stage: str, partition: Partition) -> None:
         """Remove the journals of a partition. Call it after the partition is written."""
-        shutil.rmtree(self.journals(stage, partition), ignore_errors=True)
+        folder = self.journals(stage, partition)
+        self.home.files.discard_segments(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def model(self, name: str) -> ModelSettings:
         """Return the settings of a model asset. A policy has those of the model it starts from."""

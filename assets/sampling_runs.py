@@ -45,6 +45,7 @@ def shard_of_run(context: dg.AssetExecutionContext, deployment: Deployment) -> "
         deployment.home.journals,
         settings.seed,
         settings.datasets[partition.dataset].splitting,
+        deployment.home.files,
     )
 
 

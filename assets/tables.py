@@ -12,7 +12,6 @@ import polars as pl
 from assets.deployment import Deployment, partitions_of
 from assets.describe import OWNERS, column_schema, provenance
 from resources.storage.io_manager import Frames, Partition
-from resources.storage.locks import file_lock
 from shepherd.dependencies import code_version
 from shepherd.schemas import Table
 from shepherd.settings import Settings
@@ -78,7 +77,8 @@ def _outputs_of(
     def compute(*args: object, **inputs: object) -> Iterator[dg.Output[Rows]]:
         # Dagster writes an output before it takes the next one: the lock covers the writing.
         arguments = inspect.signature(body).bind(*args, **inputs).arguments
-        with drawing_lock(table, arguments) if draws else nullcontext():
+        written = [each.name for each in (*siblings, table)]
+        with drawing(written, arguments) if draws else nullcontext():
             result = body(*args, **inputs)
             rows = cast("Mapping[str, Rows]", result if siblings else {table.name: result})
             for each in (*siblings, table):
@@ -88,19 +88,12 @@ def _outputs_of(
     return compute
 
 
-def drawing_lock(table: Table, arguments: Mapping[str, object]) -> AbstractContextManager[None]:
-    """Return the lock of the partition in which a function draws, given its arguments.
-
-    Entering it raises a ValueError if another run draws there: wait until it ends, or end it.
-    """
+def drawing(tables: Sequence[str], arguments: Mapping[str, object]) -> AbstractContextManager[None]:
+    """Return the lock of the partition in which a function draws, given its arguments."""
     context, deployment = arguments["context"], arguments["deployment"]
     assert isinstance(context, dg.AssetExecutionContext)
     assert isinstance(deployment, Deployment)
-    partition = Partition.of(context.partition_key)
-    return file_lock(
-        deployment.drawing_lock(table.name, partition),
-        refusal=f"another run draws {table.name} of {partition.key}: wait until it ends, or end it",
-    )
+    return deployment.drawing(tables, Partition.of(context.partition_key))
 
 
 def table_out(

@@ -21,7 +21,7 @@ def set_environment(profile: str, home: Home, dagster_home: Path | None) -> Path
     if profile.endswith((".yaml", ".yml")):
         profile = str(expanded(profile).absolute())
     os.environ.update(
-        SHEPHERD_PROFILE=profile, SHEPHERD_HOME=str(home.root), DAGSTER_HOME=str(dagster_root)
+        SHEPHERD_PROFILE=profile, SHEPHERD_HOME=home.location, DAGSTER_HOME=str(dagster_root)
     )
     return dagster_root
 

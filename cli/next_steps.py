@@ -14,6 +14,8 @@ def print_next_steps(deployment: Deployment, profile: str) -> None:
     """Print the paths to open and the next commands, with the profile and the home."""
     home = deployment.home
     print("\nLook next at")
+    if home.address:
+        print(f"  the home       {home.address}, of which this machine has copies:")
     if home.report.exists():
         print(f"  the report     {home.report}")
     print(f"  the datasets   {home.lake}")
@@ -30,7 +32,7 @@ def print_next_steps(deployment: Deployment, profile: str) -> None:
 def next_commands(deployment: Deployment, profile: str) -> dict[str, str]:
     """Return the commands that use what a run has made, and what each is good for."""
     home, lake = deployment.home, deployment.lake
-    here = ["--home", str(home.root)]
+    here = ["--home", home.location]
     commands = {
         _shown("ui", "--profile", profile, *here): "the lineage, on http://localhost:3000",
     }

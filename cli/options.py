@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from resources.storage.home import Home
+from resources.storage.store import is_address
 from resources.user_paths import folder_at
 
 ProfileOption = Annotated[
@@ -18,12 +19,13 @@ ProfileOption = Annotated[
     ),
 ]
 HomeOption = Annotated[
-    Path,
+    str,
     typer.Option(
         "--home",
         envvar="SHEPHERD_HOME",
         metavar="DIR",
-        help="Home folder: datasets, checkpoints, warehouse and report are written under it.",
+        help="Home: datasets, checkpoints, warehouse and report are written under it. A folder, "
+        "or s3://BUCKET/PREFIX.",
     ),
 ]
 DagsterHomeOption = Annotated[
@@ -46,13 +48,16 @@ OutOption = Annotated[
 ]
 
 DEFAULT_PROFILE = "demo"
-DEFAULT_HOME = Path("data")
+DEFAULT_HOME = "data"
 
 
-def home_at(path: Path) -> Home:
-    """Return the home folder at a path, which may be relative or begin with ``~``.
+def home_at(location: str | Path) -> Home:
+    """Return the home at a path, which may be relative or begin with ``~``, or at an address.
 
     Raises:
-        ValueError: the path is that of a file, or the system takes no such path.
+        ValueError: the path is that of a file, or the system takes no such path; or the address
+            is wrong, or the store refuses to list it.
     """
-    return Home(folder_at(path, "--home"))
+    if is_address(str(location)):
+        return Home.at(str(location))
+    return Home(folder_at(location, "--home"))

@@ -55,6 +55,7 @@ def run_pipeline(
             progress = Progress(instance, definitions)
             print_earlier_versions(progress)
         failures = run_stages(definitions, instance, progress, keys, run_tags(settings))
+    home.files.collect()
     if failures:
         return print_failures(failures)
     if not assets:

@@ -9,8 +9,8 @@ import dagster as dg
 from assets.deployment import Deployment
 from assets.describe import SETTINGS_KEY
 from cli.failed_checks import FailedChecks
-from resources.storage.digests import digest_in_footer
 from resources.storage.home import Home
+from resources.storage.home_files import LOCAL
 from resources.storage.io_manager import CONTENT_KEY, DIGEST_KEY, Partition
 from resources.storage.lake import Lake
 from resources.storage.model_store import ModelStore
@@ -164,9 +164,10 @@ class Progress:
         path, digest = self._path(key, partition, metadata), metadata.get(DIGEST_KEY)
         if path is None:
             return None
-        if not path.exists():
+        found = (self._home.files if self._home else LOCAL).digest(path)
+        if found is None:
             return f"{path} is missing"
-        if digest is not None and digest_in_footer(path) != digest.value:
+        if digest is not None and found != digest.value:
             return f"{path} was written by a run that was killed, or by another program"
         return None
 

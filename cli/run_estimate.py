@@ -6,6 +6,7 @@ from dataclasses import replace
 import polars as pl
 
 from assets.deployment import models_of
+from cli.cluster_estimate import cluster_of, print_cluster
 from cli.gpu_memory import published_models, table_of, uses_of
 from cli.tables import plain_tables
 from resources.files.problems import load_problems_of
@@ -43,10 +44,10 @@ def print_estimate(profile: str, home: Home, tokens_per_second: float | None) ->
         ValueError: the profile or a file that it names is wrong.
     """
     settings = load_settings(profile)
-    store = ModelStore(home.models)
+    store = ModelStore(home.models, home.files)
     if settings.gpus:
         print_memory(settings, settings.gpus, store)
-    estimates = list(estimate_run(settings, Lake(home.lake)))
+    estimates = list(estimate_run(settings, Lake(home.lake, home.files)))
     if settings.gpus:
         estimates = [with_assumed_speed(estimate, settings, store) for estimate in estimates]
     print_stages(estimates, tokens_per_second)
@@ -60,6 +61,28 @@ def print_estimate(profile: str, home: Home, tokens_per_second: float | None) ->
         print("\nNot estimated: what the language model of nli answers, some tokens a question.")
     if settings.policies:
         print("\nNot estimated: samples that policies learn from, and greedy solutions.")
+
+
+def print_cluster_estimate(
+    profile: str,
+    home: Home,
+    machines: int,
+    gpus_per_replica: int | None,
+    tokens_per_second: float | None,
+) -> None:
+    """Print the GPU hours of each sampling stage on several machines.
+
+    Raises:
+        ValueError: the profile or a file that it names is wrong, or does not say what machines
+            there are.
+    """
+    settings = load_settings(profile)
+    store = ModelStore(home.models, home.files)
+    cluster = cluster_of(settings, store, machines, gpus_per_replica, tokens_per_second)
+    estimates = list(estimate_run(settings, Lake(home.lake, home.files)))
+    if not estimates:
+        raise ValueError(f"--machines: nothing is sampled in profile {profile}: leave it out")
+    print_cluster(settings, estimates, cluster)
 
 
 def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:

@@ -28,7 +28,10 @@ STAGES = {
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Failures are printed at the end, in one line where that is enough."""
 
-USER_ERRORS = ("ValueError", "WriteError")
+USER_ERRORS = (
+    *("ValueError", "WriteError", "StoreError", "OutOfReachError"),
+    *("ConflictError", "LeaseLostError"),
+)
 """The exceptions whose message says what the user can correct."""
 
 CHECK_FAILED = "DagsterAssetCheckFailedError"

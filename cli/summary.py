@@ -29,9 +29,7 @@ from shepherd.schemas import (
 def print_summary(deployment: Deployment, seconds: float) -> None:
     """Print row counts, label accuracy, verification and costs of the lake."""
     lake = deployment.lake
-    written = {
-        table for table in _SHOWN if lake.partitions(table) or lake.path(table.name).exists()
-    }
+    written = {table for table in _SHOWN if lake.files(table)}
     with plain_tables(float_precision=3):
         print(f"\n== Done in {seconds:.0f} s ==")
         _show("Rows", counts(deployment, [table for table in _COUNTED if table in written]))

@@ -1,18 +1,50 @@
 """Paths as users write them."""
 
+import os
 from pathlib import Path
+
+from resources.storage.store import is_address, open_store
+from shepherd.identity import content_id
+
+
+def cache_folder() -> Path:
+    """Return the folder for what is in a store and needed here: ``SHEPHERD_CACHE``."""
+    return Path(os.environ.get("SHEPHERD_CACHE") or "~/.cache/shepherd").expanduser().absolute()
 
 
 def expanded(path: str | Path) -> Path:
     """Return a path with the home folder in the place of ``~`` or ``~user``.
 
+    What is at an address such as ``s3://bucket/file.jsonl`` is downloaded, unless it is here.
+
     Raises:
-        ValueError: there is no such user.
+        ValueError: there is no such user, or nothing at the address.
     """
+    if is_address(str(path)):
+        return downloaded(str(path))
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise ValueError(f"{path}: {error}: write the whole path") from error
+
+
+def downloaded(url: str) -> Path:
+    """Return a copy of the file or folder at an address; another version has another path.
+
+    Raises:
+        ValueError: there is nothing, or the store refuses to say.
+    """
+    parent, _, name = url.rstrip("/").rpartition("/")
+    store = open_store(parent)
+    entries = [each for each in store.list("") if f"{each.key}/".startswith(f"{name}/")]
+    if not entries:
+        raise ValueError(f"{url}: no such file or folder in the store: correct the address")
+    version = content_id(url, *(f"{each.key} {each.tag}" for each in entries))
+    folder = cache_folder() / "imports" / version
+    for each in entries:
+        if not (folder / each.key).is_file():
+            store.download(each.key, folder / each.key)
+    return folder / name
 
 
 def folder_at(path: str | Path, option: str) -> Path:

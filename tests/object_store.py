@@ -61,6 +61,8 @@ def serve_objects(folder: Path) -> Iterator[str]:
         *(f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"),
         *("-s3", f"-s3.port={s3}", f"-s3.config={config}", "-master.telemetry=false"),
         *("-volume.max=50", "-master.volumeSizeLimitMB=64"),
+        # By default these have the same port in all servers.
+        *("-s3.port.iceberg=0", "-s3.port.lance=0"),
     ]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
@@ -71,6 +73,10 @@ def serve_objects(folder: Path) -> Iterator[str]:
         # In order it would take half a minute.
         server.kill()
         server.wait()
+        ports = (master, volume, filer, s3)
+        for port in (*ports, *(port + GRPC_OFFSET for port in ports)):
+            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                path.unlink()
 
 
 def wait_until_up(port: int, seconds: float = 60) -> None:

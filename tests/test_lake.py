@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from resources.storage.lake import Lake
+from resources.storage.lake_shards import LakeShards
 from resources.storage.shards import DatasetShards, Shards, read_shards
 from shepherd.identity import shard_keys, shard_of
 from shepherd.schemas import EVALUATIONS, PROBLEMS, ROLLOUT_COSTS, STEPS
@@ -179,15 +180,15 @@ def test_a_lost_shards_json_is_written_again_for_all_datasets(tmp_path: Path, sh
 def test_two_profiles_that_start_at_once_are_both_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checked, lake = Lake._checked_shards, Lake(tmp_path)
+    checked, lake = LakeShards._checked, Lake(tmp_path)
 
-    def interrupted(self: Lake, recorded: Shards, settings: Settings) -> Shards:
+    def interrupted(self: LakeShards, recorded: Shards, settings: Settings) -> Shards:
         monkeypatch.undo()
         current = checked(self, recorded, settings)
         lake.check_shards(of_dataset("other"))
         return current
 
-    monkeypatch.setattr(Lake, "_checked_shards", interrupted)
+    monkeypatch.setattr(LakeShards, "_checked", interrupted)
     lake.check_shards(settings(shards=4))
     assert set(read_shards(tmp_path / "shards.json")) == {"other", "words"}
 

@@ -53,16 +53,18 @@ def exports_of(settings: Settings) -> dg.AssetsDefinition:
         folder = deployment.home.exports
         wholes = {name: rows for name, rows in tables.items() if isinstance(rows, pl.DataFrame)}
         metadata = {"path": dg.MetadataValue.path(folder), **provenance(settings, "exports")}
-        for name, export in settings.exports.items():
-            report = export_labels(
-                labels_to_export(tables, export.annotator),
-                folder / name,
-                export.format,
-                export.file_type,
-                card_facts(settings, name, export, wholes),
-            )
-            metadata[f"{name}: solutions"] = report.num_written
-            metadata[f"{name}: left out"] = report.num_left_out
+        deployment.home.files.fetch([folder])
+        with deployment.home.files.committing(folder):
+            for name, export in settings.exports.items():
+                report = export_labels(
+                    labels_to_export(tables, export.annotator),
+                    folder / name,
+                    export.format,
+                    export.file_type,
+                    card_facts(settings, name, export, wholes),
+                )
+                metadata[f"{name}: solutions"] = report.num_written
+                metadata[f"{name}: left out"] = report.num_left_out
         return dg.MaterializeResult(metadata=metadata)
 
     return exports

@@ -126,7 +126,8 @@ def draws_of_start(
 
     def draw(dataset: str, part: pl.DataFrame) -> pl.DataFrame:
         work, splitting = deployment.models.work(name), settings.datasets[dataset].splitting
-        shard = Shard(dataset, "all", work, settings.seed, splitting)
+        files = deployment.home.files
+        shard = Shard(dataset, "all", work, settings.seed, splitting, files)
         return draw_candidates(part, sampler, sampling, shard).frame
 
     draws = pl.concat(

@@ -50,9 +50,9 @@ def warehouse_of(tables: Collection[str]) -> dg.AssetsDefinition:
     def warehouse(
         deployment: DeploymentResource,
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        path = deployment.home.warehouse
-        rows = build_warehouse(deployment.home.lake, path)
-        page = deployment.home.report.as_uri()
+        home, path = deployment.home, deployment.home.warehouse
+        rows = build_warehouse(home.lake, path, files=home.files)
+        page = home.report.as_uri()
         meanings = column_meanings()
         with duckdb.connect(path, read_only=True) as connection:
             for model in ordered:

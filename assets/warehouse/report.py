@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets.deployment import DeploymentResource
 from assets.describe import OWNERS, provenance
-from resources.report import build_report, described_run, report_relations
+from resources.report import build_report_of, report_relations
 from shepherd.dependencies import code_version
 from shepherd.settings import Settings
 
@@ -27,8 +27,7 @@ def report_of(settings: Settings) -> dg.AssetsDefinition:
     def report(deployment: DeploymentResource) -> dg.MaterializeResult[None]:
         """Write the report to a temporary file, then replace the old one."""
         home, out = deployment.home, deployment.home.report
-        run = described_run(deployment.profile, settings, home)
-        build_report(home.warehouse, home.study, out, run)
+        build_report_of(home, deployment.profile, settings)
         return dg.MaterializeResult(
             metadata={
                 "page": dg.MetadataValue.url(out.as_uri()),

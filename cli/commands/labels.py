@@ -112,17 +112,18 @@ def export(
     from shepherd.dataset_card import CardFacts
     from shepherd.schemas import LABELED_SOLUTIONS
 
-    labels_root = source or home_at(home).lake
-    folder = labels_root / "labeled_solutions"
-    root = folder if folder.is_dir() else labels_root
-    if source is None and not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder: run a profile first, or name LABELS")
     if source is None:
-        lake = Lake(labels_root)
+        own = home_at(home)
+        lake = Lake(own.lake, own.files)
         paths = lake.files(LABELED_SOLUTIONS)
+        folder = lake.root / LABELED_SOLUTIONS.name
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: no such folder: run a profile first, or name LABELS")
         for path in paths:
             lake.check_file(LABELED_SOLUTIONS, path)
     else:
+        folder = source / LABELED_SOLUTIONS.name
+        root = folder if folder.is_dir() else source
         paths = visible_files(root, ".parquet") if root.is_dir() else [root]
     out = out.absolute()
     facts = CardFacts(title=title or out.name, license=license_name)

@@ -19,7 +19,8 @@ def build(home: HomeOption = DEFAULT_HOME) -> None:
     from resources.storage.warehouse import build_warehouse
 
     folder = home_at(home)
-    for name, num_rows in build_warehouse(folder.lake, folder.warehouse).items():
+    rows = build_warehouse(folder.lake, folder.warehouse, files=folder.files)
+    for name, num_rows in rows.items():
         print(f"{num_rows:>12,}  {name}")
 
 
@@ -31,7 +32,9 @@ def check(home: HomeOption = DEFAULT_HOME) -> int:
     """
     from resources.storage.warehouse import run_tests
 
-    results = run_tests(home_at(home).warehouse)
+    folder = home_at(home)
+    folder.files.fetch([folder.warehouse])
+    results = run_tests(folder.warehouse)
     failed = [result for result in results if result.num_failures]
     for result in failed:
         print(f"{result.name}: {result.num_failures} failing rows, the first are\n{result.rows}")

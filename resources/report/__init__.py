@@ -16,7 +16,9 @@ from resources.report.facts import Run, described_run
 from resources.report.problems import LIMITS, Json, problems_on_page, report_queries, rows_of
 from resources.report.rendering import render
 from resources.storage.atomic import refuse_other_files, replacing_file, replacing_folder
+from resources.storage.home import Home
 from resources.storage.warehouse import open_warehouse
+from shepherd.settings import Settings
 
 MARTS = {
     "dataset_counts": "overview",
@@ -97,6 +99,22 @@ def _other_version(warehouse: Path) -> Iterator[None]:
         ) from error
 
 
+def build_report_of(home: Home, profile: str, settings: Settings) -> None:
+    """Write the report of a home, from its warehouse and its folder of benchmark results.
+
+    Raises:
+        ValueError: as :func:`build_report`; or the home is in a store that cannot be written.
+    """
+    home.files.fetch([home.warehouse, *home.files.below(home.study)])
+    data = home.report.with_name(DATA_FOLDER)
+    with home.files.committing(home.report):
+        run = described_run(profile, settings, home)
+        build_report(home.warehouse, home.study, home.report, run)
+        if data.is_dir():
+            with home.files.committing(data):
+                pass
+
+
 def report_relations() -> list[str]:
     """Return the relations of the warehouse that the report reads, sorted."""
     queries = report_queries()
@@ -122,4 +140,4 @@ def _studies(folder: Path) -> list[Json]:
     return studies
 
 
-__all__ = ["DATA_FOLDER", "MARTS", "Run", "build_report", "described_run", "report_relations"]
+__all__ = ["DATA_FOLDER", "MARTS", "Run", "build_report", "build_report_of", "report_relations"]

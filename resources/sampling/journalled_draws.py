@@ -9,6 +9,7 @@ import polars as pl
 from resources.sampling.cost import Cost
 from resources.sampling.drawing_bar import DrawingBar
 from resources.sampling.request_source import RequestSource
+from resources.storage.home_files import LOCAL, HomeFiles
 from resources.storage.journal import Journal, open_journal
 from shepherd.dependencies import Fingerprint
 from shepherd.requests import REQUESTS, Engine
@@ -25,6 +26,7 @@ def draw_completions(
     fingerprint: Fingerprint,
     description: str,
     earlier: pl.DataFrame | None = None,
+    files: HomeFiles = LOCAL,
 ) -> Cost:
     """Draw the requests of the source, and return the cost of all their completions.
 
@@ -34,11 +36,12 @@ def draw_completions(
     request must be drawn. The journal stays: the caller removes it once the result is written.
 
     Raises:
-        ValueError: another run has the journal open: wait until that run ends, or end it.
+        ValueError: another run has the journal open: wait until that run ends, or end it. Or the
+            home is in a store that is out of reach.
     """
     cost = Cost()
     with (
-        open_journal(journal_path, fingerprint) as journal,
+        open_journal(journal_path, fingerprint, files) as journal,
         ExitStack() as stack,
         DrawingBar(description, source) as bar,
     ):

@@ -13,6 +13,7 @@ from resources.sampling.completion_grading import grade_completions
 from resources.sampling.cost import Cost
 from resources.sampling.journalled_draws import draw_completions
 from resources.sampling.request_source import RequestList, RequestSource
+from resources.storage.home_files import LOCAL, HomeFiles
 from resources.storage.journal import SUFFIX
 from resources.storage.weights import weights_identity
 from shepherd.dependencies import Fingerprint, draw_fingerprint, engine_fingerprint
@@ -100,6 +101,9 @@ class Shard:
     """How texts are split into steps, and whether calculations are removed from them. Journals
     hold the texts as drawn."""
 
+    files: HomeFiles = LOCAL
+    """How the files of the home are written: those of one in a store are sent there."""
+
 
 @dataclass(frozen=True)
 class StageOutput:
@@ -158,6 +162,7 @@ class Stage:
             fingerprint=self.fingerprint,
             description=description,
             earlier=earlier,
+            files=self.shard.files,
         )
 
     def graded_rows(

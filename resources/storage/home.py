@@ -4,17 +4,48 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from resources.storage.home_files import LOCAL, HomeFiles
+from resources.storage.store import is_address, open_store
+from resources.user_paths import cache_folder
+
 
 @dataclass(frozen=True)
 class Home:
     """Paths under the home folder. Nothing is created here: each writer creates its own folder."""
 
     root: Path
+    """The folder of the home; of a home in a store, the folder that mirrors it on this machine."""
+
+    files: HomeFiles = LOCAL
+    """How the files are read and written."""
+
+    address: str = ""
+    """Where the home is if it is in a store."""
 
     @classmethod
     def from_env(cls) -> "Home":
         """Return the home that ``SHEPHERD_HOME`` names, or ``./data`` if it is unset or empty."""
-        return cls(Path(os.environ.get("SHEPHERD_HOME") or "data").expanduser().absolute())
+        return cls.at(os.environ.get("SHEPHERD_HOME") or "data")
+
+    @classmethod
+    def at(cls, location: str) -> "Home":
+        """Return the home in a folder, or at an address such as ``s3://bucket/prefix``.
+
+        Raises:
+            ValueError: the address is wrong, or object stores need a package that is missing.
+        """
+        if not is_address(location):
+            return cls(Path(location).expanduser().absolute())
+        from resources.storage.mirror import Mirror, mirror_folder
+
+        store = open_store(location)
+        root = mirror_folder(store.url, cache_folder() / "homes")
+        return cls(root, Mirror(store, root), store.url)
+
+    @property
+    def location(self) -> str:
+        """What ``SHEPHERD_HOME`` names this home."""
+        return self.address or str(self.root)
 
     @property
     def lake(self) -> Path:

@@ -132,7 +132,8 @@ class ParquetIOManager(dg.IOManager):
             contents.append(digest_of(frame))
             metadata = self._metadata(table, frame, path, contents[-1])
             described.append({**metadata, PARTITION_ROW_COUNT: frame.height})
-        totals = self._totals(table, _all_rows(self._lake, table))
+        rows = _all_rows(self._lake, table)
+        totals = {} if rows is None else self._totals(table, rows)
         for partition, metadata in zip(partitions, described, strict=True):
             step.add_asset_metadata(
                 {**metadata, **totals}, asset_key=context.asset_key, partition_key=partition.key
@@ -177,13 +178,16 @@ class ParquetIOManager(dg.IOManager):
         }
 
 
-def _all_rows(lake: Lake, table: Table) -> pl.LazyFrame:
-    """Return the rows of all files that have the table's columns.
+def _all_rows(lake: Lake, table: Table) -> pl.LazyFrame | None:
+    """Return the rows of all partitions; None if some are elsewhere or of another version.
 
     Their digests are not checked: the rows are counted for people, and make no other rows.
     """
-    paths = [path for path in lake.files(table) if pl.read_parquet_schema(path) == table.schema]
-    return pl.scan_parquet(paths)
+    paths = [lake.path(table.name, *partition) for partition in lake.partitions(table)]
+    is_whole = all(
+        path.is_file() and pl.read_parquet_schema(path) == table.schema for path in paths
+    )
+    return pl.scan_parquet(paths) if is_whole else None
 
 
 def _only(frame: pl.DataFrame, partitions: tuple[Partition, ...]) -> Frames:

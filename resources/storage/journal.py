@@ -23,6 +23,8 @@ from typing import BinaryIO
 import polars as pl
 
 from resources.storage.growing_frame import GrowingFrame
+from resources.storage.home_files import LOCAL, HomeFiles
+from resources.storage.segments import Segments
 from shepherd.dependencies import Fingerprint
 from shepherd.identity import content_id
 from shepherd.requests import COMPLETIONS
@@ -45,19 +47,30 @@ _log = logging.getLogger(__name__)
 class Journal:
     """An open journal. ``completions`` are the ``COMPLETIONS`` of earlier runs."""
 
-    def __init__(self, file: BinaryIO, completions: pl.DataFrame) -> None:
+    def __init__(
+        self, file: BinaryIO, completions: pl.DataFrame, segments: Segments | None = None
+    ) -> None:
         self.completions = completions
         self._file = file
+        self._segments = segments
         self._block = io.BytesIO()
         self._synced = time.monotonic()
 
     def record(self, completions: pl.DataFrame) -> None:
-        """Append ``COMPLETIONS``; from here on they survive the end of this process."""
+        """Append ``COMPLETIONS``; from here on they survive the end of this process.
+
+        Raises:
+            ValueError: the journal is of a home in a store, which is out of reach, or another
+                worker has taken the lease.
+        """
         # One buffer for all records: allocating memory takes longer than filling it.
         self._block.seek(0)
         completions.write_ipc_stream(self._block, compression="lz4")
         with self._block.getbuffer() as block:
-            _append(self._file, block[: self._block.tell()])
+            record = block[: self._block.tell()]
+            _append(self._file, record)
+            if self._segments:
+                self._segments.add(_head(record) + record)
         self._file.flush()
         if time.monotonic() - self._synced >= SECONDS_BETWEEN_SYNCS:
             self.sync()
@@ -70,11 +83,14 @@ class Journal:
 
 
 @contextmanager
-def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
+def open_journal(
+    path: Path, fingerprint: Fingerprint, files: HomeFiles = LOCAL
+) -> Iterator[Journal]:
     """Open the journal at ``path``, lock it, and read the completions that it holds.
 
+    In a home in a store, those that other machines have sent are read, too.
+
     A journal of another fingerprint is copied to ``<name>.<hash>.aside``, and an empty one begins.
-    A partial or damaged record is cut off, with all records after it.
 
     Raises:
         ValueError: another run has the journal open: wait until that run ends, or end it.
@@ -101,11 +117,36 @@ def open_journal(path: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
         if old_header is None:
             _append(file, json.dumps(header).encode())
             file.flush()
-        journal = Journal(file, completions)
-        try:
-            yield journal
-        finally:
-            journal.sync()
+        with _journal_of(file, completions, files.segments(path, header)) as journal:
+            try:
+                yield journal
+            finally:
+                journal.sync()
+
+
+@contextmanager
+def _journal_of(
+    file: BinaryIO, completions: pl.DataFrame, segments: Segments | None
+) -> Iterator[Journal]:
+    """Join the completions of a file and its segments; send those that only the file has."""
+    if segments is None:
+        yield Journal(file, completions)
+        return
+    sent = _completions_in(segments.load())
+    unsent = completions.join(sent, on="request_id", how="anti", maintain_order="left")
+    with segments.sending():
+        journal = Journal(file, pl.concat([sent, unsent]), segments)
+        if unsent.height:
+            journal.record(unsent)
+        yield journal
+
+
+def _completions_in(segments: list[bytes]) -> pl.DataFrame:
+    completions = GrowingFrame(COMPLETIONS)
+    for segment in segments:
+        for record in _records(io.BytesIO(segment)):
+            completions.add(pl.read_ipc_stream(record))
+    return completions.frame()
 
 
 def read_journal(path: Path) -> pl.DataFrame:
@@ -145,13 +186,18 @@ def _lock(file: BinaryIO, path: Path) -> None:
 
 
 def _append(file: BinaryIO, record: bytes | memoryview) -> None:
-    file.write(_HEAD.pack(MARK, len(record), zlib.crc32(record)))
+    file.write(_head(record))
     file.write(record)
 
 
+def _head(record: bytes | memoryview) -> bytes:
+    return _HEAD.pack(MARK, len(record), zlib.crc32(record))
+
+
 def _records(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the content of each record, up to the first partial or damaged one."""
-    size = os.fstat(file.fileno()).st_size
+    """Yield the content of each record from the start, up to the first partial or damaged one."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     while len(head := file.read(_HEAD.size)) == _HEAD.size:
         mark, length, checksum = _HEAD.unpack(head)
         if mark != MARK or length > size - file.tell():

@@ -9,17 +9,10 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from resources.storage.atomic import replacing_file
-from resources.storage.digests import check_digest, digest_in_footer, write_parquet
-from resources.storage.locks import file_lock
-from resources.storage.shards import (
-    DatasetShards,
-    Shards,
-    num_shards_of,
-    read_shards,
-    write_shards,
-)
-from shepherd.identity import shard_keys
-from shepherd.schemas import PROBLEMS, Table, enforce, table_named, with_later_columns
+from resources.storage.digests import check_digest, write_parquet
+from resources.storage.home_files import LOCAL, HomeFiles
+from resources.storage.lake_shards import LakeShards
+from shepherd.schemas import Table, enforce, table_named, with_later_columns
 from shepherd.settings import NAME_PATTERN, Settings
 
 
@@ -32,6 +25,7 @@ class Lake:
     """
 
     root: Path
+    home_files: HomeFiles = LOCAL
 
     def path(self, table_name: str, dataset: str | None = None, shard: str | None = None) -> Path:
         """Return the file of a partition; without a shard it is ``all.parquet``.
@@ -61,17 +55,19 @@ class Lake:
 
         Raises:
             ValueError: the frame does not fit the schema (:func:`shepherd.schemas.enforce`), or
-                the disk is full or read-only; the old partition then stays.
+                the disk is full or read-only; the old partition then stays. In a home in a store:
+                another run has written the partition meanwhile, or the lease is lost.
         """
         path = self.path(table.name, dataset, shard)
         checked = enforce(table, frame)
-        with replacing_file(path) as file:
+        with self.home_files.committing(path), replacing_file(path) as file:
             write_parquet(checked, file, metadata)
         return path
 
     def metadata(self, table: Table, dataset: str, shard: str) -> dict[str, str]:
         """Return the footer's metadata of a partition; none if the file is missing or broken."""
         path = self.path(table.name, dataset, shard)
+        self.home_files.fetch([path])
         try:
             return pl.read_parquet_metadata(path)
         except (FileNotFoundError, PolarsError, PanicException):
@@ -94,6 +90,7 @@ class Lake:
                 for partition in self._keys(table)
                 if dataset in (None, partition[0])
             ]
+        self.home_files.fetch(paths)
         if not paths or not paths[0].is_file():
             where = "".join(
                 f", {kind} {key}" for kind, key in (("dataset", dataset), ("shard", shard)) if key
@@ -130,6 +127,7 @@ class Lake:
                 table; the message names the asset to materialize.
         """
         paths = [self.path(table.name, *partition) for partition in partitions]
+        self.home_files.fetch(paths)
         for path in paths:
             if not path.is_file():
                 raise ValueError(f"{path}: no such file: materialize the asset {table.name} first")
@@ -147,7 +145,9 @@ class Lake:
 
     def files(self, table: Table) -> list[Path]:
         """Return the files of a table, in order. Files that are no partition are left out."""
-        return [self.path(table.name, *partition) for partition in self._keys(table)]
+        paths = [self.path(table.name, *partition) for partition in self._keys(table)]
+        self.home_files.fetch(paths)
+        return paths
 
     def check_file(self, table: Table, path: Path) -> bool:
         """Check the digest of a file of a table; return whether it has one.
@@ -160,7 +160,7 @@ class Lake:
         """
         try:
             has_digest = check_digest(path)
-            if not has_digest and self._has_digests(path):
+            if not has_digest and self._layout.has_digests(path):
                 raise ValueError("has no digest: it was not written by the pipeline")
         except ValueError as error:
             raise ValueError(f"{path}: {error}: materialize the asset {table.name} again") from None
@@ -171,122 +171,52 @@ class Lake:
 
         They are never read. Hidden files, such as those of a write in progress, are left out.
         """
-        files = (path for path in self.root.rglob("*") if path.is_file())
-        return sorted(path for path in files if self._is_stray(path.relative_to(self.root)))
+        files = self.home_files.below(self.root)
+        self._layout.fetch()
+        return [path for path in files if self._is_stray(path.relative_to(self.root))]
 
     def check_shards(self, settings: Settings) -> None:
-        """Refuse settings that would reshard a populated dataset.
+        """Refuse settings that would reshard a populated dataset; record those of new ones.
 
-        Call it before problems are written. ``shards.json`` holds the number of shards of each
-        dataset. A dataset without problems gets the number of the settings. A lost ``shards.json``
-        is written again, also for datasets of other profiles.
+        Call it before problems are written.
 
         Raises:
             ValueError: the lake has another number of shards for a dataset: set ``shards`` to the
                 number in the message. Or ``shards.json`` is damaged: move it aside.
         """
-        recorded = self._shards()
-        if self._checked_shards(recorded, settings) == recorded:
-            return
-        # Another profile may start in this home at the same time.
-        with file_lock(self._shards_path.with_name(".shards.lock")):
-            current = self._checked_shards(self._shards(), settings)
-            write_shards(self._shards_path, current)
-
-    def _checked_shards(self, recorded: Shards, settings: Settings) -> Shards:
-        """Return what ``shards.json`` should hold.
-
-        Raises:
-            ValueError: the lake has another number of shards for a dataset.
-        """
-        populated = self._populated()
-        if not recorded:
-            recorded = {
-                name: DatasetShards(shards=num_shards_of(paths, settings.shards))
-                for name, paths in populated.items()
-            }
-        for name in recorded.keys() & populated.keys() & settings.datasets.keys():
-            num_shards = recorded[name].shards
-            if num_shards != settings.shards:
-                raise ValueError(
-                    f"shards is {settings.shards}, but {self.root} holds the dataset {name} in "
-                    f"{num_shards} shards: set it back to {num_shards}, or point SHEPHERD_HOME at "
-                    "a new folder"
-                )
-        numbers = {name: dataset.shards for name, dataset in recorded.items()}
-        numbers |= dict.fromkeys(settings.datasets, settings.shards)
-        return {
-            name: DatasetShards(
-                shards=num_shards,
-                digests=(name in recorded and recorded[name].digests) or self._all_digests(name),
-            )
-            for name, num_shards in numbers.items()
-        }
-
-    def _populated(self) -> dict[str, list[Path]]:
-        """Return the files of problems by dataset."""
-        populated: dict[str, list[Path]] = {}
-        for path in sorted(self.root.glob(f"{PROBLEMS.name}/*/*.parquet")):
-            if re.fullmatch(r"\d+", path.stem) and re.fullmatch(NAME_PATTERN, path.parent.name):
-                populated.setdefault(path.parent.name, []).append(path)
-        return populated
-
-    def _all_digests(self, dataset: str) -> bool:
-        """Return whether all files of a dataset, and those outside the datasets, have digests.
-
-        Tables of earlier versions of the pipeline are not read, and do not count.
-        """
-        paths = [*self.root.glob(f"*/{dataset}/*.parquet"), *self.root.glob("*/all.parquet")]
-        names = ((path.relative_to(self.root).parts[0], path) for path in paths)
-        return all(digest_in_footer(path) for name, path in names if table_named(name))
+        self._layout.check(settings)
 
     @property
-    def _shards_path(self) -> Path:
-        return self.root / "shards.json"
-
-    def _shards(self) -> Shards:
-        return read_shards(self._shards_path)
-
-    def _has_digests(self, path: Path) -> bool:
-        """Return whether no earlier version of the pipeline can have written a file."""
-        shards = self._shards()
-        dataset = shards.get(path.parent.name)
-        if dataset is not None:
-            return dataset.digests
-        return bool(shards) and all(each.digests for each in shards.values())
-
-    def _is_partition(self, dataset: str, shard: str) -> bool:
-        """Return whether a dataset has a shard, or ``all`` of a file without shards."""
-        shards = self._shards()
-        if not shards:
-            return all(re.fullmatch(NAME_PATTERN, name) for name in (dataset, shard))
-        return dataset in shards and shard in ("all", *shard_keys(shards[dataset].shards))
+    def _layout(self) -> LakeShards:
+        return LakeShards(self.root, self.home_files)
 
     def _is_stray(self, path: Path) -> bool:
         """Return whether a file is of a table but no partition of it, by its path in the lake."""
-        if any(part.startswith(".") for part in path.parts):
-            return False
         match path.parts:
             case (name,):
-                return name != self._shards_path.name
+                return name != self._layout.path.name
             case (name, *_) if table_named(name) is None:
                 # An earlier version of the pipeline may have had this table.
                 return False
             case (_, "all.parquet"):
                 return False
             case (_, dataset, _):
-                return path.suffix != ".parquet" or not self._is_partition(dataset, path.stem)
+                return path.suffix != ".parquet" or not self._layout.is_partition(
+                    dataset, path.stem
+                )
         return True
 
     def _keys(self, table: Table) -> list[tuple[str | None, str | None]]:
         folder = self.path(table.name).parent
-        whole = [(None, None)] if (folder / "all.parquet").is_file() else []
-        files = sorted(folder.glob("*/*.parquet"))
+        self._layout.fetch()
+        paths = [path.relative_to(folder) for path in self.home_files.below(folder)]
+        whole = [(None, None)] if Path("all.parquet") in paths else []
         return [
             *whole,
             *(
-                (file.parent.name, None if file.stem == "all" else file.stem)
-                for file in files
-                if self._is_partition(file.parent.name, file.stem)
+                (path.parts[0], None if path.stem == "all" else path.stem)
+                for path in paths
+                if len(path.parts) == 2 and path.suffix == ".parquet"
+                if self._layout.is_partition(path.parts[0], path.stem)
             ),
         ]

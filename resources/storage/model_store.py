@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from resources.files.hub import hub_refusal
+from resources.storage.home_files import LOCAL, HomeFiles
 from resources.storage.model_versions import ModelVersions
 from resources.user_paths import expanded
 from shepherd.architectures import Architecture, published_architecture
@@ -24,6 +25,7 @@ class ModelStore:
     """Trained checkpoints under ``root``: :mod:`resources.storage.model_versions` of each model."""
 
     root: Path
+    files: HomeFiles = LOCAL
 
     def path(self, name: str) -> Path:
         """Return the folder of a trained model, after a check that its files are unchanged.
@@ -32,7 +34,7 @@ class ModelStore:
             ValueError: the model is not trained yet, or its files have changed since; the message
                 names the asset to materialize.
         """
-        folder = self._versions(name).current()
+        folder = self.files.model(self._versions(name))
         if folder is None:
             raise ValueError(
                 f"no model {name!r} at {self.link(name)}: materialize the asset {name} first"
@@ -49,7 +51,7 @@ class ModelStore:
         If the writer fails, the old model stays. Two processes that save one model take turns: the
         second waits, with a line that says so. The folder :meth:`work` is removed at the end.
         """
-        with self._versions(name).replacing(self.work(name)) as written:
+        with self.files.replacing_model(self._versions(name), self.work(name)) as written:
             return writer(written)
 
     def work(self, name: str) -> Path:

@@ -12,7 +12,7 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,13 +81,16 @@ class ModelVersions:
         return target
 
     @contextmanager
-    def replacing(self, work: Path | None = None) -> Iterator[Path]:
+    def replacing(
+        self, work: Path | None = None, *, commit: Callable[[Path], None] = lambda _: None
+    ) -> Iterator[Path]:
         """Create a folder whose content becomes the latest version once the body has succeeded.
 
         The model is locked until then. If the body fails, the latest version stays.
 
         ``work`` is the folder from which the body resumes. It is locked, too, and is removed once
         the latest version is on the disk: no kill before that loses what the body has done.
+        Before that, ``commit`` is called with the folder of the version.
 
         Raises:
             WriteError: the disk is full, read-only, has no links or fails; the message says what
@@ -105,14 +108,15 @@ class ModelVersions:
             try:
                 yield written
                 with write_errors(self.link):
-                    self._publish(written)
+                    version = self._publish(written)
+                commit(version)
             finally:
                 shutil.rmtree(written, ignore_errors=True)
             if work:
                 shutil.rmtree(work, ignore_errors=True)
 
-    def _publish(self, written: Path) -> None:
-        """Name a written folder by its hash and point the link to it."""
+    def _publish(self, written: Path) -> Path:
+        """Name a written folder by its hash, point the link to it, and return it."""
         sync_folder(written)
         version = self.folder / weights_identity(written, is_settled=True)
         if version.is_dir() and weights_identity(version) != version.name:
@@ -122,6 +126,7 @@ class ModelVersions:
         for folder in (self.folder, self.folder.parent):
             sync(folder)
         self._point_to(version)
+        return version
 
     def _check_links(self) -> None:
         """Check before a training that its result can be linked to.

@@ -94,7 +94,7 @@ class ObjectStore(Store):
         with self._explained(folder):
             batches = obstore.list(self._store, folder or None)
             entries = [
-                Entry(meta["path"], meta["size"], meta["last_modified"])
+                Entry(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"] or "")
                 for batch in batches
                 for meta in batch
             ]

@@ -4,6 +4,8 @@ A key is a path with slashes. An object is written whole or not at all, and whoe
 write reads it. :meth:`Store.swap` is the only way to replace what another worker may replace too.
 """
 
+import re
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -17,8 +19,14 @@ from resources.storage.locks import file_lock
 SCHEMES = ("s3://", "gs://")
 """How the address of a bucket begins."""
 
+_OURS = re.compile(r"\..+\.([0-9a-f]{32}\.tmp|lock)")
+"""Names of what is being written beside an object of a folder, and of its lock."""
+
 NUM_TRIES = 3
 """How often a conditional write is tried whose answer never came."""
+
+SECONDS_OF_TRIES = 60.0
+"""Seconds after which a store is down, and no single answer was lost."""
 
 
 class StoreError(ValueError):
@@ -45,6 +53,8 @@ class Entry(NamedTuple):
     """In bytes."""
     modified: datetime
     """By the clock of the store."""
+    tag: str
+    """Changes with the content."""
 
 
 class Store(ABC):
@@ -68,12 +78,14 @@ class Store(ABC):
         ``data`` there. So racing workers must write different bytes, and no bytes may return to a
         key: put a number or name in them that is used once.
         """
-        for is_last in [False] * (NUM_TRIES - 1) + [True]:
+        started, num_left = time.monotonic(), NUM_TRIES
+        while True:
             try:
                 is_written = self._write_if(key, data, tag)
                 break
             except OutOfReachError:
-                if is_last:
+                num_left -= 1
+                if not num_left or time.monotonic() - started > SECONDS_OF_TRIES:
                     raise
         return is_written or ((blob := self.get(key)) is not None and blob.data == data)
 
@@ -136,14 +148,15 @@ class FolderStore(Store):
         FolderStore(path.parent).put(path.name, self.root / key)
 
     def list(self, folder: str) -> list[Entry]:
-        """Return the files below a folder, without hidden ones, such as those being written."""
+        """Return the files below a folder, without those being written, and locks."""
         entries = []
         for path in sorted((self.root / folder).rglob("*")):
             key = path.relative_to(self.root)
-            if path.is_file() and not any(part.startswith(".") for part in key.parts):
+            if path.is_file() and not any(map(_OURS.fullmatch, key.parts)):
                 status = path.stat()
                 modified = datetime.fromtimestamp(status.st_mtime, UTC)
-                entries.append(Entry(key.as_posix(), status.st_size, modified))
+                tag = f"{status.st_ino} {status.st_mtime_ns}"
+                entries.append(Entry(key.as_posix(), status.st_size, modified, tag))
         return entries
 
     def delete(self, keys: Iterable[str]) -> None:

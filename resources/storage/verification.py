@@ -28,9 +28,10 @@ def items_of(home: Home) -> list[Item]:
     Raises:
         ValueError: there is no home at this path, or ``shards.json`` is damaged.
     """
+    home.files.fetch([*home.files.below(home.lake), home.warehouse])
     if not home.root.is_dir():
         raise ValueError(f"{home.root}: no such folder: correct --home, or run a profile first")
-    lake, shards = Lake(home.lake), read_shards(home.lake / "shards.json")
+    lake, shards = Lake(home.lake, home.files), read_shards(home.lake / "shards.json")
     items = [Item(home.lake, 0, partial(_strays, lake))]
     for folder in sorted(path for path in home.lake.glob("*") if path.is_dir()):
         try:

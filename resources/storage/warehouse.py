@@ -15,6 +15,7 @@ import duckdb
 import polars as pl
 
 from resources.storage.atomic import WAYS_OUT, WriteError, publish, replacing_path
+from resources.storage.home_files import LOCAL, HomeFiles
 from resources.storage.lake import Lake
 from resources.storage.sql_files import (
     SQL_ROOT,
@@ -67,7 +68,9 @@ class TestResult:
     """The first of the failing rows, at most 20."""
 
 
-def build_warehouse(lake_root: Path, warehouse: Path, sql_root: Path = SQL_ROOT) -> dict[str, int]:
+def build_warehouse(
+    lake_root: Path, warehouse: Path, sql_root: Path = SQL_ROOT, files: HomeFiles = LOCAL
+) -> dict[str, int]:
     """Build the warehouse from the lake and return the number of rows of each relation.
 
     A table that the lake does not have yet is empty. The digests of the lake's files are checked
@@ -80,10 +83,10 @@ def build_warehouse(lake_root: Path, warehouse: Path, sql_root: Path = SQL_ROOT)
             the disk is full or read-only.
     """
     ordered = sql_models(sql_root)
-    with replacing_path(warehouse) as new:
+    with files.committing(warehouse), replacing_path(warehouse) as new:
         try:
             keys = {name: one.key for name, one in declared_constraints(sql_root).items()}
-            rows = _write(new, Lake(lake_root), ordered, column_meanings(sql_root), keys)
+            rows = _write(new, Lake(lake_root, files), ordered, column_meanings(sql_root), keys)
             _check_written(new, rows)
         except duckdb.Error as error:
             way_out = _way_out_of_disk_error(error) or "build it again"

@@ -1,0 +1,262 @@
+"""Commit files to a store: written once under an attempt's name, then a pointer is swapped.
+
+    attempts/<key>/<attempt>/<file>   the files of an attempt, which never change
+    current/<key>.json                the pointer: which attempt readers read
+
+A key is a path in the home, such as ``lake/steps/gsm8k/07.parquet`` or ``models/generator``. The
+pointer holds the epoch of the lease under which it may be replaced (:mod:`.leases`).
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import xxhash
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from resources.storage.leases import Lease, LeaseLostError
+from resources.storage.store import Store, StoreError
+
+CURRENT = "current"
+ATTEMPTS = "attempts"
+
+NUM_REQUESTS = 16
+"""Requests to a store at a time."""
+
+DAYS_UNTIL_COLLECTED = 1
+"""Age from which an attempt that no pointer names is removed."""
+
+_CHUNK_BYTES = 2**20
+
+
+class ConflictError(ValueError):
+    """Another run has committed other files under the same key meanwhile."""
+
+
+class Commit(BaseModel):
+    """What a pointer says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attempt: str = ""
+    """The folder of the files; empty where a lease was taken and nothing is committed yet."""
+    epoch: int = 0
+    """The epoch of the latest lease: an older one cannot commit any more."""
+    content: str = ""
+    """Identifies the content: the digest of a table's file, or the hash of a model's weights."""
+    files: dict[str, int] = {}
+    """The size of each file, in bytes, by its name in the folder of the attempt."""
+
+
+class Pointer(NamedTuple):
+    """A pointer as it was read."""
+
+    commit: Commit
+    tag: str | None
+    """The tag of the pointer's object; None where there is none."""
+
+
+class Commits:
+    """The commits of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def current(self, key: str) -> Commit | None:
+        """Return the latest commit of a key; None if there is none."""
+        commit = self.pointer(key).commit
+        return commit if commit.attempt else None
+
+    def pointer(self, key: str) -> Pointer:
+        """Return what the pointer of a key says.
+
+        Raises:
+            StoreError: its object is no pointer: remove it.
+        """
+        blob = self.store.get(_pointer_key(key))
+        if blob is None:
+            return Pointer(Commit(), None)
+        try:
+            return Pointer(Commit.model_validate_json(blob.data), blob.tag)
+        except ValidationError as error:
+            where = f"{self.store.url}/{_pointer_key(key)}"
+            raise StoreError(f"{where}: is no pointer of this pipeline: remove it") from error
+
+    def keys(self, folder: str) -> list[str]:
+        """Return the keys with a commit below a folder, sorted."""
+        entries = self.store.list(f"{CURRENT}/{folder}".rstrip("/"))
+        return [_key_of(entry.key) for entry in entries if entry.size > _MAX_BYTES_WITHOUT_COMMIT]
+
+    def push(
+        self,
+        key: str,
+        files: Mapping[str, Path],
+        content: str,
+        lease: Lease | None = None,
+        replaced: Pointer | None = None,
+    ) -> Commit:
+        """Upload files and make them the latest commit of a key.
+
+        Nothing is uploaded if the latest commit has the same content already. ``replaced`` is the
+        pointer that is replaced, and nothing newer; by default the present one.
+
+        Raises:
+            LeaseLostError: another worker has taken the lease since.
+            ConflictError: another run has committed other content meanwhile.
+            StoreError: the store cannot be written.
+        """
+        old, tag = replaced or self.pointer(key)
+        _check_lease(old, lease)
+        is_there = bool(old.attempt) and old.content == content
+        if is_there and (replaced is None or self.pointer(key).tag == tag):
+            return old
+        new = Commit(
+            attempt=uuid.uuid4().hex,
+            epoch=old.epoch,
+            content=content,
+            files={name: path.stat().st_size for name, path in sorted(files.items())},
+        )
+        for name, path in files.items():
+            self.store.put(_file_key(key, new, name), path)
+        if self.store.swap(_pointer_key(key), _bytes(new), tag):
+            return new
+        winner = self.pointer(key).commit
+        _check_lease(winner, lease)
+        if winner.attempt and winner.content == content:
+            return winner
+        raise ConflictError(self.conflict_message(key))
+
+    def conflict_message(self, key: str) -> str:
+        """Return what a user reads whose commit came too late."""
+        return (
+            f"{self.store.url}/{key}: another run has written it meanwhile, with other content: "
+            "the same command makes it again"
+        )
+
+    def pull(self, key: str, commit: Commit, folder: Path) -> None:
+        """Download the files of a commit into a folder.
+
+        Raises:
+            StoreError: a file is missing or has another size; its attempt may be collected.
+        """
+        for name, size in commit.files.items():
+            self.store.download(_file_key(key, commit, name), folder / name)
+            if (folder / name).stat().st_size != size:
+                raise StoreError(
+                    f"{self.store.url}/{_file_key(key, commit, name)}: does not have the "
+                    f"{size} bytes that were committed: restore it, or make it again"
+                )
+
+    def fence(self, keys: Iterable[str], lease: Lease) -> None:
+        """Let no older lease commit under these keys any more.
+
+        Raises:
+            LeaseLostError: a newer lease has done so.
+        """
+        for key in keys:
+            while True:
+                old, tag = self.pointer(key)
+                if old.epoch > lease.epoch:
+                    raise LeaseLostError(lease.lost_message)
+                new = old.model_copy(update={"epoch": lease.epoch})
+                if self.store.swap(_pointer_key(key), _bytes(new), tag):
+                    break
+
+    def clear(self, key: str, lease: Lease) -> None:
+        """Make a key one without a commit.
+
+        Raises:
+            LeaseLostError: another worker has taken the lease since.
+        """
+        old, tag = self.pointer(key)
+        _check_lease(old, lease)
+        if old.attempt and not self.store.swap(
+            _pointer_key(key), _bytes(Commit(epoch=old.epoch)), tag
+        ):
+            raise LeaseLostError(lease.lost_message)
+
+    def collect(self) -> int:
+        """Remove attempts that no pointer names, a day after they were written; count them.
+
+        Age is measured from the newest object of the store, so that no clock of a worker matters.
+        """
+        entries = self.store.list(ATTEMPTS)
+        if not entries:
+            return 0
+        newest = max(entry.modified for entry in entries)
+        old = timedelta(days=DAYS_UNTIL_COLLECTED)
+        keys = self.keys("")
+        named = {
+            f"{ATTEMPTS}/{key}/{commit.attempt}"
+            for key, commit in zip(keys, self.all(keys), strict=True)
+            if commit
+        }
+        stale = [
+            entry.key
+            for entry in entries
+            if newest - entry.modified > old and not _is_of(entry.key, named)
+        ]
+        self.store.delete(stale)
+        return len(stale)
+
+    def all(self, keys: Sequence[str]) -> list[Commit | None]:
+        """Return the latest commit of each key."""
+        with ThreadPoolExecutor(NUM_REQUESTS) as workers:
+            return list(workers.map(self.current, keys))
+
+
+def _check_lease(commit: Commit, lease: Lease | None) -> None:
+    """Check that no newer lease has fenced a pointer off."""
+    if lease is None:
+        return
+    lease.check()
+    if commit.epoch != lease.epoch:
+        raise LeaseLostError(lease.lost_message)
+
+
+def content_of(files: Mapping[str, Path]) -> str:
+    """Return a hash of the names and bytes of files: 32 hexadecimal digits."""
+    hashed = xxhash.xxh3_128()
+    for name, path in sorted(files.items()):
+        hashed.update(f"{name}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                hashed.update(chunk)
+    return hashed.hexdigest()
+
+
+def files_below(path: Path) -> dict[str, Path]:
+    """Return the files of a folder by their path in it; a file is that of its own name."""
+    if path.is_file():
+        return {path.name: path}
+    paths = (each for each in sorted(path.rglob("*")) if each.is_file())
+    return {each.relative_to(path).as_posix(): each for each in paths}
+
+
+def _pointer_key(key: str) -> str:
+    return f"{CURRENT}/{key}.json"
+
+
+def _key_of(pointer_key: str) -> str:
+    return pointer_key.removeprefix(f"{CURRENT}/").removesuffix(".json")
+
+
+def _file_key(key: str, commit: Commit, name: str) -> str:
+    return f"{ATTEMPTS}/{key}/{commit.attempt}/{name}"
+
+
+def _is_of(file_key: str, folders: set[str]) -> bool:
+    """Return whether a file is below one of the folders."""
+    parts = file_key.split("/")
+    return any("/".join(parts[:end]) in folders for end in range(1, len(parts)))
+
+
+def _bytes(commit: Commit) -> bytes:
+    return commit.model_dump_json().encode()
+
+
+_MAX_BYTES_WITHOUT_COMMIT = len(_bytes(Commit(epoch=10**12)))
+"""The size of a pointer that names no attempt. Those that name one are at least 20 bytes longer."""

@@ -145,6 +145,19 @@ def test_what_was_never_committed_is_not_read(
     assert first.lake.read(PROBLEMS, *AT).equals(rows)
 
 
+def test_a_partition_that_is_drawn_for_the_first_time_is_not_listed(
+    machines: Sequence[Machine], rows: pl.DataFrame
+) -> None:
+    first, second = machines
+    first.lake.write(PROBLEMS, rows.tail(3), "words", "01")
+    first.lake.write(PROBLEMS, rows.clear(), "other", "00")
+    with first.mirror.holding("problems/words/00", first.paths, "wait"):
+        assert second.lake.partitions(PROBLEMS) == [("other", "00"), ("words", "01")]
+        assert second.lake.read(PROBLEMS).equals(rows.tail(3))
+        first.lake.write(PROBLEMS, rows.head(1), *AT)
+    assert second.lake.read(PROBLEMS).equals(rows)
+
+
 def test_a_run_that_is_overtaken_takes_equal_content_and_refuses_other(
     machines: Sequence[Machine], rows: pl.DataFrame
 ) -> None:

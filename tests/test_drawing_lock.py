@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -15,8 +16,12 @@ from assets.definitions import resources_of
 from assets.deployment import Deployment
 from resources.sampling.earlier import FINGERPRINTS
 from resources.sampling.stage import CompletionModel
+from resources.storage.commits import Commit, Commits
 from resources.storage.home import Home
 from resources.storage.lake import Lake
+from resources.storage.leases import Lease
+from resources.storage.mirror import Mirror
+from resources.storage.store import FolderStore
 from shepherd.schemas import PROBLEMS, SOLUTIONS
 from tests.fake_engine import FakeEngine
 from tests.profiles import TINY
@@ -34,8 +39,9 @@ draw(Path(sys.argv[1]))
 """
 
 
-def draw(home: Path) -> dg.ExecuteInProcessResult:
+def draw(home: Home | Path) -> dg.ExecuteInProcessResult:
     """Draw the solutions of a partition with an engine that needs no weights."""
+    home = home if isinstance(home, Home) else Home(home)
     solutions_asset.open_samplers = lambda deployment, names: [  # type: ignore[assignment]
         CompletionModel("generator", "plain", FINGERPRINT, FakeEngine)
     ]
@@ -43,7 +49,7 @@ def draw(home: Path) -> dg.ExecuteInProcessResult:
         return dg.materialize(
             [problems_of(TINY), solutions_of(TINY)],
             selection=dg.AssetSelection.assets("solutions").required_multi_asset_neighbors(),
-            resources=resources_of(Deployment(TINY, Home(home))),
+            resources=resources_of(Deployment(TINY, home)),
             instance=instance,
             partition_key="|".join(AT),
         )
@@ -77,3 +83,31 @@ def test_a_run_that_begins_before_another_has_written_ends_in_one_line(
     footer = lake.metadata(SOLUTIONS, *AT)
     assert json.loads(footer[FINGERPRINTS])["generator"]["weights"] == "none"
     assert list((tmp_path / "journals").rglob("*.*")) == []
+
+
+def test_in_a_store_all_tables_are_committed_under_the_lease_of_the_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(solutions_asset, "open_samplers", None)
+    mirror = Mirror(FolderStore(tmp_path / "store"), tmp_path / "mirror")
+    home = Home(mirror.root, mirror, "store")
+    Lake(home.lake, mirror).write(PROBLEMS, small_lake()["problems"], *AT)
+    push, epochs = Commits.push, dict[str, int | None]()
+
+    def push_and_note(
+        self: Commits,
+        key: str,
+        files: dict[str, Path],
+        content: str,
+        lease: Lease | None,
+        *old: Any,
+    ) -> Commit:
+        epochs[key.split("/")[1]] = lease and lease.epoch
+        return push(self, key, files, content, lease, *old)
+
+    monkeypatch.setattr(Commits, "push", push_and_note)
+    assert draw(home).success
+    assert epochs == {"solution_costs": 1, "rejected_solutions": 1, "solutions": 1}
+    footer = Lake(home.lake, mirror).metadata(SOLUTIONS, *AT)
+    assert json.loads(footer[FINGERPRINTS])["generator"]["weights"] == "none"
+    assert mirror.commits.store.list("journals") == []

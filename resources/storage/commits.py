@@ -86,9 +86,9 @@ class Commits:
             raise StoreError(f"{where}: is no pointer of this pipeline: remove it") from error
 
     def keys(self, folder: str) -> list[str]:
-        """Return the keys with a pointer below a folder, sorted."""
+        """Return the keys with a commit below a folder, sorted."""
         entries = self.store.list(f"{CURRENT}/{folder}".rstrip("/"))
-        return [_key_of(entry.key) for entry in entries if entry.key.endswith(".json")]
+        return [_key_of(entry.key) for entry in entries if entry.size > _MAX_BYTES_WITHOUT_COMMIT]
 
     def push(
         self,
@@ -256,3 +256,7 @@ def _is_of(file_key: str, folders: set[str]) -> bool:
 
 def _bytes(commit: Commit) -> bytes:
     return commit.model_dump_json().encode()
+
+
+_MAX_BYTES_WITHOUT_COMMIT = len(_bytes(Commit(epoch=10**12)))
+"""The size of a pointer that names no attempt. Those that name one are at least 20 bytes longer."""

@@ -47,8 +47,14 @@ function frame(options, draw, legend = null) {
     plot,
     numbers,
   );
-  const redraw = () => plot.clientWidth && plot.replaceChildren(draw(plot.clientWidth, figure));
-  new ResizeObserver(() => requestAnimationFrame(redraw)).observe(plot);
+  // The observer knows the width. To ask the plot for it would lay out the page once a figure.
+  let width = 0;
+  const redraw = () => width && plot.replaceChildren(draw(width, figure));
+  const resized = ([entry]) => {
+    width = entry.contentRect.width;
+    requestAnimationFrame(redraw);
+  };
+  new ResizeObserver(resized).observe(plot);
   return { figure, redraw };
 }
 

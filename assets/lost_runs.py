@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from assets.run_processes import PROCESS_TAG
-from resources.processes import ProcessIdentity
+from assets.run_processes import process_of
 
 Status = dg.DagsterRunStatus
 
@@ -37,10 +36,9 @@ def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:
 def _judge(instance: dg.DagsterInstance, record: dg.RunRecord) -> str | None:
     """Mark a run as failed if it is lost; return a line to print, if there is any."""
     run = record.dagster_run
-    tag = run.tags.get(PROCESS_TAG)
     is_monitored = instance.run_monitoring_enabled
     is_watched = is_monitored and instance.run_launcher.supports_check_run_worker_health
-    process = ProcessIdentity.from_json(tag) if tag else None
+    process = process_of(instance, run)
     state = process.state() if process else None
     if process and state == "ended":
         return _fail(instance, run, f"its process {process.pid} has ended")

@@ -22,6 +22,20 @@ def process_tags() -> dict[str, str]:
     return {PROCESS_TAG: process.to_json()} if process else {}
 
 
+def process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> ProcessIdentity | None:
+    """Return the process that a run has recorded; None if it has not begun.
+
+    A retry begins with the tags of the run that it repeats.
+    """
+    tag = run.tags.get(PROCESS_TAG)
+    if tag is None:
+        return None
+    repeated = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
+    if repeated is not None and repeated.tags.get(PROCESS_TAG) == tag:
+        return None
+    return ProcessIdentity.from_json(tag)
+
+
 class RecordedExecutor(dg.Executor):
     """Execute the steps in the process of the run, and tag the run with that process."""
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 @dataclass
 class LatencyServer:
-    """The server and what it was asked. Times are those of ``time.monotonic``."""
+    """The server and what it was asked. Times are seconds since 1970."""
 
     seconds: float
     url: str = ""
@@ -30,9 +30,9 @@ class LatencyServer:
         """Answer a request with a solution that its seed decides."""
         body = await request.json()
         prompt, seed = body["prompt"], body["seed"]
-        self.asked.append((time.monotonic(), prompt, seed))
+        self.asked.append((time.time(), prompt, seed))
         await asyncio.sleep(self.seconds)
-        self.answered.append((time.monotonic(), prompt, seed))
+        self.answered.append((time.time(), prompt, seed))
         usage = {"prompt_tokens": len(prompt) // 4, "completion_tokens": 20}
         choice = {"text": solution(seed), "finish_reason": "stop"}
         return JSONResponse({"choices": [choice], "usage": usage})
@@ -53,7 +53,7 @@ def serving(seconds: float) -> Iterator[LatencyServer]:
     server = LatencyServer(seconds)
     app = Starlette(routes=[Route("/v1/completions", server.complete, methods=["POST"])])
     runner = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", backlog=1024)
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
     )
     thread = threading.Thread(target=runner.run, daemon=True)
     thread.start()

@@ -11,6 +11,7 @@ from typing import Final
 
 import typer
 
+from cli.commands.copy import copy
 from cli.commands.estimate import estimate
 from cli.commands.labels import export, labels_app
 from cli.commands.report import report
@@ -56,6 +57,7 @@ for function in (run, status, estimate, score, export, report):
 app.add_typer(labels_app, name="labels")
 app.add_typer(warehouse_app, name="warehouse")
 app.command()(verify)
+app.command()(copy)
 app.command()(ui)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from cli.cluster_estimate import cluster_of, print_cluster
 from cli.gpu_memory import published_models, table_of, uses_of
 from cli.tables import plain_tables
 from resources.files.problems import load_problems_of
@@ -38,6 +39,28 @@ def print_estimate(profile: str, home: Home, tokens_per_second: float | None) ->
         print("\nNot estimated: what the language model of nli answers, some tokens a question.")
     if settings.policies:
         print("\nNot estimated: samples that policies learn from, and greedy solutions.")
+
+
+def print_cluster_estimate(
+    profile: str,
+    home: Home,
+    machines: int,
+    gpus_per_replica: int | None,
+    tokens_per_second: float | None,
+) -> None:
+    """Print the GPU hours of each sampling stage on several machines.
+
+    Raises:
+        ValueError: the profile or a file that it names is wrong, or does not say what machines
+            there are.
+    """
+    settings = load_settings(profile)
+    store = ModelStore(home.models)
+    cluster = cluster_of(settings, store, machines, gpus_per_replica, tokens_per_second)
+    estimates = list(estimate_run(settings, Lake(home.lake)))
+    if not estimates:
+        raise ValueError(f"--machines: nothing is sampled in profile {profile}: leave it out")
+    print_cluster(settings, estimates, cluster)
 
 
 def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:

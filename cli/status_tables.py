@@ -9,7 +9,7 @@ import polars as pl
 from assets.definitions import definitions_of
 from assets.deployment import partitions_of
 from assets.lost_runs import UNFINISHED
-from assets.run_processes import PROCESS_TAG
+from assets.run_processes import process_of
 from cli.runs_database import opened_instance
 from cli.submission import print_missing_daemons
 from cli.tables import plain_tables
@@ -34,6 +34,8 @@ def print_status(settings: Settings, home: Home) -> None:
     with opened_instance(home, settings.runs) as instance:
         _show("Shards", shards(instance, definitions, settings))
         _show("Workers", workers(instance))
+        if home.address:
+            _show("Leases", leases(home))
         num_queued = instance.get_runs_count(dg.RunsFilter(statuses=[QUEUED]))
         print(f"\n{num_queued} runs wait in the queue")
         print_missing_daemons(instance)
@@ -74,12 +76,40 @@ def shards(
 def workers(instance: dg.DagsterInstance) -> pl.DataFrame:
     """Return a row for each run in progress: its shard, its worker and its age in minutes."""
     records = instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED))
-    return pl.DataFrame(list(map(_worker, records)))
+    return pl.DataFrame([_worker(instance, record) for record in records])
 
 
-def _worker(record: dg.RunRecord) -> dict[str, object]:
-    run, tag = record.dagster_run, record.dagster_run.tags.get(PROCESS_TAG)
-    process = ProcessIdentity.from_json(tag) if tag else None
+def leases(home: Home) -> pl.DataFrame:
+    """Return a row for each lease that a worker holds in a home in an object store."""
+    # Only such a home needs its package.
+    from resources.storage.leases import LEASES, LeaseRecord
+    from resources.storage.store import open_store
+
+    store, rows = open_store(home.address), list[dict[str, object]]()
+    for entry in store.list(LEASES):
+        blob = store.get(entry.key)
+        record = LeaseRecord.model_validate_json(blob.data) if blob else None
+        if record and record.holder:
+            rows.append(
+                {
+                    "lease": entry.key.removeprefix(f"{LEASES}/").removesuffix(".json"),
+                    "epoch": record.epoch,
+                    **_holder(record.holder),
+                }
+            )
+    return pl.DataFrame(rows)
+
+
+def _holder(holder: str) -> dict[str, object]:
+    """Return the host and process that a lease names; a holder may be a bare token."""
+    if not holder.startswith("{"):
+        return {"host": "-", "process": None}
+    process = ProcessIdentity.from_json(holder)
+    return {"host": process.host, "process": process.pid}
+
+
+def _worker(instance: dg.DagsterInstance, record: dg.RunRecord) -> dict[str, object]:
+    run, process = record.dagster_run, process_of(instance, record.dagster_run)
     assets = sorted(key.to_user_string() for key in run.asset_selection or ())
     now = datetime.now(UTC).timestamp()
     return {

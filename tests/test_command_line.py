@@ -32,6 +32,7 @@ COMMANDS = (
     "report",
     "warehouse",
     "verify",
+    "copy",
     "ui",
 )
 

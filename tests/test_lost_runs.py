@@ -135,6 +135,25 @@ def test_a_run_of_another_machine_is_named_and_left_alone(home: Home) -> None:
         assert current.status == Status.STARTED
 
 
+def test_a_retry_that_waits_for_its_process_is_not_lost(home: Home) -> None:
+    this = ProcessIdentity.of_this()
+    assert this is not None
+    ended = ProcessIdentity(this.pid, this.host, this.machine, this.boot, this.namespace, 1)
+    tags = {PROCESS_TAG: ended.to_json()}
+    with opened_instance(home) as instance:
+        killed = instance.create_run_for_job(empty_job, status=Status.STARTED, tags=tags)
+        assert len(fail_lost_runs(instance)) == 1
+        # Dagster gives a retry the tags of the run that it repeats.
+        of_retry = {"parent_run_id": killed.run_id, "root_run_id": killed.run_id}
+        retry = instance.create_run_for_job(
+            empty_job, status=Status.STARTING, tags=tags, **of_retry
+        )
+        assert fail_lost_runs(instance) == []
+        other = ProcessIdentity(this.pid, this.host, this.machine, this.boot, this.namespace, 2)
+        instance.add_run_tags(retry.run_id, {PROCESS_TAG: other.to_json()})
+        assert len(fail_lost_runs(instance)) == 1
+
+
 def test_runs_that_dagster_watches_are_left_to_it(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

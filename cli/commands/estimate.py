@@ -16,7 +16,27 @@ def estimate(
             min=0.001,
             metavar="TOKENS/S",
             show_default="as measured in finished shards",
-            help="Completion tokens per second of all engines together.",
+            help="Completion tokens per second of all engines together; with --machines of one "
+            "replica.",
+        ),
+    ] = None,
+    machines: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            show_default=False,
+            help="Print GPU hours, replicas and minutes of a shard on N machines with the GPUs of "
+            "the profile.",
+        ),
+    ] = None,
+    gpus_per_replica: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            show_default="the fewest that hold the largest sampled model",
+            help="GPUs that share a model, with --machines.",
         ),
     ] = None,
     published_models: Annotated[
@@ -33,9 +53,19 @@ def estimate(
     names GPUs. A stage with finished shards is extrapolated from them; other stages are
     estimated from the lengths of questions and gold solutions.
     """
-    from cli.run_estimate import print_estimate, print_published_models
+    from cli.run_estimate import (
+        print_cluster_estimate,
+        print_estimate,
+        print_published_models,
+    )
 
     if published_models:
         print_published_models()
-    else:
+    elif machines is None:
+        if gpus_per_replica is not None:
+            raise ValueError("--gpus-per-replica: needs --machines: say how many there are")
         print_estimate(profile, home_at(home), tokens_per_second)
+    else:
+        print_cluster_estimate(
+            profile, home_at(home), machines, gpus_per_replica, tokens_per_second
+        )

@@ -16,7 +16,10 @@ def status(
     home: HomeOption = DEFAULT_HOME,
     dagster_home: DagsterHomeOption = None,
 ) -> None:
-    """Show which shards are made and which workers run."""
+    """Show which shards are made and which workers run.
+
+    Of a home in an object store, also which leases they hold.
+    """
     prepare_dagster_home(set_environment(profile, home_at(home), dagster_home))
     from cli.status_tables import print_status
     from resources.profiles import load_settings

@@ -310,7 +310,7 @@ def test_a_state_that_cannot_be_saved_does_not_end_the_training(
 
     with caplog.at_level(logging.WARNING), pytest.raises(KeyboardInterrupt):
         models(first).save("weak", killed)
-    assert "its state is saved at the next checkpoint" in caplog.text
+    assert "its state is sent again" in caplog.text
     bucket.is_down = False
     # This machine has the state still.
     [lease] = [entry.key for entry in bucket.list("leases")]
@@ -336,3 +336,26 @@ def test_verify_reads_the_tables_of_the_store(machines: Sequence[Mirror], bucket
     assert [f.path for f in damaged if "is damaged" in f.problem] == [
         home.lake / "problems/words/00.parquet"
     ]
+
+
+def test_what_waits_for_a_slow_store_goes_in_several_segments(
+    machines: Sequence[Mirror], bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "SECONDS_BETWEEN_SEGMENTS", 60.0)
+    with sampling(machines[0]) as journal:
+        for number in range(50):
+            record(journal, f"request {number}")
+        monkeypatch.setattr(segments, "SEGMENT_BYTES", 10_000)
+    sizes = [entry.size for entry in bucket.list("journals")]
+    assert len(sizes) > 1
+    assert max(sizes) < 15_000
+    assert len(recorded(machines[1])) == 50
+
+
+def test_a_damaged_lease_is_named(machines: Sequence[Mirror], bucket: Bucket) -> None:
+    with sampling(machines[0]) as journal:
+        record(journal, "a")
+    [lease] = [entry.key for entry in bucket.list("leases")]
+    bucket.put(lease, b"{")
+    with pytest.raises(StoreError, match=r"leases/.*: is no lease of this pipeline: remove it"):
+        recorded(machines[1])

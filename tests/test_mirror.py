@@ -1,19 +1,25 @@
 """Journals, models and training states of a home in a store, on two machines."""
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from small_lake import small_lake
 
 from resources.storage import segments, training_state
+from resources.storage.home import Home
 from resources.storage.journal import Journal, open_journal
+from resources.storage.lake import Lake
 from resources.storage.leases import holding
 from resources.storage.mirror import Mirror
 from resources.storage.model_store import ModelStore
 from resources.storage.store import Blob, FolderStore, OutOfReachError, StoreError
+from resources.storage.verification import items_of
 from shepherd.requests import Completion, completion_block
+from shepherd.schemas import PROBLEMS
 from tests.versions import write_model
 
 FINGERPRINT = {"weights": "abc", "seed": 1}
@@ -312,3 +318,21 @@ def test_a_state_that_cannot_be_saved_does_not_end_the_training(
     with holding(bucket, "models/weak", "wait"):
         pass
     assert step_of(first) == ["10"]
+
+
+def test_verify_reads_the_tables_of_the_store(machines: Sequence[Mirror], bucket: Bucket) -> None:
+    first, second = machines
+    rows = small_lake()["problems"]
+    Lake(first.root / "lake", first).write(PROBLEMS, rows, "words", "00")
+    home = Home(second.root, second, "store")
+    findings = [finding for item in items_of(home) for finding in item.findings()]
+    assert [finding for finding in findings if not finding.is_note] == []
+    [attempt] = [entry.key for entry in bucket.list("attempts")]
+    blob = bucket.get(attempt)
+    assert blob is not None
+    bucket.put(attempt, blob.data[:-40] + b"x" + blob.data[-39:])
+    shutil.rmtree(second.root)
+    damaged = [finding for item in items_of(home) for finding in item.findings()]
+    assert [f.path for f in damaged if "is damaged" in f.problem] == [
+        home.lake / "problems/words/00.parquet"
+    ]

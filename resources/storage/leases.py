@@ -7,6 +7,7 @@ next epoch. No two clocks are ever compared. Commits compare epochs (:mod:`.comm
 worker that was taken for dead cannot commit later.
 """
 
+import logging
 import threading
 import time
 import uuid
@@ -24,6 +25,9 @@ LEASES = "leases"
 SECONDS_BETWEEN_RENEWALS = 5.0
 SECONDS_UNTIL_EXPIRED = 30.0
 """A lease whose count stays this long has no holder any more."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class LeaseLostError(ValueError):
@@ -137,6 +141,12 @@ def _taken(store: Store, key: str, refusal: str) -> LeaseRecord:
     blob = store.get(key)
     refused = ValueError(f"{store.url}/{key}: {refusal}")
     if blob is not None and not _is_free(_record_of(blob)):
+        _log.warning(
+            "%s/%s: is held: waiting %.0f s at most to see whether its holder renews it",
+            store.url,
+            key,
+            SECONDS_UNTIL_EXPIRED,
+        )
         end = time.monotonic() + SECONDS_UNTIL_EXPIRED
         while time.monotonic() < end:
             time.sleep(min(1.0, SECONDS_UNTIL_EXPIRED / 10))

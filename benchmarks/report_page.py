@@ -1,7 +1,7 @@
 """How fast does the report open and react with thousands of solutions, in a real browser?
 
     python -m benchmarks.report_page [--json]                          # 5,000, in the page itself
-    python -m benchmarks.report_page --share 0.23 --times 3 [--json]   # 100,000, with data files
+    python -m benchmarks.report_page --share 0.3 --times 3 [--json]   # 100,000, with data files
 
 Writes a lake of two datasets from a seed (``benchmarks/big_lake.py``), with rollouts as long as
 those of a 7B model, and builds its report. Opens the report in Chromium and uses its controls.

@@ -25,11 +25,15 @@ EVERY_MORNING = "0 6 * * *"
 def label_new_problems(annotate: AssetJob) -> dg.SensorDefinition:
     """Return the sensor that labels problems whose files are new or have changed."""
 
-    @dg.sensor(job=annotate, minimum_interval_seconds=60)
+    @dg.sensor(
+        job=annotate,
+        minimum_interval_seconds=60,
+        description="Labels new and changed problems of the files that a dataset of the profile "
+        "reads: runs `annotate` in the shards whose problems differ from those of the lake.",
+    )
     def new_problem_files(
         context: dg.SensorEvaluationContext, deployment: DeploymentResource
     ) -> dg.SensorResult | dg.SkipReason:
-        """Labels new and changed problems of the files that a dataset of the profile reads."""
         settings = deployment.settings
         seen: dict[str, str] = json.loads(context.cursor or "{}")
         stamps = {
@@ -46,9 +50,13 @@ def label_new_problems(annotate: AssetJob) -> dg.SensorDefinition:
     return new_problem_files
 
 
-@dg.sensor(minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Marks runs as failed whose process was killed, while the UI runs. It is on by "
+    "default and starts no run.",
+)
 def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Marks runs as failed whose process was killed, while the UI runs; always on."""
     lines = fail_lost_runs(context.instance)
     return dg.SkipReason(" ".join(lines) or "no run has lost its process")
 
@@ -61,7 +69,7 @@ def refresh_every_morning(
         name="refresh_every_morning",
         job=refresh_warehouse,
         cron_schedule=EVERY_MORNING,
-        description="Builds the warehouse and the report from the lake.",
+        description="Builds the warehouse and the report from the lake at 6:00.",
     )
 
 

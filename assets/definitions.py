@@ -26,7 +26,7 @@ from assets.automation import (
 from assets.checks.quality import quality_checks_of
 from assets.checks.structural import structural_checks_of
 from assets.deployment import Deployment
-from assets.describe import metadata_of, provenance
+from assets.describe import metadata_of, provenance, totals_of
 from assets.models.generators import solvers_of
 from assets.models.policies import policies_of
 from assets.models.reward_models import reward_models_of
@@ -35,8 +35,9 @@ from assets.verification.candidate_scores import candidate_scores_of
 from assets.verification.candidates import candidates_of
 from assets.verification.evaluations import evaluations_of
 from assets.verification.greedy_solutions import greedy_solutions_of
+from assets.verification.held_out_scores import held_out_scores_of
 from assets.verification.policy_evaluations import policy_evaluations_of
-from assets.warehouse.marts import warehouse_of
+from assets.warehouse.marts import WAREHOUSE_GROUPS, warehouse_of
 from assets.warehouse.report import report_of
 from resources.profiles import profile_from_env, settings_from_env
 from resources.storage.home import Home
@@ -113,6 +114,8 @@ def sampled_assets_of(settings: Settings) -> list[dg.AssetsDefinition]:
     if settings.policies:
         assets += [*policies_of(settings), greedy_solutions_of(settings)]
         assets += [policy_evaluations_of(settings)]
+    if settings.scores_held_out:
+        assets += [held_out_scores_of(settings)]
     if settings.verifies:
         assets += [candidates_of(settings), candidate_scores_of(settings)]
         assets += [evaluations_of(settings)]
@@ -124,9 +127,21 @@ JOB_GROUPS = {
     "train": ("models", "reward_models"),
     "reinforce": ("policies",),
     "verify": ("verification",),
-    "refresh_warehouse": ("warehouse",),
+    "refresh_warehouse": WAREHOUSE_GROUPS,
 }
 """The groups of assets that each job materializes."""
+
+JOB_DESCRIPTIONS = {
+    "annotate": "Reads the problems, samples and splits solutions, draws rollouts and labels each "
+    "step. Partitioned: choose datasets and shards. The models must be trained before.",
+    "train": "Trains generators and completer on gold solutions, and reward models on step labels.",
+    "reinforce": "Trains the policies of the profile by RFT or PPO.",
+    "verify": "Draws candidates of test problems, scores them with the reward models and chooses "
+    "the best of N.",
+    "refresh_warehouse": "Builds the DuckDB warehouse from the lake, runs its tests and writes the "
+    "report. It takes seconds.",
+}
+"""What each job does, for the UI."""
 
 
 def jobs_of(assets: list[dg.AssetsDefinition], settings: Settings) -> dict[str, AssetJob]:
@@ -134,7 +149,10 @@ def jobs_of(assets: list[dg.AssetsDefinition], settings: Settings) -> dict[str, 
     groups = {group for asset in assets for group in asset.group_names_by_key.values()}
     return {
         name: dg.define_asset_job(
-            name, selection=dg.AssetSelection.groups(*parts), tags=run_tags(settings)
+            name,
+            selection=dg.AssetSelection.groups(*parts),
+            description=JOB_DESCRIPTIONS[name],
+            tags=run_tags(settings),
         )
         for name, parts in JOB_GROUPS.items()
         if groups.issuperset(parts)
@@ -173,6 +191,7 @@ def resources_of(deployment: Deployment) -> dict[str, object]:
             deployment.lake,
             TABLES | {table.name: table for table in labels},
             lambda table, rows: {**metadata_of(table, rows), **provenance(settings, table.name)},
+            totals=totals_of,
             origin=deployment.origin,
             after_write=deployment.discard_journals,
         ),

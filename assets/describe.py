@@ -6,12 +6,14 @@ Numbers are plain floats and integers, so that the UI plots them over time.
 import dagster as dg
 import polars as pl
 
-from resources.storage.io_manager import MetadataField
+from resources.storage.io_manager import ROW_COUNT, MetadataField
 from shepherd.dependencies import dependencies_of
 from shepherd.schemas import STEP_LABELS, Table
 from shepherd.settings import Settings
 
 OWNERS = ["team:math-shepherd"]
+TOTAL = "all_partitions_"
+"""Begins the name of a number over all partitions."""
 SETTINGS_KEY = "settings"
 """The metadata field that holds the settings of a materialization, by dotted field."""
 
@@ -35,15 +37,35 @@ def column_schema(table: Table) -> dg.TableSchema:
 
 def metadata_of(table: Table, frame: pl.DataFrame) -> dict[str, MetadataField]:
     """Return the metadata of a materialization: row count, numbers to plot and a preview."""
-    numbers: dict[str, float | int | None] = {}
-    expressions = _LABELS if table.key == STEP_LABELS.key else _NUMBERS.get(table.name)
-    if frame.height and expressions:
-        numbers = frame.select(**expressions).row(0, named=True)
     return {
-        "dagster/row_count": frame.height,
-        **{name: round(value, 4) for name, value in numbers.items() if value is not None},
+        ROW_COUNT: frame.height,
+        **_numbers_of(table, frame.lazy()),
         "preview": dg.MetadataValue.md(preview(frame)),
     }
+
+
+def totals_of(table: Table, rows: pl.LazyFrame) -> dict[str, MetadataField]:
+    """Return the row count and the numbers over all partitions of a table.
+
+    Those of the partition itself are beside them: Dagster shows the latest materialization of an
+    asset, and without totals the numbers of one partition would look like the asset's.
+    """
+    numbers = _numbers_of(table, rows)
+    return {
+        ROW_COUNT: rows.select(pl.len()).collect().item(),
+        **{f"{TOTAL}{name}": number for name, number in numbers.items()},
+    }
+
+
+def _numbers_of(table: Table, rows: pl.LazyFrame) -> dict[str, float]:
+    """Return the numbers to plot of some rows; none if there are no rows."""
+    expressions = _LABELS if table.key == STEP_LABELS.key else _NUMBERS.get(table.name)
+    if not expressions:
+        return {}
+    counted = rows.select(rows_=pl.len(), **expressions).collect().row(0, named=True)
+    if not counted.pop("rows_"):
+        return {}
+    return {name: round(value, 4) for name, value in counted.items() if value is not None}
 
 
 def provenance(settings: Settings, asset: str) -> dict[str, MetadataField]:
@@ -61,6 +83,10 @@ _SAMPLED = {
     "share_truncated": (pl.col("finish_reason") == "length").mean(),
     "failed_requests": (pl.col("finish_reason") == "error").sum(),
     "mean_tokens": pl.col("num_tokens").mean(),
+}
+_SCORES = {
+    "mean_score": pl.col("step_scores").list.min().mean(),
+    "unscored_steps": pl.col("step_scores").list.eval(pl.element().null_count()).list.sum().sum(),
 }
 _LABELS = {
     "share_hard": pl.col("hard").mean(),
@@ -91,13 +117,8 @@ _NUMBERS: dict[str, dict[str, pl.Expr]] = {
         "distinct_prefixes": pl.col("prefix_id").n_unique(),
     },
     "labeled_solutions": {"mean_steps": pl.col("steps").list.len().mean()},
-    "candidate_scores": {
-        "mean_score": pl.col("step_scores").list.min().mean(),
-        "unscored_steps": pl.col("step_scores")
-        .list.eval(pl.element().null_count())
-        .list.sum()
-        .sum(),
-    },
+    "candidate_scores": _SCORES,
+    "held_out_scores": _SCORES,
     "greedy_solutions": {
         **_SAMPLED,
         "mean_steps": pl.col("num_steps").mean(),

@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.definitions import definitions_of
+from assets.warehouse.marts import WAREHOUSE_GROUPS
 from cli.svg import Box, arrow, picture, width_of
 from resources.profiles import load_settings
 from resources.storage.home import Home
@@ -41,7 +42,7 @@ COLORS = {
     "reward_models": "#fff8c5",
     "policies": "#fbefff",
     "verification": "#ffebe9",
-    "warehouse": "#f6f8fa",
+    **dict.fromkeys(WAREHOUSE_GROUPS, "#f6f8fa"),
 }
 """Fill of a box by asset group."""
 
@@ -96,7 +97,7 @@ def _box_names(definitions: dg.Definitions) -> dict[dg.AssetKey, str]:
     for key in graph.toposorted_asset_keys:
         node = graph.get(key)
         names = [sibling.to_user_string() for sibling in node.execution_set_asset_keys]
-        is_sql = node.group_name == "warehouse" and "sql" in node.kinds
+        is_sql = "sql" in node.kinds
         boxes[key] = "SQL models" if is_sql else min(names, key=_rank)
     return boxes
 

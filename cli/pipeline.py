@@ -4,11 +4,14 @@ import difflib
 import sys
 import time
 from collections.abc import Sequence, Set
+from pathlib import Path
 
 import dagster as dg
 
+from assets.automation import run_tags
 from assets.definitions import definitions_of
 from assets.deployment import Deployment, models_of, partitions_of
+from cli.next_steps import print_next_steps
 from cli.progress import MakeAgain, Progress
 from cli.runs_database import opened_instance
 from cli.stages import Failure, run_stages
@@ -31,17 +34,19 @@ def run_pipeline(
     """Bring every asset up to date and print a summary; return the exit code.
 
     With ``assets``, only those are made: in ``partitions`` or in all, up to date or not.
-    ``profile`` is the name of the profile, for the title of the report. The exit code is 0; or 2
-    if the user can correct what failed; or 1 if a part failed, or the lake holds stray files.
+    ``profile`` is the name or path of the profile, for the title of the report and the commands
+    that go on from here. The exit code is 0; or 2 if the user can correct what failed; or 1 if a
+    part failed, or the lake holds stray files.
 
     Raises:
         ValueError: the settings name a base that does not exist, another number of shards than
             the lake has, or lack a named asset or partition; nothing was run. Or Dagster's
             databases cannot be used.
     """
-    started, deployment = time.monotonic(), Deployment(settings, home, profile)
+    name = Path(profile).stem
+    started, deployment = time.monotonic(), Deployment(settings, home, name)
     check_deployment(deployment)
-    definitions = definitions_of(settings, home, profile)
+    definitions = definitions_of(settings, home, name)
     keys = named_keys(definitions, settings, assets, partitions)
     with opened_instance(home, settings.runs) as instance:
         if assets:
@@ -49,12 +54,13 @@ def run_pipeline(
         else:
             progress = Progress(instance, definitions)
             print_earlier_versions(progress)
-        failures = run_stages(definitions, instance, progress, keys)
+        failures = run_stages(definitions, instance, progress, keys, run_tags(settings))
     home.files.collect()
     if failures:
         return print_failures(failures)
     if not assets:
         print_summary(deployment, time.monotonic() - started)
+        print_next_steps(deployment, profile)
     return int(print_strays(deployment.lake))
 
 

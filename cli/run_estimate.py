@@ -1,9 +1,11 @@
 """Estimate what a profile's run needs: requests, tokens, hours, and GPU memory of its models."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import polars as pl
 
+from assets.deployment import models_of
 from cli.cluster_estimate import cluster_of, print_cluster
 from cli.gpu_memory import published_models, table_of, uses_of
 from cli.tables import plain_tables
@@ -11,10 +13,20 @@ from resources.files.problems import load_problems_of
 from resources.profiles import load_settings
 from resources.storage.home import Home
 from resources.storage.lake import Lake
-from resources.storage.model_store import ModelStore
-from shepherd.estimates import Estimate, estimate_critiques, estimate_dataset, extrapolate
+from resources.storage.model_store import ModelStore, architecture_of
+from shepherd.estimates import (
+    MEASURED_PARAMETERS,
+    MEASURED_SPEED,
+    Estimate,
+    assumed_speed,
+    estimate_critiques,
+    estimate_dataset,
+    extrapolate,
+)
 from shepherd.schemas import CANDIDATE_COSTS, CRITIQUE_COSTS, ROLLOUT_COSTS, SOLUTION_COSTS
-from shepherd.settings import GpuSettings, Settings
+from shepherd.settings import DatasetSettings, GpuSettings, Settings, Split
+from shepherd.settings.datasets import SPLITS
+from shepherd.text_sizes import PUBLISHED_SIZES, TextSizes, sizes_of
 
 COSTS = {
     "solutions": SOLUTION_COSTS,
@@ -32,9 +44,19 @@ def print_estimate(profile: str, home: Home, tokens_per_second: float | None) ->
         ValueError: the profile or a file that it names is wrong.
     """
     settings = load_settings(profile)
+    store = ModelStore(home.models, home.files)
     if settings.gpus:
-        print_memory(settings, settings.gpus, ModelStore(home.models, home.files))
-    print_stages(list(estimate_run(settings, Lake(home.lake, home.files))), tokens_per_second)
+        print_memory(settings, settings.gpus, store)
+    estimates = list(estimate_run(settings, Lake(home.lake, home.files)))
+    if settings.gpus:
+        estimates = [with_assumed_speed(estimate, settings, store) for estimate in estimates]
+    print_stages(estimates, tokens_per_second)
+    if settings.gpus and not tokens_per_second and estimates:
+        print(
+            f"\nHours of stages without a measured speed: {MEASURED_SPEED:,} tokens/s on a GPU for "
+            f"{MEASURED_PARAMETERS / 1e9:.1f} billion parameters (one H100, docs/engines.md), less "
+            "in proportion for more. --tokens-per-second gives your own speed."
+        )
     if settings.annotation.language_model:
         print("\nNot estimated: what the language model of nli answers, some tokens a question.")
     if settings.policies:
@@ -55,9 +77,9 @@ def print_cluster_estimate(
             there are.
     """
     settings = load_settings(profile)
-    store = ModelStore(home.models)
+    store = ModelStore(home.models, home.files)
     cluster = cluster_of(settings, store, machines, gpus_per_replica, tokens_per_second)
-    estimates = list(estimate_run(settings, Lake(home.lake)))
+    estimates = list(estimate_run(settings, Lake(home.lake, home.files)))
     if not estimates:
         raise ValueError(f"--machines: nothing is sampled in profile {profile}: leave it out")
     print_cluster(settings, estimates, cluster)
@@ -90,21 +112,67 @@ def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
 def _estimates_of(settings: Settings, name: str) -> list[Estimate]:
     """Return the estimates of a dataset's stages from the lengths of its texts."""
     dataset, judge = settings.datasets[name], settings.annotation.judge
-    problems, _ = load_problems_of(settings, name)
+    sizes = published_sizes(dataset)
+    if sizes is None:
+        problems, _ = load_problems_of(settings, name)
+        sizes = {
+            split: sizes_of(problems.filter(split=split), dataset.splitting.rule)
+            for split in SPLITS
+        }
     estimates = estimate_dataset(
         name,
-        problems,
+        sizes["train"],
+        sizes["test"],
         len(settings.generators_of("train")),
         len(settings.candidate_generators),
         settings.sampling,
         settings.annotation.max_rollouts,
-        dataset.splitting.rule,
     )
     if not dataset.is_annotated:
         return [estimate for estimate in estimates[-1:] if estimate.requests]
     if judge is not None:
         estimates.insert(2, estimate_critiques(name, estimates[0], judge))
     return estimates
+
+
+def published_sizes(dataset: DatasetSettings) -> dict[Split, TextSizes] | None:
+    """Return the sizes of a published dataset that is read from the hub; None for files.
+
+    So an estimate needs no download.
+    """
+    if (
+        dataset.train
+        or dataset.test
+        or (dataset.source, dataset.split, "train") not in (PUBLISHED_SIZES)
+    ):
+        return None
+    limits: dict[Split, int | None] = {"train": dataset.num_train, "test": dataset.num_test}
+    return {
+        split: PUBLISHED_SIZES[dataset.source, dataset.split, split].at_most(limit)
+        for split, limit in limits.items()
+    }
+
+
+def with_assumed_speed(estimate: Estimate, settings: Settings, store: ModelStore) -> Estimate:
+    """Return an estimate with the speed that its models are assumed to have on the GPUs.
+
+    A measured speed stays, and an architecture that is not known here gives none.
+    """
+    if estimate.tokens_per_second or estimate.stage == "critiques":
+        return estimate
+    models = models_of(settings)
+    names = {
+        "solutions": settings.generators_of("train"),
+        "rollouts": ["completer"],
+        "candidates": [name for name in settings.candidate_generators if name in models],
+    }[estimate.stage]
+    bases = (architecture_of(store.resolve(models[name].base)) for name in names)
+    vllm, is_split = settings.engine.vllm, settings.engine.kind == "vllm"
+    num_gpus = vllm.tensor_parallel_size if is_split else 1
+    sizes = [base.num_parameters / num_gpus if base else None for base in bases]
+    known = [size for size in sizes if size is not None]
+    speed = assumed_speed(known) if len(known) == len(sizes) else None
+    return replace(estimate, tokens_per_second=speed)
 
 
 def print_memory(settings: Settings, gpus: GpuSettings, store: ModelStore) -> None:

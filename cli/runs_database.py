@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from assets.lost_runs import fail_lost_runs
 from cli.event_storage import OpenEventStorage
+from cli.run_storage import LocatedRunStorage
 from resources.storage.atomic import replacing_file
 from resources.storage.home import Home
 from resources.storage.locks import file_lock
@@ -82,7 +83,9 @@ def opened_instance(home: Home, runs: RunSettings = ONE_MACHINE) -> Iterator[dg.
 
 
 def open_instance(folder: Path) -> dg.DagsterInstance:
-    """Open the instance of a DAGSTER_HOME without compute logs, with a faster storage of events.
+    """Open the instance of a DAGSTER_HOME without compute logs, with our storages.
+
+    Events are stored faster, and runs with the code location by which the timeline finds them.
 
     Steps print to this console. To copy that into log files, Dagster would start four processes a
     step, which print tracebacks on Ctrl-C.
@@ -94,11 +97,9 @@ def open_instance(folder: Path) -> dg.DagsterInstance:
     config = _read_config(shared) if shared.is_file() else {}
     config["compute_logs"] = NO_COMPUTE_LOGS
     if not config.keys() & STORAGES:
-        config["event_log_storage"] = {
-            "module": OpenEventStorage.__module__,
-            "class": OpenEventStorage.__name__,
-            "config": {"base_dir": str(folder.absolute() / "history" / "runs")},
-        }
+        history = folder.absolute() / "history"
+        config["run_storage"] = _storage(LocatedRunStorage, history)
+        config["event_log_storage"] = _storage(OpenEventStorage, history / "runs")
     with replacing_file(folder / CONFIG) as file:
         file.write(yaml.safe_dump(config).encode())
     try:
@@ -109,6 +110,15 @@ def open_instance(folder: Path) -> dg.DagsterInstance:
     except (dg.DagsterError, ImportError, CheckError) as error:
         raise ValueError(f"{shared}: {_config_fault(str(error))}") from error
     return instance
+
+
+def _storage(storage: type, base_dir: Path) -> dict[str, object]:
+    """Return the section of dagster.yaml of a storage in a folder."""
+    return {
+        "module": storage.__module__,
+        "class": storage.__name__,
+        "config": {"base_dir": str(base_dir)},
+    }
 
 
 def _config_fault(message: str) -> str:

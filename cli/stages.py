@@ -1,27 +1,29 @@
 """Run the stages of the pipeline: each stage in waves of Dagster runs, partition by partition."""
 
 import re
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import dagster as dg
 
 from assets.run_processes import process_tags
+from assets.warehouse.marts import WAREHOUSE_GROUPS
 from cli.failed_checks import complaint, failing_partitions, is_error
 from cli.file_errors import file_error
 from cli.interrupts import INTERRUPTS, raise_if_interrupted
 from cli.progress import Pending, Progress
 
 STAGES = {
-    "problems": "Problems",
-    "models": "Models that write solutions",
-    "annotation": "Annotation: solutions, rollouts, step labels",
-    "reward_models": "Reward models",
-    "policies": "Policies trained with the reward models",
-    "verification": "Verification: candidates and their scores",
-    "warehouse": "Warehouse and report",
+    "Problems": ("problems",),
+    "Models that write solutions": ("models",),
+    "Annotation: solutions, rollouts, step labels": ("annotation",),
+    "Reward models": ("reward_models",),
+    "Policies trained with the reward models": ("policies",),
+    "Verification: candidates and their scores": ("verification",),
+    "Warehouse and report": WAREHOUSE_GROUPS,
 }
-"""The headline of each asset group, in the order of the paper's stages."""
+"""The asset groups of each stage by its headline, in the order of the paper's stages."""
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Failures are printed at the end, in one line where that is enough."""
@@ -69,13 +71,15 @@ class Failure:
 
 @dataclass
 class StageRunner:
-    """One asset group, brought up to date."""
+    """The asset groups of one stage, brought up to date."""
 
     definitions: dg.Definitions
     instance: dg.DagsterInstance
     progress: Progress
     keys: list[dg.AssetKey]
-    """The group's assets that may be made, in topological order."""
+    """The stage's assets that may be made, in topological order."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags of the runs, beside those of their process and partitions."""
     num_runs: int = 0
     failures: list[Failure] = field(default_factory=list)
     _made: set[tuple[dg.AssetKey, str | None]] = field(default_factory=set)
@@ -187,7 +191,7 @@ class StageRunner:
             instance=self.instance,
             asset_selection=run.keys,
             partition_key=first if first and first == last else None,
-            tags=process_tags() | (ends if first != last else {}),
+            tags={**self.tags, **process_tags(), **(ends if first != last else {})},
             raise_on_error=False,
         )
         raise_if_interrupted()
@@ -225,15 +229,19 @@ def run_stages(
     instance: dg.DagsterInstance,
     progress: Progress,
     assets: Set[dg.AssetKey],
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Failure]:
-    """Run stage after stage, up to the first with a failure; return the failures."""
+    """Run stage after stage, up to the first with a failure; return the failures.
+
+    The runs have the given tags beside their own.
+    """
     graph = definitions.resolve_asset_graph()
-    for group, headline in STAGES.items():
-        keys = [key for key in graph.toposorted_asset_keys if graph.get(key).group_name == group]
+    for headline, groups in STAGES.items():
+        keys = [key for key in graph.toposorted_asset_keys if graph.get(key).group_name in groups]
         keys = [key for key in keys if key in assets]
         if keys:
             print(f"\n== {headline} ==", flush=True)
-            failures = StageRunner(definitions, instance, progress, keys).run()
+            failures = StageRunner(definitions, instance, progress, keys, tags).run()
             if failures:
                 return failures
     return []

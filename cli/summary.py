@@ -27,8 +27,8 @@ from shepherd.schemas import (
 
 
 def print_summary(deployment: Deployment, seconds: float) -> None:
-    """Print row counts, label accuracy, verification and costs of the lake, and paths to open."""
-    lake, home = deployment.lake, deployment.home
+    """Print row counts, label accuracy, verification and costs of the lake."""
+    lake = deployment.lake
     written = {table for table in _SHOWN if lake.files(table)}
     with plain_tables(float_precision=3):
         print(f"\n== Done in {seconds:.0f} s ==")
@@ -60,15 +60,6 @@ def print_summary(deployment: Deployment, seconds: float) -> None:
         costs = [lake.read(table) for table in _COSTS if table in written]
         if costs:
             _show("Costs", total_costs(pl.concat(costs)))
-    print("\nLook next at")
-    if home.address:
-        print(f"  the home       {home.address}, of which this machine has copies:")
-    if home.report.exists():
-        print(f"  the report     {home.report}")
-    print(f"  the datasets   {home.lake}")
-    if home.warehouse.exists():
-        print(f"  the warehouse  {home.warehouse} (DuckDB)")
-    print("  the lineage    shepherd ui, then http://localhost:3000")
 
 
 _COUNTED = (PROBLEMS, SOLUTIONS, STEPS, ROLLOUTS, STEP_LABELS, CANDIDATES)

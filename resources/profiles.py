@@ -2,14 +2,17 @@
 
 A value may name environment variables: ``${VAR}`` or ``${VAR:-default}``. If a variable without a
 default is unset or empty, the whole value is null. So ``train: ${GSM8K_DIR}/train.jsonl`` is a path
-if the variable is set, and is not set otherwise.
+if the variable is set, and is not set otherwise. Errors name the variable.
+
+A relative path starts at the folder of the profile. If it begins with a variable, it starts at the
+working directory, as do the paths of a command line.
 """
 
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -18,13 +21,16 @@ from resources.strict_yaml import read_yaml
 from resources.user_paths import expanded
 from shepherd.messages import one_line, shown, without_addresses
 from shepherd.nearest import did_you_mean
-from shepherd.section import Section
+from shepherd.section import FromVariable, Section
 from shepherd.settings import NAME_PATTERN, Settings
 from shepherd.settings.fields import locate
 from shepherd.settings.moved import moved
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 S = TypeVar("S", bound=Section)
+Place: TypeAlias = "tuple[str | int, ...]"
+"""Where a value is in a document: the keys and indices that lead to it."""
+
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -61,13 +67,17 @@ def read_section(path: Path, kind: type[S], example: str) -> S:
         raise ValueError(f"{path}: not a YAML file of a profile: {one_line(str(error))}") from error
     if not isinstance(document, dict):
         raise ValueError(f"{path}: must hold fields ({example}), nothing else")
-    unset: set[str] = set()
+    unset: dict[Place, set[str]] = {}
     expanded = _expand(document, os.environ, unset)
     try:
-        return kind.model_validate(expanded)
+        section = kind.model_validate(expanded, context=path.absolute().parent)
     except ValidationError as error:
-        hint = f" (unset variables: {', '.join(sorted(unset))})" if unset else ""
+        names = sorted(set().union(*unset.values()))
+        hint = f" (unset variables: {', '.join(names)})" if names else ""
         raise ValueError(f"{path}: {_describe(error)}{hint}") from error
+    for place, variables in unset.items():
+        _note_unset(section, place, variables)
+    return section
 
 
 def _find(name_or_path: str) -> Path:
@@ -89,21 +99,35 @@ def _find(name_or_path: str) -> Path:
     return path
 
 
-def _expand(value: object, environ: Mapping[str, str], unset: set[str]) -> object:
-    """Replace variables in every text of a document; add the names of unset ones to ``unset``."""
+def _expand(
+    value: object, environ: Mapping[str, str], unset: dict[Place, set[str]], place: Place = ()
+) -> object:
+    """Replace variables in every text of a document; note the unset ones by their place."""
     if isinstance(value, dict):
-        return {key: _expand(item, environ, unset) for key, item in value.items()}
+        return {key: _expand(item, environ, unset, (*place, key)) for key, item in value.items()}
     if isinstance(value, list):
-        return [_expand(item, environ, unset) for item in value]
+        return [_expand(item, environ, unset, (*place, at)) for at, item in enumerate(value)]
     if not isinstance(value, str):
         return value
     missing = {
         name for name, default in _VARIABLE.findall(value) if not environ.get(name) and not default
     }
-    unset |= missing
     if missing:
+        unset[place] = missing
         return None
-    return _VARIABLE.sub(lambda match: environ.get(match[1]) or match[2], value)
+    text = _VARIABLE.sub(lambda match: environ.get(match[1]) or match[2], value)
+    return FromVariable(text) if _VARIABLE.match(value) else text
+
+
+def _note_unset(section: object, place: Place, variables: set[str]) -> None:
+    """Let the section at a place of a document know which variables would set its field."""
+    name, *others = place
+    if isinstance(section, Section) and not others:
+        section.note_unset(str(name), variables)
+    elif isinstance(section, Section):
+        _note_unset(getattr(section, str(name)), tuple(others), variables)
+    elif isinstance(section, Mapping) and others:
+        _note_unset(section[name], tuple(others), variables)
 
 
 def _describe(error: ValidationError) -> str:

@@ -80,3 +80,14 @@ ARCHITECTURES = {
     "deepseek-ai/deepseek-llm-67b-base": Architecture(8192, 95, 64, 8, 22016, vocab_size=102400),
 }
 """The paper's models by their names on the hub."""
+
+FINE_TUNED = {
+    "meta-math/MetaMath-Mistral-7B": "mistralai/Mistral-7B-v0.1",
+    "meta-math/MetaMath-Llemma-7B": "EleutherAI/llemma_7b",
+}
+"""Models that others have fine-tuned, and what they started from: a token more at most."""
+
+
+def published_architecture(name: str) -> Architecture | None:
+    """Return the dimensions of a model of the shipped profiles by its name on the hub."""
+    return ARCHITECTURES.get(FINE_TUNED.get(name, name))

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 
 from shepherd.answers import boxed_answer, extract_answer
 from shepherd.identity import content_id
+from shepherd.messages import shown
 from shepherd.word_problems import WordProblem, write_solution
+
+MAX_NAMES = 12
+"""Fields of a row that a message names at most."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,9 @@ def mapped_problem(row: object, dataset: str, split: str, columns: Mapping[str, 
     else:
         gold = extract_answer(solution) if solution else None
     if gold is None:
-        raise ValueError(f"{columns.get('answer', columns.get('solution'))}: names no gold answer")
+        column = columns.get("answer") or columns["solution"]
+        present = "" if column in fields else _present(fields)
+        raise ValueError(f"{column}: names no gold answer{present}")
     return Problem(
         problem_id=content_id(dataset, question),
         dataset=dataset,
@@ -197,7 +203,7 @@ def imported_solutions(
     elif "idx" in fields:
         problem = _by_row(fields, rows)
     else:
-        raise ValueError("question: is missing (or problem_id, or idx)")
+        raise ValueError(f"question: is missing (or problem_id, or idx){_present(fields)}")
     if problem is None:
         raise ValueError("question, problem_id or idx: names none of the problems")
     generator = _generator(fields)
@@ -259,7 +265,7 @@ def require_text(fields: Mapping[str, object], *names: str) -> str:
         if name in fields:
             break
     else:
-        raise ValueError(f"{' or '.join(names)}: is missing")
+        raise ValueError(f"{' or '.join(names)}: is missing{_present(fields)}")
     value = fields[name]
     if not isinstance(value, str):
         raise ValueError(f"{name}: is {type(value).__name__}, not text")
@@ -270,6 +276,13 @@ def require_text(fields: Mapping[str, object], *names: str) -> str:
     except UnicodeEncodeError as error:
         raise ValueError(f"{name}: holds half of a surrogate pair, which is no text") from error
     return value
+
+
+def _present(fields: Mapping[str, object]) -> str:
+    """Return the fields that a row has, for a message about one that it lacks."""
+    others = f" and {len(fields) - MAX_NAMES} more" if len(fields) > MAX_NAMES else ""
+    known = ", ".join(shown(name).strip("'") for name in list(fields)[:MAX_NAMES])
+    return f": the row has {known or 'no value'}{others}"
 
 
 def _optional_text(fields: Mapping[str, object], name: str, prefix: str = "") -> str | None:

@@ -4,15 +4,23 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from shepherd.section import Section
+from shepherd.section import Section, placed
+
+
+def _placed_if_marked(base: object, info: ValidationInfo) -> object:
+    """Return a base as it is read: what begins with a dot is no name, but a path."""
+    is_path = isinstance(base, str) and base.startswith(("./", "../"))
+    return placed(base, info) if is_path else base
+
 
 Checkpoint = Annotated[
     str,
+    BeforeValidator(_placed_if_marked),
     Field(
         description="weights: folder of `resources/base_models`, path of a local checkpoint, or "
-        "name on the Hugging Face hub"
+        "name on the Hugging Face hub; `./` and `../` start at the folder of the profile"
     ),
 ]
 """The type of a settings field that names a model."""

@@ -1,20 +1,20 @@
 """Estimates of a run before it starts: requests and tokens of each sampling stage."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from shepherd.annotators.judge import critique_task
 from shepherd.settings import JudgeSettings, SamplingSettings
-from shepherd.splitting import Method, split_steps
+from shepherd.text_sizes import TextSizes
 
 CHARACTERS_PER_TOKEN = 3.5
 """About the length of a token of mathematical English, by the tokenizers of LLaMA models."""
 
-TYPICAL_STEPS = (80,) * 4
-"""Characters of each step of a solution, for problems without a gold solution. It is about GSM8K's,
-whose train solutions have 3.5 lines of 79 characters and an answer."""
+MEASURED_SPEED, MEASURED_PARAMETERS = 15_588, 1.1e9
+"""Tokens per second of the engine ``transformers`` on one H100, and the size of its model
+(docs/engines.md)."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Estimate:
     """The estimate of one sampling stage of one dataset; tokens are sums over all requests.
 
     ``basis`` says what the estimate rests on. ``tokens_per_second`` counts completion tokens; it is
-    None without a measurement.
+    None without a measurement or an assumption.
     """
 
     dataset: str
@@ -36,27 +36,33 @@ class Estimate:
 
 def estimate_dataset(
     dataset: str,
-    problems: pl.DataFrame,
+    train: TextSizes,
+    test: TextSizes,
     num_train_generators: int,
     num_test_generators: int,
     sampling: SamplingSettings,
     num_rollouts: int,
-    method: Method = "auto",
 ) -> list[Estimate]:
     """Estimate the solutions, rollouts and candidates of a dataset's problems.
 
     The estimate is an upper bound of the requests: it assumes that all solutions and prefixes are
     distinct, that each prefix has ``num_rollouts`` rollouts, and that solutions are as long as the
-    gold ones (:data:`TYPICAL_STEPS` for a problem without one). Identical prefixes and annotators
-    that stop early need less.
+    gold ones. Identical prefixes and annotators that stop early need less.
+
+    Args:
+        dataset: name of the dataset.
+        train, test: the sizes of its problems' texts.
+        num_train_generators, num_test_generators: models that solve the problems of each split.
+        sampling: numbers of draws.
+        num_rollouts: N of each prefix.
     """
-    train, test = (problems.filter(split=split) for split in ("train", "test"))
     num_solutions = sampling.samples_per_problem * num_train_generators
     num_candidates = sampling.num_candidates * num_test_generators
-    solutions = _sampled("solutions", dataset, train, num_solutions)
-    rollouts = _rolled(dataset, train, num_solutions * num_rollouts, method)
-    candidates = _sampled("candidates", dataset, test, num_candidates)
-    return [solutions, rollouts, candidates]
+    return [
+        _sampled("solutions", dataset, train, num_solutions),
+        _rolled(dataset, train, num_solutions * num_rollouts),
+        _sampled("candidates", dataset, test, num_candidates),
+    ]
 
 
 def estimate_critiques(dataset: str, solutions: Estimate, judge: JudgeSettings) -> Estimate:
@@ -76,61 +82,26 @@ def estimate_critiques(dataset: str, solutions: Estimate, judge: JudgeSettings) 
     )
 
 
-def _sampled(stage: str, dataset: str, problems: pl.DataFrame, num_draws: int) -> Estimate:
-    prompt = completion = 0.0
-    for question, steps in _lengths(problems):
-        prompt += question
-        completion += sum(steps)
+def _sampled(stage: str, dataset: str, sizes: TextSizes, num_draws: int) -> Estimate:
     return Estimate(
         dataset,
         stage,
-        problems.height * num_draws,
-        prompt * num_draws / CHARACTERS_PER_TOKEN,
-        completion * num_draws / CHARACTERS_PER_TOKEN,
-        _basis(problems),
+        sizes.problems * num_draws,
+        sizes.questions * num_draws / CHARACTERS_PER_TOKEN,
+        sizes.solutions * num_draws / CHARACTERS_PER_TOKEN,
+        sizes.basis,
     )
 
 
-def _rolled(
-    dataset: str,
-    problems: pl.DataFrame,
-    times: int,
-    method: Method,
-) -> Estimate:
-    requests = prompt = completion = 0.0
-    for question, steps in _lengths(problems, method):
-        for index in range(1, len(steps)):
-            requests += 1
-            prompt += question + sum(steps[:index])
-            completion += sum(steps[index:])
+def _rolled(dataset: str, sizes: TextSizes, times: int) -> Estimate:
     return Estimate(
         dataset,
         "rollouts",
-        requests * times,
-        prompt * times / CHARACTERS_PER_TOKEN,
-        completion * times / CHARACTERS_PER_TOKEN,
-        _basis(problems),
+        sizes.prefixes * times,
+        sizes.before * times / CHARACTERS_PER_TOKEN,
+        sizes.after * times / CHARACTERS_PER_TOKEN,
+        sizes.basis,
     )
-
-
-def _lengths(
-    problems: pl.DataFrame, method: Method = "auto"
-) -> Iterator[tuple[int, Sequence[int]]]:
-    """Yield the number of characters of each question, and of each step of its solution."""
-    for question, solution in problems.select("question", "gold_solution").iter_rows():
-        yield (
-            len(question),
-            TYPICAL_STEPS if solution is None else [len(s) for s in split_steps(solution, method)],
-        )
-
-
-def _basis(problems: pl.DataFrame) -> str:
-    without = problems["gold_solution"].null_count()
-    if not without:
-        return "from gold solutions, N everywhere"
-    where = "" if without == problems.height else f" for {without} of {problems.height}"
-    typical = f"typical solutions ({len(TYPICAL_STEPS)} x {TYPICAL_STEPS[0]} characters)"
-    return f"from {typical}{where}, N everywhere"
 
 
 def extrapolate(dataset: str, stage: str, costs: pl.DataFrame, num_shards: int) -> Estimate | None:
@@ -153,3 +124,15 @@ def extrapolate(dataset: str, stage: str, costs: pl.DataFrame, num_shards: int) 
         f"measured on {num_done} of {num_shards} shards",
         completion / seconds if seconds else None,
     )
+
+
+def assumed_speed(num_parameters: Sequence[float]) -> float | None:
+    """Return tokens per second of a GPU on which some models draw equally many tokens in turn.
+
+    The assumption: time is in proportion to the parameters, from the one speed that was measured.
+    None if there are no models.
+    """
+    if not num_parameters:
+        return None
+    seconds_per_token = [size / MEASURED_PARAMETERS / MEASURED_SPEED for size in num_parameters]
+    return len(seconds_per_token) / sum(seconds_per_token)

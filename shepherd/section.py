@@ -3,9 +3,10 @@
 import keyword
 import re
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationInfo, field_validator
 from pydantic.main import IncEx
 
 from shepherd.messages import shown
@@ -55,6 +56,24 @@ def check_names(names: Iterable[str], *, of_assets: bool = False) -> None:
             )
 
 
+class FromVariable(str):
+    """A text that begins with an environment variable: as a path it is the caller's own."""
+
+    __slots__ = ()
+
+
+def placed(path: object, info: ValidationInfo) -> object:
+    """Return a path as it is read: one that a profile writes out starts at the profile's folder.
+
+    The context of the validation is that folder; None leaves paths as they are. So are paths that
+    begin with a variable: they start at the working directory, as paths of a command line do.
+    """
+    is_ours = isinstance(path, str) and not isinstance(path, FromVariable)
+    if info.context is None or not is_ours or not path or str(path).startswith("~"):
+        return path
+    return str(PurePath(info.context) / str(path))
+
+
 class Section(BaseModel):
     """A part of a profile. It refuses unknown fields, so that a typo never goes unnoticed.
 
@@ -64,6 +83,17 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     INCIDENTAL: ClassVar[frozenset[str]] = frozenset()
+
+    _unset: dict[str, list[str]] = PrivateAttr(default_factory=dict)
+
+    def note_unset(self, field: str, variables: Iterable[str]) -> None:
+        """Remember the environment variables whose absence makes a field null."""
+        self._unset[field] = sorted(variables)
+
+    def unset_hint(self, *fields: str) -> str:
+        """Return `` (unset variables: NAME)`` if a variable would have set one of the fields."""
+        names = dict.fromkeys(name for field in fields for name in self._unset.get(field, ()))
+        return f" (unset variables: {', '.join(names)})" if names else ""
 
     @field_validator("*")
     @classmethod

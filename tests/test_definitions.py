@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from assets.definitions import assets_of, definitions_of
+from assets.warehouse.marts import WAREHOUSE_GROUPS
 from resources.profiles import load_settings
 from resources.storage.home import Home
 from shepherd.dependencies import code_version
@@ -140,7 +141,7 @@ def test_two_profiles_are_built_in_one_process_without_an_environment(
         versions = {
             key.to_user_string(): graph.get(key).code_version
             for key in graph.get_all_asset_keys()
-            if graph.get(key).group_name != "warehouse"
+            if graph.get(key).group_name not in WAREHOUSE_GROUPS
         }
         assert versions == {asset: code_version(profiles[name], asset) for asset in versions}
         partitions = graph.get(dg.AssetKey("problems")).partitions_def
@@ -203,3 +204,13 @@ def test_a_generator_may_not_take_the_name_of_an_asset() -> None:
     )
     with pytest.raises(ValueError, match=r"generators\.completer: .* choose another"):
         assets_of(settings)
+
+
+def test_what_starts_runs_says_what_it_does() -> None:
+    definitions = definitions_of(load_settings("gsm8k-small"), Home(Path("unused")))
+    repository = definitions.get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    started = [*jobs, *repository.sensor_defs, *repository.schedule_defs]
+    assert len(started) >= 6
+    for one in started:
+        assert len(one.description or "") > 40, one.name

@@ -9,12 +9,14 @@ from cli.summary import total_costs
 from resources.storage.lake import Lake
 from shepherd.estimates import (
     CHARACTERS_PER_TOKEN,
+    assumed_speed,
     estimate_critiques,
     estimate_dataset,
     extrapolate,
 )
 from shepherd.schemas import ROLLOUT_COSTS
 from shepherd.settings import JudgeSettings, SamplingSettings, Settings
+from shepherd.text_sizes import PUBLISHED_SIZES, sizes_of
 
 PROBLEMS = pl.DataFrame(
     {
@@ -23,12 +25,13 @@ PROBLEMS = pl.DataFrame(
         "gold_solution": ["aaaa\nbbb\ncc", None, "x" * 7],
     }
 )
+TRAIN, TEST = (sizes_of(PROBLEMS.filter(split=split)) for split in ("train", "test"))
 SAMPLING = SamplingSettings(samples_per_problem=3, num_candidates=5)
 
 
 def test_an_estimate_from_gold_and_typical_solutions() -> None:
     solutions, rollouts, candidates = estimate_dataset(
-        "words", PROBLEMS, 2, 3, SAMPLING, num_rollouts=8
+        "words", TRAIN, TEST, 2, 3, SAMPLING, num_rollouts=8
     )
     unit = CHARACTERS_PER_TOKEN
     assert (solutions.requests, candidates.requests) == (2 * 3 * 2, 1 * 5 * 3)
@@ -54,7 +57,7 @@ def test_a_profile_that_only_labels_has_no_candidates(tmp_path: Path) -> None:
 
 
 def test_a_judge_reads_task_question_and_solution_for_each_vote() -> None:
-    solutions, *_ = estimate_dataset("words", PROBLEMS, 2, 1, SAMPLING, num_rollouts=8)
+    solutions, *_ = estimate_dataset("words", TRAIN, TEST, 2, 1, SAMPLING, num_rollouts=8)
     votes = estimate_critiques("words", solutions, JudgeSettings(base="owner/judge", num_votes=4))
     assert (votes.stage, votes.requests) == ("critiques", 12 * 4)
     assert votes.completion_tokens == 4 * solutions.completion_tokens
@@ -131,3 +134,33 @@ def test_a_stage_that_drew_nothing_has_no_speed_and_no_share_of_cached_tokens() 
     totals = total_costs(pl.DataFrame(costs))
     assert totals["tokens_per_second"].to_list() == [30.0, None]
     assert totals["cached"].to_list() == [0.75, None]
+
+
+def test_gsm8k_is_estimated_without_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("GSM8K_DIR", "GSM8K_SOLUTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    command = ["estimate", "--profile", "gsm8k", "--home", str(tmp_path)]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    # 7,473 problems x 15 samples, and the GiB of both reward models.
+    for words in ("112,095", "published size of GSM8K", "107.9 GiB", "15,588 tokens/s"):
+        assert words in out
+    assert "null" not in out
+    assert main([*command, "--tokens-per-second", "1000"]) == 0
+    assert "15,588" not in capsys.readouterr().out
+
+
+def test_a_part_of_a_published_dataset_has_average_texts() -> None:
+    whole = PUBLISHED_SIZES["gsm8k", "published", "test"]
+    part = whole.at_most(132)
+    assert part.problems == 132
+    assert part.solutions / part.problems == pytest.approx(whole.solutions / whole.problems)
+    assert whole.at_most(None) == whole.at_most(5000) == whole
+
+
+def test_models_that_draw_in_turn_take_time_by_their_parameters() -> None:
+    assert assumed_speed([1.1e9]) == pytest.approx(15_588)
+    assert assumed_speed([1.1e9, 3.3e9]) == pytest.approx(15_588 / 2)
+    assert assumed_speed([]) is None

@@ -7,16 +7,20 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.automation import run_tags
 from assets.checks.structural import no_rows, partition_check
 from assets.deployment import ONE_RUN, Deployment, partitions_of
+from cli.dagster_home import prepare_dagster_home
 from cli.pipeline import print_failures, run_pipeline
 from cli.progress import Progress, _in_home
+from cli.runs_database import opened_instance
 from cli.stages import run_stages
 from resources.storage.home import Home
 from resources.storage.io_manager import Frames, ParquetIOManager, Partition
 from resources.storage.lake import Lake
 from resources.storage.model_store import ModelStore
 from shepherd.schemas import PROBLEMS
+from tests.profiles import TINY
 from tests.test_digests import lake_with_rows
 from tests.test_lake import problems, settings
 
@@ -48,6 +52,7 @@ def definitions_of(lake: Lake, failing: set[str], *, blocking: bool) -> dg.Defin
         lake,
         {"problems": PROBLEMS},
         lambda table, rows: {},
+        totals=lambda table, rows: {},
         origin=lambda table, partition: {},
         after_write=lambda table, partition: None,
     )
@@ -157,3 +162,37 @@ def test_each_recorded_path_has_its_place_in_a_home(tmp_path: Path) -> None:
         ("exports", old.exports, "exports"),
     ):
         assert _in_home(home, dg.AssetKey(name), None, recorded) == home.root / expected
+
+
+def test_checks_run_without_partitions_as_the_button_execute_all_starts_them(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    """They check all partitions of the lake, and name those that fail."""
+    lake = Lake(tmp_path / "lake")
+    assert run(lake, instance, set(), blocking=True) == 0
+    definitions = definitions_of(lake, {"01"}, blocking=True)
+    [key] = definitions.resolve_asset_graph().asset_check_keys
+    result = dg.materialize(
+        [*(definitions.assets or ()), *(definitions.asset_checks or ())],
+        selection=dg.AssetSelection.checks(key),
+        instance=instance,
+        resources=definitions.resources,
+        raise_on_error=False,
+    )
+    [evaluation] = result.get_asset_check_evaluations()
+    assert not evaluation.passed
+    assert evaluation.metadata["partitions"].value == "words|01"
+
+
+def test_runs_of_the_command_are_on_the_timeline_with_the_tags_of_jobs(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(home.dagster))
+        prepare_dagster_home(home.dagster)
+        assert run_pipeline(TINY, home, ["problems"]) == 0
+        with opened_instance(home) as opened:
+            [run] = opened.get_runs()
+    assert run.remote_job_origin is not None
+    assert run.remote_job_origin.location_name == "math_shepherd"
+    assert run.tags.items() >= run_tags(TINY).items()
+    assert run.tags["shepherd/annotators"] == "monte_carlo"

@@ -10,7 +10,13 @@ from cli.gpu_memory import published_models, uses_of
 from resources.profiles import load_settings
 from resources.storage.model_store import BASE_MODELS, ModelStore, architecture_of
 from shepherd.architectures import ARCHITECTURES
-from shepherd.settings import GpuSettings, ScoringSettings, Settings
+from shepherd.settings import (
+    GpuSettings,
+    ModelSettings,
+    ScoringSettings,
+    Settings,
+    TrainingSettings,
+)
 
 PAPER = ("paper-gsm8k", "paper-math")
 RATES = {
@@ -133,7 +139,13 @@ def test_dimensions_of_a_base(tmp_path: Path) -> None:
 def test_a_model_of_unknown_dimensions_is_left_out(tmp_path: Path) -> None:
     gpus = GpuSettings(name="one", count=1, memory_gib=8)
     settings = load_settings("gsm8k").model_copy(update={"gpus": gpus})
-    assert list(uses_of(settings, ModelStore(tmp_path))) == []
+    assert {use.model for use in uses_of(settings, ModelStore(tmp_path))} == {
+        "outcome_reward_model",
+        "process_reward_model",
+    }
+    unknown = ModelSettings(base="owner/unknown", training=TrainingSettings())
+    both = {"outcome_reward_model": unknown, "process_reward_model": unknown}
+    assert list(uses_of(settings.model_copy(update=both), ModelStore(tmp_path))) == []
 
 
 def test_the_table_in_the_docs_is_what_the_command_prints() -> None:

@@ -1,19 +1,25 @@
 """Journals, models and training states of a home in a store, on two machines."""
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from small_lake import small_lake
 
 from resources.storage import segments, training_state
+from resources.storage.home import Home
 from resources.storage.journal import Journal, open_journal
+from resources.storage.lake import Lake
 from resources.storage.leases import holding
 from resources.storage.mirror import Mirror
 from resources.storage.model_store import ModelStore
 from resources.storage.store import Blob, FolderStore, OutOfReachError, StoreError
+from resources.storage.verification import items_of
 from shepherd.requests import Completion, completion_block
+from shepherd.schemas import PROBLEMS
 from tests.versions import write_model
 
 FINGERPRINT = {"weights": "abc", "seed": 1}
@@ -304,7 +310,7 @@ def test_a_state_that_cannot_be_saved_does_not_end_the_training(
 
     with caplog.at_level(logging.WARNING), pytest.raises(KeyboardInterrupt):
         models(first).save("weak", killed)
-    assert "its state is saved at the next checkpoint" in caplog.text
+    assert "its state is sent again" in caplog.text
     bucket.is_down = False
     # This machine has the state still.
     [lease] = [entry.key for entry in bucket.list("leases")]
@@ -312,3 +318,44 @@ def test_a_state_that_cannot_be_saved_does_not_end_the_training(
     with holding(bucket, "models/weak", "wait"):
         pass
     assert step_of(first) == ["10"]
+
+
+def test_verify_reads_the_tables_of_the_store(machines: Sequence[Mirror], bucket: Bucket) -> None:
+    first, second = machines
+    rows = small_lake()["problems"]
+    Lake(first.root / "lake", first).write(PROBLEMS, rows, "words", "00")
+    home = Home(second.root, second, "store")
+    findings = [finding for item in items_of(home) for finding in item.findings()]
+    assert [finding for finding in findings if not finding.is_note] == []
+    [attempt] = [entry.key for entry in bucket.list("attempts")]
+    blob = bucket.get(attempt)
+    assert blob is not None
+    bucket.put(attempt, blob.data[:-40] + b"x" + blob.data[-39:])
+    shutil.rmtree(second.root)
+    damaged = [finding for item in items_of(home) for finding in item.findings()]
+    assert [f.path for f in damaged if "is damaged" in f.problem] == [
+        home.lake / "problems/words/00.parquet"
+    ]
+
+
+def test_what_waits_for_a_slow_store_goes_in_several_segments(
+    machines: Sequence[Mirror], bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "SECONDS_BETWEEN_SEGMENTS", 60.0)
+    with sampling(machines[0]) as journal:
+        for number in range(50):
+            record(journal, f"request {number}")
+        monkeypatch.setattr(segments, "SEGMENT_BYTES", 10_000)
+    sizes = [entry.size for entry in bucket.list("journals")]
+    assert len(sizes) > 1
+    assert max(sizes) < 15_000
+    assert len(recorded(machines[1])) == 50
+
+
+def test_a_damaged_lease_is_named(machines: Sequence[Mirror], bucket: Bucket) -> None:
+    with sampling(machines[0]) as journal:
+        record(journal, "a")
+    [lease] = [entry.key for entry in bucket.list("leases")]
+    bucket.put(lease, b"{")
+    with pytest.raises(StoreError, match=r"leases/.*: is no lease of this pipeline: remove it"):
+        recorded(machines[1])

@@ -30,6 +30,7 @@ from shepherd.dependencies import code_version
 from shepherd.identity import shard_keys, shard_of
 from shepherd.schemas import PILOT_RATES, TABLES, labels_table
 from shepherd.settings import AnnotationSettings, Settings
+from tests.frame_manager import result_of
 from tests.profiles import TINY
 from tests.small_lake import DATASET, NUM_ROLLOUTS, small_lake
 
@@ -167,12 +168,12 @@ def frames(rows: pl.DataFrame) -> Frames:
 @pytest.mark.parametrize(("hard", "holds"), [(1, True), (0, False)])
 def test_many_wrong_steps_of_right_solutions_are_warned_of(hard: int, holds: bool) -> None:
     labels = FRAMES["step_labels"].with_columns(hard=pl.lit(hard, pl.Int64))
-    result = right_solutions_check(TINY)(
+    result = result_of(
+        right_solutions_check(TINY),
         step_labels=frames(labels),
         steps=frames(FRAMES["steps"]),
         solutions=frames(FRAMES["solutions"]),
     )
-    assert isinstance(result, dg.AssetCheckResult)
     assert result.passed == holds
     assert result.severity == dg.AssetCheckSeverity.WARN
     assert result.metadata["monte_carlo"].value == 1 - hard
@@ -186,12 +187,12 @@ def test_rollouts_that_fail_more_often_than_assumed_are_warned_of(
     labels = FRAMES["step_labels"].with_columns(
         num_rollouts=pl.lit(100, pl.Int64), num_correct=pl.lit(round(100 * share), pl.Int64)
     )
-    result = rates_check(settings)(
+    result = result_of(
+        rates_check(settings),
         adaptive_labels=frames(labels),
         steps=frames(FRAMES["steps"]),
         solutions=frames(FRAMES["solutions"]),
     )
-    assert isinstance(result, dg.AssetCheckResult)
     assert result.passed == holds
     assert result.metadata[f"{DATASET}_share_correct"].value == pytest.approx(share)
     assert result.metadata[f"{DATASET}_expected"].value == pytest.approx(0.9)

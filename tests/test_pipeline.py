@@ -105,7 +105,7 @@ def test_every_stage_wrote_what_the_profile_asks_for(lake: Lake) -> None:
     assert lake.read(schemas.CANDIDATE_SCORES).height == 2 * candidates.height
     assert set(lake.read(schemas.EVALUATIONS)["method"]) == {
         "pass@1",
-        "oracle",
+        "pass@N",
         "SC",
         "ORM",
         "PRM",

@@ -72,7 +72,7 @@ def test_bad_rows_are_set_aside_with_file_line_and_reason(tmp_path: Path) -> Non
         (train_file, 2, "row: is not JSON (column 19: Unterminated string starting at)"),
         (train_file, 3, "row: is not UTF-8 at byte 1"),
         (train_file, 4, "row: is int, not an object"),
-        (train_file, 5, "answer: is missing"),
+        (train_file, 5, "answer: is missing: the row has question"),
         (train_file, 6, "question: is int, not text"),
         (train_file, 7, "answer: has no final answer after ####"),
         (train_file, 8, "question: holds half of a surrogate pair, which is no text"),
@@ -376,7 +376,7 @@ def test_broken_files_and_cells_are_named(tmp_path: Path) -> None:
     problems, rejected = load_problems("m", settings, seed=0)
     assert problems["question"].to_list() == ["a", "t"]
     assert rejected.select("line", "reason").rows() == [
-        (3, "solution: is missing"),
+        (3, "solution: is missing: the row has problem"),
         (4, "problem: holds half of a surrogate pair, which is no text"),
         (5, "solution: its last \\boxed{} is missing, empty or cut off"),
     ]
@@ -401,7 +401,7 @@ def columns(folder: Path, train: str) -> DatasetSettings:
     ("content", "questions", "rejected"),
     [
         ("q,a\nHow many, Bob?,5\nok,1\n", ["ok"], [(2, "row: has more cells than the header")]),
-        ("q,a\nalone\nok,1\n", ["ok"], [(2, "a: names no gold answer")]),
+        ("q,a\nalone\nok,1\n", ["ok"], [(2, "a: names no gold answer: the row has q")]),
         ('q,a\nok,1\nx,"2\ny,3\n', ["ok", "y"], [(3, "row: is not CSV (unexpected end of data)")]),
         (f"q,a\n{'x' * 200_000},1\nok,1\n", ["ok"], [(2, "row: is not CSV (field larger than")]),
         ('q,a\n"o\n,""k""",1\n\n"p\nq",2,3\nr,4\n', ['o\n,"k"', "r"],
@@ -437,7 +437,8 @@ def test_parquet_of_other_writers_is_read_and_its_bad_rows_are_set_aside(tmp_pat
         problems, rejected = load_problems("c", columns(tmp_path, f"{name}.parquet"), seed=0)
         assert problems["question"].to_list() == ["bytes", "t"]
         assert rejected["line"].to_list() == [2, 3, 4]
-        assert rejected["reason"].to_list()[1:] == ["a: names no gold answer"] * 2
+        without = "a: names no gold answer"
+        assert rejected["reason"].to_list()[1:] == [without, f"{without}: the row has q"]
     spoiled = bytearray((tmp_path / "text.parquet").read_bytes())
     spoiled[4:60] = bytes(56)
     (tmp_path / "spoiled.parquet").write_bytes(spoiled)

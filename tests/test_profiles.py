@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from resources import profiles
+from resources.files.problems import load_problems_of
 from resources.profiles import load_settings, settings_from_env
 from shepherd.settings import ModelSettings, RftSettings, SplittingSettings
 
@@ -237,3 +238,44 @@ def test_the_gsm8k_profile_takes_files_or_the_hub(
 @pytest.mark.parametrize("path", sorted(profiles.PROFILES.glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_profile_that_the_project_ships_is_valid(path: Path) -> None:
     assert load_settings(path.stem).datasets
+
+
+PLACES = """
+datasets:
+  d:
+    source: columns
+    columns: {question: q, answer: a}
+    train: [written/a.csv, "${FOLDER}/b.csv", "${NONE:-c.csv}", /root/d.csv, ~/e.csv]
+    test: ../test.csv
+"""
+
+
+def test_a_written_path_starts_at_the_profile_and_a_variable_at_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOLDER", "mine")
+    monkeypatch.delenv("NONE", raising=False)
+    models = "generators: {g: {base: ./weights}}\ncompleter: {base: owner/name}"
+    path = write(tmp_path, PLACES + models)
+    settings = load_settings(path)
+    dataset = settings.datasets["d"]
+    expected = (f"{tmp_path}/written/a.csv", "mine/b.csv", "c.csv", "/root/d.csv", "~/e.csv")
+    assert dataset.train == expected
+    assert dataset.test == f"{tmp_path}/../test.csv"
+    assert settings.generators["g"].base == f"{tmp_path}/weights"
+    assert settings.completer is not None
+    assert settings.completer.base == "owner/name"
+    monkeypatch.chdir(tmp_path)
+    # A run and the UI, which has the absolute path of the profile, agree.
+    assert load_settings(Path(path).name) == settings
+
+
+def test_what_an_unset_variable_leaves_out_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MINE", raising=False)
+    fields = "datasets: {d: {source: columns, columns: {question: q, answer: a}, train: '${MINE}'"
+    for test in ("", ", test: t.csv"):
+        settings = load_settings(write(tmp_path, f"{fields}{test}}}}}\n{MODELS}"))
+        with pytest.raises(ValueError, match=r"datasets\.d: set .*unset variables: MINE"):
+            load_problems_of(settings, "d")

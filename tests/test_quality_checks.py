@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 import pytest
+from frame_manager import result_of
 
 from assets.checks.quality import unscored_steps_check
 from profiles import TINY
@@ -21,8 +22,7 @@ def test_steps_past_the_window_are_counted_over_all_shards(
     row = {"candidate_id": "c", "problem_id": "p", "reward_model": "process_reward_model"}
     frame = pl.DataFrame([{**row, "step_scores": scores}], schema=CANDIDATE_SCORES.schema)
     frames = Frames(SHARDS, lambda _: frame)
-    result = unscored_steps_check(TINY)(candidate_scores=frames)
-    assert isinstance(result, dg.AssetCheckResult)
+    result = result_of(unscored_steps_check(TINY), candidate_scores=frames)
     assert result.passed == (unscored == (0, 0))
     assert result.severity == dg.AssetCheckSeverity.WARN
     found = {name: value.value for name, value in result.metadata.items()}

@@ -48,6 +48,19 @@ def test_the_report_reads_only_the_relations_that_it_declares(
     assert page_of(fewer, tmp_path).read_bytes() == page.read_bytes()
 
 
+@pytest.mark.parametrize(
+    "change", ["drop table quality_by_cost", "alter table int_labelled_steps drop soft"]
+)
+def test_a_warehouse_of_another_version_is_named(
+    change: str, warehouse: Path, tmp_path: Path
+) -> None:
+    older = Path(shutil.copy(warehouse, tmp_path))
+    with duckdb.connect(older) as connection:
+        connection.execute(change)
+    with pytest.raises(ValueError, match=r"w\w+.duckdb: was built by another .* warehouse build"):
+        page_of(older, tmp_path)
+
+
 def test_the_page_asks_no_network_for_anything(page: Path) -> None:
     text = page.read_text()
     assert not re.search(r"""(?:src|href)=["'](?!#)|url\(|@import|XMLHttpRequest""", text)
@@ -70,6 +83,9 @@ def test_the_content_is_the_lake(page: Path) -> None:
     problems = {problem["id"]: problem for problem in content["problems"]}
     assert set(problems) == set(FRAMES["problems"]["problem_id"])
     solutions = FRAMES["solutions"]
+    scores = FRAMES["held_out_scores"].select("solution_id", "step_scores").iter_rows()
+    held_out = {key: [round(score, 4) for score in values] for key, values in scores}
+    assert held_out
     for problem_id, problem in problems.items():
         drawn = solutions.filter(problem_id=problem_id)
         texts = dict(drawn.select("solution_id", "text").iter_rows())
@@ -80,6 +96,7 @@ def test_the_content_is_the_lake(page: Path) -> None:
                 assert None not in solution["scores"]
                 continue
             assert "".join(steps) == texts[solution["id"]]
+            assert solution.get("scores") == held_out.get(solution["id"])
             hard, soft = solution["hard"]["monte_carlo"], solution["soft"]["monte_carlo"]
             *early, last = problem["texts"]["prefixes"][at]
             assert last is None

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -54,6 +55,15 @@ def links(tab: Page) -> list[str]:
     return list(tab.run("[...document.querySelectorAll('nav a')].map((link) => link.hash)"))
 
 
+def open_numbers(tab: Page) -> None:
+    """Unfold the numbers of all figures."""
+    tab.run("document.querySelectorAll('.numbers').forEach((numbers) => (numbers.open = true))")
+    tab.wait_for(
+        "document.querySelectorAll('.numbers table').length === "
+        "document.querySelectorAll('.numbers').length"
+    )
+
+
 def test_results_of_a_study_are_shown_where_there_are_any(
     page: Path, tmp_path: Path, tab: Page
 ) -> None:
@@ -91,6 +101,7 @@ def test_the_first_chart_shows_gains_over_votes_and_one_band_at_a_time(
     show(tab, page)
     figure = "document.querySelector('#verification figure')"
     row = FRAMES["evaluations"].filter(method="PRM", num_candidates=8).row(0, named=True)
+    open_numbers(tab)
     shown = tab.run(f"{figure}.querySelector('.numbers tbody tr:last-child').textContent")
     gain = f"{100 * abs(row['gain']):.1f} points"
     assert gain in shown
@@ -166,14 +177,39 @@ def test_sections_can_be_linked_to(page: Path, tab: Page) -> None:
 
 def test_every_chart_has_its_numbers_in_a_table(page: Path, tab: Page) -> None:
     show(tab, page)
+    open_numbers(tab)
     tables = tab.run(
         "[...document.querySelectorAll('figure')].map((figure) => "
         "[...figure.querySelectorAll('.numbers tbody tr')].map((row) => row.textContent))"
     )
-    assert len(tables) == tab.run("document.querySelectorAll('svg.chart').length") == 11
+    assert len(tables) == tab.run("document.querySelectorAll('svg.chart').length") == 17
     assert all(tables)
     single = FRAMES["evaluations"].filter(method="SC", num_candidates=8)["accuracy"].item()
     assert f"{100 * single:.1f}\u00a0%" in tables[1][-1]
+
+
+def test_scores_of_held_out_problems_are_compared_with_labels_and_truth(
+    page: Path, tab: Page
+) -> None:
+    show(tab, page, "#calibration")
+    titles = tab.run("[...document.querySelectorAll('#calibration h3')].map((h) => h.textContent)")
+    for title in (
+        "How often is a step right, by its PRM score?",
+        "Do PRM and Monte Carlo agree, by position of the step?",
+        "Do PRM and Monte Carlo agree, by steps of the solution?",
+        "Do PRM and Monte Carlo agree, by level of the problem?",
+    ):
+        assert title in titles
+    with duckdb.connect(page.with_name("warehouse.duckdb"), read_only=True) as connection:
+        (first,) = connection.execute(
+            "select agreement from score_agreement where part = 'position' and part_value = '1'"
+        ).fetchall()
+    open_numbers(tab)
+    numbers = tab.run(
+        f"document.querySelectorAll('#calibration figure')[{titles.index(title) - 2}]"
+        ".querySelector('.numbers tbody tr').textContent"
+    )
+    assert f"{100 * first[0]:.1f}\u00a0%" in numbers
 
 
 def test_columns_that_say_nothing_are_left_out(page: Path, tab: Page) -> None:

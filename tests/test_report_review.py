@@ -9,11 +9,14 @@ import polars as pl
 import pytest
 
 from benchmarks.browser import Page, find_chromium, open_page
+from resources.report.problems import PageProblem
+from resources.report.rendering import render
 from tests.report_pages import (
     FRAMES,
     HOSTILE,
     build,
     choose,
+    content_of,
     dom_of,
     hostile_frames,
     listed,
@@ -65,6 +68,21 @@ def disputed_steps() -> pl.DataFrame:
     return both.filter(pl.col("hard") != pl.col("hard_true"))
 
 
+def scored_apart() -> pl.DataFrame:
+    """Return the steps of held-out problems that the PRM and Monte Carlo call differently."""
+    scores = FRAMES["held_out_scores"].select(
+        "solution_id",
+        score="step_scores",
+        step_index=pl.int_ranges(1, pl.col("step_scores").list.len() + 1),
+    )
+    scored = scores.explode("score", "step_index")
+    labels = FRAMES["step_labels"].filter(annotator="monte_carlo")
+    steps = (
+        FRAMES["steps"].join(scored, on=["solution_id", "step_index"]).join(labels, on="step_id")
+    )
+    return steps.filter((pl.col("score") >= 0.5) != (pl.col("hard") == 1))
+
+
 def test_a_step_unfolds_its_rollouts(page: Path, tab: Page) -> None:
     show(tab, page)
     tab.run("document.querySelector('.fold').click()")
@@ -82,6 +100,7 @@ def test_filters_find_suspicious_and_disputed_problems(page: Path, tab: Page) ->
     )
     differing = FRAMES["candidates"].join(lowest, on="candidate_id")
     differing = differing.filter((pl.col("lowest") >= 0.5) != pl.col("is_correct"))
+    differing = pl.concat([frame.select("problem_id") for frame in (differing, scored_apart())])
     show(tab, page)
     for name, expected in (
         ("Right answer with a step labelled wrong", suspicious),
@@ -213,7 +232,9 @@ def test_colour_is_one_choice_that_no_score_overrides(page: Path, tab: Page) -> 
     tab.click("Colour by PRM score")
     tab.wait_for("document.querySelectorAll('.step[style*=background]').length > 0")
     assert coloured(tab) == tab.run("document.querySelectorAll('.step').length") > 0
-    show(tab, page, f"#problem={FRAMES['solutions']['problem_id'][0]}")
+    held_out = FRAMES["held_out_scores"]["problem_id"].implode()
+    trained_on = FRAMES["solutions"].filter(~pl.col("problem_id").is_in(held_out))
+    show(tab, page, f"#problem={trained_on['problem_id'][0]}")
     for colour in ("hard label", "soft label"):
         choose(tab, "Colour steps by", colour)
         assert coloured(tab) > 0
@@ -360,6 +381,37 @@ def test_files_beside_the_page_are_read_when_they_are_needed(
         path.unlink()
     show(tab, large)
     assert "is missing: keep the folder report_files beside this page" in tab.text()
+
+
+def test_thousands_of_solutions_in_one_page_can_be_browsed(
+    page: Path, tab: Page, tmp_path: Path
+) -> None:
+    content = content_of(page)
+    train = [problem for problem in content.pop("problems") if problem["split"] == "train"]
+    problems = []
+    for index in range(800):
+        facts = dict(train[index % len(train)])
+        texts = {**facts.pop("texts"), "question": f"Question {index}?"}
+        changed = {"id": f"problem-{index}", "question": f"Question {index}?"}
+        problems.append(PageProblem({**facts, **changed}, texts, facts.pop("drawn")))
+    report = render(content, problems)
+    assert 4_000 < sum(len(problem.facts["solutions"]) for problem in problems) <= 5_000
+    assert not report.files
+    large = tmp_path / "report.html"
+    large.write_text(report.page)
+    show(tab, large, "#problem=problem-777")
+    assert tab.run(QUESTION) == "Question 777?"
+    assert "800 of 800 problems" in tab.text()
+    assert tab.run("document.querySelector('.list [aria-current=true] .question').textContent") == (
+        "Question 777?"
+    )
+    choose(tab, "Search", "question 79")
+    assert listed(tab) == {f"problem-{n}" for n in range(800) if "79" in str(n)}
+    choose(tab, "Search", "")
+    # The list grows as it is scrolled.
+    assert len(listed(tab)) < 800
+    grown = "(() => { const list = document.querySelector('.list'); list.scrollTop = 1e6; "
+    tab.wait_for(grown + "return list.querySelectorAll('a').length === 800; })()")
 
 
 def test_hostile_text_stays_text(tmp_path: Path, tab: Page) -> None:

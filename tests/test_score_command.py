@@ -13,6 +13,7 @@ from published_prms import FORMATS, PLACE, differences, rows
 
 from cli.app import main
 from cli.scored_solutions import GREEN, RED, YELLOW, ScoredSolution, render
+from training.step_tags import KIND_FIELD
 
 QUESTION = "Tom has 3 pens. Tom buys 4 more. How many pens does Tom have now?"
 STEPS = ["Step 1: 3 + 4 = 7.\n", "Step 2: 7 * 2 = 15.\nThe answer is: 15"]
@@ -20,7 +21,8 @@ ROW = {"question": QUESTION, "steps": STEPS}
 
 
 def run(base: Path, *arguments: str) -> int:
-    return main(["score", "--model", str(base), *arguments])
+    """Score with a model that nobody trained, as if it were a reward model."""
+    return main(["score", "--model", str(base), "--format", "tags", *arguments])
 
 
 def test_the_same_solution_scores_alike_from_every_source(
@@ -67,6 +69,20 @@ def test_an_outcome_reward_model_scores_the_whole(
     assert run(base, "--json", *asked) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["steps"], len(found["scores"])) == (["".join(STEPS)], 1)
+
+
+def test_what_is_no_reward_model_of_the_kind_is_refused(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marked = shutil.copytree(base, tmp_path / "orm")
+    config = json.loads((marked / "config.json").read_text())
+    (marked / "config.json").write_text(json.dumps({**config, KIND_FIELD: "outcome"}))
+    asked = ("--question", QUESTION, "--solution", "".join(STEPS))
+    for model, reason in ((base, "is a language model, and nothing"), (marked, "not process")):
+        assert main(["score", "--model", str(model), *asked]) == 2
+        assert f"{model}: " in (err := capsys.readouterr().err)
+        assert reason in err
+    assert main(["score", "--model", str(marked), *asked, "--kind", "outcome"]) == 0
 
 
 SCORED = ScoredSolution(
@@ -125,7 +141,8 @@ def test_a_published_format_is_read_by_its_name_or_as_asked(
     )
     file = str(tmp_path / "rows.jsonl")
     for arguments in ((named,), (copied, "--format", "math_shepherd")):
-        assert run(*arguments, "--json", file) == 0
+        model, *choice = map(str, arguments)
+        assert main(["score", "--model", model, *choice, "--json", file]) == 0
         lines = capsys.readouterr().out.splitlines()
         found = [json.loads(line)["scores"] for line in lines]
         assert max(differences(found, expected)) < 1e-4

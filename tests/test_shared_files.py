@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +16,7 @@ from resources.files.problems import load_problems
 from shepherd.label_formats import PARSERS, RENDERERS
 from shepherd.schemas import PROBLEMS
 from shepherd.settings import DatasetSettings
+from shepherd.text_sizes import PUBLISHED_SIZES, sizes_of
 
 SHARED = Path(os.environ.get("SHEPHERD_SHARED_DATA", "../shared/data"))
 LABELS = SHARED / "step_labels"
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.skipif(
     not LABELS.is_dir(), reason="no published files here: set SHEPHERD_SHARED_DATA"
 )
 GSM8K = {split: str(SHARED / "gsm8k" / f"{split}.jsonl") for split in ("train", "test")}
+MATH500 = str(SHARED / "math" / "test500.jsonl")
 MATH = {split: str(SHARED / "math" / f"{split}.jsonl") for split in ("train", "test")}
 
 
@@ -36,12 +39,23 @@ def rows(path: Path) -> int:
         ({"source": "gsm8k", **GSM8K}, 7_473 + 1_319, 0),
         # A question of train repeats, one is also in test, and two solutions box nothing.
         ({"source": "math", **MATH}, 7_500 + 5_000 - 4, 4),
-        ({"source": "math", **MATH, "test": str(SHARED / "math" / "test500.jsonl")}, 7_997, 3),
+        (
+            {"source": "math", "split": "lightman", "train": [*MATH.values()], "test": MATH500},
+            12_496,
+            4,
+        ),
     ],
 )
-def test_problems_go_in(fields: dict[str, object], num_problems: int, num_rejected: int) -> None:
-    problems, rejected = load_problems("any", DatasetSettings.model_validate(fields), seed=0)
+def test_problems_go_in_and_their_texts_have_the_size_of_estimates(
+    fields: dict[str, object], num_problems: int, num_rejected: int
+) -> None:
+    settings = DatasetSettings.model_validate(fields)
+    problems, rejected = load_problems("any", settings, seed=0)
     assert (problems.height, rejected.height) == (num_problems, num_rejected)
+    for split in ("train", "test"):
+        expected = PUBLISHED_SIZES[settings.source, settings.split, split]
+        counted = sizes_of(problems.filter(split=split))
+        assert counted == replace(expected, basis=counted.basis)
 
 
 def test_judged_chains_go_in_as_problems_with_solutions(tmp_path: Path) -> None:
@@ -108,7 +122,7 @@ def test_labels_go_in(
             try:
                 parse(json.loads(line))
             except ValueError as error:
-                found.append(str(error))
+                found.append(str(error).partition(": the row has ")[0])
     assert (rows(path), found) == (num_rows, reasons)
     if len(reasons) < num_rows:
         rules = LabelRules(format_name, "somebody", dataset="any")

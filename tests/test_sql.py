@@ -126,6 +126,20 @@ PLANTED = {
     "stg_candidate_scores__scores_are_probabilities": (
         "update lake.candidate_scores set step_scores = [0.5, 'nan'::double] where rowid = 0"
     ),
+    "label_quality_by_length__parts_are_not_above_the_whole": (
+        "update label_quality_by_length set num_agreeing = num_compared + 1"
+    ),
+    "label_quality_by_level__parts_are_not_above_the_whole": (
+        "update label_quality_by_level set num_compared = num_steps + 1"
+    ),
+    "score_agreement__parts_have_the_same_steps": (
+        "delete from score_agreement where part = 'length' and part_value = '3'"
+    ),
+    "score_calibration__shares_are_shares": "update score_calibration set share_good = 1.5",
+    "stg_held_out_scores__scores_are_probabilities": (
+        "update lake.held_out_scores set step_scores = [0.5, 1.5] where rowid = 0"
+    ),
+    "stg_held_out_scores__solution_exists": "delete from lake.labeled_solutions",
     "stg_candidates__are_of_test_problems": "update lake.problems set split = 'train'",
     "stg_candidates__draw_is_unique": "update lake.candidates set draw = 0",
     "stg_candidates__draws_are_equally_many": "delete from lake.candidates where rowid = 0",

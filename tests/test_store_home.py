@@ -62,6 +62,7 @@ with machine.mirror.holding("problems/words/00", machine.paths, "wait"):
 """
 
 
+@pytest.mark.slow
 def test_a_stopped_process_with_a_wrong_clock_cannot_commit_when_it_wakes(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,7 +122,7 @@ def backfill(
 
 def test_the_graph_shows_the_stages_of_the_paper(tab: Page, address: str) -> None:
     tab.open(f"{address}/asset-groups")
-    for group in ("problems", "models", "annotation", "reward_models", "verification", "warehouse"):
+    for group in ("problems", "models", "annotation", "reward_models", "verification", "marts"):
         has(tab, group)
     tab.open(f"{address}/locations/math_shepherd/asset-groups/annotation/lineage")
     for asset in ("solutions", "steps", "rollouts", "step_labels", "labeled_solutions"):
@@ -154,6 +154,25 @@ def test_only_the_partition_that_failed_is_backfilled(tab: Page, address: str, h
     tab.open(page)
     has(tab, "Materialized (2)")
     assert sound.stat().st_mtime_ns == before
+
+
+def test_checks_of_partitions_are_executed_by_clicking(tab: Page, address: str) -> None:
+    tab.open(f"{address}/assets/steps?view=checks")
+    tab.click("Execute all")
+    tab.open(f"{address}/runs?q=")
+    tab.wait_for(
+        """(() => {
+          const rows = [...document.querySelectorAll("tr, [class*=row]")];
+          return rows.some((row) => row.innerText.includes("steps_rebuild_their_solutions")
+            && row.innerText.includes("Success"));
+        })()""",
+        START_S,
+    )
+
+
+def test_runs_of_the_command_are_on_the_timeline(tab: Page, address: str) -> None:
+    tab.open(f"{address}/overview/activity/timeline")
+    has(tab, "Jobless asset materializations")
 
 
 def test_a_check_that_fails_shows_its_rows(tab: Page, address: str) -> None:

@@ -25,7 +25,7 @@ from training.model_files import load_model
 from training.optimization import Objective
 from training.packing import IGNORED, Batch, Example
 from training.runs import TrainingReport, TrainingRun
-from training.step_tags import Tags, encode_tagged, rewards_at_tags
+from training.step_tags import KIND_FIELD, Tags, encode_tagged, rewards_at_tags
 
 LabelLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """The loss of rewards (tags,) against labels (tags,) in [0, 1], summed over the tags."""
@@ -44,6 +44,7 @@ def train_reward_model(
     """
     settings = run.settings
     model, tokenizer = load_base(run.base, settings, run.seed)
+    setattr(model.config, KIND_FIELD, "outcome" if is_whole else "process")
     template = open_template(run.template, tokenizer)
     tags = Tags.of(tokenizer, run.base)
 

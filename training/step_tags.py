@@ -21,6 +21,10 @@ GOOD, BAD = "+", "-"
 """The published labels. Plus and minus signs in sums are other tokens: a space precedes them."""
 
 
+KIND_FIELD = "reward_model_kind"
+"""The field of config.json that marks a reward model that was trained here: process or outcome."""
+
+
 @dataclass(frozen=True)
 class Tags:
     """Token ids of the step tag and of the two labels."""

@@ -54,7 +54,7 @@ def exports_of(settings: Settings) -> dg.AssetsDefinition:
         wholes = {name: rows for name, rows in tables.items() if isinstance(rows, pl.DataFrame)}
         metadata = {"path": dg.MetadataValue.path(folder), **provenance(settings, "exports")}
         deployment.home.files.fetch([folder])
-        with deployment.home.files.committing(folder):
+        with deployment.home.files.committing(folder, is_edited=True):
             for name, export in settings.exports.items():
                 report = export_labels(
                     labels_to_export(tables, export.annotator),

@@ -6,7 +6,8 @@ from typing import Literal
 import polars as pl
 
 from assets.deployment import Deployment, models_of
-from shepherd.schemas import CANDIDATE_SCORES
+from resources.storage.io_manager import Frames, Partition
+from shepherd.schemas import CANDIDATE_SCORES, HELD_OUT_SCORES
 from shepherd.splitting import scored_steps
 from shepherd.verification import UNSCORED, Aggregation, aggregate, auc_within_problems
 
@@ -43,7 +44,7 @@ def score_candidates(
             kind=REWARD_MODELS[name],
             template=model.template,
             max_length=model.scored_length,
-            settings=model.scoring,
+            settings=model.scoring_here,
         )
         scored.append(
             scores.join(scorable.select("candidate_id", "problem_id"), on="candidate_id")
@@ -51,6 +52,37 @@ def score_candidates(
             .select(CANDIDATE_SCORES.schema.keys())
         )
     return pl.concat(scored)
+
+
+def score_held_out(deployment: Deployment, solutions: Frames) -> Frames:
+    """Return ``held_out_scores``: the PRM's scores of (solution_id, problem_id, question, steps).
+
+    The model is opened once for all partitions.
+    """
+    from training.scoring import score_solutions
+
+    name, model = "process_reward_model", deployment.model("process_reward_model")
+    every = pl.concat(solutions.values())
+    scores = HELD_OUT_SCORES.empty().select("solution_id", "step_scores")
+    if every.height:
+        scores = score_solutions(
+            deployment.checkpoint(name),
+            every.rename({"solution_id": "candidate_id"}),
+            kind=REWARD_MODELS[name],
+            template=model.template,
+            max_length=model.scored_length,
+            settings=model.scoring_here,
+        ).rename({"candidate_id": "solution_id"})
+
+    def of_partition(at: Partition) -> pl.DataFrame:
+        ids = solutions[at].select("solution_id", "problem_id")
+        return (
+            ids.join(scores, on="solution_id", maintain_order="left")
+            .with_columns(reward_model=pl.lit(name))
+            .select(HELD_OUT_SCORES.schema.keys())
+        )
+
+    return Frames(solutions.partitions, of_partition)
 
 
 def reward_model_aucs(

@@ -9,9 +9,18 @@ from assets.deployment import DeploymentResource
 from assets.describe import OWNERS, preview
 from resources.report import MARTS
 from resources.storage.io_manager import MetadataField
-from resources.storage.sql_files import SqlModel, column_meanings, sql_models, sql_tests
+from resources.storage.sql_files import (
+    MODEL_LAYERS,
+    SqlModel,
+    column_meanings,
+    sql_models,
+    sql_tests,
+)
 from resources.storage.warehouse import MAX_FAILING_ROWS, build_warehouse, run_tests
 from shepherd.identity import content_id
+
+WAREHOUSE_GROUPS = MODEL_LAYERS
+"""The asset groups of the warehouse: one for each layer of models, the report among the marts."""
 
 QUALITY_TESTS = {
     "grading_reasons__few_answers_time_out",
@@ -32,6 +41,8 @@ def warehouse_of(tables: Collection[str]) -> dg.AssetsDefinition:
                 _rule(test.name),
                 asset=test.tested_model,
                 description=test.description,
+                # In the UI, too, a run fails in which an error is found.
+                blocking=test.name not in QUALITY_TESTS,
             )
             for test in sql_tests(ordered)
         ],
@@ -78,7 +89,7 @@ def _spec(model: SqlModel, tables: Collection[str]) -> dg.AssetSpec:
     return dg.AssetSpec(
         model.name,
         deps=sorted(known),
-        group_name="warehouse",
+        group_name=model.layer,
         description=f"{model.description}\n\n```sql\n{model.sql}\n```",
         kinds={"duckdb", "sql"},
         owners=OWNERS,

@@ -15,7 +15,7 @@ def report_of(settings: Settings) -> dg.AssetsDefinition:
     @dg.asset(
         name="report",
         deps=report_relations(),
-        group_name="warehouse",
+        group_name="marts",
         kinds={"html"},
         owners=OWNERS,
         tags={"stage": "warehouse"},

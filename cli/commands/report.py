@@ -23,11 +23,22 @@ def report(
     port: Annotated[
         int, typer.Option(min=1, max=65535, metavar="PORT", help="Port of --serve.")
     ] = 8787,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="HOME_A HOME_B",
+            show_default=False,
+            help="Write comparison.html in HOME_B instead: what differs between two homes.",
+        ),
+    ] = None,
 ) -> None:
     """Write report.html again from the warehouse.
 
     Prints the path of the page, in the home folder.
     """
+    if compare is not None:
+        print(_write_comparison(*compare))
+        return
     from resources.profiles import load_settings
     from resources.report import build_report_of
 
@@ -42,3 +53,17 @@ def report(
     print(f"http://localhost:{port}  (Ctrl-C ends the server)", flush=True)
     with report_server(folder.report, port) as server:
         server.serve_forever()
+
+
+def _write_comparison(home_a: Path, home_b: Path) -> Path:
+    """Write the page that compares two homes; return its path."""
+    from cli.recorded_settings import recorded_settings
+    from resources.report.comparison import write_comparison
+
+    a, b = (home_at(path) for path in (home_a, home_b))
+    for home in (a, b):
+        home.files.fetch([home.warehouse])
+    out = b.root / "comparison.html"
+    settings = (recorded_settings(a), recorded_settings(b))
+    write_comparison((a.location, b.location), (a.warehouse, b.warehouse), settings, out)
+    return out

@@ -2,7 +2,6 @@
 
 import atexit
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -68,5 +67,5 @@ def run(
         home_at(home),
         assets or [],
         partitions or [],
-        profile=Path(profile).stem,
+        profile=profile,
     )

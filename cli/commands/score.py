@@ -41,7 +41,7 @@ FormatOption = Annotated[
     typer.Option(
         "--format",
         help="What the model reads: tags, as trained here, or the format of a published model "
-        "(docs/models.md). auto: by its name and its parts.",
+        "(docs/models.md). auto: by its name and its parts; a model that shows neither is refused.",
     ),
 ]
 EngineOption = Annotated[
@@ -89,6 +89,9 @@ def score(
 
     Scores lie between 0 and 1. On a terminal, steps are green from 0.7, yellow from 0.3 and
     red below, unless NO_COLOR is set.
+
+    Reward models that start from base-small or base-large know word problems alone: their score
+    of another text says nothing.
     """
     from cli.scored_solutions import print_scores, score_solutions
     from cli.solution_files import read_file, read_solutions, solution_of

@@ -1,5 +1,6 @@
 -- Which solutions does the report show of its problems, and which steps do they have? At most
--- `max_solutions` of a problem, those drawn most often.
+-- `max_solutions` of a problem, those drawn most often. Solutions of problems that were held out
+-- from training have scores of the process reward model.
 -- Grain: one row per distinct solution.
 with shown as (
     select
@@ -31,7 +32,12 @@ steps as (
 select
     shown.*,
     coalesce(steps.step_texts, []) as step_texts,
-    coalesce(steps.prefix_ids, []) as prefix_ids
+    coalesce(steps.prefix_ids, []) as prefix_ids,
+    scores.step_scores
 from shown
 left join steps using (solution_id)
+left join stg_held_out_scores as scores
+    on
+        shown.solution_id = scores.solution_id
+        and scores.reward_model = 'process_reward_model'
 order by shown.problem_id asc, shown.is_correct desc, shown.num_samples desc, shown.solution_id asc;

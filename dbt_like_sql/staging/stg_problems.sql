@@ -3,6 +3,7 @@
 select
     problem_id,
     dataset,
+    shard,
     split,
     question,
     gold_solution,

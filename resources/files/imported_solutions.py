@@ -43,7 +43,10 @@ def load_solutions(
             ``max_rejected_share`` are bad or match no problem.
     """
     if settings.solutions is None:
-        raise ValueError(f"datasets.{dataset_name}.solutions: set it to a .jsonl or .parquet file")
+        raise ValueError(
+            f"datasets.{dataset_name}.solutions: set it to a .jsonl or .parquet file"
+            f"{settings.unset_hint('solutions')}"
+        )
     if settings.source == "word_problems":
         raise ValueError(
             f"datasets.{dataset_name}.solutions: leave it out, {settings.source} are drawn anew "

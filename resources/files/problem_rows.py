@@ -42,17 +42,19 @@ def problem_rows(dataset: str, settings: DatasetSettings, split: Split) -> Itera
     """
     train = (settings.train,) if isinstance(settings.train, str) else settings.train or ()
     test = (settings.test,) if settings.test else ()
+    hint = settings.unset_hint("train", "test")
     # The split lightman leaves the test problems out of train.
     reads_test = settings.has_test or settings.split == "lightman"
     if bool(train) != bool(test) and (reads_test or not train):
         raise ValueError(
-            f"datasets.{dataset}: set both train and test, or neither (hub), or num_test: 0"
+            f"datasets.{dataset}: set both train and test, or neither (hub), or num_test: 0{hint}"
         )
     if not train and not test:
         hub = _HUB.get((settings.source, settings.split, split), [])
         if not hub and (split == "train" or reads_test):
-            raise ValueError(f"datasets.{dataset}: set train and test to files")
-        return chain.from_iterable(_hub_lines(dataset, *place) for place in hub)
+            raise ValueError(f"datasets.{dataset}: set train and test to files{hint}")
+        way_out = f"set datasets.{dataset}.train and .test to the published files{hint}"
+        return chain.from_iterable(_hub_lines(*place, way_out) for place in hub)
     paths = train if split == "train" else test
     return chain.from_iterable(
         read_rows(expanded(path), f"datasets.{dataset}.{split}") for path in paths
@@ -77,8 +79,7 @@ def parse_problem(row: object, dataset: str, split: str, settings: DatasetSettin
             return mapped_problem(row, dataset, split, columns)
 
 
-def _hub_lines(dataset: str, name: str, config: str | None, split: str) -> Iterator[Line]:
-    way_out = f"set datasets.{dataset}.train and .test to the published files"
+def _hub_lines(name: str, config: str | None, split: str, way_out: str) -> Iterator[Line]:
     try:
         import datasets
     except ImportError as error:

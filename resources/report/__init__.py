@@ -6,7 +6,11 @@ only, and its content security policy runs no other script: what a model wrote s
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import duckdb
 
 from resources.report.facts import Run, described_run
 from resources.report.problems import LIMITS, Json, problems_on_page, report_queries, rows_of
@@ -21,10 +25,14 @@ MARTS = {
     "verification_results": "verification",
     "unscored_steps": "verification",
     "label_quality": "labels",
+    "label_quality_by_level": "labels",
+    "label_quality_by_length": "labels",
     "label_agreement": "labels",
     "calibration_bins": "calibration",
     "soft_label_counts": "calibration",
     "pilot_calibration": "calibration",
+    "score_calibration": "calibration",
+    "score_agreement": "calibration",
     "rollout_budgets": "labels",
     "estimates_by_budget": "labels",
     "quality_by_cost": "cost",
@@ -50,13 +58,14 @@ def build_report(warehouse: Path, study: Path, out: Path, run: Run) -> None:
     solutions has data files in the folder ``report_files`` beside ``out``.
 
     Raises:
-        ValueError: there is no warehouse or it is damaged (build it), a file of the study holds no
-            results (write it again), or ``report_files`` holds other files (move them).
+        ValueError: there is no warehouse, it is damaged or of another version (build it), a file
+            of the study holds no results (write it again), or ``report_files`` holds other files
+            (move them).
     """
     data = out.with_name(DATA_FOLDER)
     if data.is_dir():
         refuse_other_files(data, {path.name for path in data.glob("*-*.js")})
-    with open_warehouse(warehouse) as connection:
+    with open_warehouse(warehouse) as connection, _other_version(warehouse):
         content = {
             "profile": run.profile,
             "facts": run.facts,
@@ -75,6 +84,19 @@ def build_report(warehouse: Path, study: Path, out: Path, run: Run) -> None:
         file.write(report.page.encode())
     if not report.files and data.is_dir():
         shutil.rmtree(data)
+
+
+@contextmanager
+def _other_version(warehouse: Path) -> Iterator[None]:
+    """Say so where a relation or column is missing: a warehouse holds those of its version."""
+    try:
+        yield
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        missing = str(error).splitlines()[0]
+        raise ValueError(
+            f"{warehouse}: was built by another version of the pipeline ({missing}): build it "
+            "again: shepherd warehouse build"
+        ) from error
 
 
 def build_report_of(home: Home, profile: str, settings: Settings) -> None:

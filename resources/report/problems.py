@@ -95,6 +95,7 @@ def _solutions(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Json]]:
         solutions[row["problem_id"]].append(
             {
                 **_solution(row, row["step_texts"]),
+                **_scores(row["step_scores"], row["step_texts"]),
                 **labels[row["solution_id"]],
                 "prefixes": row["prefix_ids"],
             }
@@ -107,10 +108,8 @@ def _candidates(connection: duckdb.DuckDBPyConnection, methods: Methods) -> dict
     candidates: dict[str, list[Json]] = defaultdict(list)
     for row in rows_of(connection, "report_candidates"):
         texts = split_steps(row["solution_text"], methods.get(row["dataset"], "auto"))
-        scores = row["step_scores"]
         solution = _solution({**row, "solution_id": row["candidate_id"]}, texts)
-        if scores and len(scores) == len(texts):
-            solution["scores"] = [_rounded(score) for score in scores]
+        solution |= _scores(row["step_scores"], texts)
         if row["outcome_scores"]:
             solution["outcome"] = _rounded(row["outcome_scores"][0])
         candidates[row["problem_id"]].append({**solution, "hard": {}, "soft": {}, "prefixes": []})
@@ -128,6 +127,13 @@ def _solution(row: Json, texts: list[str]) -> Json:
         "steps": cut_texts,
     }
     return solution if cut_texts == texts else {**solution, "cut": True}
+
+
+def _scores(scores: list[float | None] | None, texts: list[str]) -> Json:
+    """Return the scores of the steps; nothing where the steps were scored as cut otherwise."""
+    if not scores or len(scores) != len(texts):
+        return {}
+    return {"scores": [_rounded(score) for score in scores]}
 
 
 def _rollouts(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, list[Json]]]:

@@ -12,7 +12,7 @@ function barFigure(given) {
     ...options.series.map((series) => element("span", { class: "name" }, swatch(series), series.name)),
   );
   const draw = (width, figure) => drawBars(options, width, figure);
-  return frame(options, draw, options.series.length > 1 ? legend : null, numbersTable(options)).figure;
+  return frame(options, draw, options.series.length > 1 ? legend : null).figure;
 }
 
 function drawBars(options, width, figure) {
@@ -22,7 +22,7 @@ function drawBars(options, width, figure) {
   const top = Math.min(1, niceDomain(points, [0, 1], 0.1)[1]);
   const Y = scale([0, top], [height - margin.bottom, margin.top]);
   const svg = chartFrame(options, width, height, margin, [0, top], Y);
-  const xs = options.xs ?? [...new Set(points.map((point) => point.x))].sort((a, b) => a - b);
+  const xs = options.xs ?? [...new Set(points.map((point) => point.x))].sort(ascending);
   const room = (width - margin.left - margin.right) / xs.length;
   const thick = Math.min(40, (0.8 * room) / options.series.length);
   const tooltip = element("div", { class: "tooltip", role: "status" });

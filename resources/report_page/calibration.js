@@ -11,14 +11,19 @@ function showCalibration(section, { marts }) {
       reliabilityFigure(here(marts.calibration_bins), of),
       softFigure(here(marts.soft_label_counts), of),
       pilotFigure(here(marts.pilot_calibration), of),
+      ...scoreFigures(here(marts.score_calibration), of),
+      ...["position", "length", "level"].map((part) =>
+        comparedFigure(here(marts.score_agreement).filter((row) => row.part === part), part, of),
+      ),
     ];
   });
   const shown = figures.filter(Boolean);
   if (!shown.length) return;
   section.append(
     ...opening(
-      "Is a soft label a probability?",
-      "A soft label that is calibrated at 0.8 is right on 80\u00a0% of its steps. Last steps are left out.",
+      "Are soft labels and PRM scores probabilities?",
+      "A soft label that is calibrated at 0.8 is right on 80\u00a0% of its steps. Last steps are left out. The PRM is " +
+        "compared on problems that were held out from its training.",
     ),
     element("div", { class: "figures" }, ...shown),
   );
@@ -70,5 +75,51 @@ function pilotFigure(bins, of) {
       x: row.mean_soft, y: row.share_of_rollouts_correct,
       detail: `${counted(row.num_steps, "step")}, ${percent(row.share_reached, 0)} with any right rollout`,
     })),
+  });
+}
+
+/** Return the figures of the truth and of labels by the score of each reward model. */
+function scoreFigures(bins, of) {
+  return grouped(bins, "reward_model").map((ofModel) => {
+    const point = (row, name, number) => ({
+      x: row.mean_score, y: row[name], low: row[`${name}_low`], high: row[`${name}_high`], detail: counted(number, "step"),
+    });
+    const annotators = grouped(ofModel, "annotator");
+    const compared = annotators[0].filter((row) => row.num_compared);
+    return lineFigure({
+      ...SHARES,
+      title: `How often is a step${of} right, by its PRM score?`,
+      note: "Share of held-out steps that are right, and that annotators label right, by tenth of the score, with 95\u00a0% Wilson intervals.",
+      xName: "Mean score", xLabel: "mean PRM score of the tenth", hoverBands: annotators.length > 1,
+      series: [
+        { name: "truth", ...CURVE_STYLES[2], points: compared.map((row) => point(row, "share_truly_good", row.num_compared)) },
+        ...annotators.map((rows, index) => ({
+          name: annotatorName(rows[0].annotator), ...CURVE_STYLES[index % 2],
+          points: rows.map((row) => point(row, "share_good", row.num_steps)),
+        })),
+      ],
+    });
+  });
+}
+
+const PARTS = { position: ["Step", "position of the step"], length: ["Steps", "steps of the solution"], level: ["Level", "level of the problem"] };
+
+/** Return the figure of how often PRM and label agree, and are right, by a part of the steps. */
+function comparedFigure(rows, part, of) {
+  if (!rows.length) return null;
+  const [annotator] = inOrder(rows.map((row) => row.annotator));
+  const here = rows.filter((row) => row.annotator === annotator);
+  const values = (share, trials) => here
+    .filter((row) => row[trials] && !isUnknown(row[share]))
+    .map((row) => sharePoint(row.part_value, Math.round(row[share] * row[trials]), row[trials]));
+  return barFigure({
+    title: `Do PRM and ${annotatorName(annotator)} agree${of}, by ${PARTS[part][1]}?`,
+    note: "Share of held-out steps, with 95\u00a0% Wilson intervals. The PRM calls a step right from a score of 0.5.",
+    xName: PARTS[part][0], xLabel: PARTS[part][1], x: String,
+    series: [
+      { name: "both agree", ...CURVE_STYLES[3], points: values("agreement", "num_steps") },
+      { name: "PRM is right", ...CURVE_STYLES[0], points: values("share_score_right", "num_compared") },
+      { name: "label is right", ...CURVE_STYLES[1], points: values("share_label_right", "num_compared") },
+    ],
   });
 }

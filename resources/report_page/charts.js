@@ -29,7 +29,7 @@ function lineFigure(given) {
   const legend = element("div", { class: "legend" });
   const visible = () => options.series.filter((series) => !hidden.has(series.name));
   const draw = (width, figure) => drawLines(options, visible(), width, figure);
-  const made = frame(options, draw, options.series.length > 1 ? legend : null, numbersTable(options));
+  const made = frame(options, draw, options.series.length > 1 ? legend : null);
   for (const series of options.series) {
     const button = pressed(swatch(series), () => {
       const isHidden = hidden.delete(series.name);
@@ -169,7 +169,7 @@ function addHover(svg, figure, options, visible, xs, X, Y, { width, height, marg
 
 /** Return the numbers of a figure as a table: a row for each x, a column for each line. */
 function numbersTable(options) {
-  const xs = [...new Set(options.series.flatMap((series) => series.points.map((point) => point.x)))].sort((a, b) => a - b);
+  const xs = [...new Set(options.series.flatMap((series) => series.points.map((point) => point.x)))].sort(ascending);
   const cellOf = (series) => (x) => {
     const point = series.points.find((candidate) => candidate.x === x);
     if (!point) return UNKNOWN;

@@ -14,6 +14,12 @@ function selected(problems, filter, annotator) {
   );
 }
 
+/** Return how many solutions `selected` returns. */
+function numSelected(problems, filter, annotator) {
+  const isSelected = (solution) => !filter.step || matchingStep(solution, filter, annotator) >= 0;
+  return problems.reduce((number, { solutions }) => number + solutions.filter(isSelected).length, 0);
+}
+
 /** Return a row of a selection: a solution with its steps, labels, scores, marks and notes. */
 async function selectedRow({ problem, solution, at }) {
   const { question, steps } = await problem.loadTexts();
@@ -62,8 +68,9 @@ async function saveParquet(selection) {
   save("selection.parquet", await reply.blob(), "application/vnd.apache.parquet");
 }
 
-/** Return the buttons that take a selection and the marks along; `selection()` is asked when pressed. */
-function takeAlong(content, selection, status) {
+/** Return the buttons that take a selection and the marks along; `choice()` says which when they are pressed. */
+function takeAlong(content, choice, status) {
+  const selection = () => selected(...choice());
   const button = (name, call) =>
     pressed(name, () => Promise.resolve(call()).catch((error) => status(error.message)), { class: "plain" });
   const load = element("input", { type: "file", accept: ".jsonl", hidden: "" });
@@ -75,7 +82,7 @@ function takeAlong(content, selection, status) {
   const number = element("span", {});
   const numMarks = element("span", {});
   const redraw = () => {
-    number.textContent = `Take ${counted(selection().length, "solution")} along:`;
+    number.textContent = `Take ${counted(numSelected(...choice()), "solution")} along:`;
     numMarks.textContent = `${counted(marks.items.size, "mark")} and notes of mine:`;
   };
   marks.listeners.push(redraw);

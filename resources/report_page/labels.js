@@ -55,9 +55,25 @@ function labelFigures(quality, marts) {
         sharePoint(row.step_index, row.num_agreeing, row.num_compared),
       ),
     }),
+    ...[
+      partFigure(here(marts.label_quality_by_level), "level", "Level", `of each difficulty${of}`),
+      partFigure(here(marts.label_quality_by_length), "solution_steps", "Steps", `of solutions${of} of each length`),
+    ].filter(Boolean),
     ...grouped(here(marts.rollout_budgets), "completer").map((rows) => budgetFigure(rows, reference, of)),
     ...estimateFigures(here(marts.estimates_by_budget), of),
   ];
+}
+
+/** Return the figure of agreement with the reference by a column; null if there is one value alone. */
+function partFigure(rows, column, name, what) {
+  const compared = rows.filter((row) => row.num_compared);
+  if (new Set(compared.map((row) => row[column])).size < 2) return null;
+  return barFigure({
+    title: `Do labels ${what} agree with the reference?`,
+    note: "Share of hard labels that agree, with 95\u00a0% Wilson intervals.",
+    xName: name, xLabel: name === "Level" ? "level of the problem" : "steps of the solution", x: String,
+    series: annotatorLines(compared, (row) => sharePoint(row[column], row.num_agreeing, row.num_compared)),
+  });
 }
 
 const BUDGET = { xName: "N =", xLabel: "N, rollouts of a step", x: count };

@@ -1,4 +1,4 @@
-const LISTED = 400;
+const LISTED = 100;
 
 /** Return a list of problems of which as many items exist as were scrolled to. */
 function problemList(choose) {
@@ -10,7 +10,10 @@ function problemList(choose) {
     const items = problems.slice(box.childElementCount, upTo).map((problem) => listItem(problem, annotator));
     box.append(...items);
   };
+  // To ask for the position would lay out the page.
+  let isScrolled = false;
   box.addEventListener("scroll", () => {
+    isScrolled = true;
     if (box.scrollTop + 3 * box.clientHeight > box.scrollHeight) grow(box.childElementCount + LISTED);
   });
   const setCurrent = (item, isCurrent) => {
@@ -24,13 +27,15 @@ function problemList(choose) {
     if (marked >= box.childElementCount) grow(marked + LISTED);
     const item = box.children[marked];
     setCurrent(item, true);
+    if (!marked && !isScrolled) return;
     const [inner, outer] = [item, box].map((node) => node.getBoundingClientRect());
     if (inner.top < outer.top || inner.bottom > outer.bottom) box.scrollTop += inner.top - outer.top;
   };
   const show = (shown, by) => {
     [problems, annotator, marked] = [shown, by, -1];
     box.replaceChildren();
-    box.scrollTop = 0;
+    if (isScrolled) box.scrollTop = 0;
+    isScrolled = false;
     if (shown.length) grow(LISTED);
     else box.append(element("p", { class: "empty" }, "No problem matches."));
   };

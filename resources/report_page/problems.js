@@ -40,7 +40,7 @@ function showProblems(section, content) {
       showDetail();
     },
   });
-  const take = takeAlong(content, () => selected(matching, filter(), controls.by.value), say);
+  const take = takeAlong(content, () => [matching, filter(), controls.by.value], say);
 
   async function showDetail(isScrolling = false) {
     const turn = ++drawing;

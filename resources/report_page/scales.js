@@ -1,3 +1,6 @@
+/** Compare numbers, or texts with numbers in them, for a sort in ascending order. */
+const ascending = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
+
 /** Return the ticks of an axis between two values: about `most` round numbers. */
 function niceTicks(bottom, top, most) {
   const rough = (top - bottom) / Math.max(1, most);
@@ -30,8 +33,10 @@ function scale([from, to], [start, end], place = (value) => value) {
   return (value) => (span ? start + ((place(value) - place(from)) / span) * (end - start) : (start + end) / 2);
 }
 
-/** Return a figure with a title, a note, a plot that is drawn for its width, and its numbers. */
-function frame(options, draw, legend = null, numbers = null) {
+/** Return a figure with a title, a note, a plot that is drawn for its width, and its numbers, once they are asked for. */
+function frame(options, draw, legend = null) {
+  const numbers = element("details", { class: "numbers" }, element("summary", {}, "Numbers"));
+  numbers.addEventListener("toggle", () => numbers.append(numbersTable(options)), { once: true });
   const plot = element("div", { class: "plot" });
   const figure = element(
     "figure",
@@ -40,10 +45,16 @@ function frame(options, draw, legend = null, numbers = null) {
     options.note ? element("p", { class: "note" }, options.note) : null,
     legend,
     plot,
-    numbers ? element("details", { class: "numbers" }, element("summary", {}, "Numbers"), numbers) : null,
+    numbers,
   );
-  const redraw = () => plot.clientWidth && plot.replaceChildren(draw(plot.clientWidth, figure));
-  new ResizeObserver(() => requestAnimationFrame(redraw)).observe(plot);
+  // The observer knows the width. To ask the plot for it would lay out the page once a figure.
+  let width = 0;
+  const redraw = () => width && plot.replaceChildren(draw(width, figure));
+  const resized = ([entry]) => {
+    width = entry.contentRect.width;
+    requestAnimationFrame(redraw);
+  };
+  new ResizeObserver(resized).observe(plot);
   return { figure, redraw };
 }
 

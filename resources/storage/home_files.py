@@ -1,5 +1,6 @@
 """Read and write the files of a home, which are in its folder alone or mirror those of a store."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -22,12 +23,12 @@ class HomeFiles:
 
     def below(self, folder: Path) -> list[Path]:
         """Return the committed files below a folder, sorted, hidden ones left out."""
-        paths = (path for path in folder.rglob("*") if path.is_file())
-        return sorted(
-            path
-            for path in paths
-            if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        )
+        paths: list[Path] = []
+        # Other runs remove hidden files and folders meanwhile, which `Path.rglob` would trip over.
+        for parent, folders, names in os.walk(folder):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            paths += [Path(parent, name) for name in names if not name.startswith(".")]
+        return sorted(paths)
 
     def committing(
         self,

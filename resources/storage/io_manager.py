@@ -20,6 +20,9 @@ MetadataField: TypeAlias = "dg.MetadataValue[Any] | dg.TableSchema | str | float
 CONTENT_KEY = "content"
 """The metadata field of a materialization that identifies its content."""
 
+ROW_COUNT, PARTITION_ROW_COUNT = "dagster/row_count", "dagster/partition_row_count"
+"""Dagster's fields of the rows of a whole table, and of one partition."""
+
 DIGEST_KEY = "digest"
 """The metadata field of a materialization that identifies its file, to the bit."""
 
@@ -81,6 +84,7 @@ class ParquetIOManager(dg.IOManager):
         lake: where tables are read and written.
         tables: the tables by asset name.
         describe: returns the metadata of a materialization, given its table and frame.
+        totals: returns the metadata of a table with partitions, given the rows of all of them.
         origin: returns the footer's metadata, given a table's name and a partition.
         after_write: is called with a table's name and a partition once the file is on disk.
     """
@@ -90,12 +94,14 @@ class ParquetIOManager(dg.IOManager):
         lake: Lake,
         tables: Mapping[str, Table],
         describe: Callable[[Table, pl.DataFrame], Mapping[str, MetadataField]],
+        totals: Callable[[Table, pl.LazyFrame], Mapping[str, MetadataField]],
         origin: Callable[[str, Partition], Mapping[str, str]],
         after_write: Callable[[str, Partition], None],
     ) -> None:
         self._lake = lake
         self._tables = tables
         self._describe = describe
+        self._totals = totals
         self._origin = origin
         self._after_write = after_write
 
@@ -117,17 +123,20 @@ class ParquetIOManager(dg.IOManager):
         partitions = _partitions(context)
         if isinstance(obj, pl.DataFrame):
             obj = _only(obj, partitions)
-        contents = []
+        contents, described = [], []
         for partition in partitions:
             frame = obj[partition]
             origin = self._origin(table.name, partition)
             path = self._lake.write(table, frame, *partition, metadata=origin)
             self._after_write(table.name, partition)
             contents.append(digest_of(frame))
+            metadata = self._metadata(table, frame, path, contents[-1])
+            described.append({**metadata, PARTITION_ROW_COUNT: frame.height})
+        rows = _all_rows(self._lake, table)
+        totals = {} if rows is None else self._totals(table, rows)
+        for partition, metadata in zip(partitions, described, strict=True):
             step.add_asset_metadata(
-                self._metadata(table, frame, path, contents[-1]),
-                asset_key=context.asset_key,
-                partition_key=partition.key,
+                {**metadata, **totals}, asset_key=context.asset_key, partition_key=partition.key
             )
         version = contents[0] if len(contents) == 1 else content_id(*contents)
         step.set_data_version(context.asset_key, dg.DataVersion(version))
@@ -144,10 +153,19 @@ class ParquetIOManager(dg.IOManager):
         partitions = _partitions(context)
         if context.dagster_type.typing_type is pl.LazyFrame:
             return self._lake.scan(table, partitions)
-        frames = Frames(partitions, lambda partition: self._lake.read(table, *partition))
+        frames = self.frames(table.name, partitions)
         if context.dagster_type.typing_type is Frames:
             return frames
         return pl.concat(frames.values())
+
+    def partitions(self, name: str) -> tuple[Partition, ...]:
+        """Return the partitions that the lake has of an asset, in order."""
+        return tuple(Partition(*at) for at in sorted(self._lake.partitions(self._tables[name])))
+
+    def frames(self, name: str, partitions: tuple[Partition, ...]) -> Frames:
+        """Return the frames of an asset in some partitions, each read at every access."""
+        table = self._tables[name]
+        return Frames(partitions, lambda partition: self._lake.read(table, *partition))
 
     def _metadata(
         self, table: Table, frame: pl.DataFrame, path: Path, content: str
@@ -158,6 +176,18 @@ class ParquetIOManager(dg.IOManager):
             CONTENT_KEY: content,
             DIGEST_KEY: digest_in_footer(path),
         }
+
+
+def _all_rows(lake: Lake, table: Table) -> pl.LazyFrame | None:
+    """Return the rows of all partitions; None if some are elsewhere or of another version.
+
+    Their digests are not checked: the rows are counted for people, and make no other rows.
+    """
+    paths = [lake.path(table.name, *partition) for partition in lake.partitions(table)]
+    is_whole = all(
+        path.is_file() and pl.read_parquet_schema(path) == table.schema for path in paths
+    )
+    return pl.scan_parquet(paths) if is_whole else None
 
 
 def _only(frame: pl.DataFrame, partitions: tuple[Partition, ...]) -> Frames:

@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from struct import Struct
@@ -132,7 +132,7 @@ def _journal_of(
     if segments is None:
         yield Journal(file, completions)
         return
-    sent = _completions_in(segments.load())
+    sent = completions_in(segments.load())
     unsent = completions.join(sent, on="request_id", how="anti", maintain_order="left")
     with segments.sending():
         journal = Journal(file, pl.concat([sent, unsent]), segments)
@@ -141,7 +141,8 @@ def _journal_of(
         yield journal
 
 
-def _completions_in(segments: list[bytes]) -> pl.DataFrame:
+def completions_in(segments: Iterable[bytes]) -> pl.DataFrame:
+    """Return the completions of segments that :class:`.segments.Segments` sent."""
     completions = GrowingFrame(COMPLETIONS)
     for segment in segments:
         for record in _records(io.BytesIO(segment)):

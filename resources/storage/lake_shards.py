@@ -102,9 +102,15 @@ class LakeShards:
 
         Tables of earlier versions of the pipeline are not read, and do not count.
         """
-        paths = [*self.root.glob(f"*/{dataset}/*.parquet"), *self.root.glob("*/all.parquet")]
-        names = ((path.relative_to(self.root).parts[0], path) for path in paths)
-        return all(digest_in_footer(path) for name, path in names if table_named(name))
+        paths = [
+            path
+            for path in self.home_files.below(self.root)
+            if path.suffix == ".parquet"
+            and (path.name == "all.parquet" or path.parent.name == dataset)
+            and table_named(path.relative_to(self.root).parts[0])
+        ]
+        self.home_files.fetch(paths)
+        return all(map(digest_in_footer, paths))
 
     @property
     def path(self) -> Path:

@@ -7,6 +7,7 @@ next epoch. No two clocks are ever compared. Commits compare epochs (:mod:`.comm
 worker that was taken for dead cannot commit later.
 """
 
+import logging
 import threading
 import time
 import uuid
@@ -14,16 +15,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from resources.processes import ProcessIdentity
-from resources.storage.store import Blob, OutOfReachError, Store, StoreError
+from resources.storage.store import Blob, Store, StoreError
 
 LEASES = "leases"
 
 SECONDS_BETWEEN_RENEWALS = 5.0
 SECONDS_UNTIL_EXPIRED = 30.0
 """A lease whose count stays this long has no holder any more."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class LeaseLostError(ValueError):
@@ -85,7 +89,8 @@ class Lease:
         """Stop renewing and free the lease. It expires by itself if the store is out of reach."""
         self._is_closed.set()
         self._renewer.join()
-        with suppress(OutOfReachError):
+        # The work is committed by now.
+        with suppress(StoreError):
             self._replace(self._record.model_copy(update={"holder": ""}))
 
     def _renew_again(self) -> None:
@@ -96,8 +101,8 @@ class Lease:
 
     def _replace(self, record: LeaseRecord) -> None:
         """Replace the lease if it is still this one; otherwise it is lost."""
-        blob = self._store.get(self._key)
-        is_ours = blob is not None and _record_of(blob).token == record.token
+        blob, where = self._store.get(self._key), f"{self._store.url}/{self._key}"
+        is_ours = blob is not None and _record_of(blob, where).token == record.token
         if is_ours and blob and self._store.swap(self._key, _bytes(record), blob.tag):
             self._record = record
         else:
@@ -134,16 +139,22 @@ def holding(store: Store, name: str, refusal: str) -> Iterator[Lease]:
 def _taken(store: Store, key: str, refusal: str) -> LeaseRecord:
     """Take a lease that is free, has expired or whose process has ended on this machine."""
     process, token = ProcessIdentity.of_this(), uuid.uuid4().hex
-    blob = store.get(key)
-    refused = ValueError(f"{store.url}/{key}: {refusal}")
-    if blob is not None and not _is_free(_record_of(blob)):
+    blob, where = store.get(key), f"{store.url}/{key}"
+    refused = ValueError(f"{where}: {refusal}")
+    held = _record_of(blob, where) if blob else None
+    if blob and held and not _is_free(held):
+        _log.warning(
+            "%s: is held: waiting %.0f s at most to see whether its holder renews it",
+            where,
+            SECONDS_UNTIL_EXPIRED,
+        )
         end = time.monotonic() + SECONDS_UNTIL_EXPIRED
         while time.monotonic() < end:
             time.sleep(min(1.0, SECONDS_UNTIL_EXPIRED / 10))
             current = store.get(key)
             if current is None or current.tag != blob.tag:
                 raise refused
-    epoch = _record_of(blob).epoch + 1 if blob else 1
+    epoch = held.epoch + 1 if held else 1
     holder = process.to_json() if process else token
     record = LeaseRecord(epoch=epoch, holder=holder, token=token)
     if not store.swap(key, _bytes(record), blob.tag if blob else None):
@@ -158,8 +169,18 @@ def _is_free(record: LeaseRecord) -> bool:
     return ProcessIdentity.from_json(record.holder).state() == "ended"
 
 
-def _record_of(blob: Blob) -> LeaseRecord:
-    return LeaseRecord.model_validate_json(blob.data)
+def _record_of(blob: Blob, where: str) -> LeaseRecord:
+    """Return what a lease's object says.
+
+    Raises:
+        StoreError: it is no lease: remove it.
+    """
+    try:
+        return LeaseRecord.model_validate_json(blob.data)
+    except ValidationError as error:
+        raise StoreError(
+            f"{where}: is no lease of this pipeline: remove it once no run of another version works"
+        ) from error
 
 
 def _bytes(record: LeaseRecord) -> bytes:

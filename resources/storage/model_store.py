@@ -11,7 +11,7 @@ from resources.files.hub import hub_refusal
 from resources.storage.home_files import LOCAL, HomeFiles
 from resources.storage.model_versions import ModelVersions
 from resources.user_paths import expanded
-from shepherd.architectures import ARCHITECTURES, Architecture
+from shepherd.architectures import Architecture, published_architecture
 from shepherd.settings import NAME_PATTERN
 
 BASE_MODELS = Path(__file__).resolve().parent.parent / "base_models"
@@ -100,7 +100,7 @@ def architecture_of(base: str | Path) -> Architecture | None:
     config: Path | str | None
     if Path(base).is_dir():
         config = Path(base) / "config.json"
-    elif published := ARCHITECTURES.get(str(base)):
+    elif published := published_architecture(str(base)):
         return published
     else:
         cached = try_to_load_from_cache(str(base), "config.json")

@@ -9,9 +9,11 @@ are in the file of the journal, too; a lost machine loses at most one second mor
 
 import json
 import threading
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import accumulate, islice, takewhile
 
 from resources.storage.leases import Lease, LeaseLostError
 from resources.storage.store import Store, StoreError
@@ -36,7 +38,8 @@ class Segments:
         self._store, self._lease = store, lease
         self._folder = f"{folder}/{content_id(json.dumps(fingerprint, sort_keys=True))}"
         self._number = 0
-        self._waiting = bytearray()
+        self._waiting: deque[bytes] = deque()
+        self._num_bytes = 0
         self._error: Exception | None = None
         self._changed = threading.Condition()
         self._is_closed = False
@@ -70,10 +73,11 @@ class Segments:
             LeaseLostError: another worker draws here now.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._error or len(self._waiting) < MAX_WAITING_BYTES)
+            self._changed.wait_for(lambda: self._error or self._num_bytes < MAX_WAITING_BYTES)
             self._raise_error()
-            self._waiting += record
-            if len(self._waiting) >= SEGMENT_BYTES:
+            self._waiting.append(record)
+            self._num_bytes += len(record)
+            if self._num_bytes >= SEGMENT_BYTES:
                 self._changed.notify_all()
         self._lease.check()
 
@@ -83,7 +87,8 @@ class Segments:
             self._changed.notify_all()
         self._sender.join()
         self._raise_error()
-        self._send()
+        while self._waiting:
+            self._send()
 
     def _raise_error(self) -> None:
         if self._error is not None:
@@ -93,7 +98,7 @@ class Segments:
         while True:
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._is_closed or len(self._waiting) >= SEGMENT_BYTES,
+                    lambda: self._is_closed or self._num_bytes >= SEGMENT_BYTES,
                     SECONDS_BETWEEN_SEGMENTS,
                 )
                 if self._is_closed:
@@ -107,15 +112,21 @@ class Segments:
                 return
 
     def _send(self) -> None:
-        """Send all records that wait, as one segment."""
+        """Send records that wait, as one segment that a slow store takes in time."""
+        if records := self._next_records():
+            key = f"{self._folder}/{self._lease.epoch:06}/{self._number:06}"
+            if not self._store.put_new(key, b"".join(records)):
+                raise LeaseLostError(self._lease.lost_message)
+            self._number += 1
+            with self._changed:
+                for record in records:
+                    self._waiting.popleft()
+                    self._num_bytes -= len(record)
+                self._changed.notify_all()
+
+    def _next_records(self) -> list[bytes]:
+        """Return the first records that wait, up to the one that fills a segment."""
         with self._changed:
-            segment = bytes(self._waiting)
-        if not segment:
-            return
-        key = f"{self._folder}/{self._lease.epoch:06}/{self._number:06}"
-        if not self._store.put_new(key, segment):
-            raise LeaseLostError(self._lease.lost_message)
-        self._number += 1
-        with self._changed:
-            del self._waiting[: len(segment)]
-            self._changed.notify_all()
+            ends = accumulate(map(len, self._waiting))
+            num_before = sum(1 for _ in takewhile(SEGMENT_BYTES.__gt__, ends))
+            return list(islice(self._waiting, num_before + 1))

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from resources.storage.atomic import replacing_file
-from resources.storage.commits import Commits, content_of, files_below
+from resources.storage.commits import Commits, ConflictError, content_of, files_below
 from resources.storage.leases import Lease, LeaseLostError
 from resources.storage.store import StoreError
 
@@ -98,8 +98,8 @@ def _save(commits: Commits, key: str, work: Path, lease: Lease) -> bool:
             file.write(commit.attempt.encode())
     except FileNotFoundError:
         return False
-    except (StoreError, LeaseLostError) as error:
-        _log.warning("%s: the training goes on; its state is saved at the next checkpoint", error)
+    except (StoreError, LeaseLostError, ConflictError, OSError) as error:
+        _log.warning("%s: the training goes on, and its state is sent again", error)
         return False
     finally:
         shutil.rmtree(snapshot, ignore_errors=True)

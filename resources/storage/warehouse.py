@@ -6,6 +6,7 @@ can be moved. Staging models are views on those copies, all other models are tab
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from resources.storage.sql_files import (
     SQL_ROOT,
     SqlModel,
     column_meanings,
+    declared_constraints,
     sql_models,
     sql_tests,
 )
@@ -36,7 +38,7 @@ _CONFIG: dict[str, Any] = {
     # Older clients, such as DBeaver's driver, must be able to open the file.
     "storage_compatibility_version": "v1.2.0",
 }
-_FILES = "read_parquet(?, union_by_name = true, hive_partitioning = false)"
+_FILES = "read_parquet(?, union_by_name = true, hive_partitioning = false, filename = true)"
 _TYPES: dict[pl.DataType, str] = {
     pl.String(): "varchar",
     pl.Int64(): "bigint",
@@ -83,7 +85,8 @@ def build_warehouse(
     ordered = sql_models(sql_root)
     with files.committing(warehouse), replacing_path(warehouse) as new:
         try:
-            rows = _write(new, Lake(lake_root, files), ordered, column_meanings(sql_root))
+            keys = {name: one.key for name, one in declared_constraints(sql_root).items()}
+            rows = _write(new, Lake(lake_root, files), ordered, column_meanings(sql_root), keys)
             _check_written(new, rows)
         except duckdb.Error as error:
             way_out = _way_out_of_disk_error(error) or "build it again"
@@ -144,7 +147,11 @@ def run_tests(warehouse: Path, sql_root: Path = SQL_ROOT) -> list[TestResult]:
 
 
 def _write(
-    path: Path, lake: Lake, ordered: list[SqlModel], meanings: dict[str, str]
+    path: Path,
+    lake: Lake,
+    ordered: list[SqlModel],
+    meanings: dict[str, str],
+    keys: Mapping[str, Sequence[str]],
 ) -> dict[str, int]:
     """Write the lake's tables and all models into a new file; return the rows of each relation."""
     with duckdb.connect(path, config=_CONFIG) as connection:
@@ -156,7 +163,7 @@ def _write(
         # From here on DuckDB opens no other file, so that no model can depend on a path.
         connection.execute("set enable_external_access = false")
         for model in ordered:
-            _create(connection, model, meanings)
+            _create(connection, model, meanings, keys.get(model.name, ()))
         names = [*(f"lake.{name}" for name in TABLES), *(model.name for model in ordered)]
         rows = {name: _count(connection.sql(f"from {name}")) for name in names}
         connection.commit()
@@ -177,11 +184,19 @@ def _check_written(path: Path, rows: dict[str, int]) -> None:
                 raise duckdb.IOException(f"{name} has lost rows")
 
 
+SHARDED = "problems"
+"""The table whose shards the warehouse shows: a row does not hold its shard, but its path does."""
+
+
 def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake: Lake) -> None:
-    columns = ", ".join(f'"{name}" {_TYPES[dtype]}' for name, dtype in table.schema.items())
-    connection.execute(f"create table lake.{table.name} ({columns})")
+    columns = [f'"{name}" {_TYPES[dtype]}' for name, dtype in table.schema.items()]
     meanings = {column.name: column.meaning for column in table.columns}
-    _comment(connection, "table", f"lake.{table.name}", table.grain, meanings)
+    if table.name == SHARDED:
+        columns.append("shard varchar")
+        meanings["shard"] = "shard of the dataset, in which the problem and all of its rows are"
+    connection.execute(f"create table lake.{table.name} ({', '.join(columns)})")
+    grain = _with_key(table.grain, table.key)
+    _comment(connection, "table", f"lake.{table.name}", grain, meanings)
     paths = lake.files(table)
     if not paths:
         return
@@ -194,7 +209,9 @@ def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake: Lake) -> No
         if absent:
             described = connection.execute(f"describe from {_FILES}", [literal_paths]).fetchall()
             absent -= {name for name, *_ in described}
-        names = (f"null as {name}" if name in absent else f'"{name}"' for name in table.schema)
+        names = [f"null as {name}" if name in absent else f'"{name}"' for name in table.schema]
+        if table.name == SHARDED:
+            names.append("parse_filename(filename, true)")
         connection.execute(
             f"insert into lake.{table.name} select {', '.join(names)} from {_FILES}",
             [literal_paths],
@@ -208,7 +225,10 @@ def _load(connection: duckdb.DuckDBPyConnection, table: Table, lake: Lake) -> No
 
 
 def _create(
-    connection: duckdb.DuckDBPyConnection, model: SqlModel, meanings: dict[str, str]
+    connection: duckdb.DuckDBPyConnection,
+    model: SqlModel,
+    meanings: dict[str, str],
+    key: Sequence[str],
 ) -> None:
     kind = "view" if model.layer == "staging" else "table"
     try:
@@ -219,7 +239,12 @@ def _create(
         raise ValueError(f"{model.path}: {error}") from error
     columns = connection.sql(f"from {model.name}").columns
     known = {name: meanings[name] for name in columns if name in meanings}
-    _comment(connection, kind, model.name, model.description, known)
+    _comment(connection, kind, model.name, _with_key(model.description, key), known)
+
+
+def _with_key(meaning: str, key: Sequence[str]) -> str:
+    """Return the meaning of a relation with the columns that identify a row, if they are known."""
+    return f"{meaning}\nKey: {', '.join(key)}." if key else meaning
 
 
 def _comment(

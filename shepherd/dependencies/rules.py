@@ -199,6 +199,11 @@ _PATHS: dict[str, tuple[str, ...]] = {
         "datasets.*.splitting.method",
         *(f"{name}.{field}" for name in REWARD_MODELS for field in SCORING_FIELDS),
     ),
+    "held_out_scores": (
+        "seed",
+        "training_set.validation_share",
+        *(f"process_reward_model.{field}" for field in SCORING_FIELDS),
+    ),
     "evaluations": ("seed", "verification", "sampling.num_candidates"),
     "policy_evaluations": (
         "seed",

@@ -34,6 +34,7 @@ from shepherd.schemas.verification import (
     CANDIDATES,
     EVALUATIONS,
     GREEDY_SOLUTIONS,
+    HELD_OUT_SCORES,
     POLICY_EVALUATIONS,
 )
 
@@ -47,6 +48,7 @@ __all__ = [
     "ENTAILMENT_COSTS",
     "EVALUATIONS",
     "GREEDY_SOLUTIONS",
+    "HELD_OUT_SCORES",
     "LABELED_SOLUTIONS",
     "ORACLE_LABELS",
     "PILOT_COSTS",
@@ -91,6 +93,7 @@ TABLES: dict[str, Table] = {
         LABELED_SOLUTIONS,
         CANDIDATES,
         CANDIDATE_SCORES,
+        HELD_OUT_SCORES,
         EVALUATIONS,
         GREEDY_SOLUTIONS,
         POLICY_EVALUATIONS,

@@ -13,6 +13,7 @@ from shepherd.schemas.columns import (
     IS_CORRECT,
     NUM_TOKENS,
     PROBLEM_ID,
+    SOLUTION_ID,
     TEXT,
 )
 from shepherd.schemas.table import Column, Table
@@ -45,6 +46,22 @@ CANDIDATE_SCORES = Table(
         ),
     ),
     ("candidate_id", "reward_model"),
+)
+
+HELD_OUT_SCORES = Table(
+    "held_out_scores",
+    "one row per labelled solution of a problem that was held out from training, and reward model",
+    (
+        SOLUTION_ID,
+        PROBLEM_ID,
+        Column("reward_model", TEXT, "process_reward_model"),
+        Column(
+            "step_scores",
+            pl.List(pl.Float64()),
+            "probability of + at each step; null if unread",
+        ),
+    ),
+    ("solution_id", "reward_model"),
 )
 
 EVALUATIONS = Table(

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from shepherd.label_formats import PublishedFormat
-from shepherd.section import LONGEST_NAME, NAME_PATTERN, Section
+from shepherd.section import LONGEST_NAME, NAME_PATTERN, Section, placed
 from shepherd.splitting import MAX_SECTIONS, REASONING, Method, MethodName, strip_calculations
 
 Split = Literal["train", "test"]
@@ -50,8 +50,9 @@ DEFAULT_SPLITTING = SplittingSettings()
 class DatasetSettings(Section):
     """Where the problems of one dataset come from, and solutions or labels that exist already.
 
-    Paths are relative to the working directory. A dataset names `solutions` or `labels` or neither:
-    published labels bring their own solutions.
+    A relative path starts at the folder of the profile, and one that begins with a variable at the
+    working directory. A dataset names `solutions` or `labels` or neither: published labels bring
+    their own solutions.
     """
 
     source: Literal["word_problems", "gsm8k", "math", "metamath", "columns"] = Field(
@@ -123,6 +124,13 @@ class DatasetSettings(Section):
     splitting: SplittingSettings = Field(
         DEFAULT_SPLITTING, description="how texts of this dataset are cut into steps"
     )
+
+    @field_validator("train", "test", "solutions", "labels", mode="before")
+    @classmethod
+    def _paths_start_at_the_profile(cls, paths: object, info: ValidationInfo) -> object:
+        if isinstance(paths, list | tuple):
+            return [placed(path, info) for path in paths]
+        return placed(paths, info)
 
     @property
     def has_test(self) -> bool:

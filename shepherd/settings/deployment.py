@@ -98,6 +98,11 @@ class Settings(Section):
         return has_test and bool(self.candidate_generators)
 
     @property
+    def scores_held_out(self) -> bool:
+        """Whether the PRM scores labelled solutions of problems that are held out from training."""
+        return self.process_reward_model is not None and self.training_set.validation_share > 0
+
+    @property
     def _needs_candidates(self) -> bool:
         """Whether a model is used that is measured on test problems, if there are any."""
         measured = self.outcome_reward_model or self.process_reward_model or self.policies

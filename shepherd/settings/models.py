@@ -53,6 +53,12 @@ class ModelSettings(Section):
         return stop
 
     @property
+    def scoring_here(self) -> ScoringSettings:
+        """How the reward model of a run scores: one that is trained here reads ``tags``."""
+        is_known = self.training is None or self.scoring.format != "auto"
+        return self.scoring if is_known else self.scoring.model_copy(update={"format": "tags"})
+
+    @property
     def scored_length(self) -> int | None:
         """The most tokens that a reward model reads; null: its window."""
         return self.scoring.max_length or (self.training.max_length if self.training else None)

@@ -35,7 +35,9 @@ annotation:
 
 - A field that is left out has its default. An unknown field is an error.
 - `${VAR}` and `${VAR:-default}` are replaced by environment variables. A value that names an unset
-  variable without a default is null as a whole.
+  variable without a default is null as a whole, and an error about it names the variable.
+- A relative path starts at the folder of the profile. If it begins with a variable, it starts at
+  the working directory.
 - A key that repeats or is no text (`on`, `1`: write it in quotes), a tag (`!!float`), `.inf` and
   `.nan` are refused. Aliases (`*name`) stand for at most 100,000 values.
 - Names of datasets, generators, policies and exports have at most 100 letters, digits, `_`, `.` and

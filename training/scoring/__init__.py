@@ -7,7 +7,8 @@
 - :mod:`training.scoring.copies` scores on several GPUs.
 """
 
+from training.scoring.kinds import Kind
 from training.scoring.opening import StepScorer, open_scorer, score_solutions
-from training.scoring.scorer import Kind, Scorer
+from training.scoring.scorer import Scorer
 
 __all__ = ["Kind", "Scorer", "StepScorer", "open_scorer", "score_solutions"]

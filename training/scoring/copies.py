@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from shepherd.reward_formats import FormatChoice
 from shepherd.settings import ScoringSettings
-from training.scoring.scorer import Kind, Scorer, warn_of_unscored
+from training.scoring.kinds import Kind
+from training.scoring.scorer import Scorer, warn_of_unscored
 
 PARTS_PER_COPY = 8
 """Parts of the solutions that each copy scores, one after the other, for the progress bar."""

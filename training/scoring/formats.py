@@ -10,6 +10,8 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 from resources.checkpoints.tensors import read_tensors, tensor_names
 from shepherd.reward_formats import FormatChoice, RewardFormat, format_by_name
 from training.scoring.encoders import EXTRA_TOKEN, Labels
+from training.scoring.kinds import Kind
+from training.step_tags import KIND_FIELD
 
 VALUE_HEAD = ("v_head.summary.weight", "v_head.summary.bias")
 """Tensors of Skywork-o1-Open-PRM's head. TRL's AutoModelForCausalLMWithValueHead has the same."""
@@ -63,19 +65,9 @@ def format_of(
     Raises:
         ValueError: the checkpoint is a classifier of an unknown kind.
     """
-    if choice != "auto":
-        return choice
-    architectures = config.architectures or []
-    if "Qwen2ForProcessRewardModel" in architectures:
-        return "extra_token"
-    # A hub name is not downloaded for this: its config names the class.
-    if "Qwen2ForPrmModel" in architectures or (
-        Path(model).is_dir() and VALUE_HEAD[0] in tensor_names(model)
-    ):
-        return "value_head"
-    named = format_by_name(str(model))
-    if named is not None:
-        return named
+    published = _published_format(model, config) if choice == "auto" else choice
+    if published is not None:
+        return published
     if is_token_classifier(config) and config.num_labels > 1:
         if config.num_labels == 2 and EXTRA_TOKEN in tokenizer.get_vocab():
             return "extra_token"
@@ -85,6 +77,43 @@ def format_of(
             "of a format in docs/models.md"
         )
     return "tags"
+
+
+def check_is_reward_model(model: Path | str, config: PretrainedConfig, kind: Kind) -> None:
+    """Check that a checkpoint shows that it is a reward model of a kind.
+
+    Published models do so by name or parts, those that are trained here by a field of their config
+    or by their head.
+
+    Raises:
+        ValueError: it is of the other kind, or a language model: name another checkpoint, or say
+            by its format that it is a reward model.
+    """
+    trained_as = getattr(config, KIND_FIELD, None)
+    if trained_as is not None and trained_as != kind:
+        raise ValueError(
+            f"{model}: is a reward model of the kind {trained_as}, not {kind}: score with that "
+            "kind, or with another checkpoint"
+        )
+    is_shown = trained_as is not None or is_token_classifier(config)
+    if not is_shown and _published_format(model, config) is None:
+        raise ValueError(
+            f"{model}: is a language model, and nothing says that it was trained as a reward "
+            "model: take a reward model, or name the format that it reads (docs/models.md)"
+        )
+
+
+def _published_format(model: Path | str, config: PretrainedConfig) -> RewardFormat | None:
+    """Return the format of a published reward model by its parts or its name; else None."""
+    architectures = config.architectures or []
+    if "Qwen2ForProcessRewardModel" in architectures:
+        return "extra_token"
+    # A hub name is not downloaded for this: its config names the class.
+    if "Qwen2ForPrmModel" in architectures or (
+        Path(model).is_dir() and VALUE_HEAD[0] in tensor_names(model)
+    ):
+        return "value_head"
+    return format_by_name(str(model))
 
 
 def read_head(

@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Protocol
 
 import polars as pl
+from transformers import AutoConfig
 
+from resources.checkpoints.loading import load
 from shepherd.settings import ScoringSettings
 from training.scoring.copies import CopiedScorer
-from training.scoring.scorer import Kind, Scorer
+from training.scoring.formats import check_is_reward_model
+from training.scoring.kinds import Kind
+from training.scoring.scorer import Scorer
 
 
 class StepScorer(Protocol):
@@ -38,9 +42,12 @@ def open_scorer(
     """Open a reward model with transformers on one GPU or several, or with vLLM.
 
     Raises:
-        ValueError: the checkpoint is none that can be scored with, there are fewer GPUs than
-            copies, or vLLM is not installed or refuses it.
+        ValueError: the checkpoint is none that can be scored with or, with the format ``auto``,
+            does not show that it is a reward model; there are fewer GPUs than copies, or vLLM is
+            not installed or refuses it.
     """
+    if settings.format == "auto":
+        check_is_reward_model(model, load(AutoConfig, model), kind)
     if settings.engine == "transformers" and settings.num_copies > 1:
         return CopiedScorer(
             model,

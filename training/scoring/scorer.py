@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from tqdm import tqdm
@@ -18,8 +18,7 @@ from shepherd.settings import VllmSettings
 from training.scoring.embedded import EmbeddedReader
 from training.scoring.encoders import Encoded, encoder_of
 from training.scoring.formats import format_of
-
-Kind = Literal["outcome", "process"]
+from training.scoring.kinds import Kind
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,23 @@
+-- How often do the labels of an annotator agree with the reference, by the length of the solution?
+-- Last steps are left out. Counts can be summed over rows.
+-- Grain: one row per dataset, annotator and number of steps of the solution.
+select
+    dataset,
+    annotator,
+    num_steps as solution_steps,
+    count(distinct problem_id) as num_problems,
+    count(distinct solution_id) as num_solutions,
+    count(*) as num_steps,
+    avg(hard) as share_good,
+    avg(soft) as mean_soft,
+    count(*) filter (where reference != annotator) as num_compared,
+    count(*) filter (where reference != annotator and hard = true_hard) as num_agreeing,
+    count(*) filter (where reference != annotator and hard = 0 and true_hard = 1)
+        as num_false_wrong,
+    count(*) filter (where reference != annotator and hard = 1 and true_hard = 0)
+        as num_false_good,
+    num_agreeing / nullif(num_compared, 0) as agreement
+from int_labelled_steps
+where not is_last
+group by dataset, annotator, solution_steps
+order by dataset, annotator, solution_steps;

@@ -1,0 +1,6 @@
+"""The kinds of reward models."""
+
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["outcome", "process"]
+"""``process`` scores each step, ``outcome`` the whole solution."""

@@ -160,7 +160,7 @@ class Instance:
 
 
 @contextmanager
-def instance_in(folder: Path, num_problems: int, seconds: float) -> Iterator[Instance]:
+def instance_in(folder: Path, home: str, num_problems: int, seconds: float) -> Iterator[Instance]:
     """Run an instance whose profile samples two shards, one after the other."""
     dagster_home, profile = folder / "dagster", folder / "profile.yaml"
     dagster_home.mkdir(parents=True)
@@ -183,7 +183,7 @@ def instance_in(folder: Path, num_problems: int, seconds: float) -> Iterator[Ins
         environment = {
             **variables,
             "SHEPHERD_PROFILE": str(profile),
-            "SHEPHERD_HOME": str(folder / "home"),
+            "SHEPHERD_HOME": home,
             "DAGSTER_HOME": str(dagster_home),
         }
         os.environ.update(environment)
@@ -195,8 +195,10 @@ def instance_in(folder: Path, num_problems: int, seconds: float) -> Iterator[Ins
 
 def workers_of_dagster(options: argparse.Namespace) -> Iterator[Result]:
     """Yield Dagster's share of a shard, and what a kill of a worker costs."""
-    num_problems = int(options.problems)
-    with instance_in(options.folder / "instance", num_problems, float(options.seconds)) as instance:
+    folder = options.folder / "instance"
+    home = options.home or str(folder / "home")
+    num_problems, seconds = int(options.problems), float(options.seconds)
+    with instance_in(folder, home, num_problems, seconds) as instance:
         server = instance.server
         first = instance.wait_for_success(0)
         asked, answered = list(server.asked), list(server.answered)
@@ -251,6 +253,15 @@ def run(options: argparse.Namespace) -> list[Result]:
     return results
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the home that Dagster's workers write."""
+    parser.add_argument(
+        "--home",
+        metavar="DIR",
+        help="empty home of the shards, also s3://BUCKET/PREFIX (default: a temporary folder)",
+    )
+
+
 BENCHMARK = Benchmark(
     "scale_out",
     __doc__,
@@ -260,6 +271,7 @@ BENCHMARK = Benchmark(
         Size("waves", 30, 3, "batches that each worker draws"),
         Size("problems", 24, 8, "problems of the two shards that Dagster runs"),
     ],
+    add_options=add_options,
 )
 
 if __name__ == "__main__":

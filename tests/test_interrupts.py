@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -22,8 +23,12 @@ HANGS_S = 1_800
 
 
 @pytest.fixture(autouse=True)
-def quick_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_retry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(interrupts, "SECONDS_BEFORE_RETRY", 0.1)
+    # Under nohup it is ignored, and would stay so.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 class Connection:

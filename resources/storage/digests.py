@@ -37,7 +37,7 @@ _TAIL_BYTES = 65_536
 """The metadata is at the end of the footer. Behind it are a name of the writer and some bytes a
 column."""
 
-_CHUNK_BYTES = 2**20
+_CHUNK_BYTES = 2**17
 """Bytes that are hashed at a time."""
 
 _Stamp: TypeAlias = tuple[int, int, int]

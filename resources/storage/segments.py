@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import accumulate, islice, takewhile
 
+from resources.storage.commits import NUM_REQUESTS
 from resources.storage.leases import Lease, LeaseLostError
 from resources.storage.store import Store, StoreError
 from shepherd.identity import content_id
@@ -27,8 +28,6 @@ SEGMENT_BYTES = 4 * 2**20
 
 MAX_WAITING_BYTES = 2**28
 """Records that may wait for a slow store; drawing then waits, too."""
-
-_NUM_REQUESTS = 16
 
 
 class Segments:
@@ -48,7 +47,7 @@ class Segments:
     def load(self) -> list[bytes]:
         """Return the segments of all epochs, in order."""
         keys = [entry.key for entry in self._store.list(self._folder)]
-        with ThreadPoolExecutor(_NUM_REQUESTS) as workers:
+        with ThreadPoolExecutor(NUM_REQUESTS) as workers:
             blobs = workers.map(self._store.get, keys)
             return [blob.data for blob in blobs if blob is not None]
 

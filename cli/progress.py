@@ -1,6 +1,6 @@
 """Decide from Dagster's event log which assets are made next in a partition, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,11 +53,13 @@ class Progress:
         self._home = deployment.home if isinstance(deployment, Deployment) else None
         self._records: dict[tuple[dg.AssetKey, str | None, int | None], _Record] = {}
         self._failed_checks: FailedChecks | None = None
+        self._digest_of: Callable[[Path], str | None] | None = None
 
     def refresh(self) -> None:
-        """Forget the records that were read from the event log."""
+        """Forget the records that were read from the event log, and the digests of files."""
         self._records.clear()
         self._failed_checks = None
+        self._digest_of = None
 
     def pending(self, keys: Sequence[dg.AssetKey], partition: str | None) -> list[Pending]:
         """Return the assets that are not up to date, in the topological order of ``keys``.
@@ -164,7 +166,9 @@ class Progress:
         path, digest = self._path(key, partition, metadata), metadata.get(DIGEST_KEY)
         if path is None:
             return None
-        found = (self._home.files if self._home else LOCAL).digest(path)
+        if self._digest_of is None:
+            self._digest_of = (self._home.files if self._home else LOCAL).digests()
+        found = self._digest_of(path)
         if found is None:
             return f"{path} is missing"
         if digest is not None and found != digest.value:

@@ -65,6 +65,9 @@ class UnreliableStore(Store):
         self._answer()
         return self._inner.get(key)
 
+    def head(self, key: str) -> Entry | None:
+        return self._inner.head(key)
+
     def download(self, key: str, path: Path) -> None:
         self._inner.download(key, path)
 

@@ -7,6 +7,7 @@ A key is a path in the home, such as ``lake/steps/gsm8k/07.parquet`` or ``models
 pointer holds the epoch of the lease under which it may be replaced (:mod:`.leases`).
 """
 
+import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -64,6 +65,8 @@ class Commits:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._listed: dict[str, tuple[str, Commit]] = {}
+        """What pointers said when a listing first had them with a tag, by key."""
 
     def current(self, key: str) -> Commit | None:
         """Return the latest commit of a key; None if there is none."""
@@ -87,8 +90,41 @@ class Commits:
 
     def keys(self, folder: str) -> list[str]:
         """Return the keys with a commit below a folder, sorted."""
+        return list(self._entries(folder))
+
+    def latest(self, keys: Sequence[str]) -> list[Commit | None]:
+        """Return the latest commit of each key: many of them from one listing."""
+        if len(keys) > NUM_REQUESTS:
+            commits = self.below(os.path.commonpath(keys))
+            return [commits.get(key) for key in keys]
+        if len(keys) == 1:
+            return [self.current(keys[0])]
+        with ThreadPoolExecutor(NUM_REQUESTS) as workers:
+            return list(workers.map(self.current, keys))
+
+    def below(self, folder: str) -> dict[str, Commit]:
+        """Return the latest commits below a folder, by key.
+
+        A pointer is read if its tag in the listing is new, since no bytes ever return to one.
+        """
+        entries = self._entries(folder)
+        unread = [key for key, tag in entries.items() if self._listed.get(key, ("",))[0] != tag]
+        with ThreadPoolExecutor(NUM_REQUESTS) as workers:
+            for key, commit in zip(unread, workers.map(self.current, unread), strict=True):
+                if commit is None:
+                    del entries[key]
+                else:
+                    self._listed[key] = (entries[key], commit)
+        return {key: self._listed[key][1] for key in entries}
+
+    def _entries(self, folder: str) -> dict[str, str]:
+        """Return the tag of each pointer with a commit below a folder, by key, in order."""
         entries = self.store.list(f"{CURRENT}/{folder}".rstrip("/"))
-        return [_key_of(entry.key) for entry in entries if entry.size > _MAX_BYTES_WITHOUT_COMMIT]
+        return {
+            _key_of(entry.key): entry.tag
+            for entry in entries
+            if entry.size > _MAX_BYTES_WITHOUT_COMMIT
+        }
 
     def push(
         self,
@@ -188,12 +224,7 @@ class Commits:
             return 0
         newest = max(entry.modified for entry in entries)
         old = timedelta(days=DAYS_UNTIL_COLLECTED)
-        keys = self.keys("")
-        named = {
-            f"{ATTEMPTS}/{key}/{commit.attempt}"
-            for key, commit in zip(keys, self.all(keys), strict=True)
-            if commit
-        }
+        named = {f"{ATTEMPTS}/{key}/{each.attempt}" for key, each in self.below("").items()}
         stale = [
             entry.key
             for entry in entries
@@ -201,11 +232,6 @@ class Commits:
         ]
         self.store.delete(stale)
         return len(stale)
-
-    def all(self, keys: Sequence[str]) -> list[Commit | None]:
-        """Return the latest commit of each key."""
-        with ThreadPoolExecutor(NUM_REQUESTS) as workers:
-            return list(workers.map(self.current, keys))
 
 
 def _check_lease(commit: Commit, lease: Lease | None) -> None:

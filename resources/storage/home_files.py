@@ -1,7 +1,7 @@
 """Read and write the files of a home, which are in its folder alone or mirror those of a store."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +42,8 @@ class HomeFiles:
 
         Raises:
             ConflictError: another run has committed other content since the body began, or since
-                the old content was fetched.
+                the old content was fetched. Or the file is a table, and a table or model that the
+                step has read is not the latest any more.
             LeaseLostError: another worker has taken the lease.
         """
         return nullcontext()
@@ -88,6 +89,17 @@ class HomeFiles:
         if path.suffix == ".parquet" and path.is_file():
             return digest_in_footer(path) or ""
         return "" if path.exists() else None
+
+    def digests(self) -> Callable[[Path], str | None]:
+        """Return :meth:`digest` as of now, for many files."""
+        return self.digest
+
+    def forget_reads(self) -> None:
+        """Begin a step: the tables that it commits do not depend on what was read before."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Let no table that is committed later depend on what the body reads."""
+        return nullcontext()
 
     def collect(self) -> None:
         """Remove what killed and losing runs have left behind."""

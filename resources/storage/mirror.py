@@ -6,9 +6,10 @@ The folder is laid out as that of any home, so that all readers and writers stay
 
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import xxhash
@@ -33,12 +34,17 @@ from resources.storage.training_state import restore_state, saving_state
 
 FETCHED = ".fetched"
 
+TABLE = ".parquet"
+"""The suffix of files of tables: they are committed only while what they were made from is new."""
+
 
 class Mirror(HomeFiles):
     """The files of a home in a store, mirrored in the folder ``root``."""
 
     def __init__(self, store: Store, root: Path) -> None:
         self.commits, self.root = Commits(store), root
+        self._reads: dict[str, str] = {}
+        """The content of the tables and models that the present step has read, by key."""
 
     def key(self, path: Path) -> str:
         """Return the key of a path in the folder."""
@@ -47,10 +53,12 @@ class Mirror(HomeFiles):
     def fetch(self, paths: Sequence[Path]) -> None:
         """Download what is committed and not here yet, several files at a time."""
         if len(paths) == 1:
-            self._fetch(paths[0])
+            self._note_read(paths[0], self._fetch(paths[0]))
             return
+        listed = self.commits.latest([self.key(path) for path in paths])
         with ThreadPoolExecutor(NUM_REQUESTS) as workers:
-            list(workers.map(self._fetch, paths))
+            for path, commit in zip(paths, workers.map(self._fetch, paths, listed), strict=True):
+                self._note_read(path, commit)
 
     def below(self, folder: Path) -> list[Path]:
         """Return the paths that have a pointer, whether or not they are here."""
@@ -67,9 +75,13 @@ class Mirror(HomeFiles):
             mark.unlink(missing_ok=True)
             yield
             files = files_below(path)
-            digest = digest_in_footer(path) if path.suffix == ".parquet" else None
+            digest = digest_in_footer(path) if path.suffix == TABLE else None
             content = digest or content_of(files)
+            self._check_reads(path)
             commit = self.commits.push(key, files, content, held_lease(), old)
+            # What was replaced just before the swap would be noticed by nobody else.
+            self._check_reads(path)
+            self._reads.pop(key, None)
             _write(mark, commit)
 
     @contextmanager
@@ -82,18 +94,11 @@ class Mirror(HomeFiles):
     def model(self, versions: ModelVersions) -> Path | None:
         """Return the folder of the latest version, downloaded if it is not here."""
         key = self.key(versions.link)
-        commit = self.commits.current(key)
+        commit = self._pulled(key, self.commits.current(key), partial(self._pull_model, versions))
         if commit is None:
             return None
+        self._reads[key] = commit.content
         folder = versions.folder / commit.content
-        if not folder.is_dir():
-            with versions.replacing() as written:
-                self.commits.pull(key, commit, written)
-            if not folder.is_dir():
-                raise StoreError(
-                    f"{self.commits.store.url}/{key}: its files are not those of {commit.content}: "
-                    f"materialize the asset {versions.link.name} again"
-                )
         check_unchanged(folder)
         return folder
 
@@ -128,6 +133,28 @@ class Mirror(HomeFiles):
         commit = self.commits.current(self.key(path))
         return None if commit is None else commit.content
 
+    def digests(self) -> Callable[[Path], str | None]:
+        """Return the content of all latest commits, from one listing."""
+        commits = self.commits.below("")
+
+        def digest(path: Path) -> str | None:
+            commit = commits.get(self.key(path))
+            return None if commit is None else commit.content
+
+        return digest
+
+    def forget_reads(self) -> None:
+        """Begin a step."""
+        self._reads.clear()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Forget at the end what the body has read."""
+        before = dict(self._reads)
+        yield
+        # What the body has committed is not read any more.
+        self._reads = {key: before[key] for key in before.keys() & self._reads.keys()}
+
     def collect(self) -> None:
         """Remove attempts that no pointer names."""
         self.commits.collect()
@@ -151,34 +178,80 @@ class Mirror(HomeFiles):
     def _segment_folder(self, path: Path) -> str:
         return f"{JOURNALS}/{self.key(path).removeprefix(f'{JOURNALS}/')}"
 
-    def _fetch(self, path: Path) -> None:
+    def _fetch(self, path: Path, listed: Commit | None = None) -> Commit | None:
+        """Bring a path up to date and return its commit; ``listed`` may be the latest one."""
         key = self.key(path)
-        commit = self.commits.current(key)
         with self._marking(path) as mark:
-            while commit is not None:
-                if path.exists() and _read(mark) == commit.attempt:
-                    return
-                try:
-                    self._download(key, commit, path)
-                except StoreError:
-                    newer = self.commits.current(key)
-                    if newer == commit:
-                        raise
-                    commit = newer
-                else:
-                    _write(mark, commit)
-                    return
+            if listed is not None and path.exists() and _read(mark) == listed.attempt:
+                return listed
+            # Another process may have fetched a newer commit, which no older one replaces.
+            latest = self.commits.current(key)
+            if latest is not None and path.exists() and _read(mark) == latest.attempt:
+                return latest
+            commit = self._pulled(key, latest, partial(self._download, path))
+            if commit is not None:
+                _write(mark, commit)
+                return commit
             mark.unlink(missing_ok=True)
             if path.is_dir():
                 shutil.rmtree(path)
             path.unlink(missing_ok=True)
+            return None
 
-    def _download(self, key: str, commit: Commit, path: Path) -> None:
+    def _pulled(
+        self, key: str, commit: Commit | None, pull: Callable[[Commit], None]
+    ) -> Commit | None:
+        """Pull a commit, or a newer one if it is replaced and collected meanwhile; return it."""
+        while commit is not None:
+            try:
+                pull(commit)
+            except StoreError:
+                newer = self.commits.current(key)
+                if newer == commit:
+                    raise
+                commit = newer
+            else:
+                break
+        return commit
+
+    def _download(self, path: Path, commit: Commit) -> None:
         if list(commit.files) == [path.name]:
-            self.commits.pull(key, commit, path.parent)
+            self.commits.pull(self.key(path), commit, path.parent)
             return
         with replacing_folder(path) as folder:
-            self.commits.pull(key, commit, folder)
+            self.commits.pull(self.key(path), commit, folder)
+
+    def _pull_model(self, versions: ModelVersions, commit: Commit) -> None:
+        key, folder = self.key(versions.link), versions.folder / commit.content
+        if folder.is_dir():
+            return
+        with versions.replacing() as written:
+            self.commits.pull(key, commit, written)
+        if not folder.is_dir():
+            raise StoreError(
+                f"{self.commits.store.url}/{key}: its files are not those of {commit.content}: "
+                f"materialize the asset {versions.link.name} again"
+            )
+
+    def _note_read(self, path: Path, commit: Commit | None) -> None:
+        if path.suffix == TABLE:
+            self._reads[self.key(path)] = commit.content if commit else ""
+
+    def _check_reads(self, path: Path) -> None:
+        """Check that what a step has read is the latest, before a table is committed.
+
+        Raises:
+            ConflictError: it is not.
+        """
+        keys = [key for key in self._reads if key != self.key(path)]
+        if path.suffix != TABLE or not keys:
+            return
+        for key, commit in zip(keys, self.commits.latest(keys), strict=True):
+            if self._reads[key] != (commit.content if commit else ""):
+                raise ConflictError(
+                    f"{self.commits.store.url}/{self.key(path)}: another run has replaced {key} "
+                    "since it was read here: the same command makes it again"
+                )
 
     @contextmanager
     def _marking(self, path: Path) -> Iterator[Path]:

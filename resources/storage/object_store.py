@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
@@ -16,6 +17,9 @@ from obstore.store import from_url
 
 from resources.storage.atomic import replacing_file
 from resources.storage.store import Blob, Entry, OutOfReachError, Store, StoreError
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
 
 PATIENCE = timedelta(minutes=2)
 """How long a request is tried again that a server fails (5xx) or drops."""
@@ -81,6 +85,16 @@ class ObjectStore(Store):
         assert tag, "the store has no ETags"
         return Blob(data, tag)
 
+    def head(self, key: str) -> Entry | None:
+        """Return the size, time and ETag of an object."""
+        with self._explained(key):
+            try:
+                return _entry_of(obstore.head(self._store, key))
+            except MISSING as error:
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
+
     def download(self, key: str, path: Path) -> None:
         """Read an object part by part."""
         with self._explained(key), replacing_file(path) as file:
@@ -93,12 +107,7 @@ class ObjectStore(Store):
         """Return the objects of a folder, sorted."""
         with self._explained(folder):
             batches = obstore.list(self._store, folder or None)
-            entries = [
-                Entry(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"] or "")
-                for batch in batches
-                for meta in batch
-            ]
-        return sorted(entries)
+            return sorted(_entry_of(meta) for batch in batches for meta in batch)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects, a thousand a request."""
@@ -134,3 +143,7 @@ class ObjectStore(Store):
                 "(AWS_ENDPOINT_URL) and the network; finished work is saved, and the same command "
                 "resumes"
             ) from error
+
+
+def _entry_of(meta: "ObjectMeta") -> Entry:
+    return Entry(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"] or "")

@@ -11,7 +11,7 @@ import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,8 +27,8 @@ ATTEMPTS = "attempts"
 NUM_REQUESTS = 16
 """Requests to a store at a time."""
 
-DAYS_UNTIL_COLLECTED = 1
-"""Age from which an attempt that no pointer names is removed."""
+AGE_UNTIL_COLLECTED = timedelta(days=1)
+"""Age from which an attempt that no pointer names is removed, and a lease that nobody holds."""
 
 _CHUNK_BYTES = 2**20
 
@@ -87,6 +87,11 @@ class Commits:
         except ValidationError as error:
             where = f"{self.store.url}/{_pointer_key(key)}"
             raise StoreError(f"{where}: is no pointer of this pipeline: remove it") from error
+
+    def written(self, key: str) -> datetime | None:
+        """Return when the pointer of a key was last swapped, by the clock of the store."""
+        entry = self.store.head(_pointer_key(key))
+        return entry.modified if entry and entry.size > _MAX_BYTES_WITHOUT_COMMIT else None
 
     def keys(self, folder: str) -> list[str]:
         """Return the keys with a commit below a folder, sorted."""
@@ -186,6 +191,10 @@ class Commits:
                     f"{size} bytes that were committed: restore it, or make it again"
                 )
 
+    def last_epoch(self, keys: Iterable[str]) -> int:
+        """Return the latest epoch under which one of these keys may be replaced."""
+        return max((self.pointer(key).commit.epoch for key in keys), default=0)
+
     def fence(self, keys: Iterable[str], lease: Lease) -> None:
         """Let no older lease commit under these keys any more.
 
@@ -202,7 +211,7 @@ class Commits:
                     break
 
     def clear(self, key: str, lease: Lease) -> None:
-        """Make a key one without a commit.
+        """Make a key one without a commit, and remove the files of its last one.
 
         Raises:
             LeaseLostError: another worker has taken the lease since.
@@ -213,6 +222,11 @@ class Commits:
             _pointer_key(key), _bytes(Commit(epoch=old.epoch)), tag
         ):
             raise LeaseLostError(lease.lost_message)
+        self.discard(key, old)
+
+    def discard(self, key: str, commit: Commit) -> None:
+        """Remove the files of a replaced commit that nobody but its lease's holder reads."""
+        self.store.delete(_file_key(key, commit, name) for name in commit.files)
 
     def collect(self) -> int:
         """Remove attempts that no pointer names, a day after they were written; count them.
@@ -223,12 +237,11 @@ class Commits:
         if not entries:
             return 0
         newest = max(entry.modified for entry in entries)
-        old = timedelta(days=DAYS_UNTIL_COLLECTED)
         named = {f"{ATTEMPTS}/{key}/{each.attempt}" for key, each in self.below("").items()}
         stale = [
             entry.key
             for entry in entries
-            if newest - entry.modified > old and not _is_of(entry.key, named)
+            if newest - entry.modified > AGE_UNTIL_COLLECTED and not _is_of(entry.key, named)
         ]
         self.store.delete(stale)
         return len(stale)

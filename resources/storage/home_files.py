@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,12 +53,12 @@ class HomeFiles:
         self,
         name: str,  # noqa: ARG002 - files are locked by their writers
         paths: Sequence[Path],  # noqa: ARG002
-        refusal: str,  # noqa: ARG002
+        work: str,  # noqa: ARG002
     ) -> AbstractContextManager[None]:
         """Hold the lease under which ``paths`` are committed; files of a folder need none.
 
-        Raises:
-            ValueError: another worker holds it; the message ends in ``refusal``.
+        While another worker holds it, this one waits, and says what the other does: its ``work``,
+        such as "draws rollouts".
         """
         return nullcontext()
 
@@ -100,6 +101,17 @@ class HomeFiles:
     def reading(self) -> AbstractContextManager[None]:
         """Let no table that is committed later depend on what the body reads."""
         return nullcontext()
+
+    def written(self, path: Path) -> datetime | None:
+        """Return when a file was last written, in UTC; None if it does not exist."""
+        if not path.exists():
+            return None
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+    def parts_of_models(self, models: Path, part: str) -> dict[str, Path]:
+        """Return a folder in the latest version of each model that has it, by the model's name."""
+        folders = {path.name: path / part for path in models.glob("[!.]*")}
+        return {name: folder for name, folder in folders.items() if folder.is_dir()}
 
     def collect(self) -> None:
         """Remove what killed and losing runs have left behind."""

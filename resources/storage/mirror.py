@@ -8,7 +8,8 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import xxhash
 
 from resources.storage.atomic import replacing_file, replacing_folder
 from resources.storage.commits import (
+    AGE_UNTIL_COLLECTED,
     NUM_REQUESTS,
     Commit,
     Commits,
@@ -25,9 +27,11 @@ from resources.storage.commits import (
 )
 from resources.storage.digests import digest_in_footer
 from resources.storage.home_files import HomeFiles
-from resources.storage.leases import held_lease, holding
+from resources.storage.interrupts import interruptible
+from resources.storage.leases import collect_leases, held_lease, holding, stops_once_lost
 from resources.storage.locks import file_lock
 from resources.storage.model_versions import ModelVersions, check_unchanged
+from resources.storage.reads import Reads
 from resources.storage.segments import JOURNALS, Segments
 from resources.storage.store import Store, StoreError
 from resources.storage.training_state import restore_state, saving_state
@@ -43,8 +47,7 @@ class Mirror(HomeFiles):
 
     def __init__(self, store: Store, root: Path) -> None:
         self.commits, self.root = Commits(store), root
-        self._reads: dict[str, str] = {}
-        """The content of the tables and models that the present step has read, by key."""
+        self._reads = Reads(self.commits)
 
     def key(self, path: Path) -> str:
         """Return the key of a path in the folder."""
@@ -77,18 +80,22 @@ class Mirror(HomeFiles):
             files = files_below(path)
             digest = digest_in_footer(path) if path.suffix == TABLE else None
             content = digest or content_of(files)
-            self._check_reads(path)
+            if is_table := path.suffix == TABLE:
+                self._reads.check(key)
             commit = self.commits.push(key, files, content, held_lease(), old)
-            # What was replaced just before the swap would be noticed by nobody else.
-            self._check_reads(path)
-            self._reads.pop(key, None)
+            if is_table:
+                # What was replaced just before the swap would be noticed by nobody else.
+                self._reads.check(key)
+            self._reads.replaced(key)
             _write(mark, commit)
 
     @contextmanager
-    def holding(self, name: str, paths: Sequence[Path], refusal: str) -> Iterator[None]:
+    def holding(self, name: str, paths: Sequence[Path], work: str) -> Iterator[None]:
         """Hold a lease, and let no older one commit these paths."""
-        with holding(self.commits.store, name, refusal) as lease:
-            self.commits.fence(map(self.key, paths), lease)
+        keys = [self.key(path) for path in paths]
+        last_epoch = partial(self.commits.last_epoch, keys)
+        with holding(self.commits.store, name, work, last_epoch) as lease:
+            self.commits.fence(keys, lease)
             yield
 
     def model(self, versions: ModelVersions) -> Path | None:
@@ -97,7 +104,7 @@ class Mirror(HomeFiles):
         commit = self._pulled(key, self.commits.current(key), partial(self._pull_model, versions))
         if commit is None:
             return None
-        self._reads[key] = commit.content
+        self._reads.note(key, commit)
         folder = versions.folder / commit.content
         check_unchanged(folder)
         return folder
@@ -107,7 +114,7 @@ class Mirror(HomeFiles):
         """Train under a lease, save the training's state to the store, and commit the model.
 
         Raises:
-            ValueError: another worker trains the model, or has taken the lease over.
+            LeaseLostError: another worker has taken the lease over; the training is stopped.
         """
         commits, key, state = self.commits, self.key(versions.link), self.key(work)
 
@@ -117,8 +124,12 @@ class Mirror(HomeFiles):
             commits.clear(state, lease)
             self.discard_segments(work)
 
-        refusal = f"another run trains {versions.link.name}: wait until it ends, or end it"
-        with holding(commits.store, key, refusal) as lease:
+        last_epoch, work_name = partial(commits.last_epoch, [key, state]), versions.link.name
+        with (
+            interruptible() as interrupt,
+            holding(commits.store, key, f"trains {work_name}", last_epoch, interrupt) as lease,
+            stops_once_lost(lease),
+        ):
             commits.fence([key, state], lease)
             work.mkdir(parents=True, exist_ok=True)
             restore_state(commits, state, work)
@@ -143,21 +154,38 @@ class Mirror(HomeFiles):
 
         return digest
 
+    def written(self, path: Path) -> datetime | None:
+        """Return when the latest commit was made, by the clock of the store."""
+        return self.commits.written(self.key(path))
+
+    def parts_of_models(self, models: Path, part: str) -> dict[str, Path]:
+        """Download a folder of each model, without its weights."""
+        folders = {}
+        for key, commit in self.commits.below(self.key(models)).items():
+            files = {
+                name: size for name, size in commit.files.items() if Path(name).parts[0] == part
+            }
+            folder = self.root / FETCHED / key / commit.attempt
+            if not files or Path(key).name.startswith("."):
+                continue
+            if not folder.is_dir():
+                with replacing_folder(folder) as new:
+                    self.commits.pull(key, commit.model_copy(update={"files": files}), new)
+            folders[Path(key).name] = folder / part
+        return folders
+
     def forget_reads(self) -> None:
         """Begin a step."""
-        self._reads.clear()
+        self._reads.forget()
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self) -> AbstractContextManager[None]:
         """Forget at the end what the body has read."""
-        before = dict(self._reads)
-        yield
-        # What the body has committed is not read any more.
-        self._reads = {key: before[key] for key in before.keys() & self._reads.keys()}
+        return self._reads.within()
 
     def collect(self) -> None:
-        """Remove attempts that no pointer names."""
+        """Remove attempts that no pointer names, and leases that nobody has held for a day."""
         self.commits.collect()
+        collect_leases(self.commits.store, AGE_UNTIL_COLLECTED)
 
     def segments(self, journal: Path, fingerprint: object) -> Segments:
         """Return the segments of a journal; the thread must hold the lease of its stage."""
@@ -235,23 +263,7 @@ class Mirror(HomeFiles):
 
     def _note_read(self, path: Path, commit: Commit | None) -> None:
         if path.suffix == TABLE:
-            self._reads[self.key(path)] = commit.content if commit else ""
-
-    def _check_reads(self, path: Path) -> None:
-        """Check that what a step has read is the latest, before a table is committed.
-
-        Raises:
-            ConflictError: it is not.
-        """
-        keys = [key for key in self._reads if key != self.key(path)]
-        if path.suffix != TABLE or not keys:
-            return
-        for key, commit in zip(keys, self.commits.latest(keys), strict=True):
-            if self._reads[key] != (commit.content if commit else ""):
-                raise ConflictError(
-                    f"{self.commits.store.url}/{self.key(path)}: another run has replaced {key} "
-                    "since it was read here: the same command makes it again"
-                )
+            self._reads.note(self.key(path), commit)
 
     @contextmanager
     def _marking(self, path: Path) -> Iterator[Path]:

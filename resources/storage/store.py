@@ -157,6 +157,8 @@ class FolderStore(Store):
 
     def download(self, key: str, path: Path) -> None:
         """Copy a file."""
+        if not (self.root / key).is_file():
+            raise StoreError(f"{self.url}/{key}: no such object")
         FolderStore(path.parent).put(path.name, self.root / key)
 
     def list(self, folder: str) -> list[Entry]:

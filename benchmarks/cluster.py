@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,53 +42,83 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def postgres(folder: Path) -> Iterator[dict[str, str]]:
-    """Run a PostgreSQL with a database for Dagster; yield the variables that deploy/ reads.
+@dataclass
+class Postgres:
+    """A server of PostgreSQL with a database for Dagster."""
 
-    PostgreSQL refuses to run as root: root runs it as the user ``nobody``.
+    programs: Path
+    data: Path
+    port: int
+    as_user: Sequence[str] = ()
+    """What begins the command line: PostgreSQL refuses to run as root."""
+    _process: subprocess.Popen[bytes] | None = None
 
-    Raises:
-        ValueError: PostgreSQL is not installed.
-    """
-    programs, data, port = postgres_folder(), folder / "postgres", free_port()
-    as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    prefix = as_user if os.getuid() == 0 else []
-    data.mkdir()
-    if prefix:
-        _open_to_others(data)
-        shutil.chown(data, "nobody", "nogroup")
-    options = ["--auth=trust", "--username=dagster", "--no-sync", "--encoding=UTF8"]
-    subprocess.run(
-        [*prefix, programs / "initdb", "-D", data, *options], check=True, stdout=subprocess.DEVNULL
-    )
-    settings = ["fsync=off", "listen_addresses=127.0.0.1", f"unix_socket_directories={data}"]
-    flags = [part for setting in settings for part in ("-c", setting)]
-    with (folder / "postgres.log").open("w") as log:
-        server = subprocess.Popen(
-            [*prefix, programs / "postgres", "-D", data, "-p", str(port), *flags],
-            stdout=log,
-            stderr=log,
-        )
-    at = ["-h", "127.0.0.1", "-p", str(port), "-U", "dagster"]
-    try:
-        deadline = time.monotonic() + SECONDS_TO_START
-        while subprocess.run([programs / "pg_isready", "-q", *at], check=False).returncode:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((folder / "postgres.log").read_text())
-            time.sleep(0.1)
-        subprocess.run([programs / "createdb", *at, "dagster"], check=True)
-        yield {
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that deploy/ reads."""
+        return {
             "DAGSTER_PG_HOST": "127.0.0.1",
-            "DAGSTER_PG_PORT": str(port),
+            "DAGSTER_PG_PORT": str(self.port),
             "DAGSTER_PG_DB": "dagster",
             "DAGSTER_PG_USER": "dagster",
             "DAGSTER_PG_PASSWORD": "",
         }
+
+    @property
+    def _client(self) -> list[str]:
+        return ["-h", "127.0.0.1", "-p", str(self.port), "-U", "dagster"]
+
+    def create(self) -> None:
+        """Create the files of the server, start it and create the database."""
+        options = ["--auth=trust", "--username=dagster", "--no-sync", "--encoding=UTF8"]
+        initdb = str(self.programs / "initdb")
+        command = [*self.as_user, initdb, "-D", str(self.data), *options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        self.start()
+        subprocess.run([self.programs / "createdb", *self._client, "dagster"], check=True)
+
+    def start(self) -> None:
+        """Start the server, and wait until it answers."""
+        folders = f"unix_socket_directories={self.data}"
+        settings = ["fsync=off", "listen_addresses=127.0.0.1", folders]
+        flags = [part for setting in settings for part in ("-c", setting)]
+        program = str(self.programs / "postgres")
+        command = [*self.as_user, program, "-D", str(self.data), "-p", str(self.port), *flags]
+        log = self.data.with_suffix(".log")
+        with log.open("a") as file:
+            self._process = subprocess.Popen(command, stdout=file, stderr=file)
+        deadline = time.monotonic() + SECONDS_TO_START
+        ready = [str(self.programs / "pg_isready"), "-q", *self._client]
+        while subprocess.run(ready, check=False).returncode:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(log.read_text())
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Stop the server. SIGINT is its fast shutdown, which does not wait for clients."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait()
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[Postgres]:
+    """Run a PostgreSQL with a database for Dagster; root runs it as the user ``nobody``.
+
+    Raises:
+        ValueError: PostgreSQL is not installed.
+    """
+    server = Postgres(postgres_folder(), folder / "postgres", free_port())
+    server.data.mkdir()
+    if os.getuid() == 0:
+        _open_to_others(server.data)
+        shutil.chown(server.data, "nobody", "nogroup")
+        server.as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    try:
+        server.create()
+        yield server
     finally:
-        # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
-        server.send_signal(signal.SIGINT)
-        server.wait()
+        server.stop()
 
 
 @contextmanager

@@ -172,7 +172,7 @@ def instance_in(folder: Path, home: str, num_problems: int, seconds: float) -> I
     dagster_home, profile = folder / "dagster", folder / "profile.yaml"
     dagster_home.mkdir(parents=True)
     shutil.copy(DEPLOY / "processes" / "dagster.yaml", dagster_home)
-    with serving(seconds) as server, postgres(folder) as variables:
+    with serving(seconds) as server, postgres(folder) as database:
         model = {"base": "owner/model", "solves": ["train"]}
         words = {"source": "word_problems", "num_train": num_problems, "num_test": 0}
         servers = {"base_urls": [server.url], "api_key_variable": "BENCHMARK_KEY"}
@@ -188,7 +188,7 @@ def instance_in(folder: Path, home: str, num_problems: int, seconds: float) -> I
         }
         profile.write_text(yaml.safe_dump(fields))
         environment = {
-            **variables,
+            **database.variables,
             "SHEPHERD_PROFILE": str(profile),
             "SHEPHERD_HOME": home,
             "DAGSTER_HOME": str(dagster_home),

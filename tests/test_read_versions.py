@@ -15,6 +15,8 @@ from cli.progress import Progress
 from resources.storage.commits import ConflictError
 from resources.storage.home import Home
 from resources.storage.io_manager import Frames, ParquetIOManager, Partition
+from resources.storage.lake import Lake
+from resources.storage.mirror import Mirror
 from resources.storage.store import Blob, Entry, FolderStore
 from shepherd.rollouts import split_solutions
 from shepherd.schemas import SOLUTIONS, STEPS, TABLES
@@ -124,20 +126,28 @@ def test_equal_content_and_other_shards_may_be_written_meanwhile(
 PARTITIONS = partitions_of(settings(shards=2))
 
 
+def io_manager_of(lake: Lake) -> ParquetIOManager:
+    return ParquetIOManager(
+        lake, TABLES, lambda *_: {}, lambda *_: {}, lambda *_: {}, lambda *_: None
+    )
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """Return the tags of a run over a range of partitions."""
+    ends = {"start": first, "end": last}
+    return {f"dagster/asset_partition_range_{end}": key for end, key in ends.items()}
+
+
 def materialize(
     machine: Machine, assets: Sequence[dg.AssetsDefinition], instance: dg.DagsterInstance
 ) -> dg.ExecuteInProcessResult:
     """Make assets in both shards."""
-    io_manager = ParquetIOManager(
-        machine.lake, TABLES, lambda *_: {}, lambda *_: {}, lambda *_: {}, lambda *_: None
-    )
-    ends = {"start": FIRST.key, "end": SECOND.key}
     return dg.materialize(
         [*assets, dg.AssetSpec("solutions", partitions_def=PARTITIONS)],
         selection=list(assets),
         instance=instance,
-        resources={"io_manager": io_manager},
-        tags={f"dagster/asset_partition_range_{end}": key for end, key in ends.items()},
+        resources={"io_manager": io_manager_of(machine.lake)},
+        tags=range_tags(FIRST.key, SECOND.key),
         raise_on_error=False,
     )
 
@@ -185,49 +195,52 @@ def test_a_step_of_dagster_commits_each_shard_while_its_own_inputs_are_the_lates
         assert materialize(stalled, [steps_asset(lambda _: None)], instance).success
 
 
-@pytest.mark.parametrize("num_shards", [2, 40])
-def test_a_run_with_nothing_to_do_asks_as_much_for_many_shards_as_for_few(
-    store: CountingStore, tmp_path: Path, solutions: pl.DataFrame, num_shards: int
-) -> None:
-    machine = Machine(store, tmp_path / "machine")
-    deployment = Deployment(
-        settings(shards=num_shards), Home(tmp_path / "machine", machine.mirror, "store")
-    )
-    partitions = partitions_of(deployment.settings)
-    io_manager = ParquetIOManager(
-        machine.lake, TABLES, lambda *_: {}, lambda *_: {}, lambda *_: {}, lambda *_: None
-    )
+def definitions_on(mirror: Mirror, num_shards: int) -> dg.Definitions:
+    """Return three tables of a home in a store."""
+    of_shards = settings(shards=num_shards)
+    lake = Lake(mirror.root / "lake", mirror)
 
     def table(name: str) -> dg.AssetsDefinition:
-        @dg.asset(name=name, partitions_def=partitions, backfill_policy=ONE_RUN)
+        @dg.asset(name=name, partitions_def=partitions_of(of_shards), backfill_policy=ONE_RUN)
         def make(context: dg.AssetExecutionContext) -> Frames:
-            ats = tuple(Partition.of(key) for key in sorted(context.partition_keys))
-            return Frames(ats, lambda at: TABLES[name].empty())
+            shards = tuple(Partition.of(key) for key in sorted(context.partition_keys))
+            return Frames(shards, lambda _: TABLES[name].empty())
 
         return make
 
-    assets = [table(name) for name in ("problems", "solutions", "steps")]
-    definitions = dg.Definitions(
-        assets=assets, resources={"deployment": deployment, "io_manager": io_manager}
+    return dg.Definitions(
+        assets=[table(name) for name in ("problems", "solutions", "steps")],
+        resources={
+            "deployment": Deployment(of_shards, Home(mirror.root, mirror, "store")),
+            "io_manager": io_manager_of(lake),
+        },
     )
+
+
+def test_a_run_with_nothing_to_do_reads_no_pointer_twice(
+    store: CountingStore, tmp_path: Path
+) -> None:
+    mirror = Mirror(store, tmp_path / "mirror")
+    definitions = definitions_on(mirror, num_shards=20)
     keys = definitions.resolve_asset_graph().toposorted_asset_keys
-    every = sorted(partitions.get_partition_keys())
+    partitions = sorted(partitions_of(settings(shards=20)).get_partition_keys())
+
+    def requests(progress: Progress) -> dict[str, int]:
+        """Count what is asked to announce, to find cheap ranges, and to make."""
+        store.requests.clear()
+        progress.refresh()
+        for _ in range(3):
+            assert not any(progress.pending(keys, each) for each in partitions)
+        return dict(store.requests)
+
     with dg.DagsterInstance.ephemeral() as instance:
-        made = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
-            instance=instance,
-            tags={
-                "dagster/asset_partition_range_start": every[0],
-                "dagster/asset_partition_range_end": every[-1],
-            },
-        )
-        assert made.success
+        job = definitions.resolve_implicit_global_asset_job_def()
+        assert job.execute_in_process(
+            instance=instance, tags=range_tags(partitions[0], partitions[-1])
+        ).success
         progress = Progress(instance, definitions)
-        for first_time in (True, False):
-            store.requests.clear()
-            progress.refresh()
-            # As `shepherd run` does: to announce, to find cheap ranges, and to make.
-            for _ in range(3):
-                assert not any(progress.pending(keys, each) for each in every)
-            assert store.requests["list"] == 1
-            num_read = len(assets) * num_shards if first_time else 0
-            assert store.requests["get"] <= num_read
+        assert requests(progress) == {"list": 1, "get": 60}
+        assert requests(progress) == {"list": 1}
+        # Another process on this machine.
+        later = definitions_on(Mirror(store, mirror.root), num_shards=20)
+        assert requests(Progress(instance, later)) == {"list": 1}

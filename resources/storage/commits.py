@@ -11,13 +11,14 @@ import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import xxhash
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from resources.storage.atomic import replacing_file
 from resources.storage.leases import Lease, LeaseLostError
 from resources.storage.store import Store, StoreError
 
@@ -29,8 +30,6 @@ NUM_REQUESTS = 16
 
 AGE_UNTIL_COLLECTED = timedelta(days=1)
 """Age from which an attempt that no pointer names is removed, and a lease that nobody holds."""
-
-_CHUNK_BYTES = 2**20
 
 
 class ConflictError(ValueError):
@@ -52,6 +51,12 @@ class Commit(BaseModel):
     """The size of each file, in bytes, by its name in the folder of the attempt."""
 
 
+Listed: TypeAlias = dict[str, tuple[str, Commit]]
+"""By key, the tag that a listing had, and what the pointer said when it was read afterwards."""
+
+_LISTED: TypeAdapter[Listed] = TypeAdapter(Listed)
+
+
 class Pointer(NamedTuple):
     """A pointer as it was read."""
 
@@ -63,10 +68,10 @@ class Pointer(NamedTuple):
 class Commits:
     """The commits of a store."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self._listed: dict[str, tuple[str, Commit]] = {}
-        """What pointers said when a listing first had them with a tag, by key."""
+    def __init__(self, store: Store, memory: Path | None = None) -> None:
+        self.store, self._memory = store, memory
+        self._listed: Listed | None = None
+        """What pointers said, also to earlier processes that wrote the file ``memory``."""
 
     def current(self, key: str) -> Commit | None:
         """Return the latest commit of a key; None if there is none."""
@@ -112,15 +117,20 @@ class Commits:
 
         A pointer is read if its tag in the listing is new, since no bytes ever return to one.
         """
+        listed = self._listed = _recalled(self._memory) if self._listed is None else self._listed
         entries = self._entries(folder)
-        unread = [key for key, tag in entries.items() if self._listed.get(key, ("",))[0] != tag]
+        unread = [key for key, tag in entries.items() if listed.get(key, ("",))[0] != tag]
         with ThreadPoolExecutor(NUM_REQUESTS) as workers:
             for key, commit in zip(unread, workers.map(self.current, unread), strict=True):
                 if commit is None:
                     del entries[key]
                 else:
-                    self._listed[key] = (entries[key], commit)
-        return {key: self._listed[key][1] for key in entries}
+                    listed[key] = (entries[key], commit)
+        # Fewer take less time to read again than the file to write.
+        if self._memory and len(unread) > NUM_REQUESTS:
+            with replacing_file(self._memory) as file:
+                file.write(_LISTED.dump_json(listed))
+        return {key: listed[key][1] for key in entries}
 
     def _entries(self, folder: str) -> dict[str, str]:
         """Return the tag of each pointer with a commit below a folder, by key, in order."""
@@ -247,6 +257,12 @@ class Commits:
         return len(stale)
 
 
+def _recalled(memory: Path | None) -> Listed:
+    with suppress(FileNotFoundError, ValidationError):
+        return _LISTED.validate_json(memory.read_bytes()) if memory else {}
+    return {}
+
+
 def _check_lease(commit: Commit, lease: Lease | None) -> None:
     """Check that no newer lease has fenced a pointer off."""
     if lease is None:
@@ -254,25 +270,6 @@ def _check_lease(commit: Commit, lease: Lease | None) -> None:
     lease.check()
     if commit.epoch != lease.epoch:
         raise LeaseLostError(lease.lost_message)
-
-
-def content_of(files: Mapping[str, Path]) -> str:
-    """Return a hash of the names and bytes of files: 32 hexadecimal digits."""
-    hashed = xxhash.xxh3_128()
-    for name, path in sorted(files.items()):
-        hashed.update(f"{name}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                hashed.update(chunk)
-    return hashed.hexdigest()
-
-
-def files_below(path: Path) -> dict[str, Path]:
-    """Return the files of a folder by their path in it; a file is that of its own name."""
-    if path.is_file():
-        return {path.name: path}
-    paths = (each for each in sorted(path.rglob("*")) if each.is_file())
-    return {each.relative_to(path).as_posix(): each for each in paths}
 
 
 def _pointer_key(key: str) -> str:

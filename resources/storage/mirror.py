@@ -22,10 +22,9 @@ from resources.storage.commits import (
     Commit,
     Commits,
     ConflictError,
-    content_of,
-    files_below,
 )
 from resources.storage.digests import digest_in_footer
+from resources.storage.file_sets import content_of, files_below
 from resources.storage.home_files import HomeFiles
 from resources.storage.interrupts import interruptible
 from resources.storage.leases import collect_leases, held_lease, holding, stops_once_lost
@@ -38,6 +37,9 @@ from resources.storage.training_state import restore_state, saving_state
 
 FETCHED = ".fetched"
 
+POINTERS = ".pointers.json"
+"""The file in ``.fetched`` of what pointers said when they were listed."""
+
 TABLE = ".parquet"
 """The suffix of files of tables: they are committed only while what they were made from is new."""
 
@@ -46,7 +48,7 @@ class Mirror(HomeFiles):
     """The files of a home in a store, mirrored in the folder ``root``."""
 
     def __init__(self, store: Store, root: Path) -> None:
-        self.commits, self.root = Commits(store), root
+        self.commits, self.root = Commits(store, root / FETCHED / POINTERS), root
         self._reads = Reads(self.commits)
 
     def key(self, path: Path) -> str:

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from resources.storage.atomic import replacing_file
-from resources.storage.commits import Commits, ConflictError, content_of, files_below
+from resources.storage.commits import Commits, ConflictError
+from resources.storage.file_sets import content_of, files_below
 from resources.storage.leases import Lease, LeaseLostError
 from resources.storage.store import StoreError
 

@@ -12,6 +12,7 @@ from test_commits import Machine
 
 from assets.deployment import ONE_RUN, Deployment, partitions_of
 from cli.progress import Progress
+from resources.storage import latest_digests
 from resources.storage.commits import ConflictError
 from resources.storage.home import Home
 from resources.storage.io_manager import Frames, ParquetIOManager, Partition
@@ -217,9 +218,10 @@ def definitions_on(mirror: Mirror, num_shards: int) -> dg.Definitions:
     )
 
 
-def test_a_run_with_nothing_to_do_reads_no_pointer_twice(
-    store: CountingStore, tmp_path: Path
+def test_a_run_with_nothing_to_do_lists_pointers_and_reads_those_that_are_new(
+    store: CountingStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(latest_digests, "MOST_SINGLE_REQUESTS", 10)
     mirror = Mirror(store, tmp_path / "mirror")
     definitions = definitions_on(mirror, num_shards=20)
     keys = definitions.resolve_asset_graph().toposorted_asset_keys
@@ -239,8 +241,8 @@ def test_a_run_with_nothing_to_do_reads_no_pointer_twice(
             instance=instance, tags=range_tags(partitions[0], partitions[-1])
         ).success
         progress = Progress(instance, definitions)
-        assert requests(progress) == {"list": 1, "get": 60}
-        assert requests(progress) == {"list": 1}
+        assert requests(progress) == {"list": 1, "get": 10 + 60}
+        assert requests(progress) == {"list": 1, "get": 10}
         # Another process on this machine.
         later = definitions_on(Mirror(store, mirror.root), num_shards=20)
-        assert requests(Progress(instance, later)) == {"list": 1}
+        assert requests(Progress(instance, later)) == {"list": 1, "get": 10}

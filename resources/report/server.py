@@ -67,7 +67,9 @@ class Marks:
         """
         if not self._documents.swap(MARKS_FILE, marks, self._tag):
             raise ValueError("another reader has changed the marks meanwhile: load the page again")
-        self.read()
+        blob = self._documents.get(MARKS_FILE)
+        if blob and blob.data == marks:
+            self._tag = blob.tag
 
 
 class _Handler(BaseHTTPRequestHandler):

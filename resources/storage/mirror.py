@@ -27,6 +27,7 @@ from resources.storage.digests import digest_in_footer
 from resources.storage.file_sets import content_of, files_below
 from resources.storage.home_files import HomeFiles
 from resources.storage.interrupts import interruptible
+from resources.storage.latest_digests import LatestDigests
 from resources.storage.leases import collect_leases, held_lease, holding, stops_once_lost
 from resources.storage.locks import file_lock
 from resources.storage.model_versions import ModelVersions, check_unchanged
@@ -147,14 +148,9 @@ class Mirror(HomeFiles):
         return None if commit is None else commit.content
 
     def digests(self) -> Callable[[Path], str | None]:
-        """Return the content of all latest commits, from one listing."""
-        commits = self.commits.below("")
-
-        def digest(path: Path) -> str | None:
-            commit = commits.get(self.key(path))
-            return None if commit is None else commit.content
-
-        return digest
+        """Return the content of commits, as it is when it is asked for first."""
+        latest = LatestDigests(self.commits)
+        return lambda path: latest.of(self.key(path))
 
     def written(self, path: Path) -> datetime | None:
         """Return when the latest commit was made, by the clock of the store."""

@@ -117,6 +117,7 @@ def export(
     from shepherd.dataset_card import CardFacts
     from shepherd.schemas import LABELED_SOLUTIONS
 
+    target = folder_to_write(out)
     if source is None:
         own = home_at(home)
         lake = Lake(own.lake, own.files)
@@ -131,6 +132,5 @@ def export(
         folder = root / LABELED_SOLUTIONS.name
         root = folder if folder.is_dir() else root
         paths = visible_files(root, ".parquet") if root.is_dir() else [root]
-    target = folder_to_write(out)
     facts = CardFacts(title=title or target.name, license=license_name)
     print(export_labels(read_batches(paths), target, format_name, file_type, facts))

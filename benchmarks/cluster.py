@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -47,7 +48,9 @@ class Postgres:
     """A server of PostgreSQL with a database for Dagster."""
 
     programs: Path
-    data: Path
+    data: str
+    """The folder of its files."""
+    log: Path
     port: int
     as_user: Sequence[str] = ()
     """What begins the command line: PostgreSQL refuses to run as root."""
@@ -71,9 +74,9 @@ class Postgres:
     def create(self) -> None:
         """Create the files of the server, start it and create the database."""
         options = ["--auth=trust", "--username=dagster", "--no-sync", "--encoding=UTF8"]
-        initdb = str(self.programs / "initdb")
-        command = [*self.as_user, initdb, "-D", str(self.data), *options]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        command = [*self.as_user, str(self.programs / "initdb"), "-D", self.data, *options]
+        with self.log.open("a") as file:
+            subprocess.run(command, check=True, stdout=file, stderr=file)
         self.start()
         subprocess.run([self.programs / "createdb", *self._client, "dagster"], check=True)
 
@@ -83,15 +86,14 @@ class Postgres:
         settings = ["fsync=off", "listen_addresses=127.0.0.1", folders]
         flags = [part for setting in settings for part in ("-c", setting)]
         program = str(self.programs / "postgres")
-        command = [*self.as_user, program, "-D", str(self.data), "-p", str(self.port), *flags]
-        log = self.data.with_suffix(".log")
-        with log.open("a") as file:
+        command = [*self.as_user, program, "-D", self.data, "-p", str(self.port), *flags]
+        with self.log.open("a") as file:
             self._process = subprocess.Popen(command, stdout=file, stderr=file)
         deadline = time.monotonic() + SECONDS_TO_START
         ready = [str(self.programs / "pg_isready"), "-q", *self._client]
         while subprocess.run(ready, check=False).returncode:
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(log.read_text())
+                raise RuntimeError(self.log.read_text())
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -105,20 +107,23 @@ class Postgres:
 def postgres(folder: Path) -> Iterator[Postgres]:
     """Run a PostgreSQL with a database for Dagster; root runs it as the user ``nobody``.
 
+    Its log is in the folder.
+
     Raises:
         ValueError: PostgreSQL is not installed.
     """
-    server = Postgres(postgres_folder(), folder / "postgres", free_port())
-    server.data.mkdir()
-    if os.getuid() == 0:
-        _open_to_others(server.data)
-        shutil.chown(server.data, "nobody", "nogroup")
-        server.as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    try:
-        server.create()
-        yield server
-    finally:
-        server.stop()
+    programs, log = postgres_folder(), folder / "postgres.log"
+    # Not in the folder, which may be closed to other users.
+    with TemporaryDirectory(prefix="postgres-") as data:
+        server = Postgres(programs, data, log, free_port())
+        if os.getuid() == 0:
+            shutil.chown(data, "nobody", "nogroup")
+            server.as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        try:
+            server.create()
+            yield server
+        finally:
+            server.stop()
 
 
 @contextmanager
@@ -142,10 +147,3 @@ def daemon(environment: Mapping[str, str], log: Path) -> Iterator[None]:
         finally:
             # Its code server and the workers belong to its session.
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def _open_to_others(folder: Path) -> None:
-    """Let other users enter a folder of this process's own temporary files."""
-    for parent in (folder, *folder.parents):
-        if parent.stat().st_uid == os.getuid() and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)

@@ -18,7 +18,15 @@ WITHOUT_SIZES = {"compare_homes", "gpu", "gsm8k_import", "scale_out"}
 daemon of Dagster and is run by hand."""
 WITH_SIZES = [name for name in names() if name not in WITHOUT_SIZES]
 SLOW = {
-    *("demo_study", "engine_overhead", "kill_chain", "kill_resume", "label_io", "label_quality"),
+    *(
+        "busy_cpu",
+        "demo_study",
+        "engine_overhead",
+        "kill_chain",
+        "kill_resume",
+        "label_io",
+        "label_quality",
+    ),
     *("paper_study", "pilot", "search", "step_rewards", "store_kills", "ui"),
 }
 """These take more than about ten CPU seconds at their smallest size."""

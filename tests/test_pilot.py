@@ -124,8 +124,8 @@ def test_adaptive_labels_with_the_rates_that_the_pilot_gives(tmp_path: Path) -> 
     expected, by_hand = (
         label_steps(annotator, FRAMES["steps"], replay_problems(annotator, problems, rollouts))
         for annotator in (
-            Adaptive(NUM_ROLLOUTS, 0.97, rates),
-            Adaptive(NUM_ROLLOUTS, 0.97, AdaptiveSettings().rates),
+            Adaptive(NUM_ROLLOUTS, AdaptiveSettings().confidence, rates),
+            Adaptive(NUM_ROLLOUTS, AdaptiveSettings().confidence, AdaptiveSettings().rates),
         )
         for rollouts in [FRAMES["rollouts"]]
     )

@@ -120,7 +120,7 @@ class AdaptiveSettings(RolloutSettings):
 
     kind: Literal["adaptive"] = Field("adaptive", description="the annotator")
     confidence: float = Field(
-        0.97, gt=0.5, lt=1, description="probability at which a step counts as decided"
+        0.96, gt=0.5, lt=1, description="probability at which a step counts as decided"
     )
     success_rate: float = Field(
         0.9, gt=0, lt=1, description="mean share of right rollouts from a right prefix"

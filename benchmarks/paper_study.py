@@ -51,7 +51,7 @@ SMALLEST = {
         "word_problems": {"num_train": 16, "num_test": 4},
         "questions": {"num_train": 8},
     },
-    "policies": {"orm_ppo": _SMALL_PPO, "step_ppo": _SMALL_PPO},
+    "policies": dict.fromkeys(("orm_ppo", "step_ppo", "step_grpo"), _SMALL_PPO),
     "sampling": {"samples_per_problem": 4, "num_candidates": 4, "max_tokens": 60},
     "verification": {"bootstrap": 100},
 }

@@ -1,4 +1,4 @@
-"""PPO on a small model: it earns more, measures what it does, and survives SIGKILL."""
+"""PPO and GRPO on a small model: it earns more, measures what it does, and survives SIGKILL."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from resources.sampling.completion_grading import CompletionGrader
 from resources.storage.model_store import BASE_MODELS
 from shepherd.identity import content_id
 from shepherd.requests import Engine
-from shepherd.settings import EngineSettings, PpoSettings
+from shepherd.settings import EngineSettings, GrpoSettings, PpoSettings, ReinforcementSettings
 from shepherd.splitting import Method
 from shepherd.word_problems import draw_problems, write_solution
 from training.__main__ import run
@@ -50,12 +50,24 @@ SMALL = PpoSettings(
     warmup_share=0.0,
     num_validation=2,
 )
+SMALL_GROUPS = GrpoSettings(
+    kind="grpo",
+    start="generator",
+    reward_model="process_reward_model",
+    iterations=3,
+    problems_per_iteration=2,
+    samples_per_problem=4,
+    epochs=2,
+    batch_size=4,
+    learning_rate=1e-3,
+    num_validation=2,
+)
 
 
 def train(
     base: Path,
     folder: Path,
-    settings: PpoSettings = SMALL,
+    settings: ReinforcementSettings = SMALL,
     *,
     kill_at: int | None = None,
     tell: Callable[[dict[str, float]], None] = lambda _: None,
@@ -105,11 +117,14 @@ def timeless(rows: list[dict[str, float]]) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_in_the_same_weights_and_metrics(base: Path, tmp_path: Path) -> None:
-    undisturbed = train(base, tmp_path / "undisturbed")
+@pytest.mark.parametrize("settings", ["SMALL", "SMALL_GROUPS"])
+def test_a_killed_run_ends_in_the_same_weights_and_metrics(
+    base: Path, tmp_path: Path, settings: str
+) -> None:
+    undisturbed = train(base, tmp_path / "undisturbed", globals()[settings])
     script = (
-        "import sys; sys.path.insert(0, 'tests'); from pathlib import Path; import test_ppo;"
-        f"test_ppo.train(Path({str(base)!r}), Path({str(tmp_path / 'killed')!r}), kill_at=2)"
+        "import sys; sys.path.insert(0, 'tests'); from pathlib import Path; import test_ppo as t;"
+        f"t.train(Path({str(base)!r}), Path({str(tmp_path / 'killed')!r}), t.{settings}, kill_at=2)"
     )
     root = Path(__file__).parent.parent
     done = subprocess.run(
@@ -118,16 +133,31 @@ def test_a_killed_run_ends_in_the_same_weights_and_metrics(base: Path, tmp_path:
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     kept = (tmp_path / "killed" / "work" / "metrics.jsonl").read_text().splitlines()
     assert timeless([json.loads(line) for line in kept]) == timeless(undisturbed[:2])
-    resumed = train(base, tmp_path / "killed")
+    resumed = train(base, tmp_path / "killed", globals()[settings])
     assert timeless(resumed) == timeless(undisturbed)
     lines = (tmp_path / "killed" / "out" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == resumed
-    weights, expected = (
-        load_file(tmp_path / name / "out" / "model.safetensors")
-        for name in ("killed", "undisturbed")
-    )
+    assert_equal_weights(tmp_path / "killed", tmp_path / "undisturbed")
+
+
+def assert_equal_weights(one: Path, other: Path) -> None:
+    weights, expected = (load_file(run / "out" / "model.safetensors") for run in (one, other))
     assert weights.keys() == expected.keys()
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_groups_are_learned_from_and_a_stopped_run_goes_on_exactly(
+    base: Path, tmp_path: Path
+) -> None:
+    settings = SMALL_GROUPS.model_copy(update={"iterations": 2, "epochs": 1})
+    rows = train(base, tmp_path / "whole", settings)
+    assert rows[0]["kl"] == 0.0 < rows[2]["kl"]
+    assert {"policy_loss", "kl_loss"} <= rows[1].keys()
+    assert not {"value_loss", "explained_variance"} & rows[1].keys()
+    with pytest.raises(StopError):
+        train(base, tmp_path / "stopped", settings, tell=stop)
+    assert timeless(train(base, tmp_path / "stopped", settings)) == timeless(rows)
+    assert_equal_weights(tmp_path / "stopped", tmp_path / "whole")
 
 
 class StopError(Exception):
@@ -191,8 +221,11 @@ def test_copies_of_the_start_and_the_reward_model_resume_a_run(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reward_model", ["outcome_reward_model", "process_reward_model"])
-def test_a_policy_learns_to_earn_more(base: Path, tmp_path: Path, reward_model: str) -> None:
-    settings = SMALL.model_copy(
+@pytest.mark.parametrize("start", [SMALL, SMALL_GROUPS], ids=["ppo", "grpo"])
+def test_a_policy_learns_to_earn_more(
+    base: Path, tmp_path: Path, start: ReinforcementSettings, reward_model: str
+) -> None:
+    settings = start.model_copy(
         update={
             "reward_model": reward_model,
             "iterations": 8,
@@ -261,8 +294,13 @@ def test_policies_are_trained_from_the_command_line(
             "--max-tokens 8".split()
         )
         assert "1 iterations; reward" in capsys.readouterr().out
+    run(
+        f"grpo {common} --out {tmp_path}/grpo --reward-model process_reward_model "
+        f"--reward-checkpoint {base} --iterations 1 --problems-per-iteration 1 "
+        "--samples-per-problem 2 --num-validation 2 --max-tokens 8".split()
+    )
     assert len(list((tmp_path / "ppo" / "runs").iterdir())) == 1
-    for name in ("rft", "ppo"):
+    for name in ("rft", "ppo", "grpo"):
         AutoModelForCausalLM.from_pretrained(tmp_path / name)
     assert len((tmp_path / "ppo" / "metrics.jsonl").read_text().splitlines()) == 2
     assert not list(tmp_path.glob(".*.training"))

@@ -1,4 +1,4 @@
-"""Draw the responses of a PPO iteration through an engine, and measure them."""
+"""Draw the responses of an iteration of PPO or GRPO through an engine, and measure them."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from shepherd.identity import derive_seed
 from shepherd.repeats import num_repeated_steps
 from shepherd.requests import Completion, Engine, Request, draw_all
-from shepherd.settings import PpoSettings
+from shepherd.settings import ReinforcementSettings
 from training.episodes import Episode, Question
 
 GradeTexts = Callable[[Sequence[str], Sequence[str], Sequence[str]], Sequence[bool]]
@@ -37,7 +37,7 @@ class PolicySampler:
         checkpoint: Path,
         questions: Sequence[Question],
         held_out: Sequence[Question],
-        settings: PpoSettings,
+        settings: ReinforcementSettings,
         iteration: int,
     ) -> tuple[list[Response], list[Response]]:
         """Draw sampled responses to the iteration's share of questions, greedy ones to held-out.
@@ -59,7 +59,7 @@ class PolicySampler:
         return responses[: len(sampled)], responses[len(sampled) :]
 
     def _sampled_requests(
-        self, questions: Sequence[Question], settings: PpoSettings, iteration: int
+        self, questions: Sequence[Question], settings: ReinforcementSettings, iteration: int
     ) -> Iterator[tuple[Question, Request]]:
         """Yield requests to the questions in turn; each epoch shuffles the questions anew."""
         count = settings.problems_per_iteration
@@ -92,7 +92,7 @@ def response_metrics(episodes: Sequence[Episode], grade: GradeTexts) -> dict[str
     """
     if not episodes:
         raise ValueError(
-            "PPO: the engine answered no prompt of the held-out problems, or none of an "
+            "the engine answered no prompt of the held-out problems, or none of an "
             "iteration's in tokens as its tokenizer writes them: raise num_validation or "
             "problems_per_iteration, or leave out questions that are longer than the model's window"
         )

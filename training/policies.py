@@ -1,9 +1,10 @@
-"""Train a policy from the command line: rejection-sampling fine-tuning (RFT), or PPO.
+"""Train a policy from the command line: rejection-sampling fine-tuning (RFT), PPO or GRPO.
 
     python -m training rft --base BASE --data problems.parquet --draws draws.parquet --out OUT
     python -m training ppo --base models/generator --data problems.parquet --out models/step_ppo \
         --reward-model process_reward_model \
         --reward-checkpoint models/process_reward_model
+    python -m training grpo ...  # the same flags
 
 ``--data`` are files of the lake's ``problems``, of which the train split counts. ``--draws`` are
 solutions of these problems (problem_id, text, is_correct), such as the lake's ``solutions``.
@@ -19,7 +20,7 @@ import polars as pl
 from resources.engines import open_engine
 from resources.sampling.completion_grading import CompletionGrader
 from shepherd.reward_formats import FormatChoice
-from shepherd.settings import EngineSettings, PpoSettings, TrainingSettings
+from shepherd.settings import EngineSettings, GrpoSettings, PpoSettings, TrainingSettings
 from shepherd.splitting import MethodName
 from training.command_line import (
     add_common_flags,
@@ -38,11 +39,23 @@ from training.runs import TrainingReport, TrainingRun, work_folder_of
 from training.scoring import Scorer
 
 ENGINES = ("transformers", "vllm")
-"""Engines that load weights from a folder, as PPO needs in each iteration; a server cannot."""
+"""Engines that load weights from a folder, as policies need in each iteration; a server cannot."""
 SUMMARIZED = ("reward", "kl", "held_out_accuracy", "tokens", "repeated_steps")
 """Metrics of the first and the last iteration that the summary shows."""
-PROFILE_FIELDS = {"kind": "ppo", "start": ""}
-"""Fields of PpoSettings that name things of a profile; the command line has flags for them."""
+PROFILE_FIELDS = {"start": ""}
+"""Fields of ReinforcementSettings that name things of a profile; the command line has flags for
+them."""
+METHODS: dict[str, tuple[type[PpoSettings] | type[GrpoSettings], str]] = {
+    "ppo": (
+        PpoSettings,
+        "train by PPO against a reward model (section 3.4 of arXiv 2312.08935)",
+    ),
+    "grpo": (
+        GrpoSettings,
+        "train by GRPO against a reward model (section 4.1 of arXiv 2402.03300)",
+    ),
+}
+"""The settings of each method, and what it does."""
 
 Trainers = argparse._SubParsersAction  # argparse has no public name for it
 
@@ -61,10 +74,12 @@ def add_rft(trainers: "Trainers[argparse.ArgumentParser]") -> argparse.ArgumentP
     return parser
 
 
-def add_ppo(trainers: "Trainers[argparse.ArgumentParser]") -> argparse.ArgumentParser:
-    """Add the command line of PPO."""
-    purpose = "train by PPO against a reward model (section 3.4 of arXiv 2312.08935)"
-    parser = trainers.add_parser("ppo", help=purpose, description=purpose)
+def add_reinforcement(
+    trainers: "Trainers[argparse.ArgumentParser]", kind: str
+) -> argparse.ArgumentParser:
+    """Add the command line of PPO or GRPO."""
+    section, purpose = METHODS[kind]
+    parser = trainers.add_parser(kind, help=purpose, description=purpose)
     add_common_flags(parser)
     add_data_flags(parser, "problems")
     parser.add_argument(
@@ -105,8 +120,8 @@ def add_ppo(trainers: "Trainers[argparse.ArgumentParser]") -> argparse.ArgumentP
         default="transformers",
         help="engine that draws responses (default: transformers)",
     )
-    add_fields(parser, PpoSettings, without={*PROFILE_FIELDS, "candidates"})
-    parser.set_defaults(train=run_ppo)
+    add_fields(parser, section, without={*PROFILE_FIELDS, "kind", "candidates"})
+    parser.set_defaults(train=run_reinforcement)
     return parser
 
 
@@ -141,9 +156,10 @@ def run_rft(args: argparse.Namespace) -> TrainingReport:
     return report
 
 
-def run_ppo(args: argparse.Namespace) -> None:
-    """Train by PPO and print a summary."""
-    settings = read_fields(args, PpoSettings, **PROFILE_FIELDS)
+def run_reinforcement(args: argparse.Namespace) -> None:
+    """Train by PPO or GRPO and print a summary."""
+    section, _ = METHODS[args.trainer]
+    settings = read_fields(args, section, kind=args.trainer, **PROFILE_FIELDS)
     problems = read_problems(args, "gold_answer")
     check_model(args.reward_checkpoint, "--reward-checkpoint")
     scores_steps = settings.reward_model == "process_reward_model"

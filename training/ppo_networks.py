@@ -1,4 +1,4 @@
-"""Hold the networks of PPO: the policy, its reference and the value network."""
+"""Hold the networks of PPO and GRPO: the policy, its reference and the value network."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,29 +47,35 @@ class PpoNetworks:
     policy: PreTrainedModel
     reference: PreTrainedModel
     """The policy as training started; frozen."""
-    value: ValueModel
+    value: ValueModel | None
+    """Null for GRPO."""
     scorer: Scorer
     """The reward model; frozen."""
     optimizer: torch.optim.Optimizer
-    """Its parameter groups are the policy and the value network, in this order."""
+    """Its parameter groups are those of ``trained``, in this order."""
 
     @classmethod
-    def of(cls, start: str | Path, scorer: Scorer) -> "PpoNetworks":
-        """Start all networks from one checkpoint, without dropout, which would change ratios."""
+    def of(cls, start: str | Path, scorer: Scorer, *, has_value: bool) -> "PpoNetworks":
+        """Start all networks from one checkpoint, without dropout, which would change ratios.
+
+        ``has_value`` says whether there is a value network.
+        """
         device = "cuda" if torch.cuda.is_available() else "cpu"
         policy, reference = (
             load_weights(AutoModelForCausalLM, start, dtype=torch.float32).to(device).eval()
             for _ in range(2)
         )
         reference.requires_grad_(False)
-        value = ValueModel(start).to(device).eval()
-        groups = [{"params": list(module.parameters())} for module in (policy, value)]
+        value = ValueModel(start).to(device).eval() if has_value else None
+        trained = [module for module in (policy, value) if module is not None]
+        groups = [{"params": list(module.parameters())} for module in trained]
         return cls(policy, reference, value, scorer, torch.optim.AdamW(groups, weight_decay=0.0))
 
     @property
     def trained(self) -> dict[str, nn.Module]:
         """Return the networks that are trained, by name."""
-        return {"policy": self.policy, "value": self.value}
+        value = {} if self.value is None else {"value": self.value}
+        return {"policy": self.policy, **value}
 
 
 def autocast(device: torch.device) -> torch.autocast:

@@ -1,4 +1,4 @@
-"""Save and load the state of a PPO run after an iteration, so that a killed run resumes."""
+"""Save and load the state of PPO or GRPO after an iteration, so that a killed run resumes."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from torch import nn
 from resources.storage.atomic import replacing_file
 
 IterationMetrics = dict[str, float]
-"""What one iteration of PPO measured, by name."""
+"""What one iteration of PPO or GRPO measured, by name."""
 
 
 def save_state(
@@ -63,7 +63,7 @@ def load_state(
     with safe_open(path, "pt") as file:
         header = file.metadata()
         if header["fingerprint"] != fingerprint:
-            print(f"PPO: {path} is of other settings, problems or weights: starts anew")
+            print(f"{path} is of other settings, problems or weights: starts anew")
             return []
         with torch.no_grad():
             for name, parameter in _named_parameters(modules):

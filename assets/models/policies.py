@@ -14,7 +14,7 @@ from assets.models.generators import gold_of
 from assets.sampling_runs import open_samplers
 from assets.verification.scoring import REWARD_MODELS
 from resources.storage.io_manager import MetadataField
-from shepherd.settings import PolicySettings, PpoSettings, RftSettings, Settings
+from shepherd.settings import PolicySettings, ReinforcementSettings, RftSettings, Settings
 from shepherd.training_sets import train_problems
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ FIGURES = (
     "accuracy",
     "held_out_accuracy",
 )
-"""The figures of each iteration of PPO that Dagster logs."""
+"""The figures of each iteration of PPO or GRPO that Dagster logs."""
 
 
 def policies_of(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -58,7 +58,7 @@ def policy_of(settings: Settings, name: str, policy: PolicySettings) -> dg.Asset
         chosen = train_problems(problems, settings.training_set, "train", settings.seed)
         if isinstance(policy, RftSettings):
             return train_by_rft(deployment, name, policy, chosen)
-        return train_by_ppo(context, deployment, name, policy, chosen)
+        return train_by_reinforcement(context, deployment, name, policy, chosen)
 
     return trained
 
@@ -138,14 +138,14 @@ def draws_of_start(
     return draws.join(questions, on="problem_id", maintain_order="left")
 
 
-def train_by_ppo(
+def train_by_reinforcement(
     context: dg.AssetExecutionContext,
     deployment: Deployment,
     name: str,
-    policy: PpoSettings,
+    policy: ReinforcementSettings,
     problems: pl.DataFrame,
 ) -> dg.MaterializeResult[None]:
-    """Train by PPO. Each iteration is logged as an observation while the run goes on."""
+    """Train by PPO or GRPO. Each iteration is logged as an observation while the run goes on."""
     from resources.engines import open_engine
     from resources.sampling.completion_grading import CompletionGrader
     from training.draws import PolicySampler

@@ -14,7 +14,7 @@ if __name__ == "__main__":
     if os.environ["RANK"] == "0":
         with open_dagster_pipes() as pipes:
             report = run()
-            assert report is not None, "PPO runs in one process"
+            assert report is not None, "PPO and GRPO run in one process"
             pipes.report_custom_message(asdict(report))
     else:
         run()

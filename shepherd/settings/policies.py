@@ -43,18 +43,16 @@ class RftSettings(Section):
         return "RFT"
 
 
-class PpoSettings(Section):
-    """PPO of a generator against a reward model of the profile.
+class ReinforcementSettings(Section):
+    """What PPO and GRPO share: both draw responses, score them and learn from the scores.
 
     An outcome reward model rewards the end of a response, a process reward model the end of each
-    step. The KL coefficient and the learning rates are the paper's for 7B models; what the paper
-    does not report is the field's usual value. The networks stay on the GPU while the engine draws:
-    with vLLM, lower `engine.vllm.gpu_memory_utilization` to the memory that they leave free.
+    step.
     """
 
     INCIDENTAL = frozenset({"candidates", "batch_tokens"})
 
-    kind: Literal["ppo"] = Field(description="the method")
+    kind: Literal["ppo", "grpo"] = Field(description="the method")
     start: str = Field(description=START)
     reward_model: Literal["outcome_reward_model", "process_reward_model"] = Field(
         description="reward model of the profile that scores responses"
@@ -78,22 +76,11 @@ class PpoSettings(Section):
         description="padded tokens in memory at a time; results change by rounding only",
     )
     learning_rate: float = Field(1e-7, gt=0, description="highest learning rate of the policy")
-    value_learning_rate: float = Field(
-        1e-6, gt=0, description="highest learning rate of the value network"
-    )
     min_learning_rate: float = Field(1e-8, ge=0, description="learning rate of the last iteration")
-    warmup_share: float = Field(
-        0.1,
-        ge=0,
-        lt=1,
-        description="share of the iterations in which only the value network learns",
-    )
     kl_coefficient: float = Field(
         0.04, ge=0, description="penalty of a token, times its log ratio to the start"
     )
-    clip_range: float = Field(0.2, gt=0, description="clip range of PPO's probability ratio")
-    discount: float = Field(1.0, gt=0, le=1, description="discount of the next token's return")
-    gae_decay: float = Field(0.95, ge=0, le=1, description="decay (lambda) of GAE")
+    clip_range: float = Field(0.2, gt=0, description="clip range of the probability ratio")
     num_validation: int = Field(
         50,
         ge=1,
@@ -104,8 +91,53 @@ class PpoSettings(Section):
 
     @property
     def method(self) -> str:
-        """The paper's name of the method."""
-        return "ORM-PPO" if self.reward_model == "outcome_reward_model" else "step-PPO"
+        """The name of the method: the paper's for PPO."""
+        rewarded = "ORM" if self.reward_model == "outcome_reward_model" else "step"
+        return f"{rewarded}-{self.kind.upper()}"
 
 
-PolicySettings = Annotated[RftSettings | PpoSettings, Field(discriminator="kind")]
+class PpoSettings(ReinforcementSettings):
+    """PPO of a generator against a reward model of the profile.
+
+    The KL coefficient and the learning rates are the paper's for 7B models; what the paper does not
+    report is the field's usual value. The networks stay on the GPU while the engine draws: with
+    vLLM, lower `engine.vllm.gpu_memory_utilization` to the memory that they leave free.
+    """
+
+    kind: Literal["ppo"] = Field(description="the method")
+    value_learning_rate: float = Field(
+        1e-6, gt=0, description="highest learning rate of the value network"
+    )
+    warmup_share: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="share of the iterations in which only the value network learns",
+    )
+    discount: float = Field(1.0, gt=0, le=1, description="discount of the next token's return")
+    gae_decay: float = Field(0.95, ge=0, le=1, description="decay (lambda) of GAE")
+
+
+class GrpoSettings(ReinforcementSettings):
+    """GRPO of a generator against a reward model of the profile: PPO without a value network.
+
+    The responses of one question are a group, and rewards count relative to their group (arXiv
+    2402.03300). The KL coefficient 0.04 is that paper's, too. With vLLM, lower
+    `engine.vllm.gpu_memory_utilization` as for PPO.
+    """
+
+    kind: Literal["grpo"] = Field(description="the method")
+    step_reward: StepReward = Field(
+        "score",
+        description="reward of a step before it is compared with its group: the `score` itself "
+        "(as published), `mean`, `difference` to the score before, or `min`; docs/policies.md",
+    )
+    samples_per_problem: int = Field(
+        8, ge=2, description="responses drawn of each problem of an iteration: a group"
+    )
+    kl_coefficient: float = Field(
+        0.04, ge=0, description="weight in the loss of the KL divergence from the start"
+    )
+
+
+PolicySettings = Annotated[RftSettings | PpoSettings | GrpoSettings, Field(discriminator="kind")]

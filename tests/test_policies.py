@@ -119,8 +119,15 @@ def test_problems_for_policies_alone_are_not_annotated() -> None:
             "policies: none would be trained, .* leave them out, or add a dataset without",
         ),
         (
-            {"policies": {"x": {"kind": "rft", "start": "g", "training": {"num_processes": 2}}}},
-            "num_processes: RFT trains in one process: set it to 1",
+            {
+                "policies": {"x": FIELDS["policies"]["stepwise"] | {"num_processes": 2}},
+                "engine": {"kind": "vllm", "vllm": {"tensor_parallel_size": 2}},
+            },
+            "x.num_processes: each process draws on its own GPU: set engine.vllm.tensor_par",
+        ),
+        (
+            {"policies": {"x": FIELDS["policies"]["stepwise"] | {"sharded": True}}},
+            "sharded: there is one process to hold the model: raise num_processes",
         ),
         (
             {

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -24,8 +25,10 @@ from shepherd.requests import Engine
 from shepherd.settings import EngineSettings, GrpoSettings, PpoSettings, ReinforcementSettings
 from shepherd.splitting import Method
 from shepherd.word_problems import draw_problems, write_solution
+from training import draws
 from training.__main__ import run
 from training.draws import PolicySampler, response_metrics
+from training.model_files import weights_to_save
 from training.ppo import PpoRun, train_ppo
 from training.scoring import Kind, Scorer
 
@@ -149,14 +152,15 @@ def assert_equal_weights(one: Path, other: Path) -> None:
 def test_groups_are_learned_from_and_a_stopped_run_goes_on_exactly(
     base: Path, tmp_path: Path
 ) -> None:
-    settings = SMALL_GROUPS.model_copy(update={"iterations": 2, "epochs": 1})
-    rows = train(base, tmp_path / "whole", settings)
-    assert rows[0]["kl"] == 0.0 < rows[2]["kl"]
-    assert {"policy_loss", "kl_loss"} <= rows[1].keys()
-    assert not {"value_loss", "explained_variance"} & rows[1].keys()
+    settings = SMALL_GROUPS.model_copy(update={"iterations": 1, "epochs": 1})
+    rows = train(base, tmp_path / "whole", settings, max_tokens=40)
+    assert rows[0]["kl"] == 0.0 < rows[1]["kl"]
+    assert {"policy_loss", "kl_loss"} <= rows[0].keys()
+    assert not {"value_loss", "explained_variance"} & rows[0].keys()
     with pytest.raises(StopError):
-        train(base, tmp_path / "stopped", settings, tell=stop)
-    assert timeless(train(base, tmp_path / "stopped", settings)) == timeless(rows)
+        train(base, tmp_path / "stopped", settings, tell=stop, max_tokens=40)
+    resumed = train(base, tmp_path / "stopped", settings, max_tokens=40)
+    assert timeless(resumed) == timeless(rows)
     assert_equal_weights(tmp_path / "stopped", tmp_path / "whole")
 
 
@@ -207,7 +211,7 @@ def test_the_state_of_another_run_is_not_gone_on_from(
         splitting="newline" if change == "splitting" else "auto",
     )
     assert [row["iteration"] for row in rows] == [0, 1]
-    assert "is of other settings, problems or weights: starts anew" in capsys.readouterr().out
+    assert "is of other data, settings or weights: training starts anew" in capsys.readouterr().out
 
 
 def test_copies_of_the_start_and_the_reward_model_resume_a_run(
@@ -304,6 +308,36 @@ def test_policies_are_trained_from_the_command_line(
         AutoModelForCausalLM.from_pretrained(tmp_path / name)
     assert len((tmp_path / "ppo" / "metrics.jsonl").read_text().splitlines()) == 2
     assert not list(tmp_path.glob(".*.training"))
+
+
+@pytest.mark.parametrize(("visible", "seen"), [("4,7", "7"), (None, "1")])
+def test_an_engine_sees_the_gpu_of_its_process_and_no_launcher(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, seen: str
+) -> None:
+    second = SimpleNamespace(num_processes=2, local_process_index=1, device=torch.device("cuda:1"))
+    monkeypatch.setattr(draws, "PartialState", lambda: second)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    with draws.as_single_process():
+        assert (os.environ["CUDA_VISIBLE_DEVICES"], os.environ.get("RANK")) == (seen, None)
+    assert (os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ["RANK"]) == (visible, "1")
+    assert "MASTER_ADDR" not in os.environ
+
+
+def test_gathered_weights_that_are_tied_are_saved_once(base: Path, tmp_path: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    # Gathered shards share no storage.
+    gathered = {name: weight.clone() for name, weight in model.state_dict().items()}
+    saved = weights_to_save(model, gathered, torch.bfloat16)
+    assert gathered.keys() - saved.keys() == {"lm_head.weight"}
+    model.save_pretrained(tmp_path, state_dict=saved)
+    assert load_file(tmp_path / "model.safetensors").keys() == saved.keys()
+    again = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    assert torch.equal(again.lm_head.weight, gathered["lm_head.weight"].bfloat16())
 
 
 def test_grades_know_equal_numbers_and_unfinished_texts() -> None:

@@ -158,7 +158,9 @@ def test_a_server_s_log_probabilities_give_the_scores_of_the_model() -> None:
     assert [len(each.steps) for each in ours] == [2, 1, 0]
     for one, other in zip(ours, theirs, strict=True):
         assert other.total == pytest.approx(one.total, abs=1e-5)
-        assert [s.score for s in other.steps] == pytest.approx([s.score for s in one.steps], abs=1e-5)
+        assert [s.score for s in other.steps] == pytest.approx(
+            [s.score for s in one.steps], abs=1e-5
+        )
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_a_server_that_cannot_score_is_refused(status: int, value: object, messa
 
 def test_what_is_no_reward_model_or_cannot_be_served_is_refused(tmp_path: Path) -> None:
     head = save_extra_token(tmp_path / "head")
-    with pytest.raises(ValueError, match="answers with a head, .* without a server"):
+    with pytest.raises(ValueError, match=r"answers with a head, .* without a server"):
         open_rewarder(head, server="http://127.0.0.1:1/v1", format="extra_token")
     with pytest.raises(ValueError, match="nothing says that it was trained as a reward model"):
         open_rewarder(SMALL)

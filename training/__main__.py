@@ -31,6 +31,7 @@ from training.command_line import (
 )
 from training.example_rows import check_files
 from training.orm import train_orm
+from training.policy_metrics import IterationMetrics
 from training.prm import train_prm
 from training.runs import TrainingReport, TrainingRun
 from training.sft import train_sft
@@ -63,18 +64,18 @@ PURPOSES = {
 }
 
 
-def run(arguments: Sequence[str] | None = None) -> TrainingReport | None:
+def run(arguments: Sequence[str] | None = None) -> TrainingReport | list[IterationMetrics]:
     """Run the trainer that the arguments name, and print a summary.
 
     Returns:
-        The report of a fine-tuning run; None for PPO and GRPO.
+        The report of a fine-tuning run, or the metrics of each iteration of PPO or GRPO.
 
     Raises:
         ValueError: a flag, a file or a model is wrong.
     """
     args = build_parser().parse_args(arguments)
-    report: TrainingReport | None = args.train(args)
-    return report
+    trained: TrainingReport | list[IterationMetrics] = args.train(args)
+    return trained
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,16 +1,23 @@
-"""Turn the episodes of an iteration of PPO or GRPO into experiences: rewards and advantages."""
+"""Turn the episodes of an iteration of PPO or GRPO into experiences: rewards and advantages.
+
+Each process scores its share of the episodes and gets the results of all, so that all processes
+hold the same experiences.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from accelerate.utils import gather_object
 from torch.nn.utils.rnn import pad_sequence
 
 from shepherd.settings import PpoSettings, ReinforcementSettings
 from training.advantages import gae, group_advantages, step_rewards, token_rewards, whiten
-from training.episodes import Episode, episode_batches
+from training.episodes import Episode, EpisodeBatch
+from training.passes import padded_passes
+from training.policy_metrics import IterationMetrics
 from training.ppo_networks import PpoNetworks, autocast, log_probs_of
-from training.ppo_state import IterationMetrics
+from training.scoring.copies import parts_of
 
 
 @dataclass(frozen=True)
@@ -47,10 +54,9 @@ def assess(
     The reward of a response that was cut is 0, because it has no answer. An unscored step earns
     nothing.
     """
-    scored = networks.scorer.score([e.question for e in episodes], [e.steps for e in episodes])
     scores = [
         [0.0 if episode.is_cut or score is None else score for score in step_scores]
-        for episode, step_scores in zip(episodes, scored, strict=True)
+        for episode, step_scores in zip(episodes, score_episodes(networks, episodes), strict=True)
     ]
     rewards = [step_rewards(step_scores, settings.step_reward) for step_scores in scores]
     estimates = estimate_tokens(networks, episodes, settings)
@@ -69,13 +75,31 @@ def assess(
     return experiences, metrics
 
 
+def score_episodes(networks: PpoNetworks, episodes: Sequence[Episode]) -> list[list[float | None]]:
+    """Return the score of each step of each episode; responses to one question go together."""
+    questions, steps = [e.question for e in episodes], [e.steps for e in episodes]
+    accelerator = networks.accelerator
+    parts = parts_of(questions, steps, accelerator.num_processes)
+    mine = dict(enumerate(parts)).get(accelerator.process_index, [])
+    scored = networks.scorer.score([questions[i] for i in mine], [steps[i] for i in mine])
+    scores: dict[int, list[float | None]] = dict(
+        gather_object(list(zip(mine, scored, strict=True)))
+    )
+    return [scores[index] for index in range(len(episodes))]
+
+
 def estimate_tokens(
     networks: PpoNetworks, episodes: Sequence[Episode], settings: ReinforcementSettings
 ) -> list[TokenEstimates]:
     """Return what the networks compute for each episode."""
-    estimates: dict[int, TokenEstimates] = {}
-    device = networks.policy.device
-    for indices, batch in episode_batches(episodes, settings.batch_tokens, device):
+    estimates: list[tuple[int, TokenEstimates]] = []
+    accelerator = networks.accelerator
+    device = accelerator.device
+    lengths = [episode.num_tokens for episode in episodes]
+    shares = padded_passes(lengths, accelerator.num_processes, settings.batch_tokens)
+    for filled in shares[accelerator.process_index]:
+        indices = [index % len(episodes) for index in filled]
+        batch = EpisodeBatch.of([episodes[index] for index in indices], device)
         log_probs, entropies = log_probs_of(networks.policy, batch, settings.temperature)
         reference_log_probs, _ = log_probs_of(networks.reference, batch, settings.temperature)
         values = None
@@ -84,13 +108,15 @@ def estimate_tokens(
                 values = networks.value(batch)
         for row, index in enumerate(indices):
             length = len(episodes[index].response)
-            estimates[index] = TokenEstimates(
+            estimate = TokenEstimates(
                 log_probs[row, :length].cpu(),
                 reference_log_probs[row, :length].cpu(),
                 entropies[row, :length].cpu(),
                 None if values is None else values[row, :length].cpu(),
             )
-    return [estimates[index] for index in range(len(episodes))]
+            estimates.append((index, estimate))
+    gathered = dict(gather_object(estimates))
+    return [gathered[index] for index in range(len(episodes))]
 
 
 def rewarded_ends(episode: Episode, rewards: Sequence[float]) -> list[int]:

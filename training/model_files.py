@@ -84,9 +84,16 @@ def save_model(
     if weights is None:
         model.to(torch.bfloat16).save_pretrained(out)
     else:
-        # Tied weights share storage, and must still share it after the conversion.
-        halved = {tensor.data_ptr(): tensor.to(torch.bfloat16) for tensor in weights.values()}
-        model.save_pretrained(
-            out, state_dict={name: halved[tensor.data_ptr()] for name, tensor in weights.items()}
-        )
+        model.save_pretrained(out, state_dict=weights_to_save(model, weights, torch.bfloat16))
     tokenizer.save_pretrained(out)
+
+
+def weights_to_save(
+    model: PreTrainedModel, weights: Mapping[str, torch.Tensor], dtype: torch.dtype
+) -> dict[str, torch.Tensor]:
+    """Return gathered weights in a precision, each once.
+
+    Gathered shards of tied weights are tensors of their own, which a checkpoint has once.
+    """
+    tied = model.all_tied_weights_keys
+    return {name: weight.to(dtype) for name, weight in weights.items() if name not in tied}

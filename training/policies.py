@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import get_args
 
 import polars as pl
+from accelerate import PartialState
+from pydantic import ValidationError
 
 from resources.engines import open_engine
 from resources.sampling.completion_grading import CompletionGrader
@@ -33,6 +35,8 @@ from training.command_line import (
 )
 from training.draws import PolicySampler
 from training.example_rows import check_files
+from training.model_files import join_processes
+from training.policy_metrics import IterationMetrics
 from training.ppo import PpoRun, train_ppo
 from training.rft import train_rft
 from training.runs import TrainingReport, TrainingRun, work_folder_of
@@ -85,8 +89,8 @@ def add_reinforcement(
     parser.add_argument(
         "--splitting",
         choices=get_args(MethodName),
-        default="auto",
-        help="how responses are split into steps (default: auto)",
+        help="how responses are split into steps (default: by the column splitting of --data, or "
+        "auto without it)",
     )
     parser.add_argument(
         "--reward-checkpoint", required=True, help="checkpoint folder of the reward model"
@@ -120,6 +124,15 @@ def add_reinforcement(
         default="transformers",
         help="engine that draws responses (default: transformers)",
     )
+    parser.add_argument(
+        "--engine-settings",
+        metavar="JSON",
+        help="fields of the engine as a profile has them, in place of --engine",
+    )
+    parser.add_argument("--engine-log", type=Path, help="file for what the engine prints")
+    parser.add_argument(
+        "--stop", nargs="+", default=(), metavar="TEXT", help="texts that end a response"
+    )
     add_fields(parser, section, without={*PROFILE_FIELDS, "kind", "candidates"})
     parser.set_defaults(train=run_reinforcement)
     return parser
@@ -152,20 +165,24 @@ def run_rft(args: argparse.Namespace) -> TrainingReport:
         work=args.work,
     )
     report = train_rft(run, draws)
-    print(f"{report.summary()}; saved to {args.out}")
+    PartialState().print(f"{report.summary()}; saved to {args.out}")
     return report
 
 
-def run_reinforcement(args: argparse.Namespace) -> None:
+def run_reinforcement(args: argparse.Namespace) -> list[IterationMetrics]:
     """Train by PPO or GRPO and print a summary."""
     section, _ = METHODS[args.trainer]
     settings = read_fields(args, section, kind=args.trainer, **PROFILE_FIELDS)
     problems = read_problems(args, "gold_answer")
+    if args.splitting or "splitting" not in problems.columns:
+        problems = problems.with_columns(splitting=pl.lit(args.splitting or "auto"))
+    # Each process joins the others before it loads a model, so that the model gets its device.
+    join_processes()
     check_model(args.reward_checkpoint, "--reward-checkpoint")
     scores_steps = settings.reward_model == "process_reward_model"
     run = PpoRun(
         start=args.base,
-        problems=problems.with_columns(splitting=pl.lit(args.splitting)),
+        problems=problems,
         out=args.out,
         settings=settings,
         template=args.template,
@@ -177,7 +194,10 @@ def run_reinforcement(args: argparse.Namespace) -> None:
             format=args.reward_format,
         ),
         sampler=PolicySampler(
-            partial(open_engine, EngineSettings(kind=args.engine)), args.max_tokens, args.seed
+            partial(open_engine, engine_of(args), log=args.engine_log),
+            args.max_tokens,
+            args.seed,
+            tuple(args.stop),
         ),
         grade=CompletionGrader().are_correct,
         work=args.work or work_folder_of(args.out),
@@ -185,7 +205,26 @@ def run_reinforcement(args: argparse.Namespace) -> None:
     history = train_ppo(run)
     first, last = history[0], history[-1]
     changes = [f"{name} {first[name]:.3f} -> {last[name]:.3f}" for name in SUMMARIZED]
-    print("; ".join([f"{settings.iterations} iterations", *changes, f"saved to {args.out}"]))
+    parts = [f"{settings.iterations} iterations", *changes, f"saved to {args.out}"]
+    PartialState().print("; ".join(parts))
+    return history
+
+
+def engine_of(args: argparse.Namespace) -> EngineSettings:
+    """Return the settings of the engine that draws responses.
+
+    Raises:
+        ValueError: ``--engine-settings`` is wrong, or names servers, which keep their weights.
+    """
+    if args.engine_settings is None:
+        return EngineSettings(kind=args.engine)
+    try:
+        settings = EngineSettings.model_validate_json(args.engine_settings)
+    except ValidationError as error:
+        raise ValueError(f"--engine-settings: {error.errors()[0]['msg']}") from error
+    if settings.kind not in ENGINES:
+        raise ValueError(f"--engine-settings: kind must be one of {', '.join(ENGINES)}")
+    return settings
 
 
 def read_problems(args: argparse.Namespace, gold: str) -> pl.DataFrame:

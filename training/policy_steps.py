@@ -1,19 +1,24 @@
-"""Take the optimiser steps of an iteration of PPO or GRPO."""
+"""Take the optimiser steps of an iteration of PPO or GRPO.
+
+Every process holds all experiences and computes its share of each step. Losses divide by the
+tokens of the whole step, so the number of processes does not change what is minimised.
+"""
 
 import random
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 from shepherd.identity import derive_seed
 from shepherd.settings import PpoSettings, ReinforcementSettings
 from training.advantages import kl_loss, policy_loss, value_loss
-from training.episodes import EpisodeBatch, episode_batches
+from training.episodes import EpisodeBatch
 from training.experiences import Experience
+from training.optimization import CLIP_NORM
+from training.passes import padded_passes
+from training.policy_metrics import IterationMetrics
 from training.ppo_networks import PpoNetworks, autocast, log_probs_of
-from training.ppo_state import IterationMetrics
 from training.schedules import wait_then_cosine
 
 
@@ -29,8 +34,8 @@ def learn(
     The means are ``policy_loss`` and ``clipped_share``, and ``value_loss`` for PPO or ``kl_loss``
     for GRPO.
     """
-    groups = networks.optimizer.param_groups
-    for group, (peak, wait_share) in zip(groups, rates_of(settings), strict=True):
+    for optimizer, (peak, wait_share) in zip(networks.optimizers, rates_of(settings), strict=True):
+        [group] = optimizer.param_groups
         group["lr"] = wait_then_cosine(
             iteration,
             settings.iterations,
@@ -47,7 +52,7 @@ def learn(
     num_tokens = settings.epochs * sum(len(experience.advantages) for experience in experiences)
     totals = {name: sum(batch_sums[name] for batch_sums in sums) for name in sums[0]}
     return {name: total / num_tokens for name, total in totals.items()} | {
-        "learning_rate": groups[0]["lr"]
+        "learning_rate": networks.optimizers[0].param_groups[0]["lr"]
     }
 
 
@@ -67,29 +72,40 @@ def _step(
     networks: PpoNetworks, experiences: Sequence[Experience], settings: ReinforcementSettings
 ) -> IterationMetrics:
     """Take one optimiser step; return sums over the tokens of the experiences."""
+    accelerator = networks.accelerator
     num_tokens = sum(len(experience.advantages) for experience in experiences)
-    networks.optimizer.zero_grad()
-    sums: IterationMetrics = {}
-    episodes = [experience.episode for experience in experiences]
-    for indices, batch in episode_batches(episodes, settings.batch_tokens, networks.policy.device):
-        loss, of_batch = _loss(networks, [experiences[index] for index in indices], batch, settings)
-        torch.autograd.backward(loss / num_tokens)
-        for name, total in of_batch.items():
-            sums[name] = sums.get(name, 0.0) + total
-    for module in networks.trained.values():
-        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-    networks.optimizer.step()
-    return sums
+    lengths = [experience.episode.num_tokens for experience in experiences]
+    shares = padded_passes(lengths, accelerator.num_processes, settings.batch_tokens)
+    passes = shares[accelerator.process_index]
+    names = ["policy_loss", "clipped_share", "kl_loss" if networks.value is None else "value_loss"]
+    sums = torch.zeros(len(names), device=accelerator.device)
+    for number, indices in enumerate(passes, start=1):
+        in_pass = [experiences[index % len(experiences)] for index in indices]
+        # An example that fills a gap is alone in its process.
+        weight = float(indices[0] < len(experiences))
+        with networks.exchanging(number == len(passes) or networks.is_sharded):
+            loss, parts = _loss(networks, in_pass, settings)
+            # The gradients of the processes are averaged, and the loss is their sum.
+            accelerator.backward(loss * weight / num_tokens * accelerator.num_processes)
+        sums += weight * parts
+    for module, optimizer in zip(networks.trained, networks.optimizers, strict=True):
+        accelerator.clip_grad_norm_(module.parameters(), CLIP_NORM)
+        optimizer.step()
+        optimizer.zero_grad()
+    totals: list[float] = accelerator.reduce(sums, "sum").tolist()
+    return dict(zip(names, totals, strict=True))
 
 
 def _loss(
-    networks: PpoNetworks,
-    experiences: Sequence[Experience],
-    batch: EpisodeBatch,
-    settings: ReinforcementSettings,
-) -> tuple[torch.Tensor, IterationMetrics]:
-    """Return the loss of a batch and its parts, summed over the tokens of the batch."""
-    device = networks.policy.device
+    networks: PpoNetworks, experiences: Sequence[Experience], settings: ReinforcementSettings
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of a pass, and its parts: sums over the tokens of the pass.
+
+    The parts are the loss of the policy, the number of clipped tokens, and the other loss: the
+    distance from the reference, or that of the value network.
+    """
+    device = networks.accelerator.device
+    batch = EpisodeBatch.of([experience.episode for experience in experiences], device)
     drawn_log_probs = _padded([e.log_probs for e in experiences], device)
     advantages = _padded([e.advantages for e in experiences], device)
     log_probs, _ = log_probs_of(networks.policy, batch, settings.temperature)
@@ -98,20 +114,17 @@ def _loss(
     )
     if networks.value is None:
         reference_log_probs = _padded([e.reference_log_probs for e in experiences], device)
-        other_name, other_term = "kl_loss", kl_loss(log_probs, reference_log_probs, batch.mask)
+        other_term = kl_loss(log_probs, reference_log_probs, batch.mask)
         loss = policy_term + settings.kl_coefficient * other_term
     else:
         returns = _padded([e.returns for e in experiences if e.returns is not None], device)
         with autocast(device):
             values = networks.value(batch)
-        other_name, other_term = "value_loss", value_loss(values, returns, batch.mask)
+        other_term = value_loss(values, returns, batch.mask)
         loss = policy_term + other_term
     is_clipped = ((log_probs - drawn_log_probs).exp() - 1).abs() > settings.clip_range
-    return loss, {
-        "policy_loss": policy_term.item(),
-        other_name: other_term.item(),
-        "clipped_share": float((is_clipped * batch.mask).sum()),
-    }
+    num_clipped = (is_clipped * batch.mask).sum()
+    return loss, torch.stack([policy_term, num_clipped, other_term]).detach()
 
 
 def _padded(tensors: list[torch.Tensor], device: torch.device) -> torch.Tensor:

@@ -8,8 +8,10 @@
 An iteration draws responses through an engine, scores them, and takes one optimiser step for each
 batch of them, ``epochs`` times over. An outcome reward model rewards the last token of a response,
 a process reward model the last token of each step (arXiv 2312.08935, section 3.4). The policy pays
-a penalty for its distance from the reference, the frozen model that training started from. A run
-uses one process and one device.
+a penalty for its distance from the reference, the frozen model that training started from.
+
+The same code runs in one process and under ``accelerate launch``. Each process draws, scores and
+learns its share of the responses; on the same responses, results differ by rounding only.
 
 GRPO (arXiv 2402.03300) is a variant of PPO without a value network. It differs in two places: an
 advantage compares a response with the others to its question
@@ -23,24 +25,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from accelerate import Accelerator
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from resources.checkpoints.loading import load_tokenizer
+from resources.storage.atomic import replacing_folder
 from resources.storage.weights import weights_identity
 from shepherd.identity import SEEDING, content_id
 from shepherd.prompts import build_prompt, open_template
-from shepherd.settings import PpoSettings, ReinforcementSettings
+from shepherd.settings import ReinforcementSettings
+from training.checkpoints import Checkpoints
 from training.continuation import require_end_token
 from training.curves import CurveWriter
 from training.draws import GradeTexts, PolicySampler, response_metrics
 from training.episodes import Question, read_response
 from training.experiences import assess
-from training.model_files import save_model
+from training.model_files import join_processes, save_model, weights_to_save
 from training.outputs import remove_work, replacing_checkpoint, training_alone
+from training.policy_metrics import IterationMetrics, write_metrics
 from training.policy_steps import learn
-from training.ppo_networks import PpoNetworks, write_policy
-from training.ppo_state import IterationMetrics, load_state, save_state, write_metrics
+from training.ppo_networks import PpoNetworks, drawing_dtype
 from training.scoring import Scorer
 
 
@@ -66,7 +71,7 @@ class PpoRun:
     work: Path
     """Folder from which a killed run resumes; removed at the end."""
     on_iteration: Callable[[IterationMetrics], None] = lambda _: None
-    """Called with the metrics of each iteration as it ends."""
+    """Called in the main process with the metrics of each iteration as it ends."""
 
 
 def train_ppo(run: PpoRun) -> list[IterationMetrics]:
@@ -84,29 +89,37 @@ def train_ppo(run: PpoRun) -> list[IterationMetrics]:
             an iteration can be learned from or measured (:func:`training.draws.response_metrics`);
             or ``run.out`` holds other files than a checkpoint.
     """
-    with training_alone(run.out, run.work):
-        return _train_ppo(run)
+    accelerator = join_processes()
+    with training_alone(run.out, run.work, is_main=accelerator.is_main_process):
+        return _train_ppo(run, accelerator)
 
 
-def _train_ppo(run: PpoRun) -> list[IterationMetrics]:
+def _train_ppo(run: PpoRun, accelerator: Accelerator) -> list[IterationMetrics]:
     """Train as :func:`train_ppo` does, with the work folder for this run alone."""
     settings = run.settings
     tokenizer = load_tokenizer(run.start)
     require_end_token(tokenizer)
     held_out, train_questions = split_questions(run, tokenizer)
-    has_value = isinstance(settings, PpoSettings)
-    networks = PpoNetworks.of(run.start, run.scorer, has_value=has_value)
+    networks = PpoNetworks.of(accelerator, run.start, run.scorer, settings)
     fingerprint = content_id(
         settings.essence,
         weights_identity(run.start),
         run.scorer.identity,
         str((run.sampler.max_tokens, run.sampler.seed, SEEDING)),
+        f"{accelerator.num_processes} {accelerator.distributed_type} {accelerator.device.type}",
         *(f"{question.method} {question.prompt}" for question in held_out + train_questions),
     )
-    history = load_state(run.work, fingerprint, networks.trained, networks.optimizer)
-    curves = CurveWriter(run.work, len(history))
+    checkpoints = Checkpoints(run.work / "checkpoint", fingerprint)
+    saved = checkpoints.restore(accelerator)
+    history: list[IterationMetrics] = saved["history"] if saved else []
+    is_main = accelerator.is_main_process
+    curves = CurveWriter(run.work, len(history), is_main=is_main)
     bar = tqdm(
-        total=settings.iterations + 1, initial=len(history), desc=settings.method, unit="iteration"
+        total=settings.iterations + 1,
+        initial=len(history),
+        desc=settings.method,
+        unit="iteration",
+        disable=not is_main,
     )
     for iteration in range(len(history), settings.iterations + 1):
         metrics = iterate(run, networks, tokenizer, train_questions, held_out, iteration)
@@ -115,19 +128,36 @@ def _train_ppo(run: PpoRun) -> list[IterationMetrics]:
         # point of an iteration that it repeats.
         curves.write(iteration, metrics)
         curves.flush()
-        save_state(run.work, fingerprint, history, networks.trained, networks.optimizer)
-        run.on_iteration(metrics)
+        checkpoints.save(accelerator, {"history": history})
+        if is_main:
+            write_metrics(run.work, history)
+            run.on_iteration(metrics)
         bar.update()
         bar.set_postfix(
             {name: f"{metrics[name]:.3f}" for name in ("reward", "kl", "held_out_accuracy")}
         )
     curves.close()
-    with replacing_checkpoint(run.out) as out:
-        save_model(networks.policy, tokenizer, out)
-        write_metrics(out, history)
-        curves.copy_to(out)
-    remove_work(run.work, run.out)
+    _publish(run, networks, tokenizer, history, curves)
     return history
+
+
+def _publish(
+    run: PpoRun,
+    networks: PpoNetworks,
+    tokenizer: PreTrainedTokenizerBase,
+    history: Sequence[IterationMetrics],
+    curves: CurveWriter,
+) -> None:
+    """Let the main process put the trained checkpoint in place; the others wait until it has."""
+    accelerator = networks.accelerator
+    weights = accelerator.get_state_dict(networks.policy) if networks.is_sharded else None
+    if accelerator.is_main_process:
+        with replacing_checkpoint(run.out) as out:
+            save_model(networks.unwrapped_policy, tokenizer, out, weights)
+            write_metrics(out, history)
+            curves.copy_to(out)
+        remove_work(run.work, run.out)
+    accelerator.wait_for_everyone()
 
 
 def split_questions(
@@ -171,7 +201,7 @@ def iterate(
     """
     started = time.monotonic()
     settings = run.settings
-    write_policy(networks.policy, tokenizer, run.work / "policy")
+    save_for_engines(networks, tokenizer, run.work / "policy")
     sampled, greedy = run.sampler.draw(
         run.work / "policy", train_questions, held_out, settings, iteration
     )
@@ -193,3 +223,18 @@ def iterate(
         metrics |= learn(networks, experiences, settings, iteration, run.sampler.seed)
     metrics["seconds"] = time.monotonic() - started
     return metrics
+
+
+def save_for_engines(
+    networks: PpoNetworks, tokenizer: PreTrainedTokenizerBase, folder: Path
+) -> None:
+    """Let the main process replace ``folder`` by the policy; the others wait until it has."""
+    accelerator = networks.accelerator
+    weights = accelerator.get_state_dict(networks.policy)
+    if accelerator.is_main_process:
+        policy, dtype = networks.unwrapped_policy, drawing_dtype(accelerator.device)
+        # An engine may still have the weights of the iteration before mapped into its memory.
+        with replacing_folder(folder) as written:
+            policy.save_pretrained(written, state_dict=weights_to_save(policy, weights, dtype))
+            tokenizer.save_pretrained(written)
+    accelerator.wait_for_everyone()

@@ -192,4 +192,11 @@ class Settings(Section):
                     f"policies.{name}: {policy.kind.upper()} draws with weights that change, and "
                     "servers keep theirs: set engine.kind to transformers or vllm"
                 )
+            vllm = self.engine.vllm
+            is_split = vllm.tensor_parallel_size * vllm.pipeline_parallel_size > 1
+            if self.engine.kind == "vllm" and is_split and policy.num_processes > 1:
+                raise ValueError(
+                    f"policies.{name}.num_processes: each process draws on its own GPU: set "
+                    "engine.vllm.tensor_parallel_size and pipeline_parallel_size to 1"
+                )
         return self

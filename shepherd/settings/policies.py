@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from shepherd.section import Section
 from shepherd.settings.training import TrainingSettings
@@ -25,17 +25,8 @@ class RftSettings(Section):
         8, ge=1, description="solutions drawn of each train problem; the paper draws 8"
     )
     temperature: float = Field(0.7, ge=0, description="temperature of these draws; 0: greedy")
-    training: TrainingSettings = Field(
-        TrainingSettings(), description="fine-tuning; in one process only"
-    )
+    training: TrainingSettings = Field(TrainingSettings(), description="fine-tuning")
     candidates: bool = Field(False, description=CANDIDATES)
-
-    @field_validator("training")
-    @classmethod
-    def _trains_in_one_process(cls, training: TrainingSettings) -> TrainingSettings:
-        if training.num_processes > 1:
-            raise ValueError("num_processes: RFT trains in one process: set it to 1")
-        return training
 
     @property
     def method(self) -> str:
@@ -50,7 +41,9 @@ class ReinforcementSettings(Section):
     step.
     """
 
-    INCIDENTAL = frozenset({"candidates", "batch_tokens"})
+    INCIDENTAL = frozenset(
+        {"candidates", "batch_tokens", "gradient_checkpointing", "num_processes", "sharded"}
+    )
 
     kind: Literal["ppo", "grpo"] = Field(description="the method")
     start: str = Field(description=START)
@@ -73,7 +66,22 @@ class ReinforcementSettings(Section):
     batch_tokens: int = Field(
         16_384,
         ge=1,
-        description="padded tokens in memory at a time; results change by rounding only",
+        description="padded tokens in memory of each process at a time; results change by rounding "
+        "only",
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="compute activations twice instead of storing them: slower, less memory"
+    )
+    num_processes: int = Field(
+        1,
+        ge=1,
+        description="GPUs to draw and train on; above 1, `accelerate launch` starts a process for "
+        "each; results change by rounding only",
+    )
+    sharded: bool = Field(
+        False,
+        description="split policy, value network and reference over the processes (FSDP); false: "
+        "each holds all of them",
     )
     learning_rate: float = Field(1e-7, gt=0, description="highest learning rate of the policy")
     min_learning_rate: float = Field(1e-8, ge=0, description="learning rate of the last iteration")
@@ -88,6 +96,12 @@ class ReinforcementSettings(Section):
         "iteration",
     )
     candidates: bool = Field(False, description=CANDIDATES)
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> "ReinforcementSettings":
+        if self.sharded and self.num_processes == 1:
+            raise ValueError("sharded: there is one process to hold the model: raise num_processes")
+        return self
 
     @property
     def method(self) -> str:

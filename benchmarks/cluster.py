@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -45,49 +46,51 @@ def free_port() -> int:
 def postgres(folder: Path) -> Iterator[dict[str, str]]:
     """Run a PostgreSQL with a database for Dagster; yield the variables that deploy/ reads.
 
-    PostgreSQL refuses to run as root: root runs it as the user ``nobody``.
+    Its log is in the folder. PostgreSQL refuses to run as root, which runs it as ``nobody``.
 
     Raises:
         ValueError: PostgreSQL is not installed.
     """
-    programs, data, port = postgres_folder(), folder / "postgres", free_port()
+    programs, port, log = postgres_folder(), free_port(), folder / "postgres.log"
     as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
     prefix = as_user if os.getuid() == 0 else []
-    data.mkdir()
-    if prefix:
-        _open_to_others(data)
-        shutil.chown(data, "nobody", "nogroup")
-    options = ["--auth=trust", "--username=dagster", "--no-sync", "--encoding=UTF8"]
-    subprocess.run(
-        [*prefix, programs / "initdb", "-D", data, *options], check=True, stdout=subprocess.DEVNULL
-    )
-    settings = ["fsync=off", "listen_addresses=127.0.0.1", f"unix_socket_directories={data}"]
-    flags = [part for setting in settings for part in ("-c", setting)]
-    with (folder / "postgres.log").open("w") as log:
+    # Not in the folder, which may be closed to other users.
+    with TemporaryDirectory(prefix="postgres-") as data, log.open("w") as output:
+        if prefix:
+            shutil.chown(data, "nobody", "nogroup")
+        options = ["--auth=trust", "--username=dagster", "--no-sync", "--encoding=UTF8"]
+        subprocess.run(
+            [*prefix, programs / "initdb", "-D", data, *options],
+            check=True,
+            stdout=output,
+            stderr=output,
+        )
+        settings = ["fsync=off", "listen_addresses=127.0.0.1", f"unix_socket_directories={data}"]
+        flags = [part for setting in settings for part in ("-c", setting)]
         server = subprocess.Popen(
             [*prefix, programs / "postgres", "-D", data, "-p", str(port), *flags],
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
         )
-    at = ["-h", "127.0.0.1", "-p", str(port), "-U", "dagster"]
-    try:
-        deadline = time.monotonic() + SECONDS_TO_START
-        while subprocess.run([programs / "pg_isready", "-q", *at], check=False).returncode:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((folder / "postgres.log").read_text())
-            time.sleep(0.1)
-        subprocess.run([programs / "createdb", *at, "dagster"], check=True)
-        yield {
-            "DAGSTER_PG_HOST": "127.0.0.1",
-            "DAGSTER_PG_PORT": str(port),
-            "DAGSTER_PG_DB": "dagster",
-            "DAGSTER_PG_USER": "dagster",
-            "DAGSTER_PG_PASSWORD": "",
-        }
-    finally:
-        # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
-        server.send_signal(signal.SIGINT)
-        server.wait()
+        at = ["-h", "127.0.0.1", "-p", str(port), "-U", "dagster"]
+        try:
+            deadline = time.monotonic() + SECONDS_TO_START
+            while subprocess.run([programs / "pg_isready", "-q", *at], check=False).returncode:
+                if server.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(log.read_text())
+                time.sleep(0.1)
+            subprocess.run([programs / "createdb", *at, "dagster"], check=True)
+            yield {
+                "DAGSTER_PG_HOST": "127.0.0.1",
+                "DAGSTER_PG_PORT": str(port),
+                "DAGSTER_PG_DB": "dagster",
+                "DAGSTER_PG_USER": "dagster",
+                "DAGSTER_PG_PASSWORD": "",
+            }
+        finally:
+            # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
+            server.send_signal(signal.SIGINT)
+            server.wait()
 
 
 @contextmanager
@@ -111,10 +114,3 @@ def daemon(environment: Mapping[str, str], log: Path) -> Iterator[None]:
         finally:
             # Its code server and the workers belong to its session.
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def _open_to_others(folder: Path) -> None:
-    """Let other users enter a folder of this process's own temporary files."""
-    for parent in (folder, *folder.parents):
-        if parent.stat().st_uid == os.getuid() and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)

@@ -33,7 +33,7 @@ from shepherd.schemas import (
     STEP_LABELS,
     STEPS,
 )
-from shepherd.settings import ModelSettings, Settings
+from shepherd.settings import ModelSettings, ScoringSettings, Settings
 from shepherd.splitting import scored_steps
 from shepherd.verification import UNSCORED, aggregate, auc_within_problems
 from shepherd.word_problems import judge_steps
@@ -93,6 +93,8 @@ def all_steps_right(candidates: pl.DataFrame) -> pl.Series:
 
 def base_scores(settings: Settings, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Yield ``candidate_scores`` by the base model of each reward model."""
+    # A base model is no reward model, which its format says that it may be read as.
+    as_tags = ScoringSettings(format="tags")
     models: dict[Literal["outcome", "process"], ModelSettings | None] = {
         "outcome": settings.outcome_reward_model,
         "process": settings.process_reward_model,
@@ -106,6 +108,7 @@ def base_scores(settings: Settings, candidates: pl.DataFrame) -> Iterator[pl.Dat
             kind=kind,
             template=model.template,
             max_length=model.training.max_length,
+            settings=as_tags,
         )
         yield scores.join(
             candidates.select("candidate_id", "problem_id"), on="candidate_id"

@@ -23,9 +23,10 @@ from shepherd.estimates import (
     estimate_critiques,
     estimate_dataset,
     extrapolate,
+    with_templates,
 )
 from shepherd.schemas import CANDIDATE_COSTS, CRITIQUE_COSTS, ROLLOUT_COSTS, SOLUTION_COSTS
-from shepherd.settings import DatasetSettings, GpuSettings, Settings, Split
+from shepherd.settings import DatasetSettings, GpuSettings, ModelSettings, Settings, Split
 from shepherd.settings.datasets import SPLITS
 from shepherd.text_sizes import PUBLISHED_SIZES, TextSizes, sizes_of
 
@@ -133,11 +134,20 @@ def _estimates_of(settings: Settings, name: str) -> list[Estimate]:
         settings.sampling,
         settings.annotation.max_rollouts,
     )
-    if not dataset.is_annotated:
-        return [estimate for estimate in estimates[-1:] if estimate.requests]
     if judge is not None:
         estimates.insert(2, estimate_critiques(name, estimates[0], judge))
-    return estimates
+    if not dataset.is_annotated:
+        estimates = [estimate for estimate in estimates[-1:] if estimate.requests]
+    return [with_templates(each, _templates_of(settings, each.stage)) for each in estimates]
+
+
+def _templates_of(settings: Settings, stage: str) -> list[str]:
+    """Return the templates of the models that write the completions of a stage."""
+    judge = settings.annotation.judge
+    if stage == "critiques":
+        assert judge is not None, "its critiques are estimated"
+        return [judge.template]
+    return [model.template for model in models_of_stage(settings, stage)]
 
 
 def published_sizes(dataset: DatasetSettings) -> dict[Split, TextSizes] | None:
@@ -158,6 +168,17 @@ def published_sizes(dataset: DatasetSettings) -> dict[Split, TextSizes] | None:
     }
 
 
+def models_of_stage(settings: Settings, stage: str) -> list[ModelSettings]:
+    """Return the models that draw the completions of a stage; policies are left out."""
+    models = models_of(settings)
+    names = {
+        "solutions": settings.generators_of("train"),
+        "rollouts": ["completer"],
+        "candidates": settings.candidate_generators,
+    }[stage]
+    return [models[name] for name in names if name in models]
+
+
 def with_assumed_speed(estimate: Estimate, settings: Settings, store: ModelStore) -> Estimate:
     """Return an estimate with the speed that its models are assumed to have on the GPUs.
 
@@ -165,13 +186,8 @@ def with_assumed_speed(estimate: Estimate, settings: Settings, store: ModelStore
     """
     if estimate.tokens_per_second or estimate.stage == "critiques":
         return estimate
-    models = models_of(settings)
-    names = {
-        "solutions": settings.generators_of("train"),
-        "rollouts": ["completer"],
-        "candidates": [name for name in settings.candidate_generators if name in models],
-    }[estimate.stage]
-    bases = (architecture_of(store.resolve(models[name].base)) for name in names)
+    models = models_of_stage(settings, estimate.stage)
+    bases = (architecture_of(store.resolve(model.base)) for model in models)
     vllm, is_split = settings.engine.vllm, settings.engine.kind == "vllm"
     num_gpus = vllm.tensor_parallel_size if is_split else 1
     sizes = [base.num_parameters / num_gpus if base else None for base in bases]

@@ -123,7 +123,8 @@ def backfill_of(
             PartitionsByAssetSelector(asset_key=key, partitions=_selector(partitions))
             for key, partitions in pending.items()
         ],
-        title=f"shepherd run --submit --profile {profile}",
+        # A title has few characters and no "%"; the path of a profile may have more, and is a tag.
+        title="shepherd run --submit",
         description=None,
         run_config=None,
     )

@@ -1,11 +1,12 @@
 """Estimates of a run before it starts: requests and tokens of each sampling stage."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from shepherd.annotators.judge import critique_task
+from shepherd.prompts import build_prompt, user_turn
 from shepherd.settings import JudgeSettings, SamplingSettings
 from shepherd.text_sizes import TextSizes
 
@@ -80,6 +81,19 @@ def estimate_critiques(dataset: str, solutions: Estimate, judge: JudgeSettings) 
         solutions.completion_tokens * judge.num_votes,
         solutions.basis,
     )
+
+
+def with_templates(estimate: Estimate, templates: Sequence[str]) -> Estimate:
+    """Return an estimate whose prompts hold what templates write around the question.
+
+    The models of the ``templates`` draw equally many completions each. What a tokenizer's chat
+    template writes is not known here and counts as nothing.
+    """
+    if not templates:
+        return estimate
+    characters = sum(len(build_prompt(user_turn(template), "")) for template in templates)
+    around = characters / len(templates) / CHARACTERS_PER_TOKEN * estimate.requests
+    return replace(estimate, prompt_tokens=estimate.prompt_tokens + around)
 
 
 def _sampled(stage: str, dataset: str, sizes: TextSizes, num_draws: int) -> Estimate:

@@ -1,5 +1,6 @@
 """The page that compares two homes."""
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -7,6 +8,7 @@ import pytest
 
 from cli.app import main
 from resources.report.comparison import changed_settings, compared, table, write_comparison
+from resources.report.comparison_curves import curve_figures, differences
 from resources.storage.warehouse import build_warehouse
 from tests.small_lake import small_lake, write_lake
 
@@ -66,9 +68,9 @@ def test_the_command_writes_a_page_beside_the_second_home(
 def test_settings_that_differ_are_named_and_texts_stay_texts(
     homes: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    settings = ({"seed": 0, "same": 1, "a": 2}, {"seed": "<b>", "same": 1})
+    settings = ({"seed": 0, "same": 1, "a": 2, "new": None}, {"seed": "<b>", "same": 1})
     assert changed_settings(*settings) == [
-        {"field": "a", "in A": 2, "in B": "-"},
+        {"field": "a", "in A": 2, "in B": None},
         {"field": "seed", "in A": 0, "in B": "<b>"},
     ]
     out = tmp_path / "page.html"
@@ -77,3 +79,36 @@ def test_settings_that_differ_are_named_and_texts_stay_texts(
     assert "<script>" not in out.read_text()
     assert "<b>" not in out.read_text()
     assert table([]) == ""
+
+
+def test_accuracies_are_compared_by_method_and_n() -> None:
+    def row(method: str, count: int, in_a: float | None, in_b: float | None) -> dict[str, object]:
+        gain = None if in_a is None or in_b is None else in_b - in_a
+        return {
+            "dataset": "words",
+            "generator": "g",
+            "method": method,
+            "num_candidates": count,
+            "in_a": in_a,
+            "in_b": in_b,
+            "difference": gain,
+        }
+
+    rows = [
+        row("PRM", 1, 0.5, 0.5),
+        row("PRM", 4, 0.75, 0.875),
+        row("SC", 1, 0.5, None),
+        row("pass@1", 1, 0.5, 0.5),
+    ]
+    named = {"dataset": "words", "generator": "g"}
+    assert differences(rows) == [
+        named
+        | {"method": "PRM", "N=1": 0.0, "N=4": 12.5, "in_a at N=4": 0.75, "in_b at N=4": 0.875},
+        named
+        | {"method": "SC", "N=1": None, "N=4": None, "in_a at N=4": None, "in_b at N=4": None},
+    ]
+    figures = curve_figures(rows)
+    assert figures.count("<figure>") == 2
+    assert "PRM (words, g)" in figures
+    # The lowest accuracy of all is 50 %: the scale begins at the next 20 points below.
+    assert re.findall(r"(\d+)%</text>", figures) == 2 * ["40", "55", "70", "85", "100"]

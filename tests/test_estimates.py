@@ -65,6 +65,31 @@ def test_a_judge_reads_task_question_and_solution_for_each_vote() -> None:
     assert 100 < task < 200
 
 
+def test_prompts_hold_the_template(tmp_path: Path) -> None:
+    dataset = {"source": "word_problems", "num_train": 2, "num_test": 1}
+
+    def prompt_tokens(template: str) -> dict[str, float]:
+        model = {"base": "b", "template": template}
+        judge = {"kind": "judge", "base": "owner/judge", "template": template}
+        fields = {
+            "datasets": {"w": dataset},
+            "generators": {"g": model},
+            "completer": model,
+            "annotation": {"annotators": ["monte_carlo", judge]},
+            "sampling": {"samples_per_problem": 3, "num_candidates": 5},
+        }
+        found = estimate_run(Settings.model_validate(fields), Lake(tmp_path))
+        return {each.stage: each.prompt_tokens / each.requests for each in found}
+
+    bare, framed = prompt_tokens("{question}"), prompt_tokens("Problem: {question}\nAnswer:")
+    assert sorted(bare) == ["candidates", "critiques", "rollouts", "solutions"]
+    for stage, tokens in framed.items():
+        around = len("Problem: \nAnswer:") / CHARACTERS_PER_TOKEN
+        assert tokens - bare[stage] == pytest.approx(around)
+    # What a chat template writes is known to the model's tokenizer alone.
+    assert prompt_tokens("chat") == bare
+
+
 def test_finished_shards_tell_better() -> None:
     row = {
         "stage": "rollouts",

@@ -64,7 +64,9 @@ def test_a_profile_is_submitted_once_and_its_pools_are_limited(
 ) -> None:
     from cli.app import main
 
-    profile = home.root / "profile.yaml"
+    # Dagster takes neither a percent sign nor more than 100 characters in a backfill's title.
+    profile = home.root / f"50 % {'long ' * 20}" / "profile.yaml"
+    profile.parent.mkdir()
     profile.write_text(
         "datasets: {words: {source: word_problems, num_train: 2, num_test: 0}}\n"
         "generators: {generator: &served {base: owner/model, solves: [train]}}\n"
@@ -78,11 +80,11 @@ def test_a_profile_is_submitted_once_and_its_pools_are_limited(
     assert main(["status", *options]) == 0
     out, err = capfd.readouterr()
     assert "shards" in out
-    assert "of profile profile is in progress" in err
+    assert f"of profile {profile} is in progress" in err
     assert "no daemon of Dagster has reported" in err
     with opened_instance(home, RunSettings()) as instance:
         [backfill] = instance.get_backfills()
-        assert backfill.tags == {TAG: "profile"}
+        assert backfill.tags == {TAG: str(profile)}
         pools = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
         assert pools == {"clients": 16, "gpu": 1}
         assert instance.run_monitoring_enabled

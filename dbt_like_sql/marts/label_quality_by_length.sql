@@ -4,20 +4,17 @@
 select
     dataset,
     annotator,
-    num_steps as solution_steps,
-    count(distinct problem_id) as num_problems,
-    count(distinct solution_id) as num_solutions,
-    count(*) as num_steps,
-    avg(hard) as share_good,
-    avg(soft) as mean_soft,
-    count(*) filter (where reference != annotator) as num_compared,
-    count(*) filter (where reference != annotator and hard = true_hard) as num_agreeing,
-    count(*) filter (where reference != annotator and hard = 0 and true_hard = 1)
-        as num_false_wrong,
-    count(*) filter (where reference != annotator and hard = 1 and true_hard = 0)
-        as num_false_good,
-    num_agreeing / nullif(num_compared, 0) as agreement
-from int_labelled_steps
-where not is_last
-group by dataset, annotator, solution_steps
+    group_value::bigint as solution_steps,
+    num_problems,
+    num_solutions,
+    num_labels as num_steps,
+    share_good,
+    mean_soft,
+    num_compared,
+    num_agreeing,
+    num_false_wrong,
+    num_false_good,
+    agreement
+from int_label_quality
+where grouped_by = 'length'
 order by dataset, annotator, solution_steps;

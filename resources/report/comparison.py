@@ -1,13 +1,13 @@
 """Compare two homes on one HTML page: settings, labels, verifier curves and costs."""
 
 import html
-import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
-from resources.report.comparison_curves import curve_chart
+from resources.report.comparison_curves import curve_figures, differences
 from resources.report.rendering import PAGE
 from resources.storage.atomic import replacing_file
 from resources.storage.sql_files import SQL_ROOT
@@ -82,11 +82,14 @@ def _rows(connection: duckdb.DuckDBPyConnection, name: str) -> list[Row]:
 
 
 def changed_settings(a: Mapping[str, object], b: Mapping[str, object]) -> list[Row]:
-    """Return the fields whose values differ; a field that one home lacks is unknown there."""
+    """Return the fields whose values differ. A field that one home lacks has the value None there.
+
+    Fields come with new versions of the pipeline, so those that are null or absent are alike.
+    """
     return [
-        {"field": field, "in A": a.get(field, UNKNOWN), "in B": b.get(field, UNKNOWN)}
+        {"field": field, "in A": a.get(field), "in B": b.get(field)}
         for field in sorted(a.keys() | b.keys())
-        if a.get(field, UNKNOWN) != b.get(field, UNKNOWN)
+        if a.get(field) != b.get(field)
     ]
 
 
@@ -108,14 +111,13 @@ def _sections(
         yield _section("Steps whose label changed", f'<p class="note">{note}</p>{steps}')
     accuracies = rows["compared_accuracies"]
     if accuracies:
-        charts = [
-            curve_chart(f"{dataset}, {generator}", list(part))
-            for (dataset, generator), part in itertools.groupby(
-                accuracies, key=lambda row: (row["dataset"], row["generator"])
-            )
-        ]
-        figures = f'<div class="figures">{"".join(charts)}</div>'
-        yield _section("Share of test problems solved, by N", figures + table(accuracies))
+        note = "Dashed: A. Solid: B. Horizontal: N. The table has B less A, in points."
+        figures = (
+            f'<p class="note">{note}</p><div class="figures">{curve_figures(accuracies)}</div>'
+        )
+        yield _section(
+            "Share of test problems solved, by N", figures + table(differences(accuracies))
+        )
     if rows["compared_costs"]:
         yield _section("Costs", table(rows["compared_costs"]))
     yield "</main>"
@@ -129,7 +131,7 @@ def table(rows: Sequence[Row]) -> str:
     """Return rows as an HTML table that fits any width; empty text without rows."""
     if not rows:
         return ""
-    heads = {name: html.escape(name.replace("_", " ")) for name in rows[0]}
+    heads = {name: html.escape(_head(name)) for name in rows[0]}
     kinds = {name: _kind([row[name] for row in rows]) for name in heads}
     head = "".join(f"<th{kinds[name]}>{title}</th>" for name, title in heads.items())
     lines = []
@@ -144,6 +146,11 @@ def table(rows: Sequence[Row]) -> str:
         f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>\n'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _head(name: str) -> str:
+    """Return the title of a column; the homes are A and B."""
+    return re.sub(r"\b[ab]\b", lambda home: home[0].upper(), name.replace("_", " "))
 
 
 def _kind(values: Sequence[object]) -> str:

@@ -32,18 +32,21 @@ CANDIDATES = Table(
     ("candidate_id",),
 )
 
+REWARD_MODEL = Column("reward_model", TEXT, "outcome_reward_model or process_reward_model")
+STEP_SCORES = Column(
+    "step_scores",
+    pl.List(pl.Float64()),
+    "probability of + at each step (ORM: one); null if unread",
+)
+
 CANDIDATE_SCORES = Table(
     "candidate_scores",
     "one row per candidate and reward model",
     (
         Column("candidate_id", TEXT, "the scored candidate"),
         PROBLEM_ID,
-        Column("reward_model", TEXT, "outcome_reward_model or process_reward_model"),
-        Column(
-            "step_scores",
-            pl.List(pl.Float64()),
-            "probability of + at each step (ORM: one); null if unread",
-        ),
+        REWARD_MODEL,
+        STEP_SCORES,
     ),
     ("candidate_id", "reward_model"),
 )
@@ -54,12 +57,8 @@ HELD_OUT_SCORES = Table(
     (
         SOLUTION_ID,
         PROBLEM_ID,
-        Column("reward_model", TEXT, "process_reward_model"),
-        Column(
-            "step_scores",
-            pl.List(pl.Float64()),
-            "probability of + at each step; null if unread",
-        ),
+        REWARD_MODEL,
+        STEP_SCORES,
     ),
     ("solution_id", "reward_model"),
 )

@@ -29,7 +29,7 @@ from shepherd.requests import Completion, Request
 from shepherd.settings import EngineSettings, GrpoSettings, PpoSettings, ReinforcementSettings
 from shepherd.word_problems import draw_problems
 from training.draws import PolicySampler
-from training.model_files import join_processes
+from training.model_files import join_processes, whole_model
 from training.ppo import PpoRun, train_ppo
 from training.scoring import Scorer
 
@@ -91,6 +91,8 @@ def train(
         problem_id=pl.col("question").map_elements(content_id, return_dtype=pl.String),
         splitting=pl.lit("auto"),
     )
+    with whole_model():
+        scorer = Scorer(BASE, kind="process", template="plain", max_length=192)
     draw = partial(open_engine, EngineSettings(batch_size=64, dtype="float32"))
     return train_ppo(
         PpoRun(
@@ -99,7 +101,7 @@ def train(
             folder / "out",
             METHODS[method],
             template="plain",
-            scorer=Scorer(BASE, kind="process", template="plain", max_length=192),
+            scorer=scorer,
             sampler=RecordedSampler(draw, 40, 5, record=record, killed_rank=killed_rank),
             grade=CompletionGrader().are_correct,
             work=folder / "work",
@@ -115,6 +117,7 @@ def shard_on_cpus() -> None:
         "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
         "FSDP_RESHARD_AFTER_FORWARD": "true",
         "FSDP_STATE_DICT_TYPE": "SHARDED_STATE_DICT",
+        "FSDP_CPU_RAM_EFFICIENT_LOADING": "true",
     }
     PartialState(cpu=True)
     PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU

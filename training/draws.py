@@ -25,9 +25,10 @@ Response = tuple[Question, Completion]
 
 LAUNCHER_VARIABLES = (
     *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK"),
-    *("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID"),
+    *("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "ACCELERATE_USE_FSDP"),
 )
-"""By which ``accelerate launch`` tells a process of the others."""
+"""By which ``accelerate launch`` tells a process of the others, and transformers to read the values
+of weights in the main process alone."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Load a model to train, on one process or several, and save the trained checkpoint."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,6 +35,24 @@ def join_processes() -> Accelerator:
         cpu=not on_gpu,
         kwargs_handlers=[timeout],
     )
+
+
+@contextmanager
+def whole_model() -> Iterator[None]:
+    """Let every process read the values of a model that it loads and does not shard.
+
+    Under FSDP transformers reads them in the main process alone.
+    """
+    name = "FSDP_CPU_RAM_EFFICIENT_LOADING"
+    before = os.environ.get(name)
+    os.environ[name] = "false"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def load_model(

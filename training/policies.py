@@ -35,7 +35,7 @@ from training.command_line import (
 )
 from training.draws import PolicySampler
 from training.example_rows import check_files
-from training.model_files import join_processes
+from training.model_files import join_processes, whole_model
 from training.policy_metrics import IterationMetrics
 from training.ppo import PpoRun, train_ppo
 from training.rft import train_rft
@@ -180,19 +180,21 @@ def run_reinforcement(args: argparse.Namespace) -> list[IterationMetrics]:
     join_processes()
     check_model(args.reward_checkpoint, "--reward-checkpoint")
     scores_steps = settings.reward_model == "process_reward_model"
+    with whole_model():
+        scorer = Scorer(
+            args.reward_checkpoint,
+            kind="process" if scores_steps else "outcome",
+            template=args.reward_template,
+            max_length=args.reward_length,
+            format=args.reward_format,
+        )
     run = PpoRun(
         start=args.base,
         problems=problems,
         out=args.out,
         settings=settings,
         template=args.template,
-        scorer=Scorer(
-            args.reward_checkpoint,
-            kind="process" if scores_steps else "outcome",
-            template=args.reward_template,
-            max_length=args.reward_length,
-            format=args.reward_format,
-        ),
+        scorer=scorer,
         sampler=PolicySampler(
             partial(open_engine, engine_of(args), log=args.engine_log),
             args.max_tokens,

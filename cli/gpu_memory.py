@@ -100,8 +100,7 @@ def _policy(
         policy.num_processes,
         needed.total / GIB,
         needed.fits(gpu_bytes) and policy.num_processes <= gpus.count,
-        f"policy {parts[0]}, value network {parts[1]}, reference and reward model {parts[2]}, "
-        f"engine {needed.engine / GIB:.1f} GiB of it",
+        f"policy {parts[0]}, value {parts[1]}, frozen {parts[2]}, engine {needed.engine / GIB:.1f}",
     )
 
 

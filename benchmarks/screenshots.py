@@ -2,25 +2,33 @@
 
     python -m benchmarks.screenshots --home data --profile demo [--out docs/images]
 
-Writes the report of the home again, serves the Dagster UI over it, and opens both in Chromium.
+Writes the report of the home again, serves the Dagster UI over it, and opens both in Chromium. For
+the pictures of a failed check, two problems in a copy of the home get a split that does not exist.
 """
 
 import argparse
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import polars as pl
+
 from benchmarks.browser import Page, open_page
 from benchmarks.requirements import require_chromium
 from benchmarks.ui import served
 from cli.app import main as shepherd
 from resources.storage.home import Home
+from resources.storage.lake import Lake
+from shepherd.schemas import PROBLEMS
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+PAUSE = "new Promise((done) => setTimeout(done, 2500))"
 DRAWN = "performance.getEntriesByName('drawn').length > 0"
 
 
@@ -39,6 +47,8 @@ class Shot:
     settled: str = "true"
     """A condition in JavaScript that holds after ``prepare``."""
     scheme: Literal["light", "dark"] = "light"
+    click: str = ""
+    """The text of a button that is pressed at last."""
 
 
 _UNFOLD = """(() => {
@@ -73,6 +83,24 @@ UI = {
 }
 
 
+FAULTY_UI = {
+    "ui-failed-check.png": Shot(
+        "/assets/stg_problems?view=lineage",
+        1800,
+        1200,
+        "document.body.innerText.includes('dataset_counts')",
+    ),
+    "ui-failing-rows.png": Shot(
+        "/assets/stg_problems?view=checks&checkDetail=split_is_known",
+        1500,
+        813,
+        "document.body.innerText.includes('[Show Markdown]')",
+        click="[Show Markdown]",
+    ),
+}
+"""Pictures of the checks that find a planted fault."""
+
+
 def main() -> int:
     """Take all pictures, or those that are named."""
     parser = argparse.ArgumentParser(
@@ -83,12 +111,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder of the pictures")
     parser.add_argument("names", nargs="*", metavar="NAME", help="pictures; all if none is named")
     options = parser.parse_args()
-    names = options.names or [*REPORT, *UI]
+    names = options.names or [*REPORT, *UI, *FAULTY_UI]
     home = Home(options.home.absolute())
     with open_page(require_chromium()) as tab:
         for shots, address in (
             (REPORT, report_of(home, options.profile)),
             (UI, ui_of(home, options.profile)),
+            (FAULTY_UI, faulty_ui_of(home, options.profile)),
         ):
             wanted = {name: shot for name, shot in shots.items() if name in names}
             if wanted:
@@ -121,6 +150,24 @@ def ui_of(home: Home, profile: str) -> Iterator[str]:
         yield address
 
 
+@contextmanager
+def faulty_ui_of(home: Home, profile: str) -> Iterator[str]:
+    """Serve the Dagster UI over a copy of a home whose warehouse finds a planted fault."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Home(Path(folder) / "home")
+        shutil.copytree(home.root, copy.root)
+        lake = Lake(copy.lake)
+        dataset, shard = lake.partitions(PROBLEMS)[0]
+        problems = lake.read(PROBLEMS, dataset, shard)
+        split = pl.Series("split", ["dev", "dev", *problems["split"][2:]])
+        lake.write(PROBLEMS, problems.with_columns(split), dataset, shard)
+        options = ["--home", str(copy.root), "--profile", profile]
+        if not shepherd(["run", *options, "--assets", "stg_problems"]):
+            raise AssertionError("no check has found the fault")
+        with ui_of(copy, profile) as address:
+            yield address
+
+
 def take(tab: Page, base: str, shot: Shot, out: Path) -> None:
     """Open an address, wait until its page is ready and settled, and write the picture."""
     tab.prefer(shot.scheme)
@@ -131,7 +178,10 @@ def take(tab: Page, base: str, shot: Shot, out: Path) -> None:
     tab.run(shot.prepare)
     tab.wait_for(shot.settled)
     # Charts are drawn, and the UI's graph is laid out, in frames after the page is ready.
-    tab.run("new Promise((done) => setTimeout(done, 2500))")
+    tab.run(PAUSE)
+    if shot.click:
+        tab.click(shot.click)
+        tab.run(PAUSE)
     tab.picture(out)
 
 

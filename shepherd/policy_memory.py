@@ -65,7 +65,7 @@ def policy_memory(
     - Each parameter of policy and value network takes 12 bytes, itself and two moments in float32,
       and 4 of its gradient while it learns. The value network has a head in place of the policy's.
     - The reference is in 16 bits if it is sharded, else in float32.
-    - The reward model is whole on each GPU, in 16 bits.
+    - The reward model is in 16 bits, and sharded with the rest.
     - The engine holds a whole copy of the policy in 16 bits, and its cache.
 
     Args:
@@ -92,7 +92,8 @@ def policy_memory(
     return PolicyMemory(
         policy=3 * SINGLE * parameters,
         value=3 * SINGLE * of_value,
-        frozen=(HALF if settings.sharded else SINGLE) * parameters + HALF * judge.num_parameters,
+        frozen=(HALF if settings.sharded else SINGLE) * parameters
+        + HALF * -(-judge.num_parameters // parts),
         gradients=SINGLE * (parameters + of_value),
         learning=max(
             needed.working + needed.activations + entropies,

@@ -61,13 +61,13 @@ def test_what_the_networks_hold_is_what_real_tensors_hold(is_tied: bool) -> None
     assert (groups.policy, groups.value, groups.gradients) == (of_policy, 0, policy_gradients)
 
 
-def test_shards_share_all_but_the_reward_model_and_the_engine() -> None:
+def test_shards_share_all_but_the_engine() -> None:
     shards: ReinforcementSettings = PPO.model_copy(update={"num_processes": 8, "sharded": True})
     whole, shard = policy_memory(SMALL, SMALL, PPO), policy_memory(SMALL, SMALL, shards)
     assert shard.policy == pytest.approx(whole.policy / 8, abs=12)
     assert shard.value == pytest.approx(whole.value / 8, abs=12)
-    judge = 2 * SMALL.num_parameters
-    assert shard.frozen - judge == pytest.approx((whole.frozen - judge) / 16, abs=2)
+    # In 16 bits, of which the whole reference has 32.
+    assert shard.frozen == pytest.approx(4 * SMALL.num_parameters / 8, abs=4)
     assert shard.engine == whole.engine
     assert whole.engine >= inference_memory(SMALL, 1).weights
 

@@ -106,7 +106,7 @@ def test_its_server_scores_steps_as_the_model_does(
     server: str, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    problem = draw_problems(0, "train", 1)[0]
+    [problem] = draw_problems(0, "train", 1)
     response = write_solution(problem, random.Random(0))
     served = open_rewarder(checkpoint, server=server, served_as="owner/model", format="tags")
     here = open_rewarder(checkpoint, format="tags")

@@ -12,8 +12,6 @@ from typing import cast
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType
-from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from torch import nn
 from torch.nn import functional as F
 from transformers import (
@@ -26,6 +24,7 @@ from resources.checkpoints.loading import AutoClass, load_weights
 from shepherd.settings import PpoSettings, ReinforcementSettings
 from training.episodes import EpisodeBatch
 from training.scoring import Scorer
+from training.sharding import expect_other_layers, is_sharding, shard_frozen
 
 
 class ValueModel(nn.Module):
@@ -63,7 +62,7 @@ class PpoNetworks:
     value: nn.Module | None
     """A :class:`ValueModel`; null for GRPO."""
     scorer: Scorer
-    """The reward model; frozen, and whole in each process."""
+    """The reward model; frozen."""
     optimizers: tuple[torch.optim.Optimizer, ...]
     """Of each of ``trained``, in this order."""
 
@@ -76,7 +75,9 @@ class PpoNetworks:
         settings: ReinforcementSettings,
     ) -> "PpoNetworks":
         """Start all networks from one checkpoint, without dropout, which would change ratios."""
-        is_sharded = accelerator.distributed_type == DistributedType.FSDP
+        is_sharded = is_sharding(accelerator)
+        if is_sharded:
+            scorer.shard(accelerator)
         # The main process sends the values to the others.
         are_read = accelerator.is_local_main_process or not is_sharded
 
@@ -97,7 +98,7 @@ class PpoNetworks:
         if is_sharded:
             # Its shards need no more than 16 bits, in which a GPU computes.
             dtype = torch.bfloat16 if accelerator.device.type == "cuda" else torch.float32
-            reference = fsdp2_prepare_model(accelerator, frozen.to(dtype))
+            reference = shard_frozen(accelerator, frozen.to(dtype))
         else:
             reference = frozen.to(accelerator.device)
         return cls(accelerator, policy, reference, value, scorer, optimizers)
@@ -115,7 +116,7 @@ class PpoNetworks:
     @property
     def is_sharded(self) -> bool:
         """Return whether each process holds a part of the weights only (FSDP)."""
-        return bool(self.accelerator.distributed_type == DistributedType.FSDP)
+        return is_sharding(self.accelerator)
 
     @contextmanager
     def exchanging(self, exchanges: bool) -> Iterator[None]:
@@ -130,6 +131,8 @@ def _prepare(
     accelerator: Accelerator, module: nn.Module
 ) -> tuple[nn.Module, torch.optim.Optimizer]:
     """Distribute a network over the processes, with an optimizer of its own."""
+    if is_sharding(accelerator):
+        expect_other_layers(accelerator)
     optimizer = torch.optim.AdamW(module.parameters(), weight_decay=0.0)
     prepared: tuple[nn.Module, torch.optim.Optimizer] = accelerator.prepare(module, optimizer)
     return prepared

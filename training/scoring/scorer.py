@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from accelerate import Accelerator
 from tqdm import tqdm
 from transformers import AutoConfig, PretrainedConfig
 from transformers.utils.logging import disable_progress_bar
@@ -124,9 +125,10 @@ class Scorer:
         units = [tuple(texts) if self.kind == "process" else ("".join(texts),) for texts in steps]
         solutions = list(zip(questions, units, strict=True))
         distinct = list(dict.fromkeys(solutions))
-        encoded = self._encoder.encode(
-            [question for question, _ in distinct], [unit for _, unit in distinct], self.max_length
-        )
+        encoded: list[Encoded] = []
+        if distinct:
+            questions_of, units_of = zip(*distinct, strict=True)
+            encoded = self._encoder.encode(questions_of, units_of, self.max_length)
         scores: dict[tuple[str, tuple[str, ...]], list[float | None]] = {}
         with tqdm(
             total=len(distinct), desc=description, unit="solution", disable=description is None
@@ -139,6 +141,11 @@ class Scorer:
         found = [list(scores[solution]) for solution in solutions]
         warn_of_unscored(found, self.max_length)
         return found
+
+    def shard(self, accelerator: Accelerator) -> None:
+        """Split the model over the processes, which must then all call ``score`` equally often."""
+        assert isinstance(self._reader, EmbeddedReader), "the others hold no model here"
+        self._reader.shard(accelerator)
 
     def close(self) -> None:
         """Free the model."""

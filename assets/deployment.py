@@ -82,17 +82,20 @@ class Deployment:
     def drawing(self, tables: Sequence[str], partition: Partition) -> Iterator[None]:
         """Let no other run draw the last of these tables, in a partition, until all are written.
 
+        In a home in a store, a run waits for one on another machine.
+
         Raises:
-            ValueError: another run draws there: wait until it ends, or end it.
+            ValueError: another run of this machine draws there: wait until it ends, or end it.
         """
         stage, files = tables[-1], self.home.files
-        refusal = f"another run draws {stage} of {partition.key}: wait until it ends, or end it"
+        work = f"draws {stage} of {partition.key}"
+        refusal = f"another run {work}: wait until it ends, or end it"
         paths = [self.lake.path(table, *partition) for table in tables]
         # The lock is beside the journals, which are removed alone.
         lock = self.journals(stage, partition).with_suffix(".lock")
         with (
             file_lock(lock, refusal=refusal),
-            files.holding("/".join((stage, *partition)), paths, refusal),
+            files.holding("/".join((stage, *partition)), paths, work),
         ):
             yield
 

@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,55 +43,87 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def postgres(folder: Path) -> Iterator[dict[str, str]]:
-    """Run a PostgreSQL with a database for Dagster; yield the variables that deploy/ reads.
+@dataclass
+class Postgres:
+    """A server of PostgreSQL with a database for Dagster."""
 
-    Its log is in the folder. PostgreSQL refuses to run as root, which runs it as ``nobody``.
+    programs: Path
+    data: str
+    """The folder of its files."""
+    log: Path
+    port: int
+    as_user: Sequence[str] = ()
+    """What begins the command line: PostgreSQL refuses to run as root."""
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that deploy/ reads."""
+        return {
+            "DAGSTER_PG_HOST": "127.0.0.1",
+            "DAGSTER_PG_PORT": str(self.port),
+            "DAGSTER_PG_DB": "dagster",
+            "DAGSTER_PG_USER": "dagster",
+            "DAGSTER_PG_PASSWORD": "",
+        }
+
+    @property
+    def _client(self) -> list[str]:
+        return ["-h", "127.0.0.1", "-p", str(self.port), "-U", "dagster"]
+
+    def create(self) -> None:
+        """Create the files of the server, start it and create the database."""
+        options = ["--auth=trust", "--username=dagster", "--no-sync", "--encoding=UTF8"]
+        command = [*self.as_user, str(self.programs / "initdb"), "-D", self.data, *options]
+        with self.log.open("a") as file:
+            subprocess.run(command, check=True, stdout=file, stderr=file)
+        self.start()
+        subprocess.run([self.programs / "createdb", *self._client, "dagster"], check=True)
+
+    def start(self) -> None:
+        """Start the server, and wait until it answers."""
+        folders = f"unix_socket_directories={self.data}"
+        settings = ["fsync=off", "listen_addresses=127.0.0.1", folders]
+        flags = [part for setting in settings for part in ("-c", setting)]
+        program = str(self.programs / "postgres")
+        command = [*self.as_user, program, "-D", self.data, "-p", str(self.port), *flags]
+        with self.log.open("a") as file:
+            self._process = subprocess.Popen(command, stdout=file, stderr=file)
+        deadline = time.monotonic() + SECONDS_TO_START
+        ready = [str(self.programs / "pg_isready"), "-q", *self._client]
+        while subprocess.run(ready, check=False).returncode:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(self.log.read_text())
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Stop the server. SIGINT is its fast shutdown, which does not wait for clients."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait()
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[Postgres]:
+    """Run a PostgreSQL with a database for Dagster; root runs it as the user ``nobody``.
+
+    Its log is in the folder.
 
     Raises:
         ValueError: PostgreSQL is not installed.
     """
-    programs, port, log = postgres_folder(), free_port(), folder / "postgres.log"
-    as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    prefix = as_user if os.getuid() == 0 else []
+    programs, log = postgres_folder(), folder / "postgres.log"
     # Not in the folder, which may be closed to other users.
-    with TemporaryDirectory(prefix="postgres-") as data, log.open("w") as output:
-        if prefix:
+    with TemporaryDirectory(prefix="postgres-") as data:
+        server = Postgres(programs, data, log, free_port())
+        if os.getuid() == 0:
             shutil.chown(data, "nobody", "nogroup")
-        options = ["--auth=trust", "--username=dagster", "--no-sync", "--encoding=UTF8"]
-        subprocess.run(
-            [*prefix, programs / "initdb", "-D", data, *options],
-            check=True,
-            stdout=output,
-            stderr=output,
-        )
-        settings = ["fsync=off", "listen_addresses=127.0.0.1", f"unix_socket_directories={data}"]
-        flags = [part for setting in settings for part in ("-c", setting)]
-        server = subprocess.Popen(
-            [*prefix, programs / "postgres", "-D", data, "-p", str(port), *flags],
-            stdout=output,
-            stderr=output,
-        )
-        at = ["-h", "127.0.0.1", "-p", str(port), "-U", "dagster"]
+            server.as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
         try:
-            deadline = time.monotonic() + SECONDS_TO_START
-            while subprocess.run([programs / "pg_isready", "-q", *at], check=False).returncode:
-                if server.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(log.read_text())
-                time.sleep(0.1)
-            subprocess.run([programs / "createdb", *at, "dagster"], check=True)
-            yield {
-                "DAGSTER_PG_HOST": "127.0.0.1",
-                "DAGSTER_PG_PORT": str(port),
-                "DAGSTER_PG_DB": "dagster",
-                "DAGSTER_PG_USER": "dagster",
-                "DAGSTER_PG_PASSWORD": "",
-            }
+            server.create()
+            yield server
         finally:
-            # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
-            server.send_signal(signal.SIGINT)
-            server.wait()
+            server.stop()
 
 
 @contextmanager

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.report import Result, as_json, as_table
+from resources.processes import ends_as_interrupts
 
-DONE, TARGET_MISSED, USER_CAN_FIX = 0, 1, 2
+DONE, TARGET_MISSED, USER_CAN_FIX, INTERRUPTED = 0, 1, 2, 130
 """Exit codes. Targets do not count with ``--smallest``."""
 
 EXIT_CODES = """\
-Exit codes: 0 if all targets are met, 1 if one is missed, 2 if the user can fix what went wrong.
+Exit codes: 0 if all targets are met, 1 if one is missed, 2 if the user can fix what went wrong,
+130 if it was interrupted by Ctrl-C or SIGTERM, which end its servers, too.
 With --smallest, missed targets do not change the exit code."""
 
 
@@ -52,13 +54,18 @@ class Benchmark:
         given = sys.argv[1:] if arguments is None else list(arguments)
         options = self.parse(given)
         try:
-            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+            with (
+                ends_as_interrupts(),
+                tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary,
+            ):
                 options.folder = (self.resumes and options.keep) or Path(temporary)
                 options.folder.mkdir(parents=True, exist_ok=True)
                 results = self.run(options)
         except ValueError as error:
             print(f"benchmarks.{self.name}: error: {error}", file=sys.stderr)
             return USER_CAN_FIX
+        except KeyboardInterrupt:
+            return INTERRUPTED
         command = shlex.join(
             ["python", "-m", f"benchmarks.{self.name}", *(a for a in given if a != "--json")]
         )

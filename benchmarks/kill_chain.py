@@ -1,11 +1,12 @@
 """Does a whole run end in the same rows if it is killed many times?
 
-    python -m benchmarks.kill_chain [--json] [--kills 50]
+    python -m benchmarks.kill_chain [--json] [--kills 50] [--in-store]
 
 Runs the profile ``tiny`` undisturbed, then kills it by SIGKILL at random moments until it ends: in
 sampling, training, the warehouse and between the renames that put files in place. If a home ends
 before all kills are spent, the next home begins. Rows, weights, relations and file names of each
-home are compared with those of the undisturbed one.
+home are compared with those of the undisturbed one. With ``--in-store`` the homes are in SeaweedFS,
+and each second kill takes the machine with its copies of the files away.
 """
 
 import argparse
@@ -13,10 +14,12 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -27,9 +30,12 @@ import yaml
 
 from benchmarks.command import Benchmark, Size
 from benchmarks.compare_homes import compare_lakes, compare_models
+from benchmarks.object_server import bucket_in
 from benchmarks.report import Result, at_least, at_most
+from cli.home_copy import model_names
 from resources.profiles import load_settings
 from resources.storage.home import Home
+from resources.storage.model_store import ModelStore
 from resources.storage.verification import items_of
 
 PRELOADED = ["cli.pipeline", "torch", "transformers", "resources.engines.transformers"]
@@ -80,17 +86,19 @@ def write_profile(path: Path, num_problems: int, *, has_policies: bool) -> None:
     path.write_text(yaml.safe_dump(profile))
 
 
-def run_profile(profile: Path, home: Path, log: Path, kill: KillAtRename | None) -> None:
+def run_profile(
+    profile: Path, home: str, dagster_home: Path, log: Path, kill: KillAtRename | None
+) -> None:
     """Run the profile as the command does, and end with its exit code."""
     with log.open("w") as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())
-    os.environ.pop("DAGSTER_HOME", None)
     from cli.app import main
 
     if kill:
         kill.install()
-    sys.exit(main(["run", "--profile", str(profile), "--home", str(home)]))
+    options = ["--home", home, "--dagster-home", str(dagster_home)]
+    sys.exit(main(["run", "--profile", str(profile), *options]))
 
 
 @dataclass
@@ -101,35 +109,38 @@ class Killer:
     profile: Path
     rng: random.Random
     num_kills_left: int
+    address: str = ""
+    """Where the killed homes are if they are in a store."""
     seconds: float = 0.0
     """Seconds of the undisturbed run, from its first work to its end."""
     num_kills: int = 0
     num_kills_at_renames: int = 0
+    num_lost_machines: int = 0
 
     def undisturbed(self) -> Home:
         """Run the profile to its end."""
-        home, log = self.folder / "undisturbed", self.folder / "undisturbed.log"
+        home, log = Home(self.folder / "undisturbed"), self.folder / "undisturbed.log"
         process = self._start(home, log, None)
         self._wait_for_work(process, log)
         start = time.monotonic()
         process.join()
         _check_ended(process, log)
         self.seconds = time.monotonic() - start
-        return Home(home)
+        return home
 
     def killed(self) -> Iterator[Home]:
         """Run the profile in new homes until all kills are spent; yield each home at its end."""
         number = 0
         while self.num_kills_left > 0:
-            home = self.folder / f"killed-{number}"
-            while not self._run_once(home):
+            home = Home.at(f"{self.address or self.folder}/killed-{number}")
+            while not self._run_once(home, f"killed-{number}"):
                 pass
-            yield Home(home)
+            yield home
             number += 1
 
-    def _run_once(self, home: Path) -> bool:
+    def _run_once(self, home: Home, name: str) -> bool:
         """Run in a home until the end or the kill; return whether it ended."""
-        log = home.with_suffix(f".{self.num_kills}.log")
+        log = self.folder / f"{name}.{self.num_kills}.log"
         kill = None
         if self.num_kills_left > 0 and self.rng.random() < 0.5:
             kill = KillAtRename(self.rng.randint(1, MAX_RENAMES), self.rng.random() < 0.5)
@@ -146,13 +157,19 @@ class Killer:
         self.num_kills += 1
         self.num_kills_left -= 1
         self.num_kills_at_renames += kill is not None
+        if self.address and self.num_kills % 2 == 0:
+            shutil.rmtree(home.root, ignore_errors=True)
+            self.num_lost_machines += 1
         return False
 
-    def _start(self, home: Path, log: Path, kill: KillAtRename | None) -> BaseProcess:
+    def _start(self, home: Home, log: Path, kill: KillAtRename | None) -> BaseProcess:
         # Runs fork from a server that only imports: a process with threads must not fork.
         processes = get_context("forkserver")
         processes.set_forkserver_preload([__name__, *PRELOADED])
-        process = processes.Process(target=run_profile, args=(self.profile, home, log, kill))
+        # Dagster's databases stay where a machine is lost: they are PostgreSQL's in a cluster.
+        dagster_home = home.dagster if not home.address else self.folder / home.root.name
+        arguments = (self.profile, home.location, dagster_home, log, kill)
+        process = processes.Process(target=run_profile, args=arguments)
         process.start()
         return process
 
@@ -169,6 +186,10 @@ def _check_ended(process: BaseProcess, log: Path) -> None:
 
 def differences(home: Home, other: Home) -> int:
     """Return the number of rows, weight files and relations that differ between two homes."""
+    for each in (home, other):
+        each.files.fetch([*each.files.below(each.lake), each.warehouse])
+        for name in model_names(each):
+            ModelStore(each.models, each.files).path(name)
     results = [*compare_lakes(home.lake, other.lake), *compare_models(home.models, other.models)]
     relations, others = (_relations(each.warehouse) for each in (home, other))
     differing = relations.items() ^ others.items()
@@ -214,16 +235,28 @@ def processes_of(folder: Path) -> list[int]:
 
 
 def run(options: argparse.Namespace) -> list[Result]:
-    """Run the profile undisturbed and killed, and compare."""
+    """Run the profile undisturbed and killed, and compare.
+
+    Raises:
+        ValueError: SeaweedFS, in which the homes shall be, is not installed.
+    """
     profile = options.folder / "profile.yaml"
     write_profile(profile, options.problems, has_policies=bool(options.policies))
     killer = Killer(options.folder, profile, random.Random(0), options.kills)
+    with bucket_in(options.folder) if options.in_store else nullcontext("") as address:
+        killer.address = address
+        return compared(killer, options)
+
+
+def compared(killer: Killer, options: argparse.Namespace) -> list[Result]:
+    """Return what kills have changed."""
     undisturbed = killer.undisturbed()
     num_homes = num_differences = num_leftovers = num_errors = 0
     for home in killer.killed():
         num_homes += 1
         num_differences += differences(undisturbed, home)
-        num_leftovers += len(leftovers(undisturbed, home))
+        # Attempts that no pointer names stay in a store for a day.
+        num_leftovers += 0 if home.address else len(leftovers(undisturbed, home))
         findings = [finding for item in items_of(home) for finding in item.findings()]
         num_errors += sum(not finding.is_note for finding in findings)
     time.sleep(SECONDS_TO_END)
@@ -232,11 +265,19 @@ def run(options: argparse.Namespace) -> list[Result]:
         Result("homes", num_homes, "homes"),
         at_least("kills", killer.num_kills, "runs", options.kills),
         Result("of them at a rename", killer.num_kills_at_renames, "runs"),
+        Result("of them with the loss of the machine", killer.num_lost_machines, "runs"),
         at_most("rows, weights and relations that differ", num_differences, "in all homes", 0),
         at_most("files in one home only", num_leftovers, "files", 0),
         at_most("errors of shepherd verify", num_errors, "errors", 0),
         at_most("processes left", len(processes_of(options.folder)), "processes", 0),
     ]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of a store."""
+    parser.add_argument(
+        "--in-store", action="store_true", help="keep the killed homes in an object store"
+    )
 
 
 BENCHMARK = Benchmark(
@@ -248,6 +289,7 @@ BENCHMARK = Benchmark(
         Size("problems", 12, 6, "train problems"),
         Size("policies", 1, 0, "1 trains policies as well, 0 does not"),
     ],
+    add_options=add_options,
 )
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ class LatencyServer:
     """When each request came, with its prompt and its seed."""
     answered: list[tuple[float, str, int]] = field(default_factory=list)
     """The same of each answer that was sent."""
+    most_answers: int | None = None
+    """Further requests wait while so many answers were sent."""
 
     async def complete(self, request: Request) -> JSONResponse:
         """Answer a request with a solution that its seed decides."""
@@ -32,6 +34,8 @@ class LatencyServer:
         prompt, seed = body["prompt"], body["seed"]
         self.asked.append((time.time(), prompt, seed))
         await asyncio.sleep(self.seconds)
+        while self.most_answers is not None and len(self.answered) >= self.most_answers:
+            await asyncio.sleep(0.05)
         self.answered.append((time.time(), prompt, seed))
         usage = {"prompt_tokens": len(prompt) // 4, "completion_tokens": 20}
         choice = {"text": solution(seed), "finish_reason": "stop"}

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -9,6 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
+
+from resources.storage.store import open_store
 
 PROGRAM = "weed"
 
@@ -77,6 +81,28 @@ def object_server(folder: Path) -> Iterator[str]:
         for port in (*ports, *(port + GRPC_OFFSET for port in ports)):
             for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 path.unlink()
+
+
+@contextmanager
+def bucket_in(folder: Path) -> Iterator[str]:
+    """Run SeaweedFS in a folder; yield the address of a bucket.
+
+    This process and those that it starts reach it, and keep copies of files in the folder.
+
+    Raises:
+        ValueError: SeaweedFS is not installed.
+    """
+    (folder / "server").mkdir()
+    with object_server(folder / "server") as endpoint:
+        variables = {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "SHEPHERD_CACHE": str(folder / "cache"),
+        }
+        with mock.patch.dict(os.environ, variables):
+            open_store("s3://bucket").put("exists", b"")
+            yield "s3://bucket"
 
 
 def wait_until_up(port: int, seconds: float = 60) -> None:

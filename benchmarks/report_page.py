@@ -21,6 +21,7 @@ from benchmarks.command import Benchmark, Size
 from benchmarks.report import Result, at_least, at_most
 from benchmarks.requirements import require_chromium
 from resources.report import DATA_FOLDER, Run, build_report
+from resources.storage.store import FolderStore
 from resources.storage.warehouse import build_warehouse
 
 ROLLOUT_CHARACTERS = 200
@@ -89,7 +90,7 @@ def write_page(root: Path, share: float) -> Path:
         rollouts.with_columns(text=text).write_parquet(path)
     build_warehouse(root / "lake", root / "warehouse.duckdb")
     page = root / "report.html"
-    build_report(root / "warehouse.duckdb", root / "study", page, Run("benchmark"))
+    build_report(root / "warehouse.duckdb", FolderStore(root), page, Run("benchmark"))
     return page
 
 

@@ -14,12 +14,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from unittest import mock
 
 import dagster as dg
 import yaml
@@ -44,10 +45,14 @@ SHARE_OF_LINEAR = {2: 0.95, 4: 0.90}
 """The least share of linear speed-up, by workers."""
 
 MINUTES_OF_SHARD = 10
+ANSWERS_BEFORE_KILL = BATCH + BATCH // 2
+"""Answers that a worker gets before it is killed. Its other requests wait, so that it is killed
+while it draws: a worker that has drawn everything would leave its retry nothing to ask."""
+
 SECONDS_TO_JOURNAL = 1.0
 """What was answered so long before a kill is in the journal."""
 
-SECONDS_UNTIL_STUCK = 1_500.0
+SECONDS_UNTIL_STUCK = 600.0
 """The longest wait for a run, on a busy machine."""
 
 
@@ -95,6 +100,8 @@ def speed_ups(options: argparse.Namespace) -> Iterator[Result]:
     alone = completions_per_second(1, waves, seconds, options.folder / "1")
     yield Result("1 worker", round(alone, 2), "completions/s")
     for workers, target in SHARE_OF_LINEAR.items():
+        if workers > options.workers:
+            break
         rate = completions_per_second(workers, waves, seconds, options.folder / str(workers))
         share = round(rate / (workers * alone), 3)
         yield at_least(f"{workers} workers", share, "of linear", target, baseline=1.0)
@@ -105,24 +112,15 @@ class Instance:
     """An instance of Dagster on PostgreSQL with its daemon, and one profile."""
 
     server: LatencyServer
-    environment: Mapping[str, str]
-
-    def submit(self) -> None:
-        """Send the profile's work."""
-        command = [sys.executable, "-m", "cli", "run", "--submit"]
-        environment = {**os.environ, **self.environment}
-        subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=sys.stderr)
+    opened: dg.DagsterInstance
+    cpu_seconds: dict[int, float] = field(default_factory=dict)
+    """Of the process of each sampling run, by the run's number: when they were last looked at."""
 
     def sampling_runs(self) -> list[dg.RunRecord]:
         """Return the runs of shards, the first one first."""
-        with self.opened() as instance:
-            records = instance.get_run_records(ascending=True)
+        records = self.opened.get_run_records(ascending=True)
         chosen = dg.AssetKey("rollouts")
         return [each for each in records if chosen in (each.dagster_run.asset_selection or ())]
-
-    def opened(self) -> dg.DagsterInstance:
-        """Open the instance itself."""
-        return dg.DagsterInstance.from_config(self.environment["DAGSTER_HOME"])
 
     def wait_for_success(self, number: int) -> dg.RunRecord:
         """Wait until the run of a number has succeeded; return it."""
@@ -134,20 +132,21 @@ class Instance:
                     return record
                 if run.is_finished:
                     raise RuntimeError(f"run {run.run_id}: {self._failure_of(run)}")
-            time.sleep(1.0)
+                if process := process_of(self.opened, run):
+                    with suppress(FileNotFoundError):
+                        self.cpu_seconds[number] = _cpu_seconds_of(process.pid)
+            time.sleep(0.5)
         raise RuntimeError(f"run {number} of a shard has not ended in time")
 
     def kill_worker(self, number: int) -> float:
         """Kill the process of the run of a number; return the time."""
-        with self.opened() as instance:
-            process = process_of(instance, self.sampling_runs()[number].dagster_run)
+        process = process_of(self.opened, self.sampling_runs()[number].dagster_run)
         assert process is not None, "its requests were answered"
         os.kill(process.pid, signal.SIGKILL)
         return time.time()
 
     def _failure_of(self, run: dg.DagsterRun) -> str:
-        with self.opened() as instance:
-            events = [entry.message for entry in instance.all_logs(run.run_id)]
+        events = [entry.message for entry in self.opened.all_logs(run.run_id)]
         return " | ".join(events[-4:])
 
     def wait_for_answers(self, count: int) -> None:
@@ -165,7 +164,7 @@ def instance_in(folder: Path, home: str, num_problems: int, seconds: float) -> I
     dagster_home, profile = folder / "dagster", folder / "profile.yaml"
     dagster_home.mkdir(parents=True)
     shutil.copy(DEPLOY / "processes" / "dagster.yaml", dagster_home)
-    with serving(seconds) as server, postgres(folder) as variables:
+    with serving(seconds) as server, postgres(folder) as database:
         model = {"base": "owner/model", "solves": ["train"]}
         words = {"source": "word_problems", "num_train": num_problems, "num_test": 0}
         servers = {"base_urls": [server.url], "api_key_variable": "BENCHMARK_KEY"}
@@ -181,16 +180,20 @@ def instance_in(folder: Path, home: str, num_problems: int, seconds: float) -> I
         }
         profile.write_text(yaml.safe_dump(fields))
         environment = {
-            **variables,
+            **database.variables,
             "SHEPHERD_PROFILE": str(profile),
             "SHEPHERD_HOME": home,
             "DAGSTER_HOME": str(dagster_home),
         }
-        os.environ.update(environment)
-        instance = Instance(server, environment)
-        instance.submit()
-        with daemon(environment, folder / "daemon.log"):
-            yield instance
+        # Dagster reads them in this process, too.
+        with mock.patch.dict(os.environ, environment):
+            command = [sys.executable, "-m", "cli", "run", "--submit"]
+            subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
+            with (
+                dg.DagsterInstance.from_config(str(dagster_home)) as opened,
+                daemon(environment, folder / "daemon.log"),
+            ):
+                yield Instance(server, opened)
 
 
 def workers_of_dagster(options: argparse.Namespace) -> Iterator[Result]:
@@ -202,16 +205,20 @@ def workers_of_dagster(options: argparse.Namespace) -> Iterator[Result]:
         server = instance.server
         first = instance.wait_for_success(0)
         asked, answered = list(server.asked), list(server.answered)
+        server.most_answers = len(answered) + ANSWERS_BEFORE_KILL
         drawing = answered[-1][0] - asked[0][0]
         around = _seconds_of(instance, first) - drawing
         yield Result("seconds of a shard's run around its requests", round(around, 1), "s")
+        cpu = round(instance.cpu_seconds.get(0, 0.0), 1)
+        yield Result("CPU seconds of that run, with its requests", cpu, "s")
         share = round(100 * around / (60 * MINUTES_OF_SHARD), 2)
         yield at_most(f"the same of a shard of {MINUTES_OF_SHARD} minutes", share, "%", 3.0)
 
-        instance.wait_for_answers(len(answered) + BATCH + BATCH // 2)
+        instance.wait_for_answers(server.most_answers)
+        time.sleep(SECONDS_TO_JOURNAL)
         killed = instance.kill_worker(1)
         before = {each[1:] for each in server.answered if each[0] < killed - SECONDS_TO_JOURNAL}
-        num_asked = len(server.asked)
+        num_asked, server.most_answers = len(server.asked), None
         _wait_for_more(server, num_asked)
         yield at_most(
             "from the kill of a worker to the retry's first request",
@@ -226,11 +233,19 @@ def workers_of_dagster(options: argparse.Namespace) -> Iterator[Result]:
 
 def _seconds_of(instance: Instance, record: dg.RunRecord) -> float:
     """Return the seconds from the launch of a run to its end."""
-    with instance.opened() as opened:
-        launched = opened.get_run_stats(record.dagster_run.run_id).launch_time
+    launched = instance.opened.get_run_stats(record.dagster_run.run_id).launch_time
     assert record.end_time is not None
     assert launched is not None
     return record.end_time - launched
+
+
+def _cpu_seconds_of(pid: int) -> float:
+    """Return the CPU seconds of a process and of its children that have ended.
+
+    Source: ``man 5 proc_pid_stat``, fields 14 to 17. The name before them may hold anything.
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _wait_for_more(server: LatencyServer, num_asked: int) -> None:
@@ -269,6 +284,7 @@ BENCHMARK = Benchmark(
     [
         Size("seconds", 2.0, 0.3, "seconds in which a server answers a request"),
         Size("waves", 30, 3, "batches that each worker draws"),
+        Size("workers", 4, 2, "workers at most"),
         Size("problems", 24, 8, "problems of the two shards that Dagster runs"),
     ],
     add_options=add_options,

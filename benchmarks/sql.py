@@ -23,6 +23,7 @@ from benchmarks.command import Benchmark, Size
 from benchmarks.report import Result, at_most
 from resources.report import Run, build_report
 from resources.storage.sql_files import sql_models
+from resources.storage.store import FolderStore
 from resources.storage.warehouse import build_warehouse, run_tests
 
 MAX_MART_S = 20.0
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> list[Result]:
     tests_s, tests = timed(lambda: run_tests(warehouse))
     failures = [test.name for test in tests if test.num_failures]
     report_s, _ = timed(
-        lambda: build_report(warehouse, options.folder / "study", report, Run("benchmark"))
+        lambda: build_report(warehouse, FolderStore(options.folder), report, Run("benchmark"))
     )
     print(f"tests that fail: {failures}", file=sys.stderr)
     slowest = max(marts, key=lambda name: marts[name])

@@ -22,10 +22,11 @@ from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
+from unittest import mock
 
 from benchmarks.command import Benchmark, Size
 from benchmarks.latency_server import LatencyServer, serving
-from benchmarks.object_server import object_server
+from benchmarks.object_server import bucket_in
 from benchmarks.report import Result, at_most
 from resources.engines.openai import OpenAIEngine
 from resources.sampling.journalled_draws import draw_completions
@@ -62,7 +63,7 @@ def draw(url: str, address: str, root: Path, count: int) -> None:
     settings = OpenAISettings(base_urls=(url,), api_key_variable="BENCHMARK_KEY")
     source = RequestList(request_block(requests_of(count)))
     output = root / OUTPUT
-    with mirror.holding(NAME, [output], "another worker draws") if mirror else nullcontext():
+    with mirror.holding(NAME, [output], "draws rollouts") if mirror else nullcontext():
         draw_completions(
             lambda: OpenAIEngine("owner/model", settings, batch_size=BATCH),
             source,
@@ -227,12 +228,11 @@ def run(options: argparse.Namespace) -> list[Result]:
     Raises:
         ValueError: SeaweedFS is not installed.
     """
-    os.environ.update(AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="secret", BENCHMARK_KEY="none")
-    (options.folder / "server").mkdir()
-    with object_server(options.folder / "server") as endpoint:
-        os.environ["AWS_ENDPOINT_URL"] = endpoint
-        open_store("s3://bucket").put("exists", b"")
-        address = "s3://bucket/home"
+    with (
+        bucket_in(options.folder) as bucket,
+        mock.patch.dict(os.environ, {"BENCHMARK_KEY": "none"}),
+    ):
+        address = f"{bucket}/home"
         return [*kills(options, address), *overheads(options, address)]
 
 

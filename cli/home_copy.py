@@ -4,14 +4,15 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from resources.report import DATA_FOLDER
+from resources.report import DATA_FOLDER, STUDY
+from resources.report.server import MARKS_FILE
 from resources.storage.atomic import replacing_file, replacing_folder
 from resources.storage.home import Home
 from resources.storage.model_store import ModelStore
 
 
 def copy_home(source: Home, target: Home) -> Iterator[Path]:
-    """Copy tables, models, exports, warehouse and report; yield the path of each in the source.
+    """Copy tables, models, exports, warehouse, report and its marks; yield each path in the source.
 
     A table that the target has with equal content is passed over, so that a copy that was stopped
     goes on. Journals and Dagster's databases are not copied.
@@ -33,6 +34,7 @@ def copy_home(source: Home, target: Home) -> Iterator[Path]:
         if source.files.digest(path) is not None:
             _copy(source, target, path)
             yield path
+    yield from _copy_documents(source, target)
     yield from _copy_models(source, target)
 
 
@@ -75,9 +77,18 @@ def _copy(source: Home, target: Home, path: Path) -> None:
                 shutil.copyfileobj(old, new)
 
 
+def _copy_documents(source: Home, target: Home) -> Iterator[Path]:
+    old, new = source.documents, target.documents
+    for key in (MARKS_FILE, *(entry.key for entry in old.list(STUDY))):
+        blob = old.get(key)
+        if blob is not None:
+            new.put(key, blob.data)
+            yield source.root / key
+
+
 def _copy_models(source: Home, target: Home) -> Iterator[Path]:
     models = ModelStore(source.models, source.files)
-    for name in _model_names(source):
+    for name in model_names(source):
         folder = models.path(name)
 
         def write(new: Path, folder: Path = folder) -> None:
@@ -87,7 +98,7 @@ def _copy_models(source: Home, target: Home) -> Iterator[Path]:
         yield models.link(name)
 
 
-def _model_names(home: Home) -> list[str]:
+def model_names(home: Home) -> list[str]:
     """Return the trained models of a home, without versions and states of trainings."""
     if home.address:
         paths = home.files.below(home.models)

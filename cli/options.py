@@ -39,7 +39,7 @@ DagsterHomeOption = Annotated[
     ),
 ]
 OutOption = Annotated[
-    Path,
+    str,
     typer.Option(
         "--out",
         metavar="DIR",
@@ -61,3 +61,14 @@ def home_at(location: str | Path) -> Home:
     if is_address(str(location)):
         return Home.at(str(location))
     return Home(folder_at(location, "--home"))
+
+
+def folder_to_write(out: str) -> Path:
+    """Return the absolute path of the folder of ``--out``.
+
+    Raises:
+        ValueError: it is an address: name a folder of this machine.
+    """
+    if is_address(out):
+        raise ValueError(f"--out {out}: is no folder: name one of this machine, and copy it there")
+    return Path(out).absolute()

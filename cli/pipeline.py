@@ -3,7 +3,9 @@
 import difflib
 import sys
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -43,10 +45,42 @@ def run_pipeline(
             the lake has, or lack a named asset or partition; nothing was run. Or Dagster's
             databases cannot be used.
     """
-    name = Path(profile).stem
-    started, deployment = time.monotonic(), Deployment(settings, home, name)
+    started, deployment = time.monotonic(), Deployment(settings, home, Path(profile).stem)
+    with planned(deployment, assets, partitions) as plan:
+        tags = run_tags(settings)
+        failures = run_stages(plan.definitions, plan.instance, plan.progress, plan.keys, tags)
+    if failures:
+        return print_failures(failures)
+    if not assets:
+        print_summary(deployment, time.monotonic() - started)
+        print_next_steps(deployment, profile)
+    return int(print_strays(deployment.lake))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which assets may be made, and what decides whether they are made again."""
+
+    definitions: dg.Definitions
+    keys: Set[dg.AssetKey]
+    instance: dg.DagsterInstance
+    progress: Progress
+
+
+@contextmanager
+def planned(
+    deployment: Deployment, assets: Sequence[str], partitions: Sequence[str]
+) -> Iterator[Plan]:
+    """Check a deployment, open Dagster's databases, and say what an earlier version has made.
+
+    With ``assets``, only those are made: in ``partitions`` or in all, up to date or not.
+
+    Raises:
+        ValueError: as :func:`run_pipeline`.
+    """
+    settings, home = deployment.settings, deployment.home
     check_deployment(deployment)
-    definitions = definitions_of(settings, home, name)
+    definitions = definitions_of(settings, home, deployment.profile)
     keys = named_keys(definitions, settings, assets, partitions)
     with opened_instance(home, settings.runs) as instance:
         if assets:
@@ -54,14 +88,7 @@ def run_pipeline(
         else:
             progress = Progress(instance, definitions)
             print_earlier_versions(progress)
-        failures = run_stages(definitions, instance, progress, keys, run_tags(settings))
-    home.files.collect()
-    if failures:
-        return print_failures(failures)
-    if not assets:
-        print_summary(deployment, time.monotonic() - started)
-        print_next_steps(deployment, profile)
-    return int(print_strays(deployment.lake))
+        yield Plan(definitions, keys, instance, progress)
 
 
 def check_deployment(deployment: Deployment) -> None:

@@ -51,13 +51,15 @@ class Progress:
         self._graph = definitions.resolve_asset_graph()
         deployment = (definitions.resources or {}).get("deployment")
         self._home = deployment.home if isinstance(deployment, Deployment) else None
+        self._files = self._home.files if self._home else LOCAL
         self._records: dict[tuple[dg.AssetKey, str | None, int | None], _Record] = {}
-        self._failed_checks: FailedChecks | None = None
+        self.refresh()
 
     def refresh(self) -> None:
-        """Forget the records that were read from the event log."""
+        """Forget the records that were read from the event log, and the digests of files."""
         self._records.clear()
-        self._failed_checks = None
+        self._failed_checks: FailedChecks | None = None
+        self._digest_of = self._files.digests()
 
     def pending(self, keys: Sequence[dg.AssetKey], partition: str | None) -> list[Pending]:
         """Return the assets that are not up to date, in the topological order of ``keys``.
@@ -164,10 +166,13 @@ class Progress:
         path, digest = self._path(key, partition, metadata), metadata.get(DIGEST_KEY)
         if path is None:
             return None
-        found = (self._home.files if self._home else LOCAL).digest(path)
+        found, recorded = self._digest_of(path), digest.value if digest else None
+        if found is None or recorded not in (None, found):
+            # Another worker may have written and recorded it since the digests were listed.
+            found = self._files.digest(path)
         if found is None:
             return f"{path} is missing"
-        if digest is not None and found != digest.value:
+        if recorded not in (None, found):
             return f"{path} was written by a run that was killed, or by another program"
         return None
 

@@ -13,7 +13,6 @@ from assets.run_processes import process_of
 from cli.runs_database import opened_instance
 from cli.submission import print_missing_daemons
 from cli.tables import plain_tables
-from resources.processes import ProcessIdentity
 from resources.storage.home import Home
 from resources.storage.io_manager import Partition
 from shepherd.settings import Settings
@@ -82,30 +81,15 @@ def workers(instance: dg.DagsterInstance) -> pl.DataFrame:
 def leases(home: Home) -> pl.DataFrame:
     """Return a row for each lease that a worker holds in a home in an object store."""
     # Only such a home needs its package.
-    from resources.storage.leases import LEASES, LeaseRecord
+    from resources.storage.leases import held_leases
     from resources.storage.store import open_store
 
-    store, rows = open_store(home.address), list[dict[str, object]]()
-    for entry in store.list(LEASES):
-        blob = store.get(entry.key)
-        record = LeaseRecord.model_validate_json(blob.data) if blob else None
-        if record and record.holder:
-            rows.append(
-                {
-                    "lease": entry.key.removeprefix(f"{LEASES}/").removesuffix(".json"),
-                    "epoch": record.epoch,
-                    **_holder(record.holder),
-                }
-            )
+    rows = []
+    for name, record in held_leases(open_store(home.address)).items():
+        process = record.process
+        host, pid = (process.host, process.pid) if process else ("-", None)
+        rows.append({"lease": name, "epoch": record.epoch, "host": host, "process": pid})
     return pl.DataFrame(rows)
-
-
-def _holder(holder: str) -> dict[str, object]:
-    """Return the host and process that a lease names; a holder may be a bare token."""
-    if not holder.startswith("{"):
-        return {"host": "-", "process": None}
-    process = ProcessIdentity.from_json(holder)
-    return {"host": process.host, "process": process.pid}
 
 
 def _worker(instance: dg.DagsterInstance, record: dg.RunRecord) -> dict[str, object]:

@@ -4,6 +4,7 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
 from typing import TypeAlias
 
 import dagster as dg
@@ -16,11 +17,9 @@ from dagster._core.definitions.selector import (
 )
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
-from assets.definitions import definitions_of
 from assets.deployment import Deployment, partitions_of
-from cli.pipeline import check_deployment, named_keys, print_earlier_versions
-from cli.progress import MakeAgain, Progress
-from cli.runs_database import opened_instance
+from cli.pipeline import planned
+from cli.progress import Progress
 from cli.stages import next_wave
 from resources.storage.home import Home
 from shepherd.settings import Settings
@@ -50,17 +49,11 @@ def submit_pipeline(
     Raises:
         ValueError: as :func:`cli.pipeline.run_pipeline`; or a submitted backfill is in progress.
     """
-    check_deployment(Deployment(settings, home, profile))
-    definitions = definitions_of(settings, home, profile)
-    keys = named_keys(definitions, settings, assets, partitions)
-    with opened_instance(home, settings.runs) as instance:
+    deployment = Deployment(settings, home, Path(profile).stem)
+    with planned(deployment, assets, partitions) as plan:
+        definitions, instance = plan.definitions, plan.instance
         refuse_second_backfill(instance)
-        if assets:
-            progress: Progress = MakeAgain(instance, definitions, partitions)
-        else:
-            progress = Progress(instance, definitions)
-            print_earlier_versions(progress)
-        pending = pending_assets(definitions, progress, keys, partitions_of(settings))
+        pending = pending_assets(definitions, plan.progress, plan.keys, partitions_of(settings))
         if not pending:
             print("up to date")
             return 0
@@ -68,7 +61,7 @@ def submit_pipeline(
         instance.add_backfill(backfill)
         shards = {partition for each in pending.values() for partition in each}
         print(f"Backfill {backfill.backfill_id}: {len(pending)} assets, {len(shards)} shards")
-        later = followers(definitions, pending, keys)
+        later = followers(definitions, pending, plan.keys)
         if later:
             print(f"Decided afterwards, by the same command: {', '.join(later)}")
         print_missing_daemons(instance)

@@ -36,7 +36,8 @@ def downloaded(url: str) -> Path:
     """
     parent, _, name = url.rstrip("/").rpartition("/")
     store = open_store(parent)
-    entries = [each for each in store.list("") if f"{each.key}/".startswith(f"{name}/")]
+    file = store.head(name)
+    entries = [file] if file else store.list(name)
     if not entries:
         raise ValueError(f"{url}: no such file or folder in the store: correct the address")
     version = content_id(url, *(f"{each.key} {each.tag}" for each in entries))

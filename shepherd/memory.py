@@ -24,6 +24,10 @@ STEP_TOKENS = 16_384
 SCORED_TOKENS = 8_192
 """Tokens of one step of training.scoring, at most."""
 
+SMALL_BYTES = 64 * 2**20
+"""Weights of a small model at most. On a CPU each core computes with one by itself: its products
+are too short for several threads, and it may be in memory several times."""
+
 HALF, SINGLE = 2, 4
 """Bytes of a number in bfloat16 or float16, and in float32."""
 

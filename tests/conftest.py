@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from planned_server import KEY, Server
 
@@ -29,6 +30,10 @@ os.environ.update(
 # By default Python looks for garbage after every 700 new objects, and the imports of torch,
 # transformers and Dagster alone make millions.
 gc.set_threshold(50_000)
+
+# No example has a deadline: how long one takes depends on what else the machine does.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("tests")
 
 prepare_dagster_home(Path(os.environ["DAGSTER_HOME"]))
 atexit.register(silence_exit)

@@ -11,6 +11,7 @@ import polars as pl
 
 from benchmarks.browser import Page
 from resources.report import DATA_FOLDER, Run, build_report
+from resources.storage.store import FolderStore
 from resources.storage.warehouse import build_warehouse
 from tests.small_lake import small_lake, write_lake
 
@@ -33,7 +34,7 @@ def build(frames: dict[str, pl.DataFrame], root: Path, profile: str = "demo") ->
 def page_of(warehouse: Path, root: Path, profile: str = "demo", **run: Any) -> Path:
     """Write the page of a warehouse, with the studies of a folder."""
     page = root / "report.html"
-    build_report(warehouse, root / "study", page, Run(profile, **{"facts": FACTS, **run}))
+    build_report(warehouse, FolderStore(root), page, Run(profile, **{"facts": FACTS, **run}))
     return page
 
 

@@ -2,24 +2,34 @@
 
 import importlib
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import names
-from benchmarks.command import USER_CAN_FIX, Benchmark, Size
+from benchmarks.command import INTERRUPTED, USER_CAN_FIX, Benchmark, Size
 from benchmarks.report import Result, at_most
 
-WITHOUT_SIZES = {"compare_homes", "gpu", "gsm8k_import", "scale_out"}
-"""They have no sizes or print row by row, and have tests of their own; ``scale_out`` waits for a
-daemon of Dagster and is run by hand."""
+WITHOUT_SIZES = {"compare_homes", "gpu", "gsm8k_import"}
+"""They have no sizes or print row by row, and have tests of their own."""
 WITH_SIZES = [name for name in names() if name not in WITHOUT_SIZES]
 SLOW = {
-    *("demo_study", "engine_overhead", "kill_chain", "kill_resume", "label_io", "label_quality"),
-    *("paper_study", "pilot", "search", "step_rewards", "store_kills", "ui"),
+    *(
+        "busy_cpu",
+        "demo_study",
+        "engine_overhead",
+        "kill_chain",
+        "kill_resume",
+        "label_io",
+        "label_quality",
+    ),
+    *("paper_study", "pilot", "scale_out", "search", "step_rewards", "store_kills", "ui"),
 }
 """These take more than about ten CPU seconds at their smallest size."""
 MISSING = re.compile(r"is not installed|no browser is installed|does not exist")
@@ -103,6 +113,21 @@ def test_a_missed_target_ends_with_1_but_not_at_the_smallest_size(
     assert benchmark.main(["--smallest"]) == 0
     assert benchmark.main([]) == 1
     assert "1 targets missed: mistakes" in capsys.readouterr().err
+
+
+def test_sigterm_ends_what_a_benchmark_has_started() -> None:
+    ended = []
+
+    def run(options: object) -> list[Result]:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        finally:
+            ended.append("daemon")
+        return []
+
+    assert Benchmark("made_up", "", run).main([]) == INTERRUPTED
+    assert ended == ["daemon"]
 
 
 def test_a_given_size_wins_over_the_smallest() -> None:

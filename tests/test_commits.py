@@ -65,6 +65,9 @@ class UnreliableStore(Store):
         self._answer()
         return self._inner.get(key)
 
+    def head(self, key: str) -> Entry | None:
+        return self._inner.head(key)
+
     def download(self, key: str, path: Path) -> None:
         self._inner.download(key, path)
 
@@ -86,7 +89,7 @@ class Machine:
     def label(self, rows: pl.DataFrame, pause: float = 0.0) -> str:
         """Write a partition unless another machine has; return what happened."""
         try:
-            with self.mirror.holding("problems/words/00", self.paths, "wait"):
+            with self.mirror.holding("problems/words/00", self.paths, "draws problems"):
                 if self.lake.metadata(PROBLEMS, *AT).get("fingerprints"):
                     return "found"
                 time.sleep(pause)
@@ -94,10 +97,6 @@ class Machine:
                 return "written"
         except LeaseLostError:
             return "lost"
-        except ValueError as error:
-            if isinstance(error, OutOfReachError) or not str(error).endswith(": wait"):
-                raise
-            return "refused"
 
 
 @pytest.fixture
@@ -151,7 +150,7 @@ def test_a_partition_that_is_drawn_for_the_first_time_is_not_listed(
     first, second = machines
     first.lake.write(PROBLEMS, rows.tail(3), "words", "01")
     first.lake.write(PROBLEMS, rows.clear(), "other", "00")
-    with first.mirror.holding("problems/words/00", first.paths, "wait"):
+    with first.mirror.holding("problems/words/00", first.paths, "draws problems"):
         assert second.lake.partitions(PROBLEMS) == [("other", "00"), ("words", "01")]
         assert second.lake.read(PROBLEMS).equals(rows.tail(3))
         first.lake.write(PROBLEMS, rows.head(1), *AT)
@@ -195,7 +194,7 @@ def test_a_zombie_cannot_commit_after_its_lease_is_taken(
     first, second = machines
 
     def wakes_up_late() -> None:
-        with first.mirror.holding("problems/words/00", first.paths, "wait"):
+        with first.mirror.holding("problems/words/00", first.paths, "draws problems"):
             zombie = held_lease()
             assert zombie is not None
             # It is paused: it neither renews nor notices that it has lost the lease.
@@ -211,16 +210,21 @@ def test_a_zombie_cannot_commit_after_its_lease_is_taken(
     assert second.label(rows) == "found"
 
 
-def test_a_lease_that_is_renewed_is_not_taken(
-    machines: Sequence[Machine], rows: pl.DataFrame, short_leases: None
+def test_a_worker_waits_for_a_lease_that_is_renewed(
+    machines: Sequence[Machine],
+    rows: pl.DataFrame,
+    short_leases: None,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     first, second = machines
     with ThreadPoolExecutor() as workers:
         slow = workers.submit(first.label, rows, 0.6)
         time.sleep(0.1)
-        assert second.label(rows) == "refused"
+        assert second.label(rows) == "found"
         assert slow.result() == "written"
-    assert second.label(rows) == "found"
+    [line] = caplog.messages
+    assert f"process {os.getpid()} on " in line
+    assert "draws problems: waiting until it ends, or has not renewed its lease for" in line
 
 
 @pytest.mark.parametrize(
@@ -252,7 +256,7 @@ def test_races_of_two_workers_leave_one_commit_each(
         assert found.lake.read(PROBLEMS).height in (3, 4)
 
     def work(machine: Machine, frame: pl.DataFrame, pause: float) -> str:
-        while (outcome := cut_off(machine, frame, pause)) in ("refused", "down"):
+        while (outcome := cut_off(machine, frame, pause)) == "down":
             time.sleep(0.02)
         return outcome
 
@@ -272,7 +276,7 @@ def test_the_lease_of_a_process_that_has_ended_here_is_free_at_once(
     child = os.fork()
     if child == 0:
         killed = Machine(FolderStore(tmp_path / "store"), tmp_path / "killed")
-        with killed.mirror.holding("problems/words/00", killed.paths, "wait"):
+        with killed.mirror.holding("problems/words/00", killed.paths, "draws problems"):
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     machine = Machine(FolderStore(tmp_path / "store"), tmp_path / "machine")

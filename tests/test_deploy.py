@@ -76,6 +76,9 @@ def test_every_variable_that_an_instance_reads_is_given_to_the_pods() -> None:
     given |= set(loaded(KUBERNETES / "secret.example.yaml")["stringData"])
     text = (KUBERNETES / "dagster.yaml").read_text()
     assert set(re.findall(r"env: (\w+)", text)) <= given
+    assert {"AWS_REGION", "AWS_ACCESS_KEY_ID", "SHEPHERD_CACHE"} <= given
+    # The endpoint is a comment, since an empty one is no address.
+    assert "AWS_ENDPOINT_URL=" in (KUBERNETES / "kustomization.yaml").read_text()
     for _, pod in pods():
         for container in pod["containers"]:
             for each in container.get("env", ()):
@@ -92,6 +95,21 @@ def test_every_pod_has_limits_and_gpus_only_where_models_are() -> None:
             assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
             gpus[name] = limits.get("nvidia.com/gpu")
     assert {name: count for name, count in gpus.items() if count} == {"vllm": "1", "train": "8"}
+
+
+def test_pods_that_hold_no_state_are_given_up_ten_seconds_after_their_node() -> None:
+    tolerations = {name: pod.get("tolerations", ()) for name, pod in pods()}
+    tolerations["runs"] = [
+        {**each, "tolerationSeconds": each.get("toleration_seconds")}
+        for each in loaded(KUBERNETES / "dagster.yaml")["run_launcher"]["config"]["run_k8s_config"][
+            "pod_spec_config"
+        ]["tolerations"]
+    ]
+    # Pods of a StatefulSet stay until their node is removed.
+    for name in tolerations.keys() - {"vllm", "postgres"}:
+        seconds = {each["key"]: each.get("tolerationSeconds") for each in tolerations[name]}
+        for state in ("unreachable", "not-ready"):
+            assert seconds[f"node.kubernetes.io/{state}"] == 10, name
 
 
 def test_the_three_instances_differ_in_their_launcher_alone() -> None:
@@ -171,9 +189,11 @@ def test_ray_takes_its_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     made = launcher_of("ray", launcher, monkeypatch)
     assert made.supports_check_run_worker_health
     assert (made.address, made.num_cpus, made.num_gpus) == ("http://127.0.0.1:8265", 1, 0)
-    # Nodes do not have the daemon's environment.
-    assert {f"DAGSTER_PG_{variable}" for variable in VARIABLES} < set(made.env_vars)
+    # Nodes do not have the daemon's environment, and Ray shows what they get of it.
+    public = set(VARIABLES) - {"PASSWORD"}
+    assert {f"DAGSTER_PG_{variable}" for variable in public} < set(made.env_vars)
     assert {"SHEPHERD_HOME", "SHEPHERD_PROFILE", "DAGSTER_HOME"} < set(made.env_vars)
+    assert not [name for name in made.env_vars if re.search("PASSWORD|KEY|SECRET|TOKEN", name)]
 
 
 def launcher_of(

@@ -14,6 +14,7 @@ from test_store_home import address  # noqa: F401 - a fixture
 from cli.app import main
 from cli.home_copy import copy_home
 from cli.status_tables import leases
+from resources.report.server import MARKS_FILE
 from resources.storage.home import Home
 from resources.storage.lake import Lake
 from resources.storage.leases import holding
@@ -47,6 +48,8 @@ def home(tmp_path: Path) -> Home:
     (home.exports / "labels").mkdir(parents=True)
     (home.exports / "labels" / "train.jsonl").write_text("{}\n")
     home.report.write_text("<html></html>")
+    (home.root / MARKS_FILE).write_text("{}\n")
+    home.documents.put("study/paper.json", b"{}")
     return home
 
 
@@ -71,7 +74,7 @@ def test_a_home_goes_to_a_folder_and_a_second_copy_writes_no_table(
 ) -> None:
     target = Home(tmp_path / "target")
     copied = {path.relative_to(home.root).parts[0] for path in copy_home(home, target)}
-    assert copied == {"lake", "models", "exports", "report.html"}
+    assert copied == {"lake", "models", "exports", "report.html", MARKS_FILE, "study"}
     assert contents(target) == contents(home)
     again = {path.suffix for path in copy_home(home, target)}
     assert ".parquet" not in again
@@ -105,7 +108,12 @@ def test_a_home_goes_to_a_bucket_and_back(
     assert main(["copy", address, str(back.root)]) == 0
     assert contents(back) == contents(home)
     store = open_store(address)
+    # Any tool reads and writes them.
+    marks = store.get(MARKS_FILE)
+    assert marks is not None
+    assert marks.data == (back.root / MARKS_FILE).read_bytes() == b"{}\n"
+    assert (back.root / "study" / "paper.json").read_text() == "{}"
     assert leases(Home.at(address)).height == 0
-    with holding(store, "rollouts/words/00", "wait"):
+    with holding(store, "rollouts/words/00", "draws rollouts"):
         [row] = leases(Home.at(address)).to_dicts()
     assert (row["lease"], row["process"]) == ("rollouts/words/00", os.getpid())

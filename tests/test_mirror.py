@@ -2,18 +2,19 @@
 
 import logging
 import shutil
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from small_lake import small_lake
 
-from resources.storage import segments, training_state
+from resources.storage import leases, segments, training_state
 from resources.storage.home import Home
 from resources.storage.journal import Journal, open_journal
 from resources.storage.lake import Lake
-from resources.storage.leases import holding
 from resources.storage.mirror import Mirror
 from resources.storage.model_store import ModelStore
 from resources.storage.store import Blob, FolderStore, OutOfReachError, StoreError
@@ -56,7 +57,7 @@ def sampling(mirror: Mirror) -> Iterator[Journal]:
     """Hold the lease of a partition, and open a journal of it."""
     path = mirror.root / "journals/rollouts/words/00/completer.journal"
     with (
-        mirror.holding("rollouts/words/00", [], "another run draws"),
+        mirror.holding("rollouts/words/00", [], "draws rollouts"),
         open_journal(path, FINGERPRINT, mirror) as journal,
     ):
         yield journal
@@ -191,6 +192,30 @@ def test_a_model_that_one_machine_trains_is_read_on_all(
     assert damaged.startswith("attempts/models/weak/")
 
 
+def test_curves_and_dates_come_from_the_store(machines: Sequence[Mirror]) -> None:
+    first, second = machines
+
+    def write(out: Path) -> None:
+        write_model(out, "one")
+        (out / "runs").mkdir()
+        (out / "runs" / "curve").write_text("1 2 3")
+
+    models(first).save("weak", write)
+    folders = second.parts_of_models(second.root / "models", "runs")
+    assert {name: (path / "curve").read_text() for name, path in folders.items()} == {
+        "weak": "1 2 3"
+    }
+    # The weights may be large.
+    assert list(second.root.rglob("*.safetensors")) == []
+    warehouse = second.root / "warehouse.duckdb"
+    assert second.written(warehouse) is None
+    with first.committing(first.root / "warehouse.duckdb"):
+        (first.root / "warehouse.duckdb").write_text("rows")
+    written = second.written(warehouse)
+    assert written is not None
+    assert abs(written.timestamp() - time.time()) < 60
+
+
 def test_a_damaged_model_in_the_store_is_refused(
     machines: Sequence[Mirror], bucket: Bucket
 ) -> None:
@@ -205,23 +230,21 @@ def test_a_damaged_model_in_the_store_is_refused(
 def test_a_model_is_trained_by_one_worker_at_a_time(
     machines: Sequence[Mirror], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from resources.storage import leases
-
     monkeypatch.setattr(leases, "SECONDS_BETWEEN_RENEWALS", 0.02)
+    monkeypatch.setattr(leases, "SECONDS_UNTIL_EXPIRED", 0.5)
     first, second = machines
+    with ThreadPoolExecutor() as workers:
 
-    def train(out: Path) -> None:
-        from concurrent.futures import ThreadPoolExecutor
+        def train(out: Path) -> None:
+            started.append(workers.submit(save, second, "two"))
+            time.sleep(1)
+            assert not started[0].done()
+            write_model(out, "one")
 
-        with (
-            ThreadPoolExecutor() as workers,
-            pytest.raises(ValueError, match="another run trains weak: wait until it ends"),
-        ):
-            workers.submit(save, second, "two").result()
-        write_model(out, "one")
-
-    models(first).save("weak", train)
-    assert text_of(second) == "one"
+        started: list[Future[None]] = []
+        models(first).save("weak", train)
+        started[0].result()
+    assert text_of(first) == "two"
 
 
 def checkpoint(work: Path, step: int) -> None:
@@ -269,18 +292,19 @@ def test_another_machine_resumes_a_training(machines: Sequence[Mirror], bucket: 
     uploaded = [entry.key for entry in bucket.list("attempts")]
     assert uploaded
     assert not any("/train/" in key for key in uploaded)
+    # A state replaces the one before, of which no file stays.
+    assert len(uploaded) == len({key.rpartition("/")[2] for key in uploaded})
     # The state of the other machine is newer than that of this one.
     assert step_of(first) == ["20"]
     assert text_of(second) == "done"
     # A training that has ended leaves no state.
+    assert bucket.list("attempts/models/.weak.training") == []
     assert step_of(second) == []
 
 
 def test_the_state_is_saved_while_the_training_goes_on(
     machines: Sequence[Mirror], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import time
-
     monkeypatch.setattr(training_state, "SECONDS_BETWEEN_LOOKS", 0.01)
     first, second = machines
     store = first.commits.store
@@ -315,8 +339,6 @@ def test_a_state_that_cannot_be_saved_does_not_end_the_training(
     # This machine has the state still.
     [lease] = [entry.key for entry in bucket.list("leases")]
     bucket.delete([lease])
-    with holding(bucket, "models/weak", "wait"):
-        pass
     assert step_of(first) == ["10"]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from benchmarks.cluster import DEPLOY, ROOT, postgres, postgres_folder
+from benchmarks.cluster import DEPLOY, ROOT, Postgres, postgres, postgres_folder
 from cli.runs_database import opened_instance
 from cli.submission import TAG
 from resources.storage.home import Home
@@ -29,23 +29,23 @@ with opened_instance(Home(Path(sys.argv[1]))) as instance:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The variables of a PostgreSQL that runs while this file's tests do."""
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL that runs while this file's tests do."""
     try:
         postgres_folder()
     except ValueError as error:
         pytest.skip(str(error))
-    with postgres(tmp_path_factory.mktemp("database")) as variables:
-        yield variables
+    with postgres(tmp_path_factory.mktemp("database")) as server:
+        yield server
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: dict[str, str]) -> Home:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Postgres) -> Home:
     """A home whose DAGSTER_HOME has the dagster.yaml of deploy/."""
     home = Home(tmp_path)
     home.dagster.mkdir()
     shutil.copy(DEPLOY / "processes" / "dagster.yaml", home.dagster)
-    for name, value in {**database, "DAGSTER_HOME": str(home.dagster)}.items():
+    for name, value in {**database.variables, "DAGSTER_HOME": str(home.dagster)}.items():
         monkeypatch.setenv(name, value)
     return home
 
@@ -128,3 +128,23 @@ def test_events_are_read_by_every_process(home: Home) -> None:
         assert dg.materialize([made], instance=instance).success
     with opened_instance(home) as instance:
         assert instance.get_latest_materialization_event(dg.AssetKey("made")) is not None
+
+
+def test_a_run_goes_on_while_postgresql_restarts(home: Home, database: Postgres) -> None:
+    @dg.asset
+    def before() -> None: ...
+
+    @dg.asset(deps=[before])
+    def meanwhile() -> None:
+        database.stop()
+        database.start()
+
+    @dg.asset(deps=[meanwhile])
+    def after() -> None: ...
+
+    with opened_instance(home) as instance:
+        run = dg.materialize([before, meanwhile, after], instance=instance)
+        assert run.success
+        events = [entry.dagster_event_type for entry in instance.all_logs(run.run_id)]
+        assert events.count(dg.DagsterEventType.STEP_SUCCESS) == 3
+        assert events[-1] == dg.DagsterEventType.RUN_SUCCESS

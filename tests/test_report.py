@@ -9,10 +9,11 @@ import duckdb
 import pytest
 
 from resources.report import DATA_FOLDER, report_relations
-from resources.report.curves import training_curves
+from resources.report.curves import CURVES, training_curves
 from resources.report.facts import commit_of, run_facts
-from resources.report.problems import LIMITS, cut
+from resources.report.problems import LIMITS, Json, cut
 from resources.report.rendering import PAGE, render
+from resources.storage.home_files import LOCAL
 from resources.storage.sql_files import sql_models
 from shepherd.settings import Settings
 from tests.profiles import TINY
@@ -178,7 +179,7 @@ def test_without_a_warehouse_it_says_how_to_build_one(tmp_path: Path) -> None:
 def test_the_title_says_which_run_it_is(page: Path) -> None:
     title = re.findall("<title>(.*)</title>", page.read_text())
     assert title == ["demo · date 2026-01-02 · seed 7 · commit abc1234 · models - · N -"]
-    facts = dict(run_facts(TINY, page.with_name("warehouse.duckdb")))
+    facts = dict(run_facts(TINY, LOCAL.written(page.with_name("warehouse.duckdb"))))
     assert list(facts) == [name for name, _ in FACTS]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", facts["date"])
     assert facts["seed"] == str(TINY.seed)
@@ -189,21 +190,25 @@ def test_the_title_says_which_run_it_is(page: Path) -> None:
 def test_facts_that_are_unknown_are_a_dash(tmp_path: Path) -> None:
     words = {"source": "word_problems", "solutions": "s.jsonl", "num_train": 1}
     imported = Settings.model_validate({"datasets": {"words": words}})
-    facts = dict(run_facts(imported, tmp_path / "none"))
+    facts = dict(run_facts(imported, LOCAL.written(tmp_path / "none")))
     assert (facts["date"], facts["models"], facts["N"]) == ("-", "-", "-")
     assert commit_of(tmp_path) == "-"
+
+
+def curves_of(models: Path) -> list[Json]:
+    return training_curves(LOCAL.parts_of_models(models, CURVES))
 
 
 def test_curves_of_models_are_read_and_thinned(tmp_path: Path) -> None:
     from training.curves import CurveWriter
 
-    assert training_curves(tmp_path) == []
+    assert curves_of(tmp_path) == []
     writer = CurveWriter(tmp_path / "generator", 0)
     for step in range(401):
         writer.write(step, {"train/loss": 1 / (1 + step), "train/rate": 0.1})
     writer.close()
     (tmp_path / "without").mkdir()
-    (curve,) = training_curves(tmp_path)
+    (curve,) = curves_of(tmp_path)
     assert (curve["model"], curve["metric"]) == ("generator", "training loss")
     assert len(curve["points"]) == 134
     assert curve["points"][-1] == [400, round(1 / 401, 6)]

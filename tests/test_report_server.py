@@ -15,6 +15,7 @@ import pytest
 from benchmarks.browser import find_chromium, open_page
 from cli.app import main
 from resources.report.server import MARKS_FILE, report_server
+from resources.storage.store import FolderStore
 from shepherd.label_formats import parse_review
 from tests.report_pages import DRAWN, FRAMES, build
 
@@ -35,7 +36,7 @@ ROW = {
 @contextmanager
 def served(report: Path) -> Iterator[str]:
     """Serve a report on a free port and yield its address."""
-    with report_server(report, 0) as server:
+    with report_server(report, FolderStore(report.parent), 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -131,6 +132,21 @@ def test_marks_decide_labels_only_where_they_say_enough() -> None:
         parse_review({**ROW, "is_cut": True})
     with pytest.raises(ValueError, match="marks: 2 for 3 steps"):
         parse_review({**ROW, "marks": [None, None]})
+
+
+def test_marks_of_two_servers_of_one_home_do_not_replace_each_other(
+    tmp_path: Path, address: str
+) -> None:
+    with served(tmp_path / "report.html") as other:
+        for url in (address, other):
+            assert ask(f"{url}/marks") == b""
+        text = json.dumps(ROW) + "\n"
+        ask(f"{address}/marks", "PUT", text)
+        ask(f"{address}/marks", "PUT", text * 2)
+        assert "another reader has changed the marks" in refusal(f"{other}/marks", "PUT", text)
+        assert ask(f"{other}/marks").decode() == text * 2
+        ask(f"{other}/marks", "PUT", text)
+    assert (tmp_path / MARKS_FILE).read_text() == text
 
 
 def test_marks_of_a_served_report_are_imported_as_human_labels(

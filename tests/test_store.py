@@ -1,16 +1,20 @@
 """The store of objects: a folder, and a bucket of a real S3 server, with faults before it."""
 
+import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from object_store import FaultProxy, fault_proxy, serve_objects
 
-from resources.storage.object_store import ObjectStore
+from resources.storage.object_store import ObjectStore, part_bytes
 from resources.storage.store import FolderStore, OutOfReachError, Store, StoreError, open_store
 
 NUM_WORKERS = 16
@@ -62,6 +66,10 @@ def test_objects_are_written_read_listed_and_deleted(store: Store, tmp_path: Pat
     assert blob.data == b"first"
     assert store.get("a") is None
     assert store.get("nothing") is None
+    head = store.head("a/one")
+    assert head == next(entry for entry in store.list("a") if entry.key == "a/one")
+    assert store.head("a") is None
+    assert store.head("nothing") is None
     store.download("a/b/two", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == file.read_bytes()
     store.delete(["a/one", "a/b/two", "never"])
@@ -170,3 +178,65 @@ def test_a_folder_that_cannot_be_written_ends_in_one_line(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"cannot be written: .*remove it, or choose another"):
         FolderStore(tmp_path / "file").put("key", b"")
+
+
+class Generations(BaseHTTPRequestHandler):
+    """Answers as Google's XML API: each write has a number, by which a swap names it."""
+
+    objects: ClassVar[dict[str, tuple[int, bytes]]] = {}
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        present, _ = self.objects.get(self.path, (0, b""))
+        expected = self.headers.get("x-goog-if-generation-match")
+        if expected not in (None, str(present)):
+            self.answer(412, b"")
+            return
+        self.objects[self.path] = (present + 7, body)
+        self.answer(200, b"", present + 7)
+
+    def do_GET(self) -> None:
+        found = self.objects.get(self.path)
+        self.answer(404, b"") if found is None else self.answer(200, found[1], found[0])
+
+    def answer(self, status: int, body: bytes, generation: int = 0) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Last-Modified", "Sat, 28 Nov 2026 08:00:00 GMT")
+        self.send_header("ETag", f'"etag {generation}"')
+        self.send_header("x-goog-generation", str(generation))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_google_swaps_by_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Generations)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    account = {"gcs_base_url": url, "disable_oauth": True, "client_email": "", "private_key": ""}
+    monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT_KEY", json.dumps({**account, "private_key_id": ""}))
+    # An address without encryption is allowed for all stores.
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    try:
+        store = open_store("gs://bucket/home")
+        assert store.put_new("key", b"one")
+        assert not store.put_new("key", b"two")
+        first = store.get("key")
+        assert first == (b"one", "7")
+        assert store.swap("key", b"two", first.tag)
+        assert not store.swap("key", b"three", first.tag)
+        assert store.get("key") == (b"two", "14")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_large_objects_have_as_many_parts_as_a_store_takes() -> None:
+    assert part_bytes(0) == part_bytes(2**30) == 5 * 2**20
+    for size in (49 * 2**30, 4 * 2**40):
+        assert -(-size // part_bytes(size)) <= 10_000

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from blocks import add, drain, poll
+from numpy.typing import NDArray
 from tiny_checkpoint import (
     WINDOW,
     check_stopped,
@@ -25,7 +26,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from resources.engines import open_engine, prefill, token_draws
+from resources.engines import open_engine, prefill, row_cache, token_draws
 from resources.engines.row_cache import RowCache
 from resources.engines.token_draws import draw_tokens, uniform_numbers
 from resources.engines.transformers import TransformersEngine
@@ -116,6 +117,30 @@ def test_a_prompt_is_prefilled_once_for_all_its_rollouts(checkpoint: Path) -> No
         group = [completions[f"{p}/{k}"] for k in range(4)]
         cached = sorted(completion.cached_tokens for completion in group)
         assert cached == [0] + 3 * [group[0].prompt_tokens - 1]
+
+
+@pytest.mark.parametrize("most", [1, 3, 16])
+def test_rows_share_the_states_of_their_prompt(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(row_cache, "MAX_SHARING", most)
+    engine = TransformersEngine(checkpoint, batch_size=20, dtype="float32", device="cpu")
+    add(engine, rollouts(temperature=1.0))
+    copies = set()
+
+    class Counting(RowCache):
+        def begin_step(self, num_drawn: NDArray[np.int64]) -> torch.Tensor:
+            copies.add((len(num_drawn), self._num_copies))
+            assert self._readers[: self._num_copies].sum() == len(num_drawn)
+            assert self._readers[: self._num_copies].all()
+            return super().begin_step(num_drawn)
+
+    engine._cache.__class__ = Counting
+    completions = drain(engine)
+    assert (20, 5 * -(-4 // most)) in copies
+    assert min(copies) <= (5, 5)
+    expected = draw(checkpoint, rollouts(temperature=1.0), batch_size=2)
+    assert {i: c.text for i, c in completions.items()} == {i: c.text for i, c in expected.items()}
 
 
 def test_seconds_add_up_to_the_time_worked(checkpoint: Path) -> None:

@@ -31,6 +31,7 @@ from training.model_files import join_processes, save_model
 from training.optimization import Measurement, Objective, Optimization
 from training.outputs import remove_work, replacing_checkpoint, training_alone
 from training.packing import Example
+from training.pass_threads import PassThreads, num_threads
 from training.runs import TrainingReport, TrainingRun
 from training.schedules import warm_up_then_cosine
 from training.token_files import TokenFiles, draw_order
@@ -129,7 +130,9 @@ def _prepare(
     prepared, optimizer = accelerator.prepare(
         forward, torch.optim.AdamW(parameters, weight_decay=settings.weight_decay, fused=True)
     )
-    return Optimization(accelerator, prepared, optimizer, objective, settings, masters)
+    count = num_threads(prepared, accelerator.device) if accelerator.num_processes == 1 else 1
+    threads = PassThreads(count) if count > 1 else None
+    return Optimization(accelerator, prepared, optimizer, objective, settings, masters, threads)
 
 
 def _fingerprint(

@@ -8,6 +8,7 @@ changes what is minimised.
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import nn
 from shepherd.settings import TOKENS_PER_PASS, TrainingSettings
 from training.master_weights import MasterWeights
 from training.packing import Batch, Counts, Example, logits_of, pack
+from training.pass_threads import PassThreads
 from training.passes import split_passes
 from training.token_files import TokenFiles
 
@@ -80,6 +82,8 @@ class Optimization:
     settings: TrainingSettings
     masters: MasterWeights | None = None
     """What the optimizer changes, if the model computes in bfloat16; None: the model itself."""
+    threads: PassThreads | None = None
+    """Compute passes side by side, if one process trains a small model on a CPU."""
 
     @property
     def is_sharded(self) -> bool:
@@ -96,6 +100,24 @@ class Optimization:
         Returns:
             The loss, and the norm of the gradients before clipping. A GPU may still compute them.
         """
+        accelerator = self.accelerator
+        total = (
+            self._backward_side_by_side(examples, self.threads)
+            if self.threads
+            else self._backward(examples)
+        )
+        parameters = self.masters.masters if self.masters else self.model.parameters()
+        norm = accelerator.clip_grad_norm_(parameters, CLIP_NORM)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.masters:
+            self.masters.round_weights()
+        return Measurement(torch.stack([accelerator.reduce(total, "sum"), norm]))
+
+    def _backward(self, examples: Sequence[Example]) -> torch.Tensor:
+        """Compute the gradients of this process's passes; return the sum of their losses."""
         accelerator = self.accelerator
         lengths = [len(example.ids) for example in examples]
         shares = split_passes(lengths, accelerator.num_processes, self._tokens_per_pass)
@@ -115,17 +137,28 @@ class Optimization:
             if self.masters:
                 self.masters.collect_gradients()
             total += loss.detach()
-        parameters = self.masters.masters if self.masters else self.model.parameters()
-        norm = accelerator.clip_grad_norm_(parameters, CLIP_NORM)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        if self.masters:
-            self.masters.round_weights()
-        return Measurement(torch.stack([accelerator.reduce(total, "sum"), norm]))
+        return total
 
-    @torch.no_grad()
+    def _backward_side_by_side(
+        self, examples: Sequence[Example], threads: PassThreads
+    ) -> torch.Tensor:
+        """Compute the gradients of all passes, one pass a thread; return the sum of the losses."""
+        lengths = [len(example.ids) for example in examples]
+        count = min(threads.count, len(examples))
+        counts = Counts.of(examples)
+
+        def loss_of(indices: Sequence[int]) -> torch.Tensor:
+            batch = self._pack([examples[index] for index in indices], counts)
+            return self._loss(self._logits(batch), batch)
+
+        return threads.backward(
+            list(self.model.parameters()),
+            [
+                [partial(loss_of, indices) for indices in passes]
+                for passes in split_passes(lengths, count, self._tokens_per_pass)
+            ],
+        )
+
     def evaluate(self, examples: TokenFiles) -> dict[str, float]:
         """Return the loss on held-out examples and the objective's metrics.
 
@@ -136,13 +169,18 @@ class Optimization:
         # Sharded models need equally many passes of every process: the first group fills the gap.
         num_missing = -len(groups) % accelerator.num_processes
         numbered = [*enumerate(groups), *((-1, groups[0]) for _ in range(num_missing))]
-        results: list[tuple[int, float, torch.Tensor]] = []
-        self.model.eval()
-        for number, indices in numbered[accelerator.process_index :: accelerator.num_processes]:
+
+        @torch.no_grad()
+        def measure(group: tuple[int, list[int]]) -> tuple[int, float, torch.Tensor]:
+            number, indices = group
             batch = self._pack([examples[index] for index in indices], examples.counts)
             logits = self._logits(batch)
             predictions = self.objective.predict(logits, batch).cpu()
-            results.append((number, self._loss(logits, batch).item(), predictions))
+            return number, self._loss(logits, batch).item(), predictions
+
+        self.model.eval()
+        share = numbered[accelerator.process_index :: accelerator.num_processes]
+        results = list(self.threads.map(measure, share) if self.threads else map(measure, share))
         self.model.train()
         gathered = sorted(
             (result for result in gather_object(results) if result[0] >= 0),

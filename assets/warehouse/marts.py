@@ -79,6 +79,8 @@ def warehouse_of(tables: Collection[str]) -> dg.AssetsDefinition:
                     "first_rows": dg.MetadataValue.md(preview(result.rows, MAX_FAILING_ROWS)),
                 },
             )
+        # The warehouse is made last, by `shepherd run` and by a backfill.
+        home.files.collect()
 
     return warehouse
 

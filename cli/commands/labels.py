@@ -1,12 +1,11 @@
 """``shepherd labels import`` and ``shepherd export``: step labels from and to published formats."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.choices import Calculations, ExportFormat, FileType, ImportFormat
-from cli.options import DEFAULT_HOME, HomeOption, OutOption, home_at
+from cli.options import DEFAULT_HOME, HomeOption, OutOption, folder_to_write, home_at
 
 labels_app = typer.Typer(help="Import step labels.", rich_markup_mode=None)
 
@@ -18,7 +17,10 @@ def labels() -> None:
 
 @labels_app.command("import")
 def import_published(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Files of step labels.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="Files of step labels, also s3://BUCKET/FILE."),
+    ],
     format_name: Annotated[
         ImportFormat, typer.Option("--format", help="Format of the files (docs/data.md).")
     ],
@@ -66,6 +68,7 @@ def import_published(
     DIR/labeled_solutions/part-*.parquet, rejected rows to DIR/rejected.
     """
     from resources.files.label_import import LabelRules, import_labels
+    from resources.user_paths import expanded
     from shepherd.settings import SplittingSettings
 
     if annotator is None and format_name != "review":
@@ -74,7 +77,8 @@ def import_published(
         raise ValueError(f"--dataset: is required, because rows of {format_name} do not name it")
     splitting = SplittingSettings(calculations=calculations)
     rules = LabelRules(format_name, annotator or "human", dataset, task, splitting=splitting)
-    print(import_labels(files, out.absolute(), rules, max_rejected_share=max_rejected_share))
+    folder, paths = folder_to_write(out), [expanded(file) for file in files]
+    print(import_labels(paths, folder, rules, max_rejected_share=max_rejected_share))
 
 
 def export(
@@ -83,11 +87,11 @@ def export(
     ],
     out: OutOption,
     source: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             metavar="LABELS",
             show_default="the lake of the home folder",
-            help="Parquet file or folder of labeled_solutions.",
+            help="Parquet file or folder of labeled_solutions, also s3://BUCKET/FOLDER.",
         ),
     ] = None,
     home: HomeOption = DEFAULT_HOME,
@@ -109,9 +113,11 @@ def export(
     from resources.files.label_export import export_labels, read_batches
     from resources.files.visible import visible_files
     from resources.storage.lake import Lake
+    from resources.user_paths import expanded
     from shepherd.dataset_card import CardFacts
     from shepherd.schemas import LABELED_SOLUTIONS
 
+    target = folder_to_write(out)
     if source is None:
         own = home_at(home)
         lake = Lake(own.lake, own.files)
@@ -122,9 +128,9 @@ def export(
         for path in paths:
             lake.check_file(LABELED_SOLUTIONS, path)
     else:
-        folder = source / LABELED_SOLUTIONS.name
-        root = folder if folder.is_dir() else source
+        root = expanded(source)
+        folder = root / LABELED_SOLUTIONS.name
+        root = folder if folder.is_dir() else root
         paths = visible_files(root, ".parquet") if root.is_dir() else [root]
-    out = out.absolute()
-    facts = CardFacts(title=title or out.name, license=license_name)
-    print(export_labels(read_batches(paths), out, format_name, file_type, facts))
+    facts = CardFacts(title=title or target.name, license=license_name)
+    print(export_labels(read_batches(paths), target, format_name, file_type, facts))

@@ -24,7 +24,7 @@ def report(
         int, typer.Option(min=1, max=65535, metavar="PORT", help="Port of --serve.")
     ] = 8787,
     compare: Annotated[
-        tuple[Path, Path] | None,
+        tuple[str, str] | None,
         typer.Option(
             metavar="HOME_A HOME_B",
             show_default=False,
@@ -51,11 +51,11 @@ def report(
 
     check_port(port)
     print(f"http://localhost:{port}  (Ctrl-C ends the server)", flush=True)
-    with report_server(folder.report, port) as server:
+    with report_server(folder.report, folder.documents, port) as server:
         server.serve_forever()
 
 
-def _write_comparison(home_a: Path, home_b: Path) -> Path:
+def _write_comparison(home_a: str, home_b: str) -> Path:
     """Write the page that compares two homes; return its path."""
     from cli.recorded_settings import recorded_settings
     from resources.report.comparison import write_comparison

@@ -1,7 +1,6 @@
 """``shepherd score``: the score of each step of a solution."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,13 +9,13 @@ from cli.choices import RewardModelKind, ScoreAggregation, ScoringEngine
 from shepherd.reward_formats import FormatChoice
 
 SolutionsArgument = Annotated[
-    Path | None,
+    str | None,
     typer.Argument(
         metavar="FILE",
         show_default="standard input",
         help="Solutions: .jsonl, .jsonl.gz, .parquet or .csv, or a folder of .json files, with "
         "question (or problem) and steps (or solution, or text); or a text file: a question, a "
-        "blank line, its solution.",
+        "blank line, its solution. Also s3://BUCKET/FILE.",
     ),
 ]
 TemplateOption = Annotated[

@@ -29,17 +29,22 @@ def open_engine(settings: EngineSettings, model: Path | str, *, log: Path | None
 
 
 def _open_local(settings: EngineSettings, model: Path | str) -> Engine:
-    """Open an engine that loads the weights in this process."""
+    """Open an engine that loads the weights on this machine."""
     if settings.kind == "vllm":
         from resources.engines.vllm import VllmEngine
 
         return VllmEngine(
             model, settings.vllm, batch_size=settings.batch_size, dtype=settings.dtype
         )
-    from resources.engines.transformers import TransformersEngine
+    from resources.engines.side_by_side import SideBySideEngine, num_copies
+    from resources.engines.transformers import TransformersEngine, device_of
 
+    device = device_of(settings.device)
+    count = num_copies(model, settings.batch_size, device)
+    if count > 1:
+        return SideBySideEngine(model, count, batch_size=settings.batch_size, dtype=settings.dtype)
     return TransformersEngine(
-        model, batch_size=settings.batch_size, dtype=settings.dtype, device=settings.device
+        model, batch_size=settings.batch_size, dtype=settings.dtype, device=str(device)
     )
 
 

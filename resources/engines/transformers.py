@@ -26,6 +26,13 @@ REPLACEMENT = "\ufffd"
 """Stands for bytes that are no whole character: tokens may hold a part of one."""
 
 
+def device_of(name: str) -> torch.device:
+    """Return a torch device by its name; ``auto`` is a GPU if there is one, else the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
 class TransformersEngine:
     """Draws completions with a Hugging Face causal language model, on the CPU or one GPU.
 
@@ -45,10 +52,8 @@ class TransformersEngine:
         dtype: str = "bfloat16",
         device: str = "auto",
     ) -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         self.capacity = batch_size
-        self._device = torch.device(device)
+        self._device = device_of(device)
         self._tokenizer = load_tokenizer(model_path)
         config = load(AutoConfig, model_path)
         check_attention(config, model_path)
@@ -64,10 +69,9 @@ class TransformersEngine:
         self._cache = RowCache(self._model, batch_size)
         self._queue: dict[str, Prompt] = {}
         self._rows: list[BatchRow] = []
-        # By row: the next token to feed, its position, and what sampling reads.
+        # By row: the next token to feed, the number of drawn tokens, and what sampling reads.
         self._token = np.zeros(batch_size, np.int64)
-        self._position = np.zeros(batch_size, np.int64)
-        self._num_prompt = np.zeros(batch_size, np.int64)
+        self._num_drawn = np.zeros(batch_size, np.int64)
         self._limit = np.zeros(batch_size, np.int64)
         self._seed = np.zeros(batch_size, np.uint64)
         self._temperature = np.zeros(batch_size, np.float32)
@@ -146,32 +150,24 @@ class TransformersEngine:
             self._top_p[i] = request.top_p
             self._limit[i] = min(request.max_tokens, self._window - num_prompt)
         self._token[first:last] = prompt.ids[-1]
-        self._position[first:last] = num_prompt - 1
-        self._num_prompt[first:last] = num_prompt
-        self._cache.reserve(num_prompt + int(self._limit[first:last].max()))
+        self._num_drawn[first:last] = 0
+        self._cache.load(first, last, prompt.states)
         if prompt.states is not None:
-            self._cache.load(first, last, prompt.states)
             # A view would keep the states of the whole prefill in memory.
             prompt.states = prompt.states.clone() if prompt.waiting else None
 
     def _step(self) -> list[Completion]:
         """Draw one token for each row; return the completions that end with it."""
         n = len(self._rows)
-        position = self._position[:n]
-        positions = torch.from_numpy(position).to(self._device)
-        length = self._cache.feed(positions, int(position.max()) + 1)
-        visible = torch.arange(length, device=self._device) <= positions[:, None]
-        mask = torch.zeros(visible.shape, dtype=self._cache.states.dtype, device=self._device)
-        mask.masked_fill_(~visible, -torch.inf)
+        num_drawn = self._num_drawn[:n]
         logits = self._model(
             input_ids=torch.from_numpy(self._token[:n, None]).to(self._device),
-            position_ids=positions[:, None],
-            attention_mask=mask[:, None, None],
-            past_key_values=self._cache,
-            use_cache=True,
+            position_ids=self._cache.begin_step(num_drawn),
+            rows=self._cache,
+            use_cache=False,
         ).logits[:, -1]
-        drawn = position + 1 - self._num_prompt[:n]
-        uniform = uniform_numbers(self._seed[:n], drawn)
+        self._cache.end_step()
+        uniform = uniform_numbers(self._seed[:n], num_drawn)
         token = draw_tokens(logits, self._temperature[:n], self._top_p[:n], uniform).cpu().numpy()
         closed = np.zeros(n, np.bool_)
         for i, (row, chosen) in enumerate(zip(self._rows, token.tolist(), strict=True)):
@@ -181,9 +177,9 @@ class TransformersEngine:
                 text = self._whole_text(row, stopped=False)
                 closed[i] = any(stop in text for stop in ends)
         self._token[:n] = token
-        position += 1
+        num_drawn += 1
         stopped = np.isin(token, self._stop_ids)
-        ended = np.flatnonzero(stopped | closed | (drawn + 1 >= self._limit[:n]))
+        ended = np.flatnonzero(stopped | closed | (num_drawn >= self._limit[:n]))
         texts = [
             row.request.ended(self._whole_text(row, bool(stopped[i])))
             for i in ended
@@ -211,24 +207,19 @@ class TransformersEngine:
 
     def _remove(self, ended: NDArray[np.int64]) -> None:
         """Remove rows from the batch; the last rows move into the gaps."""
-        n = len(self._rows)
-        num_left = n - len(ended)
-        gaps = ended[ended < num_left]
-        movers = np.setdiff1d(np.arange(num_left, n), ended)
+        movers, gaps = self._cache.remove(ended, len(self._rows))
         for gap, mover in zip(gaps, movers, strict=True):
             self._rows[gap] = self._rows[mover]
-        del self._rows[num_left:]
+        del self._rows[len(self._rows) - len(ended) :]
         for column in (
             self._token,
-            self._position,
-            self._num_prompt,
+            self._num_drawn,
             self._limit,
             self._seed,
             self._temperature,
             self._top_p,
         ):
             column[gaps] = column[movers]
-        self._cache.move(movers, gaps)
 
     def _whole_text(self, row: BatchRow, stopped: bool) -> str:
         """Return the text that a row has drawn, with the stop string that ends it."""

@@ -17,6 +17,7 @@ from resources.report.problems import LIMITS, Json, problems_on_page, report_que
 from resources.report.rendering import render
 from resources.storage.atomic import refuse_other_files, replacing_file, replacing_folder
 from resources.storage.home import Home
+from resources.storage.store import Store
 from resources.storage.warehouse import open_warehouse
 from shepherd.settings import Settings
 
@@ -47,15 +48,18 @@ MARTS = {
 DATA_FOLDER = "report_files"
 """The folder of data files beside the page of a report of many solutions."""
 
+STUDY = "study"
+"""The folder of a home with results of benchmarks, a file each."""
+
 RESULT_FIELDS = ("name", "value", "unit", "baseline", "target", "met")
 """The fields of each measure in a benchmark's results."""
 
 
-def build_report(warehouse: Path, study: Path, out: Path, run: Run) -> None:
+def build_report(warehouse: Path, documents: Store, out: Path, run: Run) -> None:
     """Write the report of a warehouse; equal warehouses and runs give equal bytes.
 
-    ``study`` is a folder of benchmark results (``--json``), which need not exist. A report of many
-    solutions has data files in the folder ``report_files`` beside ``out``.
+    ``documents`` are those of the home: results of benchmarks in ``study`` are shown. A report of
+    many solutions has data files in the folder ``report_files`` beside ``out``.
 
     Raises:
         ValueError: there is no warehouse, it is damaged or of another version (build it), a file
@@ -72,7 +76,7 @@ def build_report(warehouse: Path, study: Path, out: Path, run: Run) -> None:
             "limits": LIMITS,
             "marts": {mart: rows_of(connection, mart) for mart in MARTS},
             "curves": run.curves,
-            "studies": _studies(study),
+            "studies": _studies(documents),
         }
         report = render(content, problems_on_page(connection, run.methods))
     # A page says so if the files beside it are those of another page.
@@ -100,16 +104,16 @@ def _other_version(warehouse: Path) -> Iterator[None]:
 
 
 def build_report_of(home: Home, profile: str, settings: Settings) -> None:
-    """Write the report of a home, from its warehouse and its folder of benchmark results.
+    """Write the report of a home, from its warehouse, models and documents.
 
     Raises:
         ValueError: as :func:`build_report`; or the home is in a store that cannot be written.
     """
-    home.files.fetch([home.warehouse, *home.files.below(home.study)])
+    home.files.fetch([home.warehouse])
     data = home.report.with_name(DATA_FOLDER)
     with home.files.committing(home.report):
         run = described_run(profile, settings, home)
-        build_report(home.warehouse, home.study, home.report, run)
+        build_report(home.warehouse, home.documents, home.report, run)
         if data.is_dir():
             with home.files.committing(data):
                 pass
@@ -122,20 +126,23 @@ def report_relations() -> list[str]:
     return sorted({*MARTS, *upstream} - {query.name for query in queries})
 
 
-def _studies(folder: Path) -> list[Json]:
+def _studies(documents: Store) -> list[Json]:
     """Return the results of benchmarks, in the order of their files' names."""
     studies = []
-    for path in sorted(folder.glob("*.json")):
+    for entry in documents.list(STUDY):
+        blob = documents.get(entry.key)
+        if blob is None or not entry.key.endswith(".json"):
+            continue
         try:
-            study = json.loads(path.read_text(encoding="utf-8"))
+            study = json.loads(blob.data)
             results = [{field: row[field] for field in RESULT_FIELDS} for row in study["results"]]
             studies.append(
                 {"name": study["benchmark"], "command": study["command"], "results": results}
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"{path}: not the results of a benchmark ({error!r}): write it with "
-                "python -m benchmarks.NAME --json"
+                f"{documents.url}/{entry.key}: not the results of a benchmark ({error!r}): write "
+                "it with python -m benchmarks.NAME --json"
             ) from error
     return studies
 

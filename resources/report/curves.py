@@ -1,5 +1,6 @@
 """Read the training curves of a home's models from their TensorBoard files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from resources.report.problems import Json
@@ -13,26 +14,30 @@ METRICS = {
 }
 """The curves that the page shows, with their names."""
 
+CURVES = "runs"
+"""The folder of a model with its TensorBoard files."""
+
 MAX_POINTS = 200
 """Points of a curve that the page shows."""
 
 
-def training_curves(models: Path) -> list[Json]:
-    """Return ``{"model", "metric", "points"}`` of each curve; a point is [step, value]."""
-    # TensorBoard takes a second to import, and most homes have models.
-    folders = sorted(path for path in models.glob("[!.]*") if (path / "runs").is_dir())
-    return [curve for folder in folders for curve in _curves(folder)]
+def training_curves(folders: Mapping[str, Path]) -> list[Json]:
+    """Return ``{"model", "metric", "points"}`` of each curve; a point is [step, value].
+
+    ``folders`` are those with the TensorBoard files of each model.
+    """
+    return [curve for name, folder in sorted(folders.items()) for curve in _curves(name, folder)]
 
 
-def _curves(folder: Path) -> list[Json]:
+def _curves(name: str, folder: Path) -> list[Json]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(folder / "runs"), size_guidance={"scalars": 0})
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     events.Reload()
     curves = []
     for tag in sorted(set(events.Tags()["scalars"]) & METRICS.keys()):
         scalars = events.Scalars(tag)
         every = -(-len(scalars) // MAX_POINTS)
         points = [[one.step, round(one.value, 6)] for one in scalars[::-1][::every][::-1]]
-        curves.append({"model": folder.name, "metric": METRICS[tag], "points": points})
+        curves.append({"model": name, "metric": METRICS[tag], "points": points})
     return curves

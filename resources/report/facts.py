@@ -3,10 +3,10 @@
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from resources.report.curves import training_curves
+from resources.report.curves import CURVES, training_curves
 from resources.report.problems import Json, Methods
 from resources.storage.home import Home
 from shepherd.settings import ModelSettings, Settings
@@ -31,17 +31,15 @@ def described_run(profile: str, settings: Settings, home: Home) -> Run:
     """Return what the report of a home says of its run."""
     return Run(
         profile,
-        run_facts(settings, home.warehouse),
+        run_facts(settings, home.files.written(home.warehouse)),
         {name: dataset.splitting.rule for name, dataset in settings.datasets.items()},
-        training_curves(home.models),
+        training_curves(home.files.parts_of_models(home.models, CURVES)),
     )
 
 
-def run_facts(settings: Settings, warehouse: Path) -> list[tuple[str, str]]:
-    """Return the facts of the title: the date is that of the warehouse, in UTC."""
-    date = UNKNOWN
-    if warehouse.exists():
-        date = datetime.fromtimestamp(warehouse.stat().st_mtime, UTC).strftime("%Y-%m-%d")
+def run_facts(settings: Settings, built: datetime | None) -> list[tuple[str, str]]:
+    """Return the facts of the title: the date is that on which the warehouse was built, in UTC."""
+    date = UNKNOWN if built is None else built.strftime("%Y-%m-%d")
     sampling, rollouts = settings.sampling, settings.annotation.max_rollouts
     draws = {
         "solutions a train problem": sampling.samples_per_problem,

@@ -1,4 +1,4 @@
-"""Serve a report on this machine, and keep the marks of its readers beside it.
+"""Serve a report on this machine, and keep the marks of its readers in its home.
 
 The server answers this machine alone. A web page of another origin can neither read nor write: its
 requests carry the name of another host or origin.
@@ -15,11 +15,11 @@ from pathlib import Path
 import polars as pl
 
 from resources.report import DATA_FOLDER
-from resources.storage.atomic import replacing_file
+from resources.storage.store import Store
 from shepherd.label_formats import check_review
 
 MARKS_FILE = "report_marks.jsonl"
-"""The marks and notes of the readers of a served report, beside it."""
+"""The marks and notes of the readers of a served report, in its home."""
 
 MAX_BODY_BYTES = 512 * 2**20
 """The largest request: a selection of all solutions of a page is smaller."""
@@ -36,20 +36,47 @@ class RefusedError(ValueError):
         self.status = status
 
 
-def report_server(report: Path, port: int) -> ThreadingHTTPServer:
+def report_server(report: Path, documents: Store, port: int) -> ThreadingHTTPServer:
     """Return a server of a report; ``serve_forever`` starts it. Port 0 chooses a free one.
 
-    ``GET`` answers the page, its data files and the marks. ``PUT /marks`` replaces the marks, and
-    ``POST /selection.parquet`` returns rows of JSONL as Parquet.
+    ``GET`` answers the page, its data files and the marks. ``PUT /marks`` replaces the marks among
+    the home's ``documents``, and ``POST /selection.parquet`` returns rows of JSONL as Parquet.
     """
-    return ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, report))
+    handler = partial(_Handler, report, Marks(documents))
+    return ThreadingHTTPServer(("127.0.0.1", port), handler)
+
+
+class Marks:
+    """The marks of a home's readers, who may serve its report on several machines."""
+
+    def __init__(self, documents: Store) -> None:
+        self._documents = documents
+        self._tag: str | None = None
+
+    def read(self) -> bytes:
+        """Return the marks of all readers."""
+        blob = self._documents.get(MARKS_FILE)
+        self._tag = blob.tag if blob else None
+        return blob.data if blob else b""
+
+    def write(self, marks: bytes) -> None:
+        """Replace the marks that were read last.
+
+        Raises:
+            ValueError: another server has replaced them since.
+        """
+        if not self._documents.swap(MARKS_FILE, marks, self._tag):
+            raise ValueError("another reader has changed the marks meanwhile: load the page again")
+        blob = self._documents.get(MARKS_FILE)
+        if blob and blob.data == marks:
+            self._tag = blob.tag
 
 
 class _Handler(BaseHTTPRequestHandler):
     """Answers a request; every answer is made whole before it is sent."""
 
-    def __init__(self, report: Path, *arguments: object) -> None:
-        self._report = report
+    def __init__(self, report: Path, marks: Marks, *arguments: object) -> None:
+        self._report, self._marks = report, marks
         super().__init__(*arguments)  # type: ignore[arg-type]  # as `socketserver` calls it
 
     def do_GET(self) -> None:
@@ -93,8 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _get(self) -> tuple[str, bytes]:
         path = self.path.partition("?")[0]
         if path == "/marks":
-            marks = self._report.with_name(MARKS_FILE)
-            return "application/jsonl", marks.read_bytes() if marks.exists() else b""
+            return "application/jsonl", self._marks.read()
         folder, _, name = path.strip("/").rpartition("/")
         file = self._report if path == "/" else self._report.with_name(DATA_FOLDER) / name
         is_data = folder == DATA_FOLDER and name.endswith(".js") and not name.startswith(".")
@@ -111,8 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
                 check_review(json.loads(line))
             except ValueError as error:
                 raise ValueError(f"marks: row {number}: {error}") from None
-        with replacing_file(self._report.with_name(MARKS_FILE)) as file:
-            file.write(body)
+        self._marks.write(body)
         return "text/plain", b""
 
     def _post(self) -> tuple[str, bytes]:

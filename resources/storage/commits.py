@@ -7,16 +7,18 @@ A key is a path in the home, such as ``lake/steps/gsm8k/07.parquet`` or ``models
 pointer holds the epoch of the lease under which it may be replaced (:mod:`.leases`).
 """
 
+import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import xxhash
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from resources.storage.atomic import replacing_file
 from resources.storage.leases import Lease, LeaseLostError
 from resources.storage.store import Store, StoreError
 
@@ -26,10 +28,8 @@ ATTEMPTS = "attempts"
 NUM_REQUESTS = 16
 """Requests to a store at a time."""
 
-DAYS_UNTIL_COLLECTED = 1
-"""Age from which an attempt that no pointer names is removed."""
-
-_CHUNK_BYTES = 2**20
+AGE_UNTIL_COLLECTED = timedelta(days=1)
+"""Age from which an attempt that no pointer names is removed, and a lease that nobody holds."""
 
 
 class ConflictError(ValueError):
@@ -51,6 +51,12 @@ class Commit(BaseModel):
     """The size of each file, in bytes, by its name in the folder of the attempt."""
 
 
+Listed: TypeAlias = dict[str, tuple[str, Commit]]
+"""By key, the tag that a listing had, and what the pointer said when it was read afterwards."""
+
+_LISTED: TypeAdapter[Listed] = TypeAdapter(Listed)
+
+
 class Pointer(NamedTuple):
     """A pointer as it was read."""
 
@@ -62,8 +68,10 @@ class Pointer(NamedTuple):
 class Commits:
     """The commits of a store."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, memory: Path | None = None) -> None:
+        self.store, self._memory = store, memory
+        self._listed: Listed | None = None
+        """What pointers said, also to earlier processes that wrote the file ``memory``."""
 
     def current(self, key: str) -> Commit | None:
         """Return the latest commit of a key; None if there is none."""
@@ -85,10 +93,53 @@ class Commits:
             where = f"{self.store.url}/{_pointer_key(key)}"
             raise StoreError(f"{where}: is no pointer of this pipeline: remove it") from error
 
+    def written(self, key: str) -> datetime | None:
+        """Return when the pointer of a key was last swapped, by the clock of the store."""
+        entry = self.store.head(_pointer_key(key))
+        return entry.modified if entry and entry.size > _MAX_BYTES_WITHOUT_COMMIT else None
+
     def keys(self, folder: str) -> list[str]:
         """Return the keys with a commit below a folder, sorted."""
+        return list(self._entries(folder))
+
+    def latest(self, keys: Sequence[str]) -> list[Commit | None]:
+        """Return the latest commit of each key: many of them from one listing."""
+        if len(keys) > NUM_REQUESTS:
+            commits = self.below(os.path.commonpath(keys))
+            return [commits.get(key) for key in keys]
+        if len(keys) == 1:
+            return [self.current(keys[0])]
+        with ThreadPoolExecutor(NUM_REQUESTS) as workers:
+            return list(workers.map(self.current, keys))
+
+    def below(self, folder: str) -> dict[str, Commit]:
+        """Return the latest commits below a folder, by key.
+
+        A pointer is read if its tag in the listing is new, since no bytes ever return to one.
+        """
+        listed = self._listed = _recalled(self._memory) if self._listed is None else self._listed
+        entries = self._entries(folder)
+        unread = [key for key, tag in entries.items() if listed.get(key, ("",))[0] != tag]
+        with ThreadPoolExecutor(NUM_REQUESTS) as workers:
+            for key, commit in zip(unread, workers.map(self.current, unread), strict=True):
+                if commit is None:
+                    del entries[key]
+                else:
+                    listed[key] = (entries[key], commit)
+        # Fewer take less time to read again than the file to write.
+        if self._memory and len(unread) > NUM_REQUESTS:
+            with replacing_file(self._memory) as file:
+                file.write(_LISTED.dump_json(listed))
+        return {key: listed[key][1] for key in entries}
+
+    def _entries(self, folder: str) -> dict[str, str]:
+        """Return the tag of each pointer with a commit below a folder, by key, in order."""
         entries = self.store.list(f"{CURRENT}/{folder}".rstrip("/"))
-        return [_key_of(entry.key) for entry in entries if entry.size > _MAX_BYTES_WITHOUT_COMMIT]
+        return {
+            _key_of(entry.key): entry.tag
+            for entry in entries
+            if entry.size > _MAX_BYTES_WITHOUT_COMMIT
+        }
 
     def push(
         self,
@@ -150,6 +201,10 @@ class Commits:
                     f"{size} bytes that were committed: restore it, or make it again"
                 )
 
+    def last_epoch(self, keys: Iterable[str]) -> int:
+        """Return the latest epoch under which one of these keys may be replaced."""
+        return max((self.pointer(key).commit.epoch for key in keys), default=0)
+
     def fence(self, keys: Iterable[str], lease: Lease) -> None:
         """Let no older lease commit under these keys any more.
 
@@ -166,7 +221,7 @@ class Commits:
                     break
 
     def clear(self, key: str, lease: Lease) -> None:
-        """Make a key one without a commit.
+        """Make a key one without a commit, and remove the files of its last one.
 
         Raises:
             LeaseLostError: another worker has taken the lease since.
@@ -177,6 +232,11 @@ class Commits:
             _pointer_key(key), _bytes(Commit(epoch=old.epoch)), tag
         ):
             raise LeaseLostError(lease.lost_message)
+        self.discard(key, old)
+
+    def discard(self, key: str, commit: Commit) -> None:
+        """Remove the files of a replaced commit that nobody but its lease's holder reads."""
+        self.store.delete(_file_key(key, commit, name) for name in commit.files)
 
     def collect(self) -> int:
         """Remove attempts that no pointer names, a day after they were written; count them.
@@ -187,25 +247,20 @@ class Commits:
         if not entries:
             return 0
         newest = max(entry.modified for entry in entries)
-        old = timedelta(days=DAYS_UNTIL_COLLECTED)
-        keys = self.keys("")
-        named = {
-            f"{ATTEMPTS}/{key}/{commit.attempt}"
-            for key, commit in zip(keys, self.all(keys), strict=True)
-            if commit
-        }
+        named = {f"{ATTEMPTS}/{key}/{each.attempt}" for key, each in self.below("").items()}
         stale = [
             entry.key
             for entry in entries
-            if newest - entry.modified > old and not _is_of(entry.key, named)
+            if newest - entry.modified > AGE_UNTIL_COLLECTED and not _is_of(entry.key, named)
         ]
         self.store.delete(stale)
         return len(stale)
 
-    def all(self, keys: Sequence[str]) -> list[Commit | None]:
-        """Return the latest commit of each key."""
-        with ThreadPoolExecutor(NUM_REQUESTS) as workers:
-            return list(workers.map(self.current, keys))
+
+def _recalled(memory: Path | None) -> Listed:
+    with suppress(FileNotFoundError, ValidationError):
+        return _LISTED.validate_json(memory.read_bytes()) if memory else {}
+    return {}
 
 
 def _check_lease(commit: Commit, lease: Lease | None) -> None:
@@ -215,25 +270,6 @@ def _check_lease(commit: Commit, lease: Lease | None) -> None:
     lease.check()
     if commit.epoch != lease.epoch:
         raise LeaseLostError(lease.lost_message)
-
-
-def content_of(files: Mapping[str, Path]) -> str:
-    """Return a hash of the names and bytes of files: 32 hexadecimal digits."""
-    hashed = xxhash.xxh3_128()
-    for name, path in sorted(files.items()):
-        hashed.update(f"{name}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                hashed.update(chunk)
-    return hashed.hexdigest()
-
-
-def files_below(path: Path) -> dict[str, Path]:
-    """Return the files of a folder by their path in it; a file is that of its own name."""
-    if path.is_file():
-        return {path.name: path}
-    paths = (each for each in sorted(path.rglob("*")) if each.is_file())
-    return {each.relative_to(path).as_posix(): each for each in paths}
 
 
 def _pointer_key(key: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resources.storage.home_files import LOCAL, HomeFiles
-from resources.storage.store import is_address, open_store
+from resources.storage.store import Store, is_address, open_store
 from resources.user_paths import cache_folder
 
 
@@ -73,9 +73,13 @@ class Home:
         return self.root / "exports"
 
     @property
-    def study(self) -> Path:
-        """Results of benchmarks (``--json``) that the report shows: one file each."""
-        return self.root / "study"
+    def documents(self) -> Store:
+        """The files that people write or read by themselves, under their paths in the home.
+
+        ``study/*.json`` are results of benchmarks (``--json``) that the report shows,
+        ``report_marks.jsonl`` the marks of its readers.
+        """
+        return open_store(self.location)
 
     @property
     def warehouse(self) -> Path:

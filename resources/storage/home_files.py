@@ -1,8 +1,9 @@
 """Read and write the files of a home, which are in its folder alone or mirror those of a store."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,8 @@ class HomeFiles:
 
         Raises:
             ConflictError: another run has committed other content since the body began, or since
-                the old content was fetched.
+                the old content was fetched. Or the file is a table, and a table or model that the
+                step has read is not the latest any more.
             LeaseLostError: another worker has taken the lease.
         """
         return nullcontext()
@@ -51,12 +53,12 @@ class HomeFiles:
         self,
         name: str,  # noqa: ARG002 - files are locked by their writers
         paths: Sequence[Path],  # noqa: ARG002
-        refusal: str,  # noqa: ARG002
+        work: str,  # noqa: ARG002
     ) -> AbstractContextManager[None]:
         """Hold the lease under which ``paths`` are committed; files of a folder need none.
 
-        Raises:
-            ValueError: another worker holds it; the message ends in ``refusal``.
+        While another worker holds it, this one waits, and says what the other does: its ``work``,
+        such as "draws rollouts".
         """
         return nullcontext()
 
@@ -88,6 +90,28 @@ class HomeFiles:
         if path.suffix == ".parquet" and path.is_file():
             return digest_in_footer(path) or ""
         return "" if path.exists() else None
+
+    def digests(self) -> Callable[[Path], str | None]:
+        """Return :meth:`digest` as of now, for many files."""
+        return self.digest
+
+    def forget_reads(self) -> None:
+        """Begin a step: the tables that it commits do not depend on what was read before."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Let no table that is committed later depend on what the body reads."""
+        return nullcontext()
+
+    def written(self, path: Path) -> datetime | None:
+        """Return when a file was last written, in UTC; None if it does not exist."""
+        if not path.exists():
+            return None
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+    def parts_of_models(self, models: Path, part: str) -> dict[str, Path]:
+        """Return a folder in the latest version of each model that has it, by the model's name."""
+        folders = {path.name: path / part for path in models.glob("[!.]*")}
+        return {name: folder for name, folder in folders.items() if folder.is_dir()}
 
     def collect(self) -> None:
         """Remove what killed and losing runs have left behind."""

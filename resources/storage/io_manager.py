@@ -1,5 +1,6 @@
 """Load and store the polars frames of Dagster assets: one Parquet file for each partition."""
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,7 @@ class ParquetIOManager(dg.IOManager):
         self._totals = totals
         self._origin = origin
         self._after_write = after_write
+        self._step: Callable[[], object] = lambda: None
 
     def handle_output(self, context: dg.OutputContext, obj: Frames | pl.DataFrame) -> None:
         """Write each partition, and add its metadata and content to its materialization.
@@ -113,6 +115,7 @@ class ParquetIOManager(dg.IOManager):
         the hash of their contents.
         """
         table = self._tables[context.asset_key.path[-1]]
+        self._begin_step(context)
         step = dg.AssetExecutionContext.get()
         if not context.has_asset_partitions:
             assert isinstance(obj, pl.DataFrame)
@@ -125,9 +128,11 @@ class ParquetIOManager(dg.IOManager):
             obj = _only(obj, partitions)
         contents, described = [], []
         for partition in partitions:
-            frame = obj[partition]
-            origin = self._origin(table.name, partition)
-            path = self._lake.write(table, frame, *partition, metadata=origin)
+            # A frame is read and made here, and may be one of many.
+            with self._lake.home_files.reading():
+                frame = obj[partition]
+                origin = self._origin(table.name, partition)
+                path = self._lake.write(table, frame, *partition, metadata=origin)
             self._after_write(table.name, partition)
             contents.append(digest_of(frame))
             metadata = self._metadata(table, frame, path, contents[-1])
@@ -148,6 +153,7 @@ class ParquetIOManager(dg.IOManager):
             ValueError: a partition was never written; the message names the asset.
         """
         table = self._tables[context.asset_key.path[-1]]
+        self._begin_step(context)
         if not context.has_asset_partitions:
             return self._lake.read(table)
         partitions = _partitions(context)
@@ -166,6 +172,12 @@ class ParquetIOManager(dg.IOManager):
         """Return the frames of an asset in some partitions, each read at every access."""
         table = self._tables[name]
         return Frames(partitions, lambda partition: self._lake.read(table, *partition))
+
+    def _begin_step(self, context: dg.InputContext | dg.OutputContext) -> None:
+        """Forget what was read before this step."""
+        if self._step() is not context.step_context:
+            self._step = weakref.ref(context.step_context)
+            self._lake.home_files.forget_reads()
 
     def _metadata(
         self, table: Table, frame: pl.DataFrame, path: Path, content: str

@@ -1,19 +1,21 @@
 """Hold a lease on what one worker may write at a time, and notice when it is lost.
 
 A lease is an object ``leases/<name>.json``: its epoch, its holder and a count that the holder
-raises every few seconds. A worker that wants the lease of another watches the count. If it stays
-for :data:`SECONDS_UNTIL_EXPIRED`, by the watcher's own clock, the worker takes the lease with the
-next epoch. No two clocks are ever compared. Commits compare epochs (:mod:`.commits`), so that a
-worker that was taken for dead cannot commit later.
+raises every few seconds. A worker that wants the lease of another waits, and watches the count. If
+it stays for :data:`SECONDS_UNTIL_EXPIRED`, by the watcher's own clock, the worker takes the lease
+with the next epoch. No two clocks are ever compared. Commits compare epochs (:mod:`.commits`), so
+that a worker that was taken for dead cannot commit later.
 """
 
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -26,6 +28,7 @@ SECONDS_BETWEEN_RENEWALS = 5.0
 SECONDS_UNTIL_EXPIRED = 30.0
 """A lease whose count stays this long has no holder any more."""
 
+_WAITING = "%s: %s %s: waiting until it ends, or has not renewed its lease for %.0f s"
 
 _log = logging.getLogger(__name__)
 
@@ -48,13 +51,22 @@ class LeaseRecord(BaseModel):
     count: int = 0
     """How often it was renewed."""
 
+    @property
+    def process(self) -> ProcessIdentity | None:
+        """The process that holds the lease; None if the lease does not say or is free."""
+        is_known = self.holder.startswith("{")
+        return ProcessIdentity.from_json(self.holder) if is_known else None
+
 
 class Lease:
     """A lease that this worker holds until it is released or lost."""
 
-    def __init__(self, store: Store, key: str, record: LeaseRecord) -> None:
+    def __init__(
+        self, store: Store, key: str, record: LeaseRecord, on_loss: Callable[[], None]
+    ) -> None:
         self._store, self._key, self._record = store, key, record
-        self._is_lost = False
+        self._on_loss = on_loss
+        self.is_lost = False
         self._is_closed = threading.Event()
         self._renewer = threading.Thread(target=self._renew_again, daemon=True)
 
@@ -78,7 +90,7 @@ class Lease:
         Raises:
             LeaseLostError: another worker has it.
         """
-        if self._is_lost:
+        if self.is_lost:
             raise LeaseLostError(self.lost_message)
 
     def begin(self) -> None:
@@ -94,10 +106,12 @@ class Lease:
             self._replace(self._record.model_copy(update={"holder": ""}))
 
     def _renew_again(self) -> None:
-        while not self._is_lost and not self._is_closed.wait(SECONDS_BETWEEN_RENEWALS):
+        while not self.is_lost and not self._is_closed.wait(SECONDS_BETWEEN_RENEWALS):
             # While the store is out of reach nobody can take the lease.
             with suppress(StoreError):
                 self._replace(self._record.model_copy(update={"count": self._record.count + 1}))
+        if self.is_lost and not self._is_closed.is_set():
+            self._on_loss()
 
     def _replace(self, record: LeaseRecord) -> None:
         """Replace the lease if it is still this one; otherwise it is lost."""
@@ -106,7 +120,7 @@ class Lease:
         if is_ours and blob and self._store.swap(self._key, _bytes(record), blob.tag):
             self._record = record
         else:
-            self._is_lost = True
+            self.is_lost = True
 
 
 _held: ContextVar[Lease | None] = ContextVar("lease", default=None)
@@ -118,15 +132,22 @@ def held_lease() -> Lease | None:
 
 
 @contextmanager
-def holding(store: Store, name: str, refusal: str) -> Iterator[Lease]:
+def holding(
+    store: Store,
+    name: str,
+    work: str,
+    last_epoch: Callable[[], int] = lambda: 0,
+    on_loss: Callable[[], None] = lambda: None,
+) -> Iterator[Lease]:
     """Hold the lease of a name during the body; :func:`held_lease` returns it there.
 
-    Raises:
-        ValueError: another worker holds the lease and renews it; the message ends in ``refusal``.
+    While another worker holds it, this one waits; a line on the console says for what ``work``.
+    ``last_epoch`` returns the latest epoch that a commit knows, in case the lease was removed.
+    ``on_loss`` is called by another thread once the lease is known to be lost.
     """
     assert _held.get() is None, "a worker holds one lease at a time"
     key = f"{LEASES}/{name}.json"
-    lease = Lease(store, key, _taken(store, key, refusal))
+    lease = Lease(store, key, _taken(store, key, work, last_epoch), on_loss)
     lease.begin()
     _held.set(lease)
     try:
@@ -136,37 +157,85 @@ def holding(store: Store, name: str, refusal: str) -> Iterator[Lease]:
         lease.end()
 
 
-def _taken(store: Store, key: str, refusal: str) -> LeaseRecord:
-    """Take a lease that is free, has expired or whose process has ended on this machine."""
-    process, token = ProcessIdentity.of_this(), uuid.uuid4().hex
-    blob, where = store.get(key), f"{store.url}/{key}"
-    refused = ValueError(f"{where}: {refusal}")
-    held = _record_of(blob, where) if blob else None
-    if blob and held and not _is_free(held):
-        _log.warning(
-            "%s: is held: waiting %.0f s at most to see whether its holder renews it",
-            where,
-            SECONDS_UNTIL_EXPIRED,
+def _taken(store: Store, key: str, work: str, last_epoch: Callable[[], int]) -> LeaseRecord:
+    """Take a lease once it is free, has expired or its process has ended on this machine."""
+    process, token, where = ProcessIdentity.of_this(), uuid.uuid4().hex, f"{store.url}/{key}"
+    is_waiting = False
+    while True:
+        blob = store.get(key)
+        held = _record_of(blob, where) if blob else None
+        if blob and held and not _is_free(held):
+            if not is_waiting:
+                _log.warning(_WAITING, where, _place_of(held), work, SECONDS_UNTIL_EXPIRED)
+                is_waiting = True
+            if not _has_expired(store, key, blob):
+                continue
+        record = LeaseRecord(
+            epoch=1 + max(held.epoch if held else 0, last_epoch()),
+            holder=process.to_json() if process else token,
+            token=token,
         )
-        end = time.monotonic() + SECONDS_UNTIL_EXPIRED
-        while time.monotonic() < end:
-            time.sleep(min(1.0, SECONDS_UNTIL_EXPIRED / 10))
-            current = store.get(key)
-            if current is None or current.tag != blob.tag:
-                raise refused
-    epoch = held.epoch + 1 if held else 1
-    holder = process.to_json() if process else token
-    record = LeaseRecord(epoch=epoch, holder=holder, token=token)
-    if not store.swap(key, _bytes(record), blob.tag if blob else None):
-        raise refused
-    return record
+        if store.swap(key, _bytes(record), blob.tag if blob else None):
+            return record
+
+
+def _has_expired(store: Store, key: str, watched: Blob) -> bool:
+    """Watch a lease; return whether it has stayed as it is for long enough."""
+    end = time.monotonic() + SECONDS_UNTIL_EXPIRED
+    while time.monotonic() < end:
+        time.sleep(min(1.0, SECONDS_UNTIL_EXPIRED / 10))
+        current = store.get(key)
+        if current is None or current.tag != watched.tag:
+            return False
+    return True
+
+
+@contextmanager
+def stops_once_lost(lease: Lease) -> Iterator[None]:
+    """Report an interrupt of the body as the loss of its lease, if that is its cause.
+
+    Raises:
+        LeaseLostError: the lease is lost.
+    """
+    try:
+        yield
+    except BaseException:
+        lease.check()
+        raise
+
+
+def held_leases(store: Store) -> dict[str, LeaseRecord]:
+    """Return the leases that have a holder, by name. Those that are free are not read."""
+    entries = [each for each in store.list(LEASES) if each.size > _MAX_BYTES_OF_FREE]
+    with ThreadPoolExecutor() as workers:
+        blobs = list(workers.map(store.get, (each.key for each in entries)))
+    return {
+        each.key.removeprefix(f"{LEASES}/").removesuffix(".json"): record
+        for each, blob in zip(entries, blobs, strict=True)
+        if blob and (record := _record_of(blob, f"{store.url}/{each.key}")).holder
+    }
+
+
+def collect_leases(store: Store, age: timedelta) -> None:
+    """Remove leases that were freed so long before the newest: commits know their epochs."""
+    entries = store.list(LEASES)
+    newest = max((each.modified for each in entries), default=datetime.min.replace(tzinfo=UTC))
+    store.delete(
+        each.key
+        for each in entries
+        if each.size <= _MAX_BYTES_OF_FREE and newest - each.modified > age
+    )
 
 
 def _is_free(record: LeaseRecord) -> bool:
     """Return whether a lease was released, or its holder has ended on this machine."""
-    if not record.holder.startswith("{"):
-        return not record.holder
-    return ProcessIdentity.from_json(record.holder).state() == "ended"
+    process = record.process
+    return process.state() == "ended" if process else not record.holder
+
+
+def _place_of(record: LeaseRecord) -> str:
+    process = record.process
+    return f"process {process.pid} on {process.host}" if process else "another process"
 
 
 def _record_of(blob: Blob, where: str) -> LeaseRecord:
@@ -185,3 +254,7 @@ def _record_of(blob: Blob, where: str) -> LeaseRecord:
 
 def _bytes(record: LeaseRecord) -> bytes:
     return record.model_dump_json().encode()
+
+
+_MAX_BYTES_OF_FREE = len(_bytes(LeaseRecord(epoch=10**9, holder="", token="0" * 32, count=10**9)))
+"""The size of a free lease. One with a holder is at least 12 bytes longer."""

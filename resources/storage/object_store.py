@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
@@ -17,11 +18,17 @@ from obstore.store import from_url
 from resources.storage.atomic import replacing_file
 from resources.storage.store import Blob, Entry, OutOfReachError, Store, StoreError
 
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, PutMode
+
 PATIENCE = timedelta(minutes=2)
 """How long a request is tried again that a server fails (5xx) or drops."""
 
 PART_BYTES = 2**25
 """Bytes of one request of a download: each must end within obstore's 30 seconds."""
+
+LEAST_PART_BYTES, MOST_PARTS = 5 * 2**20, 9_000
+"""Of an upload: S3 takes parts of 5 MiB and more, and 10,000 of them."""
 
 MISSING = (FileNotFoundError, NotFoundError)
 
@@ -56,13 +63,14 @@ class ObjectStore(Store):
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Write an object; a large one in parts, which appear together."""
+        size = len(data) if isinstance(data, bytes) else data.stat().st_size
         with self._explained(key):
-            obstore.put(self._store, key, data)
+            obstore.put(self._store, key, data, chunk_size=part_bytes(size))
 
     def _write_if(self, key: str, data: bytes, tag: str | None) -> bool:
         with self._explained(key):
             try:
-                obstore.put(self._store, key, data, mode={"e_tag": tag} if tag else "create")
+                obstore.put(self._store, key, data, mode=self._mode(tag))
             except (AlreadyExistsError, PreconditionError):
                 return False
         return True
@@ -77,9 +85,29 @@ class ObjectStore(Store):
                 if "NoSuchBucket" in str(error):
                     raise
                 return None
-        tag = result.meta["e_tag"]
+        tag = result.meta["version" if self._has_generations else "e_tag"]
         assert tag, "the store has no ETags"
         return Blob(data, tag)
+
+    @property
+    def _has_generations(self) -> bool:
+        """Whether the store swaps by the number of a write, and not by the ETag."""
+        return self.url.startswith("gs://")
+
+    def _mode(self, tag: str | None) -> "PutMode":
+        if tag is None:
+            return "create"
+        return {"version": tag} if self._has_generations else {"e_tag": tag}
+
+    def head(self, key: str) -> Entry | None:
+        """Return the size, time and ETag of an object."""
+        with self._explained(key):
+            try:
+                return _entry_of(obstore.head(self._store, key))
+            except MISSING as error:
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
 
     def download(self, key: str, path: Path) -> None:
         """Read an object part by part."""
@@ -93,12 +121,7 @@ class ObjectStore(Store):
         """Return the objects of a folder, sorted."""
         with self._explained(folder):
             batches = obstore.list(self._store, folder or None)
-            entries = [
-                Entry(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"] or "")
-                for batch in batches
-                for meta in batch
-            ]
-        return sorted(entries)
+            return sorted(_entry_of(meta) for batch in batches for meta in batch)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects, a thousand a request."""
@@ -134,3 +157,12 @@ class ObjectStore(Store):
                 "(AWS_ENDPOINT_URL) and the network; finished work is saved, and the same command "
                 "resumes"
             ) from error
+
+
+def part_bytes(size: int) -> int:
+    """Return the bytes of a part of an object of a size."""
+    return max(LEAST_PART_BYTES, -(-size // MOST_PARTS))
+
+
+def _entry_of(meta: "ObjectMeta") -> Entry:
+    return Entry(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"] or "")

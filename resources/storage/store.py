@@ -98,6 +98,10 @@ class Store(ABC):
         """Return a small object; None if the key has none."""
 
     @abstractmethod
+    def head(self, key: str) -> Entry | None:
+        """Return what a listing says of an object; None if the key has none."""
+
+    @abstractmethod
     def download(self, key: str, path: Path) -> None:
         """Write the content of an object of any size to a file; the key must have one."""
 
@@ -143,21 +147,25 @@ class FolderStore(Store):
             return None
         return Blob(data, blake2b(data, digest_size=16).hexdigest())
 
+    def head(self, key: str) -> Entry | None:
+        """Return size, time and hash of a file."""
+        blob = self.get(key)
+        if blob is None:
+            return None
+        modified = datetime.fromtimestamp((self.root / key).stat().st_mtime, UTC)
+        return Entry(key, len(blob.data), modified, blob.tag)
+
     def download(self, key: str, path: Path) -> None:
         """Copy a file."""
+        if not (self.root / key).is_file():
+            raise StoreError(f"{self.url}/{key}: no such object")
         FolderStore(path.parent).put(path.name, self.root / key)
 
     def list(self, folder: str) -> list[Entry]:
         """Return the files below a folder, without those being written, and locks."""
-        entries = []
-        for path in sorted((self.root / folder).rglob("*")):
-            key = path.relative_to(self.root)
-            if path.is_file() and not any(map(_OURS.fullmatch, key.parts)):
-                status = path.stat()
-                modified = datetime.fromtimestamp(status.st_mtime, UTC)
-                tag = f"{status.st_ino} {status.st_mtime_ns}"
-                entries.append(Entry(key.as_posix(), status.st_size, modified, tag))
-        return entries
+        keys = (path.relative_to(self.root) for path in sorted((self.root / folder).rglob("*")))
+        ours = (key.as_posix() for key in keys if not any(map(_OURS.fullmatch, key.parts)))
+        return [entry for entry in map(self.head, ours) if entry]
 
     def delete(self, keys: Iterable[str]) -> None:
         """Unlink files."""

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from resources.storage.atomic import replacing_file
-from resources.storage.commits import Commits, ConflictError, content_of, files_below
+from resources.storage.commits import Commits, ConflictError
+from resources.storage.file_sets import content_of, files_below
 from resources.storage.leases import Lease, LeaseLostError
 from resources.storage.store import StoreError
 
@@ -76,7 +77,7 @@ def saving_state(commits: Commits, key: str, work: Path, lease: Lease) -> Iterat
     finally:
         is_closed.set()
         saver.join()
-        if not is_done:
+        if not (is_done or lease.is_lost):
             save_new()
 
 
@@ -93,12 +94,19 @@ def _save(commits: Commits, key: str, work: Path, lease: Lease) -> bool:
         if stamp != _stamp(work) or not files:
             # The trainer has replaced its checkpoint meanwhile.
             return False
+        old = commits.current(key)
         commit = commits.push(key, files, content_of(files), lease)
         with replacing_file(work / _ATTEMPT) as file:
             file.write(commit.attempt.encode())
+        if old is not None and old.attempt != commit.attempt:
+            # They are large, and the next holder of the lease reads the latest alone.
+            commits.discard(key, old)
     except FileNotFoundError:
         return False
-    except (StoreError, LeaseLostError, ConflictError, OSError) as error:
+    except LeaseLostError:
+        # The training is stopped, with a line of its own.
+        return False
+    except (StoreError, ConflictError, OSError) as error:
         _log.warning("%s: the training goes on, and its state is sent again", error)
         return False
     finally:

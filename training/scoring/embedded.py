@@ -6,6 +6,7 @@ output on a prefix does not depend on what follows, so each distinct prefix is c
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ from transformers import (
 
 from resources.checkpoints.loading import load_weights
 from shepherd.reward_formats import RewardFormat
+from training.pass_threads import PassThreads, num_threads
 from training.prefix_trees import Pack, pack_sequences
 from training.scoring.encoders import Encoded, Labels
 from training.scoring.formats import Head, is_token_classifier, read_head
@@ -85,22 +87,22 @@ class EmbeddedReader:
             self._model.set_attn_implementation("flex_attention")
         small = min(max(2 * config.hidden_size, MIN_PACK), MAX_PACK)
         self._pack_tokens = MAX_PACK if self._skips_blocks else small
+        count = num_threads(self._model, place)
+        self._threads = PassThreads(count) if count > 1 else None
         self._is_sharded = False
 
     def shard(self, accelerator: Accelerator) -> None:
         """Split the weights over the processes, which then compute their passes together."""
         self._model = shard_frozen(accelerator, self._model)
         self._is_sharded = True
+        # The passes of all processes have one order.
+        self._threads = None
 
     def probabilities(self, solutions: Sequence[Encoded]) -> Iterator[dict[int, list[float]]]:
         """Yield the probabilities at the places of some solutions, by their index, in any order."""
-        for pack in self._packs([solution.ids for solution in solutions]):
-            nodes_of = {
-                index: path[solutions[index].places].tolist() for index, path in pack.paths.items()
-            }
-            nodes = sorted(set().union(*nodes_of.values()))
-            score_of = dict(zip(nodes, self._at(pack, nodes), strict=True))
-            yield {index: [score_of[node] for node in at] for index, at in nodes_of.items()}
+        packs = self._packs([solution.ids for solution in solutions])
+        of_pack = partial(self._of_pack, solutions)
+        yield from self._threads.map(of_pack, packs) if self._threads else map(of_pack, packs)
 
     def _packs(self, sequences: Sequence[list[int]]) -> Iterator[Pack]:
         """Yield the packs of sequences; take part in the passes of other processes after that."""
@@ -119,6 +121,15 @@ class EmbeddedReader:
     def close(self) -> None:
         """Free the model."""
         del self._model
+
+    def _of_pack(self, solutions: Sequence[Encoded], pack: Pack) -> dict[int, list[float]]:
+        """Return the probabilities at the places of a pack's solutions, by their index."""
+        nodes_of = {
+            index: path[solutions[index].places].tolist() for index, path in pack.paths.items()
+        }
+        nodes = sorted(set().union(*nodes_of.values()))
+        score_of = dict(zip(nodes, self._at(pack, nodes), strict=True))
+        return {index: [score_of[node] for node in at] for index, at in nodes_of.items()}
 
     def _at(self, pack: Pack, nodes: list[int]) -> list[float]:
         """Return sigmoid(r) at the tokens with indices ``nodes`` of a pack."""

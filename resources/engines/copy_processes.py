@@ -1,0 +1,113 @@
+"""Start the processes that draw side by side, and keep them for the next model.
+
+A process takes seconds to import torch, and a small model a fraction of one to load.
+"""
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from shepherd.requests import Completion
+
+
+class CopyProcess:
+    """A process of :mod:`resources.engines.copy_worker`, with one thread, and the way to it.
+
+    It ends when this process does: its side of the connection closes then.
+    """
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        root = str(Path(__file__).parents[2])
+        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "resources.engines.copy_worker", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(paths),
+                    "PYTHONSAFEPATH": "1",
+                    "OMP_NUM_THREADS": "1",
+                },
+            )
+        self.connection = Connection(ours.detach())
+
+    def send(self, message: tuple[object, ...]) -> None:
+        """Send a message.
+
+        Raises:
+            ValueError: the process has ended.
+        """
+        try:
+            self.connection.send(message)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise self._ended() from error
+
+    def receive_opened(self) -> None:
+        """Wait until the process has opened its engine.
+
+        Raises:
+            ValueError: the engine refuses the checkpoint, or the process has ended.
+        """
+        refusal = self._receive()
+        if refusal is not None:
+            raise ValueError(refusal)
+
+    def receive_completions(self) -> list[Completion]:
+        """Return the next completions; wait for them.
+
+        Raises:
+            ValueError: the process has ended.
+        """
+        completions: list[Completion] = self._receive()
+        return completions
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self.connection.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _receive(self) -> Any:  # what a process sends depends on what it was sent
+        try:
+            return self.connection.recv()
+        except (EOFError, ConnectionResetError) as error:
+            raise self._ended() from error
+
+    def _ended(self) -> ValueError:
+        status = self._process.wait()
+        return ValueError(
+            f"a process that drew completions was ended (status {status}), perhaps for its memory: "
+            "set OMP_NUM_THREADS to the number of cores to draw in one process, and run again"
+        )
+
+
+_idle: list[CopyProcess] = []
+
+
+def borrow() -> CopyProcess:
+    """Return an idle process, or start one."""
+    return _idle.pop() if _idle else CopyProcess()
+
+
+def give_back(process: CopyProcess) -> None:
+    """Keep a process whose engine was closed for the next engine."""
+    _idle.append(process)
+
+
+@atexit.register
+def end_idle_processes() -> None:
+    """End the processes that draw nothing."""
+    while _idle:
+        _idle.pop().end()
+
+
+# In a forked child they are the parent's.
+os.register_at_fork(after_in_child=_idle.clear)

@@ -111,6 +111,14 @@ def add_reinforcement(
         metavar="TOKENS",
         help="most tokens that the reward model reads (default: 512)",
     )
+    _add_engine_flags(parser)
+    add_fields(parser, section, without={*PROFILE_FIELDS, "kind", "candidates"})
+    parser.set_defaults(train=run_reinforcement)
+    return parser
+
+
+def _add_engine_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say how responses are drawn."""
     parser.add_argument(
         "--max-tokens",
         type=int,
@@ -133,9 +141,6 @@ def add_reinforcement(
     parser.add_argument(
         "--stop", nargs="+", default=(), metavar="TEXT", help="texts that end a response"
     )
-    add_fields(parser, section, without={*PROFILE_FIELDS, "kind", "candidates"})
-    parser.set_defaults(train=run_reinforcement)
-    return parser
 
 
 def run_rft(args: argparse.Namespace) -> TrainingReport:

@@ -22,7 +22,7 @@ FAST_TESTS := $(addprefix tests/test_,command_line answers splitting identity sc
 # Both processes take the next file, the longest first.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo ui test slow-test coverage check lint format bench
+.PHONY: help demo ui test slow-test coverage check lint lint-sql lint-types format bench
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -49,10 +49,16 @@ check: $(READY)  ## Run the style checks and tests of changed code that take sec
 lint: $(READY)  ## Check style, SQL, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	@# mypy has one process, which takes as long as that of sqlfluff.
+	@$(MAKE) --no-print-directory --jobs 2 lint-sql lint-types
+
+lint-sql: $(READY)
 	@# Python warns about semaphores of sqlfluff's processes, which it cleans up itself.
 	PYTHONWARNINGS=ignore $(BIN)/sqlfluff lint --processes 0 dbt_like_sql
+
+lint-types: $(READY)
 	$(BIN)/mypy
-	$(BIN)/lint-imports
 
 format: $(READY)  ## Format Python and SQL, and fix what can be fixed
 	$(BIN)/ruff check --fix .

@@ -23,6 +23,7 @@ from assets.definitions import definitions_of, defs
 from assets.deployment import partitions_of
 from cli import pipeline
 from cli.progress import KEPT_TEXTS, OTHER_VERSION, Progress
+from cli.runs_database import opened_instance
 from resources.engines import open_engine
 from resources.sampling.solutions import draw_solutions
 from resources.sampling.stage import CompletionModel, Shard, StageOutput
@@ -155,20 +156,26 @@ def test_a_second_run_has_nothing_to_do(home: Home, capsys: pytest.CaptureFixtur
     assert "Share of test problems solved" in output
 
 
-def stale_assets(definitions: dg.Definitions) -> list[str]:
+@pytest.fixture(scope="module")
+def records(home: Home) -> Iterator[LoadingContextForTest]:
+    """What Dagster reads of the runs, read once for several profiles."""
+    with opened_instance(home, TINY.runs) as instance:
+        yield LoadingContextForTest(instance)
+
+
+def stale_assets(definitions: dg.Definitions, records: LoadingContextForTest) -> list[str]:
     """Return the assets that the UI marks as stale, or missing, in any partition."""
     graph = definitions.resolve_asset_graph()
-    with dg.DagsterInstance.get() as instance:
-        statuses = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-        return sorted(
-            {
-                key.to_user_string()
-                for key in graph.get_all_asset_keys()
-                for definition in [graph.get(key).partitions_def]
-                for partition in (definition.get_partition_keys() if definition else [None])
-                if statuses.get_status(key, partition) is not StaleStatus.FRESH
-            }
-        )
+    statuses = CachingStaleStatusResolver(records.instance, graph, records)
+    return sorted(
+        {
+            key.to_user_string()
+            for key in graph.get_all_asset_keys()
+            for definition in [graph.get(key).partitions_def]
+            for partition in (definition.get_partition_keys() if definition else [None])
+            if statuses.get_status(key, partition) is not StaleStatus.FRESH
+        }
+    )
 
 
 ROLLOUTS = ["asked_rollouts", "rollout_costs", "rollouts", "search_trees"]
@@ -189,7 +196,7 @@ ROLLOUTS = ["asked_rollouts", "rollout_costs", "rollouts", "search_trees"]
     ],
 )
 def test_a_changed_profile_marks_what_it_affects_as_stale(
-    home: Home,
+    records: LoadingContextForTest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     field: str,
@@ -205,7 +212,7 @@ def test_a_changed_profile_marks_what_it_affects_as_stale(
     edited = tmp_path / "edited.yaml"
     edited.write_text(yaml.safe_dump(profile))
     monkeypatch.setenv("SHEPHERD_PROFILE", str(edited))
-    assert stale_assets(defs()) == sorted(stale)
+    assert stale_assets(defs(), records) == sorted(stale)
 
 
 @pytest.mark.slow
@@ -317,6 +324,7 @@ def test_a_reason_names_the_fields_and_their_values(home: Home) -> None:
     assert "solutions" not in reasons
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:
     output, errors = tmp_path / "out", tmp_path / "err"
     environment = {"SHEPHERD_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path / "dagster")}

@@ -124,6 +124,19 @@ def test_equal_content_and_other_shards_may_be_written_meanwhile(
     assert is_made(other)
 
 
+def test_what_is_made_of_many_shards_is_checked_by_two_listings(
+    store: CountingStore, tmp_path: Path
+) -> None:
+    machine = Machine(store, tmp_path / "machine")
+    for number in range(20):
+        machine.lake.write(SOLUTIONS, SOLUTIONS.empty(), "words", f"{number:02}")
+    steps = split_solutions(machine.lake.read(SOLUTIONS))
+    store.requests.clear()
+    machine.lake.write(STEPS, steps, *FIRST)
+    assert store.requests["list"] == 2
+    assert store.requests["get"] < 5
+
+
 PARTITIONS = partitions_of(settings(shards=2))
 
 

@@ -1,20 +1,27 @@
 """vLLM itself in this process, with small random checkpoints on the CPU."""
 
+import random
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from blocks import add, drain, poll
 from designs import DESIGNS, greedy_completions, save_design
 from tiny_checkpoint import check_stopped, prompts, rollouts, stopped_halfway
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 from vllm_setup import ENVIRONMENT, LONG, WINDOW, content, draw, needs_vllm, save_small_model
 
 from resources import engines
 from resources.engines import open_engine
+from resources.engines.texts import whole_characters
 from shepherd.requests import Completion, Engine, Request
 from shepherd.settings import EngineSettings, VllmSettings
+from training.tokenizer import build_tokenizer
 
 pytestmark = pytest.mark.slow
 
@@ -186,3 +193,36 @@ def test_vllm_that_is_not_installed_is_named(
     monkeypatch.setattr(engines, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"vLLM is not installed: .*\[vllm\]"):
         open_engine(settings(), tmp_path)
+
+
+def bytewise_tokenizer() -> PreTrainedTokenizerFast:
+    """Return a tokenizer of bytes: most of its sequences are no text."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="!")
+
+
+@needs_vllm
+@pytest.mark.parametrize("tokenizer", [build_tokenizer(), bytewise_tokenizer()])
+def test_a_text_is_that_which_vllm_puts_together_token_by_token(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    from vllm import SamplingParams
+    from vllm.v1.engine.detokenizer import IncrementalDetokenizer
+
+    rng = random.Random(0)
+    head, prompt = range(len(tokenizer)), tokenizer.encode(" 3 apples and 4 pears")
+    texts = []
+    for _ in range(100):
+        ids = rng.choices(head, k=rng.randint(1, 12))
+        asked = SimpleNamespace(
+            request_id="r", prompt_token_ids=prompt, sampling_params=SamplingParams()
+        )
+        detokenizer = IncrementalDetokenizer.from_new_request(tokenizer, asked)
+        for token in ids:
+            detokenizer.update([token], stop_terminated=False)
+        decode = partial(tokenizer.decode, skip_special_tokens=True)
+        texts.append(whole_characters(decode, prompt, ids))
+        assert texts[-1] == detokenizer.get_next_output_text(finished=True, delta=False)
+    assert len(set(texts)) > 50

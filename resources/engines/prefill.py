@@ -27,7 +27,7 @@ class Prompt:
     """The tokens; empty until the prompt is tokenized."""
 
     tail: str = ""
-    """The text of the last tokens (:data:`resources.engines.transformers.TAIL_TOKENS`)."""
+    """The text of the last tokens (:data:`resources.engines.texts.TAIL_TOKENS`)."""
 
     states: torch.Tensor | None = None
     """Keys and values, (2, layers, heads, tokens - 1, head size), while requests wait.

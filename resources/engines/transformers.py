@@ -15,15 +15,10 @@ from resources.engines.checkpoints import check_attention, stop_ids, without_dra
 from resources.engines.clock import SharedClock
 from resources.engines.prefill import BatchRow, Group, Prompt, prefilled
 from resources.engines.row_cache import ATTENTION, RowCache
+from resources.engines.texts import REPLACEMENT, TAIL_TOKENS
 from resources.engines.thought_tokens import count_thought_tokens
 from resources.engines.token_draws import draw_tokens, uniform_numbers
 from shepherd.requests import Completion, Request, completion_block, request_rows
-
-TAIL_TOKENS = 16
-"""Prompt tokens that are decoded with a completion, so that its first token keeps its space."""
-
-REPLACEMENT = "\ufffd"
-"""Stands for bytes that are no whole character: tokens may hold a part of one."""
 
 
 def device_of(name: str) -> torch.device:

@@ -14,6 +14,7 @@ from resources.checkpoints.open_prompts import leave_prompts_open
 from resources.checkpoints.weight_files import check_weight_files
 from resources.engines.checkpoints import without_drawing
 from resources.engines.clock import SharedClock
+from resources.engines.texts import whole_characters
 from resources.engines.thought_tokens import count_thought_tokens
 from resources.engines.vllm_engine import end_vllm, open_vllm
 from shepherd.requests import Completion, Request, completion_block, request_rows
@@ -79,16 +80,23 @@ class VllmEngine:
             self._encoded = (prompt, self._tokenizer.encode(prompt))
         return self._encoded[1]
 
+    def _decode(self, ids: list[int]) -> str:
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+
     def _completion(self, output: RequestOutput) -> Completion:
         [drawn] = output.outputs
         assert drawn.finish_reason in {"stop", "length"}, drawn.finish_reason
         request, started = self._running.pop(output.request_id)
         ids = list(drawn.token_ids)
         # Of several stop strings in the last token vLLM takes the first of the list.
-        text = request.ended(drawn.text)
+        text = request.ended(
+            drawn.text
+            if request.stop
+            else whole_characters(self._decode, list(output.prompt_token_ids), ids)
+        )
 
         def length_of(num_tokens: int) -> int:
-            return len(self._tokenizer.decode(ids[:num_tokens], skip_special_tokens=True))
+            return len(self._decode(ids[:num_tokens]))
 
         return Completion(
             request_id=output.request_id,
@@ -126,5 +134,7 @@ def _sampling(request: Request) -> SamplingParams:
         max_tokens=request.max_tokens,
         stop=list(request.stop),
         include_stop_str_in_output=True,
+        # Without stop strings the text is needed once, at the end.
+        detokenize=bool(request.stop),
         output_kind=RequestOutputKind.FINAL_ONLY,
     )

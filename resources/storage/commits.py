@@ -7,18 +7,19 @@ A key is a path in the home, such as ``lake/steps/gsm8k/07.parquet`` or ``models
 pointer holds the epoch of the lease under which it may be replaced (:mod:`.leases`).
 """
 
-import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from resources.storage.atomic import replacing_file
+from resources.storage.file_sets import is_below
 from resources.storage.leases import Lease, LeaseLostError
 from resources.storage.store import Store, StoreError
 
@@ -103,14 +104,17 @@ class Commits:
         return list(self._entries(folder))
 
     def latest(self, keys: Sequence[str]) -> list[Commit | None]:
-        """Return the latest commit of each key: many of them from one listing."""
-        if len(keys) > NUM_REQUESTS:
-            commits = self.below(os.path.commonpath(keys))
-            return [commits.get(key) for key in keys]
-        if len(keys) == 1:
-            return [self.current(keys[0])]
+        """Return the latest commit of each key: of many in a folder from its listing."""
+        latest: dict[str, Commit | None] = {}
+        for folder, group in groupby(sorted(keys), key=lambda key: key.rpartition("/")[0]):
+            inside = list(group)
+            if len(inside) > NUM_REQUESTS:
+                commits = self.below(folder)
+                latest |= {key: commits.get(key) for key in inside}
+        single = [key for key in keys if key not in latest]
         with ThreadPoolExecutor(NUM_REQUESTS) as workers:
-            return list(workers.map(self.current, keys))
+            latest |= zip(single, workers.map(self.current, single), strict=True)
+        return [latest[key] for key in keys]
 
     def below(self, folder: str) -> dict[str, Commit]:
         """Return the latest commits below a folder, by key.
@@ -126,8 +130,8 @@ class Commits:
                     del entries[key]
                 else:
                     listed[key] = (entries[key], commit)
-        # Fewer take less time to read again than the file to write.
-        if self._memory and len(unread) > NUM_REQUESTS:
+        # A few take less time to read again than the file to write.
+        if self._memory and not folder and len(unread) > NUM_REQUESTS:
             with replacing_file(self._memory) as file:
                 file.write(_LISTED.dump_json(listed))
         return {key: listed[key][1] for key in entries}
@@ -251,7 +255,7 @@ class Commits:
         stale = [
             entry.key
             for entry in entries
-            if newest - entry.modified > AGE_UNTIL_COLLECTED and not _is_of(entry.key, named)
+            if newest - entry.modified > AGE_UNTIL_COLLECTED and not is_below(entry.key, named)
         ]
         self.store.delete(stale)
         return len(stale)
@@ -282,12 +286,6 @@ def _key_of(pointer_key: str) -> str:
 
 def _file_key(key: str, commit: Commit, name: str) -> str:
     return f"{ATTEMPTS}/{key}/{commit.attempt}/{name}"
-
-
-def _is_of(file_key: str, folders: set[str]) -> bool:
-    """Return whether a file is below one of the folders."""
-    parts = file_key.split("/")
-    return any("/".join(parts[:end]) in folders for end in range(1, len(parts)))
 
 
 def _bytes(commit: Commit) -> bytes:

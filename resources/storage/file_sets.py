@@ -25,3 +25,9 @@ def files_below(path: Path) -> dict[str, Path]:
         return {path.name: path}
     paths = (each for each in sorted(path.rglob("*")) if each.is_file())
     return {each.relative_to(path).as_posix(): each for each in paths}
+
+
+def is_below(name: str, folders: set[str]) -> bool:
+    """Return whether a file is below one of the folders; all are paths with slashes."""
+    parts = name.split("/")
+    return any("/".join(parts[:end]) in folders for end in range(1, len(parts)))

@@ -1,6 +1,5 @@
 """Building the warehouse: lineage, order, replacement by renaming, and mistakes of users."""
 
-import os
 import resource
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 from cli.app import main
 from resources.storage import warehouse as warehouse_module
 from resources.storage.lake import Lake
-from resources.storage.sql_files import SQL_ROOT, lineage, parsed, sql_models, sql_tests
+from resources.storage.sql_files import lineage, parsed, sql_models, sql_tests
 from resources.storage.warehouse import MAX_FAILING_ROWS, build_warehouse, run_tests
 from shepherd.schemas import STEPS, TABLES
 from tests.small_lake import small_lake, write_lake
@@ -327,17 +326,6 @@ def test_tests_without_a_warehouse_say_how_to_build_it(tmp_path: Path) -> None:
         run_tests(tmp_path / "warehouse.duckdb")
 
 
-def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cli", "warehouse", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=SQL_ROOT.parent,
-        env={**os.environ, "SHEPHERD_HOME": str(home)},
-    )
-
-
 def test_the_command_line_builds_tests_and_fails_on_failing_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -350,9 +338,8 @@ def test_the_command_line_builds_tests_and_fails_on_failing_rows(
     assert capsys.readouterr().out == f"{num_tests} of {num_tests} tests hold\n"
     with duckdb.connect(tmp_path / "warehouse.duckdb") as connection:
         connection.execute("update lake.problems set split = 'dev'")
-    failed = command(tmp_path, "test")
-    assert failed.returncode == 1
-    assert "stg_problems__split_is_known: 6 failing rows, the first are" in failed.stdout
+    assert main(["warehouse", "test"]) == 1
+    assert "stg_problems__split_is_known: 6 failing rows, the first are" in capsys.readouterr().out
     assert main(["warehouse", "frobnicate"]) == 2
     assert capsys.readouterr().err == "error: No such command 'frobnicate'.\n"
     monkeypatch.setenv("SHEPHERD_HOME", str(tmp_path / "empty"))

@@ -135,7 +135,7 @@ JOB_DESCRIPTIONS = {
     "annotate": "Reads the problems, samples and splits solutions, draws rollouts and labels each "
     "step. Partitioned: choose datasets and shards. The models must be trained before.",
     "train": "Trains generators and completer on gold solutions, and reward models on step labels.",
-    "reinforce": "Trains the policies of the profile by RFT or PPO.",
+    "reinforce": "Trains the policies of the profile by RFT, PPO or GRPO.",
     "verify": "Draws candidates of test problems, scores them with the reward models and chooses "
     "the best of N.",
     "refresh_warehouse": "Builds the DuckDB warehouse from the lake, runs its tests and writes the "

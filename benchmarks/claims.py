@@ -11,6 +11,8 @@ from shepherd.identity import derive_seed
 
 NUM_RESAMPLES = 10_000
 SIGNIFICANCE = 0.05
+STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+"""The 97.5 % quantile of Student's t with 1, 2, ... degrees of freedom; the last one for more."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,37 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Variation:
+    """The variance of paired differences over problems and over seeds, apart.
+
+    Each seed trains other models and has other problems. The model is g_sp = m + a_s + e_sp: the
+    difference of a problem is a mean, an effect of its seed and an effect of the problem. The
+    components are those of a one-way analysis of variance with random effects.
+    """
+
+    problem_deviation: float
+    """Standard deviation of e_sp: how problems of one seed differ."""
+    seed_deviation: float
+    """Standard deviation of a_s beyond what the choice of problems explains; 0 if seeds differ no
+    more than problems make them."""
+    problem_error: float
+    """Standard error of the mean difference for the models that these seeds trained."""
+    seed_error: float
+    """Standard error of the mean difference over other seeds, problems included."""
+    low: float
+    """95 % interval of the mean difference over other seeds: Student's t of the seeds' means."""
+    high: float
+
+
+@dataclass(frozen=True)
 class Finding:
     """The measured difference of a claim's two systems, as a share of problems (-1 to 1).
 
     ``low`` and ``high`` are its 95 % interval, ``by_seed`` the difference of each seed. ``chance``
     is the share of random sign flips of the problems' differences that give a difference at least
     as large, of either sign. It guards against intervals that are too narrow because few problems
-    differ.
+    differ. ``variation`` says how much of the uncertainty comes from problems and how much from
+    seeds.
     """
 
     claim: Claim
@@ -60,6 +86,7 @@ class Finding:
     high: float
     by_seed: tuple[float, ...]
     chance: float
+    variation: "Variation"
 
     @property
     def verdict(self) -> str:
@@ -116,6 +143,40 @@ def weigh(claim: Claim, outcomes: pl.DataFrame) -> Finding:
         high=float(high),
         by_seed=tuple(float(gain.mean()) for gain in gains),
         chance=_chance(np.concatenate(gains), claim.statement),
+        variation=variation_of(gains),
+    )
+
+
+def variation_of(gains: Sequence[NDArray[np.float64]]) -> Variation:
+    """Return how differences vary over problems and over seeds.
+
+    Args:
+        gains: for each seed the paired differences of its problems, (problems,).
+
+    One seed says nothing about others: its fields about seeds are NaN.
+    """
+    counts = np.array([len(gain) for gain in gains])
+    means = np.array([gain.mean() for gain in gains])
+    total, num_seeds = int(counts.sum()), len(gains)
+    within = sum(float(((gain - gain.mean()) ** 2).sum()) for gain in gains)
+    of_problems = within / max(1, total - num_seeds)
+    problem_error = float(np.sqrt(of_problems / total))
+    if num_seeds == 1:
+        nan = float("nan")
+        return Variation(float(np.sqrt(of_problems)), nan, problem_error, nan, nan, nan)
+    mean = float(counts @ means / total)
+    between = float(counts @ (means - mean) ** 2) / (num_seeds - 1)
+    problems_a_seed = (total - float(counts @ counts) / total) / (num_seeds - 1)
+    of_seeds = max(0.0, (between - of_problems) / problems_a_seed)
+    seed_error = float(means.std(ddof=1) / np.sqrt(num_seeds))
+    reach = STUDENT_T[min(num_seeds - 1, len(STUDENT_T)) - 1] * seed_error
+    return Variation(
+        float(np.sqrt(of_problems)),
+        float(np.sqrt(of_seeds)),
+        problem_error,
+        seed_error,
+        mean - reach,
+        mean + reach,
     )
 
 

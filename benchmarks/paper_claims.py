@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from benchmarks.claims import Claim, System
 
 SMALL, LARGE, STEP_PPO = "generator", "strong_generator", "step_ppo"
+STEP_GRPO = "step_grpo"
 """Names in the profile ``study``; SMALL is the SFT model that the policies start from."""
 LONGER_SFT = "longer_sft"
 """SMALL's base fine-tuned for as many epochs as RFT."""
@@ -46,6 +47,9 @@ def table_2() -> Iterator[Claim]:
     yield Claim(
         "beyond the paper", "greedy: step-PPO above SFT of RFT's epochs", step_ppo, longer_sft
     )
+    step_grpo = System(STEP_GRPO, "greedy", 1)
+    yield Claim("beyond the paper", "greedy: step-GRPO above SFT", step_grpo, sft)
+    yield Claim("beyond the paper", "greedy: step-PPO above step-GRPO", step_ppo, step_grpo)
 
 
 def table_3(n: int) -> Iterator[Claim]:
@@ -62,6 +66,12 @@ def table_3(n: int) -> Iterator[Claim]:
         "after step-PPO, SC+PRM above SC",
         System(STEP_PPO, "SC+PRM", n),
         System(STEP_PPO, "SC", n),
+    )
+    yield Claim(
+        "beyond the paper",
+        "PRM after step-GRPO above before",
+        System(STEP_GRPO, "PRM", n),
+        System(SMALL, "PRM", n),
     )
 
 

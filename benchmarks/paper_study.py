@@ -51,7 +51,7 @@ SMALLEST = {
         "word_problems": {"num_train": 16, "num_test": 4},
         "questions": {"num_train": 8},
     },
-    "policies": {"orm_ppo": _SMALL_PPO, "step_ppo": _SMALL_PPO},
+    "policies": dict.fromkeys(("orm_ppo", "step_ppo", "step_grpo"), _SMALL_PPO),
     "sampling": {"samples_per_problem": 4, "num_candidates": 4, "max_tokens": 60},
     "verification": {"bootstrap": 100},
 }
@@ -185,6 +185,12 @@ def _results(finding: Finding) -> Iterator[Result]:
     yield Result(f"{name}, low", finding.low, "share")
     yield Result(f"{name}, high", finding.high, "share")
     yield Result(f"{name}, chance", finding.chance, "share")
+    variation = finding.variation
+    yield Result(f"{name}, deviation over problems", variation.problem_deviation, "share")
+    if len(finding.by_seed) > 1:
+        yield Result(f"{name}, deviation over seeds", variation.seed_deviation, "share")
+        yield Result(f"{name}, low over seeds", variation.low, "share")
+        yield Result(f"{name}, high over seeds", variation.high, "share")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

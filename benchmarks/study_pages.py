@@ -46,11 +46,15 @@ def findings_page(findings: Sequence[Finding]) -> str:
         "Differences are in points of accuracy, paired by problem. The interval is the 95 % "
         "bootstrap over problems. Chance is the share of random sign flips of the problems' "
         "differences that give a difference at least as large. Both hold for the models that these "
-        'seeds trained; the column "by seed" shows how training varies. Each claim is tested '
+        'seeds trained; the column "by seed" shows how training varies. "Over seeds" is the 95 % '
+        "interval of the mean over other seeds (Student's t of the seeds' means). The deviations "
+        "are those of one problem's difference, and of one seed's beyond what the choice of "
+        "problems explains. Each claim is tested "
         f"alone: of {len(findings)} claims, one in twenty would pass by chance.",
         "",
-        "| source | claim | difference | interval | chance | by seed | verdict |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| source | claim | difference | interval | chance | by seed | over seeds | "
+        "deviation, problems | deviation, seeds | verdict |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for finding in findings:
         by_seed = ", ".join(f"{100 * value:+.1f}" for value in finding.by_seed)
@@ -61,10 +65,21 @@ def findings_page(findings: Sequence[Finding]) -> str:
             f"{100 * finding.low:+.1f} to {100 * finding.high:+.1f}",
             f"{100 * finding.chance:.1f} %",
             by_seed,
+            *_variation_cells(finding),
             finding.verdict,
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
+
+
+def _variation_cells(finding: Finding) -> tuple[str, str, str]:
+    """Return the interval over seeds and both deviations; "-" where one seed says nothing."""
+    variation = finding.variation
+    of_problems = f"{100 * variation.problem_deviation:.1f}"
+    if len(finding.by_seed) == 1:
+        return "-", of_problems, "-"
+    interval = f"{100 * variation.low:+.1f} to {100 * variation.high:+.1f}"
+    return interval, of_problems, f"{100 * variation.seed_deviation:.1f}"
 
 
 def draw_verification(cells: pl.DataFrame, path: Path) -> None:

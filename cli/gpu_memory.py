@@ -10,7 +10,15 @@ from assets.deployment import models_of
 from resources.storage.model_store import ModelStore, architecture_of
 from shepherd.architectures import ARCHITECTURES, Architecture
 from shepherd.memory import GIB, can_split, inference_memory, scoring_bytes, training_memory
-from shepherd.settings import GpuSettings, ModelSettings, Settings, TrainingSettings
+from shepherd.policy_memory import policy_memory
+from shepherd.settings import (
+    GpuSettings,
+    ModelSettings,
+    PolicySettings,
+    RftSettings,
+    Settings,
+    TrainingSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class ModelUse:
 
 
 def uses_of(settings: Settings, store: ModelStore) -> Iterator[ModelUse]:
-    """Yield each use that the profile has for each model whose architecture is known.
+    """Yield each use that the profile has for each model and policy of a known architecture.
 
     Raises:
         ValueError: a base does not exist.
@@ -56,6 +64,44 @@ def uses_of(settings: Settings, store: ModelStore) -> Iterator[ModelUse]:
             yield _scoring(name, model, architecture, settings.gpus)
         elif is_drawn:
             yield _drawing(name, model, architecture, settings)
+    for name, policy in settings.policies.items():
+        yield from _policy(name, policy, settings, store)
+
+
+def _policy(
+    name: str, policy: PolicySettings, settings: Settings, store: ModelStore
+) -> Iterator[ModelUse]:
+    """Yield the training of a policy, if the dimensions of its models are known."""
+    gpus, start = settings.gpus, settings.generators[policy.start]
+    architecture = architecture_of(store.resolve(start.base))
+    if gpus is None or architecture is None:
+        return
+    if isinstance(policy, RftSettings):
+        as_model = start.model_copy(update={"training": policy.training})
+        yield _training(name, as_model, architecture, gpus)
+        return
+    judge = architecture_of(store.resolve(models_of(settings)[policy.reward_model].base))
+    if judge is None:
+        return
+    gpu_bytes, vllm = gpus.memory_gib * GIB, settings.engine.vllm
+    of_vllm = int(vllm.gpu_memory_utilization * gpu_bytes)
+    needed = policy_memory(
+        architecture,
+        judge,
+        policy,
+        engine_bytes=of_vllm if settings.engine.kind == "vllm" else None,
+    )
+    parts = [f"{part / GIB:.1f}" for part in (needed.policy, needed.value, needed.frozen)]
+    yield ModelUse(
+        name,
+        start.base,
+        architecture.num_parameters / 1e9,
+        "training",
+        policy.num_processes,
+        needed.total / GIB,
+        needed.fits(gpu_bytes) and policy.num_processes <= gpus.count,
+        f"policy {parts[0]}, value {parts[1]}, frozen {parts[2]}, engine {needed.engine / GIB:.1f}",
+    )
 
 
 def _training(

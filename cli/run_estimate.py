@@ -8,6 +8,7 @@ import polars as pl
 from assets.deployment import models_of
 from cli.cluster_estimate import cluster_of, print_cluster
 from cli.gpu_memory import published_models, table_of, uses_of
+from cli.policy_estimate import print_policy_draws
 from cli.tables import plain_tables
 from resources.files.problems import load_problems_of
 from resources.profiles import load_settings
@@ -61,7 +62,11 @@ def print_estimate(profile: str, home: Home, tokens_per_second: float | None) ->
     if settings.annotation.language_model:
         print("\nNot estimated: what the language model of nli answers, some tokens a question.")
     if settings.policies:
-        print("\nNot estimated: samples that policies learn from, and greedy solutions.")
+        print_policy_draws(settings, store, tokens_per_second)
+        print(
+            "\nNot estimated: the time in which policies score and learn, samples of RFT, and "
+            "greedy solutions."
+        )
 
 
 def print_cluster_estimate(

@@ -8,6 +8,8 @@ import torch
 from shepherd.settings import StepReward
 from training.advantages import (
     gae,
+    group_advantages,
+    kl_loss,
     policy_loss,
     step_rewards,
     token_rewards,
@@ -78,6 +80,45 @@ def test_with_decay_one_an_advantage_is_the_return_less_the_value() -> None:
     found = gae(rewards, values, mask, discount=1.0, decay=1.0)
     to_come = rewards.flip(1).cumsum(1).flip(1)
     torch.testing.assert_close(found, to_come - values)
+
+
+def test_a_group_s_steps_are_compared_with_each_other_and_count_for_the_tokens_before() -> None:
+    # Mean 0.75, deviation sqrt(0.3125): the rewards become 0.447, -1.342 and -0.447, 1.342.
+    found = group_advantages([[1.0, 0.0], [0.5, 1.5]], [[1, 2], [0, 3]], [3, 4])
+    assert [row.tolist() for row in found] == [
+        pytest.approx([-0.894427, -0.894427, -1.341641], abs=1e-6),
+        pytest.approx([0.894427, 1.341641, 1.341641, 1.341641], abs=1e-6),
+    ]
+
+
+def test_one_reward_at_the_end_of_each_response_is_outcome_supervision() -> None:
+    # Mean 0.25, deviation sqrt(0.1875).
+    found = group_advantages([[1.0], [0.0], [0.0], [0.0]], [[2], [0], [1], [0]], [3, 1, 2, 1])
+    assert [row.tolist() for row in found] == [
+        pytest.approx([1.732051] * 3, abs=1e-6),
+        *(pytest.approx([-0.577350] * length, abs=1e-6) for length in (1, 2, 1)),
+    ]
+
+
+def test_a_group_of_equal_rewards_teaches_nothing() -> None:
+    rewards = [[0.1, 0.1, 0.1], [0.1]]
+    found = group_advantages(rewards, [[0, 1, 2], [1]], [3, 2])
+    assert [row.tolist() for row in found] == [pytest.approx([0.0] * n, abs=1e-6) for n in (3, 2)]
+
+
+def test_two_steps_that_end_with_one_token_both_count_there() -> None:
+    [one, _] = group_advantages([[1.0, 1.0], [0.0, 0.0]], [[0, 0], [0, 1]], [2, 2])
+    assert one.tolist() == pytest.approx([2.0, 0.0], abs=1e-6)
+
+
+def test_the_distance_from_the_reference_is_estimated_without_a_sign() -> None:
+    log_probs = torch.tensor([[math.log(0.5), math.log(0.25), 3.0]], requires_grad=True)
+    reference = torch.tensor([[math.log(0.25), math.log(0.5), 9.0]])
+    loss = kl_loss(log_probs, reference, torch.tensor([[1.0, 1, 0]]))
+    # Ratios 0.5 and 2: 0.5 + log 2 - 1 and 2 - log 2 - 1.
+    assert loss.item() == pytest.approx(0.5)
+    [gradient] = torch.autograd.grad(loss, log_probs)
+    assert gradient.tolist() == [pytest.approx([0.5, -1.0, 0.0])]
 
 
 def test_whitened_advantages_leave_padding_out() -> None:

@@ -1,9 +1,10 @@
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.claims import Claim, System, weigh
+from benchmarks.claims import Claim, System, variation_of, weigh
 
 PRM = System("generator", "PRM", 4)
 SC = System("generator", "SC", 4)
@@ -70,3 +71,30 @@ def test_systems_measured_on_other_problems_are_refused():
     )
     with pytest.raises(ValueError, match=r"PRM .large., N = 4 and generator, SC, N = 4 were not"):
         weigh(CLAIM, measured)
+
+
+def test_variances_over_problems_and_over_seeds_are_told_apart_by_hand():
+    # Means 0.5 and 0.1. Within: 4 x 0.25 and 4 x 0.01, over 8 - 2 degrees of freedom. Between: 4 x
+    # 0.04 twice, over 1.
+    found = variation_of([np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.0, 0.0, 0.2, 0.2])])
+    within, between = (4 * 0.25 + 4 * 0.01) / 6, 2 * 4 * 0.04
+    assert found.problem_deviation == pytest.approx(within**0.5)
+    assert found.seed_deviation == pytest.approx(((between - within) / 4) ** 0.5)
+    assert found.problem_error == pytest.approx((within / 8) ** 0.5)
+    assert found.seed_error == pytest.approx(0.2)
+    assert (found.low, found.high) == pytest.approx((0.3 - 12.706 * 0.2, 0.3 + 12.706 * 0.2))
+
+
+def test_seeds_that_differ_as_problems_make_them_have_no_variance_of_their_own():
+    rng = np.random.default_rng(0)
+    same = [rng.normal(0.05, 0.4, 500) for _ in range(200)]
+    other = [gain + rng.normal(0, 0.1) for gain in same]
+    assert variation_of(same).seed_deviation < 0.02
+    assert variation_of(other).seed_deviation == pytest.approx(0.1, abs=0.02)
+    assert variation_of(other).problem_deviation == pytest.approx(0.4, abs=0.02)
+
+
+def test_one_seed_says_nothing_about_others():
+    found = variation_of([np.array([0.0, 1.0])])
+    assert found.problem_deviation == pytest.approx(0.5**0.5)
+    assert np.isnan([found.seed_deviation, found.seed_error, found.low, found.high]).all()

@@ -49,6 +49,7 @@ def rich(engine: dict[str, Any], judge_engine: dict[str, Any] | None) -> Setting
                 "rft": {"kind": "rft", "start": "generator"},
                 "ppo": PPO | {"reward_model": "process_reward_model"},
                 "orm_ppo": PPO | {"reward_model": "outcome_reward_model"},
+                "grpo": PPO | {"kind": "grpo", "reward_model": "process_reward_model"},
             },
             "engine": engine,
             "annotation": {

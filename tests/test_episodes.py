@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from shepherd.requests import Completion
 from shepherd.word_problems import draw_problem, write_solution
-from training.episodes import Episode, EpisodeBatch, Question, padded_groups, read_response
+from training.episodes import Episode, EpisodeBatch, Question, read_response
 from training.sft import encode
 from training.tokenizer import build_tokenizer
 
@@ -141,9 +141,3 @@ def test_a_token_is_foretold_at_the_place_before_it() -> None:
     assert rows.tokens.tolist() == [[4, 5, 0], [7, 8, 9]]
     assert rows.mask.tolist() == [[1, 1, 0], [1, 1, 1]]
     assert rows.before.tolist() == [[2, 3, 0], [0, 1, 2]]
-
-
-def test_groups_hold_similar_lengths_and_no_more_than_they_may() -> None:
-    lengths = [5, 1, 9, 2, 2, 30]
-    groups = list(padded_groups(lengths, max_tokens=10))
-    assert groups == [[1, 3, 4], [0], [2], [5]]

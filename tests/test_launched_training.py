@@ -3,12 +3,24 @@
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from assets.deployment import Deployment
 from assets.models.fine_tuning import ExamplePlans, figures_of, fine_tune
+from assets.models.policies import train_by_reinforcement
 from resources.storage.home import Home
-from shepherd.settings import DatasetSettings, ModelSettings, Settings, TrainingSettings
+from shepherd.settings import (
+    DatasetSettings,
+    EngineSettings,
+    ModelSettings,
+    PpoSettings,
+    SamplingSettings,
+    ScoringSettings,
+    Settings,
+    TrainingSettings,
+)
+from shepherd.word_problems import draw_problems
 from tests.written import flawed_solutions
 from training.runs import TrainingReport
 
@@ -46,6 +58,48 @@ def test_a_model_is_trained_and_tells_its_figures(
     assert curve[-1]["validation_loss"] == pytest.approx(numbers["validation_loss"].value, abs=1e-4)
     assert (target.models.path("process_reward_model") / "model.safetensors").is_file()
     assert not target.models.work("process_reward_model").exists()
+
+
+@pytest.mark.slow
+def test_a_policy_is_trained_in_two_processes_and_tells_its_figures(tmp_path: Path) -> None:
+    policy = PpoSettings(
+        kind="ppo",
+        start="weak",
+        reward_model="process_reward_model",
+        iterations=1,
+        problems_per_iteration=2,
+        samples_per_problem=2,
+        num_validation=2,
+        num_processes=2,
+    )
+    model = ModelSettings(base="base-small")
+    settings = Settings(
+        datasets={"words": DatasetSettings(source="word_problems")},
+        generators={"weak": model},
+        completer=model,
+        process_reward_model=model.model_copy(update={"scoring": ScoringSettings(format="tags")}),
+        policies={"step_ppo": policy},
+        sampling=SamplingSettings(max_tokens=20),
+        engine=EngineSettings(dtype="float32"),
+    )
+    target = Deployment(settings, Home(tmp_path))
+    rows = [
+        (p.question, "words", "train", p.question, str(p.answer))
+        for p in draw_problems(0, "train", 6)
+    ]
+    names = ["problem_id", "dataset", "split", "question", "gold_answer"]
+    problems = pl.DataFrame(rows, schema=names, orient="row")
+
+    @dg.asset
+    def step_ppo(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        return train_by_reinforcement(context, target, "step_ppo", policy, problems)
+
+    done = dg.materialize([step_ppo])
+    [event] = done.asset_materializations_for_node("step_ppo")
+    assert event.metadata["iterations"].value == 1
+    assert [record.data["iteration"] for record in event.metadata["curve"].records] == [0, 1]
+    assert (target.models.path("step_ppo") / "model.safetensors").is_file()
+    assert not target.models.work("step_ppo").exists()
 
 
 def test_a_long_curve_is_told_in_twenty_points() -> None:

@@ -23,7 +23,7 @@ from training.packing import (
     pack,
     packed_attention,
 )
-from training.passes import split_passes
+from training.passes import padded_passes, split_passes
 from training.tokenizer import build_tokenizer
 
 ARCHITECTURES = {
@@ -186,6 +186,20 @@ def test_passes_hold_every_example_once_and_are_equally_many(
 def test_fewer_examples_than_processes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"raise training\.batch_size"):
         split_passes([5, 5], 3, 100)
+
+
+def test_passes_of_padded_examples_hold_no_more_than_they_may() -> None:
+    lengths = [5, 1, 9, 2, 2, 30]
+    [passes] = padded_passes(lengths, 1, tokens_per_pass=10)
+    assert sorted(index for indices in passes for index in indices) == list(range(6))
+    padded = [len(indices) * max(lengths[index] for index in indices) for indices in passes]
+    assert sorted(padded)[-1] == 30
+    assert sorted(padded)[-2] <= 10
+
+
+def test_a_process_without_an_example_gets_one_that_counts_nothing() -> None:
+    shares = padded_passes([5, 7], 4, 100)
+    assert sorted(index for [[index]] in shares for index in [index]) == [0, 1, 2, 3]
 
 
 def test_gradients_of_passes_add_up_to_those_of_one() -> None:

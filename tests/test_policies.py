@@ -83,7 +83,8 @@ def test_models_that_solved_other_problems_are_refused() -> None:
 def test_methods_have_the_paper_s_names() -> None:
     fields = FIELDS | {"outcome_reward_model": {"base": "base-large"}}
     fields["policies"] = FIELDS["policies"] | {
-        "whole": {"kind": "ppo", "start": "g", "reward_model": "outcome_reward_model"}
+        "whole": {"kind": "ppo", "start": "g", "reward_model": "outcome_reward_model"},
+        "groups": {"kind": "grpo", "start": "g", "reward_model": "process_reward_model"},
     }
     assert descents_of(Settings.model_validate(fields)) == {
         "g": ("g", "SFT"),
@@ -91,6 +92,7 @@ def test_methods_have_the_paper_s_names() -> None:
         "again": ("raw", "RFT"),
         "stepwise": ("g", "step-PPO"),
         "whole": ("g", "ORM-PPO"),
+        "groups": ("g", "step-GRPO"),
     }
 
 
@@ -117,8 +119,27 @@ def test_problems_for_policies_alone_are_not_annotated() -> None:
             "policies: none would be trained, .* leave them out, or add a dataset without",
         ),
         (
-            {"policies": {"x": {"kind": "rft", "start": "g", "training": {"num_processes": 2}}}},
-            "num_processes: RFT trains in one process: set it to 1",
+            {
+                "policies": {"x": FIELDS["policies"]["stepwise"] | {"num_processes": 2}},
+                "engine": {"kind": "vllm", "vllm": {"tensor_parallel_size": 2}},
+            },
+            "x.num_processes: each process draws on its own GPU: set engine.vllm.tensor_par",
+        ),
+        (
+            {"policies": {"x": FIELDS["policies"]["stepwise"] | {"sharded": True}}},
+            "sharded: there is one process to hold the model: raise num_processes",
+        ),
+        (
+            {
+                "policies": {
+                    "x": FIELDS["policies"]["stepwise"] | {"kind": "grpo", "samples_per_problem": 1}
+                }
+            },
+            "greater than or equal to 2",
+        ),
+        (
+            {"policies": {"x": FIELDS["policies"]["stepwise"] | {"kind": "grpo", "discount": 0.9}}},
+            "Extra inputs",
         ),
         ({"policies": {"x": {"kind": "dpo", "start": "g"}}}, "rft"),
         ({"policies": {"../x": {"kind": "rft", "start": "g"}}}, "becomes a folder"),

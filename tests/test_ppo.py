@@ -1,8 +1,7 @@
-"""PPO on a small model: it earns more, measures what it does, and survives SIGKILL."""
+"""PPO and GRPO on a small model: it earns more, measures what it does, and survives SIGKILL."""
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -21,10 +20,9 @@ from resources.sampling.completion_grading import CompletionGrader
 from resources.storage.model_store import BASE_MODELS
 from shepherd.identity import content_id
 from shepherd.requests import Engine
-from shepherd.settings import EngineSettings, PpoSettings
+from shepherd.settings import EngineSettings, GrpoSettings, PpoSettings, ReinforcementSettings
 from shepherd.splitting import Method
-from shepherd.word_problems import draw_problems, write_solution
-from training.__main__ import run
+from shepherd.word_problems import draw_problems
 from training.draws import PolicySampler, response_metrics
 from training.ppo import PpoRun, train_ppo
 from training.scoring import Kind, Scorer
@@ -50,12 +48,24 @@ SMALL = PpoSettings(
     warmup_share=0.0,
     num_validation=2,
 )
+SMALL_GROUPS = GrpoSettings(
+    kind="grpo",
+    start="generator",
+    reward_model="process_reward_model",
+    iterations=3,
+    problems_per_iteration=2,
+    samples_per_problem=4,
+    epochs=2,
+    batch_size=4,
+    learning_rate=1e-3,
+    num_validation=2,
+)
 
 
 def train(
     base: Path,
     folder: Path,
-    settings: PpoSettings = SMALL,
+    settings: ReinforcementSettings = SMALL,
     *,
     kill_at: int | None = None,
     tell: Callable[[dict[str, float]], None] = lambda _: None,
@@ -105,11 +115,14 @@ def timeless(rows: list[dict[str, float]]) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_in_the_same_weights_and_metrics(base: Path, tmp_path: Path) -> None:
-    undisturbed = train(base, tmp_path / "undisturbed")
+@pytest.mark.parametrize("settings", ["SMALL", "SMALL_GROUPS"])
+def test_a_killed_run_ends_in_the_same_weights_and_metrics(
+    base: Path, tmp_path: Path, settings: str
+) -> None:
+    undisturbed = train(base, tmp_path / "undisturbed", globals()[settings])
     script = (
-        "import sys; sys.path.insert(0, 'tests'); from pathlib import Path; import test_ppo;"
-        f"test_ppo.train(Path({str(base)!r}), Path({str(tmp_path / 'killed')!r}), kill_at=2)"
+        "import sys; sys.path.insert(0, 'tests'); from pathlib import Path; import test_ppo as t;"
+        f"t.train(Path({str(base)!r}), Path({str(tmp_path / 'killed')!r}), t.{settings}, kill_at=2)"
     )
     root = Path(__file__).parent.parent
     done = subprocess.run(
@@ -118,16 +131,32 @@ def test_a_killed_run_ends_in_the_same_weights_and_metrics(base: Path, tmp_path:
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     kept = (tmp_path / "killed" / "work" / "metrics.jsonl").read_text().splitlines()
     assert timeless([json.loads(line) for line in kept]) == timeless(undisturbed[:2])
-    resumed = train(base, tmp_path / "killed")
+    resumed = train(base, tmp_path / "killed", globals()[settings])
     assert timeless(resumed) == timeless(undisturbed)
     lines = (tmp_path / "killed" / "out" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == resumed
-    weights, expected = (
-        load_file(tmp_path / name / "out" / "model.safetensors")
-        for name in ("killed", "undisturbed")
-    )
+    assert_equal_weights(tmp_path / "killed", tmp_path / "undisturbed")
+
+
+def assert_equal_weights(one: Path, other: Path) -> None:
+    weights, expected = (load_file(run / "out" / "model.safetensors") for run in (one, other))
     assert weights.keys() == expected.keys()
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_groups_are_learned_from_and_a_stopped_run_goes_on_exactly(
+    base: Path, tmp_path: Path
+) -> None:
+    settings = SMALL_GROUPS.model_copy(update={"iterations": 1, "epochs": 1})
+    rows = train(base, tmp_path / "whole", settings, max_tokens=40)
+    assert rows[0]["kl"] == 0.0 < rows[1]["kl"]
+    assert {"policy_loss", "kl_loss"} <= rows[0].keys()
+    assert not {"value_loss", "explained_variance"} & rows[0].keys()
+    with pytest.raises(StopError):
+        train(base, tmp_path / "stopped", settings, tell=stop, max_tokens=40)
+    resumed = train(base, tmp_path / "stopped", settings, max_tokens=40)
+    assert timeless(resumed) == timeless(rows)
+    assert_equal_weights(tmp_path / "stopped", tmp_path / "whole")
 
 
 class StopError(Exception):
@@ -177,7 +206,7 @@ def test_the_state_of_another_run_is_not_gone_on_from(
         splitting="newline" if change == "splitting" else "auto",
     )
     assert [row["iteration"] for row in rows] == [0, 1]
-    assert "is of other settings, problems or weights: starts anew" in capsys.readouterr().out
+    assert "is of other data, settings or weights: training starts anew" in capsys.readouterr().out
 
 
 def test_copies_of_the_start_and_the_reward_model_resume_a_run(
@@ -191,8 +220,11 @@ def test_copies_of_the_start_and_the_reward_model_resume_a_run(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reward_model", ["outcome_reward_model", "process_reward_model"])
-def test_a_policy_learns_to_earn_more(base: Path, tmp_path: Path, reward_model: str) -> None:
-    settings = SMALL.model_copy(
+@pytest.mark.parametrize("start", [SMALL, SMALL_GROUPS], ids=["ppo", "grpo"])
+def test_a_policy_learns_to_earn_more(
+    base: Path, tmp_path: Path, start: ReinforcementSettings, reward_model: str
+) -> None:
+    settings = start.model_copy(
         update={
             "reward_model": reward_model,
             "iterations": 8,
@@ -227,45 +259,6 @@ def test_an_iteration_without_a_response_is_told() -> None:
 def test_at_least_one_problem_is_trained_on(base: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="of 8 train questions 8 are held out: lower num_val"):
         train(base, tmp_path, SMALL.model_copy(update={"num_validation": 8}))
-
-
-def test_policies_are_trained_from_the_command_line(
-    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rng = random.Random(0)
-    rows = [
-        (content_id(p.question), split, p.question, write_solution(p, rng), str(p.answer))
-        for split, count in (("train", 6), ("test", 2))
-        for p in draw_problems(0, split, count)
-    ]
-    names = ["problem_id", "split", "question", "gold_solution", "gold_answer"]
-    problems = pl.DataFrame(rows, schema=names, orient="row")
-    problems.write_parquet(tmp_path / "problems.parquet")
-    # One draw reasons as the gold solution does, one is wrong.
-    draws = problems.filter(split="train").select("problem_id", text="gold_solution")
-    draws.with_columns(is_correct=pl.Series([True, False] * 3)).write_parquet(
-        tmp_path / "draws.parquet"
-    )
-    common = f"--base {base} --data {tmp_path}/problems.parquet"
-    run(f"rft {common} --draws {tmp_path}/draws.parquet --out {tmp_path}/rft".split())
-    assert "on 6 examples" in capsys.readouterr().out
-    strange = problems.filter(split="test").select("problem_id", text="gold_solution")
-    strange.with_columns(is_correct=True).write_parquet(tmp_path / "strange.parquet")
-    with pytest.raises(ValueError, match="--draws: no solution is of a train problem"):
-        run(f"rft {common} --draws {tmp_path}/strange.parquet --out {tmp_path}/x".split())
-    for _ in range(2):  # the second replaces what the first saved
-        run(
-            f"ppo {common} --out {tmp_path}/ppo --reward-model outcome_reward_model "
-            f"--reward-checkpoint {base} "
-            "--iterations 1 --problems-per-iteration 2 --samples-per-problem 2 --num-validation 2 "
-            "--max-tokens 8".split()
-        )
-        assert "1 iterations; reward" in capsys.readouterr().out
-    assert len(list((tmp_path / "ppo" / "runs").iterdir())) == 1
-    for name in ("rft", "ppo"):
-        AutoModelForCausalLM.from_pretrained(tmp_path / name)
-    assert len((tmp_path / "ppo" / "metrics.jsonl").read_text().splitlines()) == 2
-    assert not list(tmp_path.glob(".*.training"))
 
 
 def test_grades_know_equal_numbers_and_unfinished_texts() -> None:

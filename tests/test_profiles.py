@@ -83,7 +83,10 @@ def test_a_profile_states_what_differs_from_the_defaults(tmp_path: Path) -> None
         ("annotation: {annotators: [monte_carl]}", ["'monte_carl'", "did you mean `monte_carlo`?"]),
         (
             "policies: {x: {kind: ppoo, start: weak}}",
-            ["policies.x.kind: must be one of 'rft', 'ppo', got 'ppoo'", "did you mean `ppo`?"],
+            [
+                "policies.x.kind: must be one of 'rft', 'ppo', 'grpo', got 'ppoo'",
+                "did you mean `ppo`?",
+            ],
         ),
         ("policies: {x: {start: weak}}", ["policies.x.kind: Field required"]),
         ("engine: {kind: transformer}", ["engine.kind", "did you mean `transformers`?"]),

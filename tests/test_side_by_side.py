@@ -115,3 +115,17 @@ def test_the_profile_need_not_ask_for_copies(
     monkeypatch.setattr(side_by_side, "SideBySideEngine", Noted)
     open_engine(EngineSettings(dtype="float32", device="cpu"), checkpoint)
     assert opened == [(checkpoint, 2, 512, "float32")]
+
+
+@pytest.mark.parametrize(
+    ("limit", "cores"), [("max 100000\n", 4), ("250000 100000\n", 2), ("50000 100000\n", 1)]
+)
+def test_a_container_has_the_cores_of_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, cores: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    path = tmp_path / "cpu.max"
+    monkeypatch.setattr(side_by_side, "CPU_LIMIT", path)
+    assert side_by_side._num_cores() == 4
+    path.write_text(limit)
+    assert side_by_side._num_cores() == cores

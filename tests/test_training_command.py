@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from shepherd.section import Section
-from shepherd.settings import PpoSettings, TrainingSet, TrainingSettings
+from shepherd.settings import GrpoSettings, PpoSettings, TrainingSet, TrainingSettings
 from tests.written import flawed_solutions
 from training.__main__ import build_parser, run
 from training.command_line import add_fields, exit_on_mistake, read_fields
@@ -26,9 +26,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_help_explains_every_flag_with_its_default() -> None:
     text = " ".join(build_parser().format_help().split())
-    for section in (TrainingSettings, TrainingSet, PpoSettings):
+    for section in (TrainingSettings, TrainingSet, PpoSettings, GrpoSettings):
         for name, field in section.model_fields.items():
-            if section is PpoSettings and name in ("kind", "start", "candidates"):
+            if section in (PpoSettings, GrpoSettings) and name in ("kind", "start", "candidates"):
                 continue
             flag = f"--{name.replace('_', '-')}"
             assert re.search(rf"{flag} (\S+) [^\]]*?\((default: [^)]+|required)\)", text), flag

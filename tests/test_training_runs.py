@@ -20,7 +20,7 @@ from resources.storage.model_store import BASE_MODELS
 from shepherd.settings import TrainingSettings
 from shepherd.word_problems import draw_problems, write_solution
 from tests.written import flawed_solutions
-from training.checkpoints import Checkpoints, TrainingProgress
+from training.checkpoints import Checkpoints
 from training.command_line import flags_of
 from training.curves import CurveWriter
 from training.model_files import join_processes
@@ -262,7 +262,7 @@ def test_a_checkpoint_is_on_the_disk_before_it_replaces_the_last(
     accelerator = join_processes()
     monkeypatch.setattr(os, "fsync", lambda file: flushed.add(os.fstat(file).st_ino))
     monkeypatch.setattr(Path, "rename", check_and_rename)
-    progress = TrainingProgress(first_step=1, losses=[0.5], evaluations=[])
+    progress = {"first_step": 1, "losses": [0.5], "evaluations": []}
     Checkpoints(tmp_path / "saved", "run").save(accelerator, progress)
     assert (tmp_path / "saved" / "progress.json").stat().st_ino in flushed
     assert tmp_path.stat().st_ino in flushed

@@ -21,6 +21,7 @@ from resources.engines import open_engine
 from shepherd.requests import Engine, Request
 from shepherd.settings import EngineSettings, OpenAISettings
 from shepherd.word_problems import draw_problems, write_solution
+from training.step_rewards import open_rewarder
 
 pytestmark = pytest.mark.slow
 
@@ -98,6 +99,24 @@ def is_up(client: httpx.Client, url: str) -> bool:
         return client.get(url).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
+
+
+@needs_vllm
+def test_its_server_scores_steps_as_the_model_does(
+    server: str, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    [problem] = draw_problems(0, "train", 1)
+    response = write_solution(problem, random.Random(0))
+    served = open_rewarder(checkpoint, server=server, served_as="owner/model", format="tags")
+    here = open_rewarder(checkpoint, format="tags")
+    with closing(served.scorer), closing(here.scorer):
+        [theirs] = served.reward([problem.question], [response])
+        [ours] = here.reward([problem.question], [response])
+    assert len(ours.steps) > 1
+    assert [step.score for step in theirs.steps] == pytest.approx(
+        [step.score for step in ours.steps], abs=1e-4
+    )
 
 
 @needs_vllm

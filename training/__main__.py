@@ -6,7 +6,7 @@
 ``sft``, ``orm`` and ``prm`` fine-tune a model. Their data are Parquet files of the lake
 (``problems`` for SFT, else ``labeled_solutions``), from which the fields of TrainingSet select; or
 files of examples, which are all trained on: question, steps and labels, or question and solution
-for SFT. ``rft`` and ``ppo`` train policies (:mod:`training.policies`).
+for SFT. ``rft``, ``ppo`` and ``grpo`` train policies (:mod:`training.policies`).
 """
 
 import argparse
@@ -31,6 +31,7 @@ from training.command_line import (
 )
 from training.example_rows import check_files
 from training.orm import train_orm
+from training.policy_metrics import IterationMetrics
 from training.prm import train_prm
 from training.runs import TrainingReport, TrainingRun
 from training.sft import train_sft
@@ -63,18 +64,18 @@ PURPOSES = {
 }
 
 
-def run(arguments: Sequence[str] | None = None) -> TrainingReport | None:
+def run(arguments: Sequence[str] | None = None) -> TrainingReport | list[IterationMetrics]:
     """Run the trainer that the arguments name, and print a summary.
 
     Returns:
-        The report of a fine-tuning run; None for PPO.
+        The report of a fine-tuning run, or the metrics of each iteration of PPO or GRPO.
 
     Raises:
         ValueError: a flag, a file or a model is wrong.
     """
     args = build_parser().parse_args(arguments)
-    report: TrainingReport | None = args.train(args)
-    return report
+    trained: TrainingReport | list[IterationMetrics] = args.train(args)
+    return trained
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -83,17 +84,18 @@ def build_parser() -> argparse.ArgumentParser:
         prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     trainers = parser.add_subparsers(
-        dest="trainer", required=True, metavar="{sft,orm,prm,rft,ppo}", title="trainers"
+        dest="trainer", required=True, metavar="{sft,orm,prm,rft,ppo,grpo}", title="trainers"
     )
     for name, purpose in PURPOSES.items():
         fine_tuning = trainers.add_parser(name, help=purpose, description=purpose)
         add_fine_tuning_flags(fine_tuning)
     rft = policies.add_rft(trainers)
-    ppo = policies.add_ppo(trainers)
+    ppo, grpo = (policies.add_reinforcement(trainers, kind) for kind in ("ppo", "grpo"))
     explained = (
         ("sft, orm and prm", fine_tuning),
         ("rft", rft),
         ("ppo", ppo),
+        ("grpo", grpo),
     )
     parser.epilog = "\n\n".join(
         f"flags of {names}\n{one.format_help()}" for names, one in explained

@@ -1,8 +1,8 @@
-"""Compute rewards, advantages and losses of PPO.
+"""Compute rewards, advantages and losses of PPO and GRPO.
 
 Proximal policy optimisation is arXiv 1707.06347, generalised advantage estimation (GAE) arXiv
-1506.02438. Tensors are (responses, tokens), padded on the right; ``mask`` is 1 at the tokens of a
-response and 0 at padding.
+1506.02438, group relative policy optimisation (GRPO) arXiv 2402.03300. Tensors are (responses,
+tokens), padded on the right; ``mask`` is 1 at the tokens of a response and 0 at padding.
 """
 
 from collections.abc import Sequence
@@ -85,6 +85,42 @@ def gae(
     return estimates
 
 
+def group_advantages(
+    rewards: Sequence[Sequence[float]],
+    ends: Sequence[Sequence[int]],
+    lengths: Sequence[int],
+) -> list[torch.Tensor]:
+    """Return the advantage of each token of the responses to one question, a group.
+
+    Process supervision is section 4.1.3 of arXiv 2402.03300: R are the rewards of all steps of all
+    responses of the group. With r~_j = (r_j - mean(R)) / std(R), the advantage of token t is the
+    sum of r~_j over the steps j of its response that end at t or later.
+
+    Outcome supervision (section 4.1.2) is the same with one reward, at the last token of each
+    response: every token has A_t = (r - mean(R)) / std(R).
+
+    The standard deviation is that of a population. It is 0 if all rewards are equal, and so are
+    the advantages.
+
+    Args:
+        rewards: for each response, the reward of each of its steps.
+        ends: for each response, the index of each step's last token.
+        lengths: tokens of each response.
+
+    Returns:
+        For each response a float32 tensor of its tokens.
+    """
+    of_group = torch.tensor([reward for row in rewards for reward in row], dtype=torch.float64)
+    mean, deviation = of_group.mean(), of_group.std(correction=0)
+    advantages = []
+    for rewards_of_row, ends_of_row, length in zip(rewards, ends, lengths, strict=True):
+        at_tokens = torch.zeros(length, dtype=torch.float64)
+        for reward, end in zip(rewards_of_row, ends_of_row, strict=True):
+            at_tokens[end] += (reward - mean) / (deviation + 1e-8)
+        advantages.append(at_tokens.flip(0).cumsum(0).flip(0).float())
+    return advantages
+
+
 def whiten(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return values with mean 0 and variance 1 over all tokens, 0 at padding."""
     of_tokens = values[mask.bool()]
@@ -115,3 +151,15 @@ def value_loss(values: torch.Tensor, returns: torch.Tensor, mask: torch.Tensor) 
     The error is not clipped: clipping it gave no gain in arXiv 2006.05990.
     """
     return 0.5 * (F.mse_loss(values, returns, reduction="none") * mask).sum()
+
+
+def kl_loss(
+    log_probs: torch.Tensor, reference_log_probs: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Return an estimate of the KL divergence from the reference, summed over tokens.
+
+    D_t = p_ref / p - log(p_ref / p) - 1 with p the probability of token t (arXiv 2402.03300,
+    equation 4). It is not negative, and unbiased for tokens that the policy drew.
+    """
+    log_ratio = reference_log_probs - log_probs
+    return ((log_ratio.exp() - log_ratio - 1) * mask).sum()

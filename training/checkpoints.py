@@ -3,25 +3,14 @@
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 from accelerate import Accelerator
 
 from resources.storage.atomic import sync, sync_folder
-
-
-class TrainingProgress(TypedDict):
-    """What a run had done at a checkpoint, as in :class:`training.runs.TrainingReport`."""
-
-    first_step: int
-    losses: list[float]
-    evaluations: list[dict[str, float]]
-
-
-class _SavedProgress(TrainingProgress):
-    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -32,12 +21,13 @@ class Checkpoints:
     fingerprint: str
     """Hash of all that losses and weights depend on: data, base, settings and seed."""
 
-    def save(self, accelerator: Accelerator, progress: TrainingProgress) -> None:
+    def save(self, accelerator: Accelerator, progress: Mapping[str, object]) -> None:
         """Replace the checkpoint by weights, optimizer and random states, and ``progress``.
 
-        Every process must call this. A kill or a power cut at any moment leaves a complete
-        checkpoint, or none if none was complete before. All processes write to one folder, so its
-        name is fixed, unlike that of :func:`resources.storage.atomic.replacing_folder`.
+        ``progress`` is what the run had done, as JSON holds it. Every process must call this. A
+        kill or a power cut at any moment leaves a complete checkpoint, or none if none was complete
+        before. All processes write to one folder, so its name is fixed, unlike that of
+        :func:`resources.storage.atomic.replacing_folder`.
         """
         written, retired = self._beside("new"), self._beside("old")
         if accelerator.is_main_process:
@@ -59,7 +49,7 @@ class Checkpoints:
             shutil.rmtree(retired, ignore_errors=True)
         accelerator.wait_for_everyone()
 
-    def restore(self, accelerator: Accelerator) -> TrainingProgress | None:
+    def restore(self, accelerator: Accelerator) -> dict[str, Any] | None:
         """Load the checkpoint into the objects that ``accelerator`` has prepared.
 
         Returns:
@@ -70,7 +60,7 @@ class Checkpoints:
             if not path.is_file():
                 continue
             try:
-                saved: _SavedProgress = json.loads(path.read_text())
+                saved: dict[str, Any] = json.loads(path.read_text())
             except ValueError:
                 accelerator.print(
                     f"{path}: is no JSON, as after a power cut: this checkpoint is not resumed from"
@@ -82,11 +72,7 @@ class Checkpoints:
                 )
                 return None
             accelerator.load_state(str(folder))
-            return TrainingProgress(
-                first_step=saved["first_step"],
-                losses=saved["losses"],
-                evaluations=saved["evaluations"],
-            )
+            return {name: value for name, value in saved.items() if name != "fingerprint"}
         return None
 
     def _beside(self, state: str) -> Path:

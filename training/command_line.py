@@ -136,9 +136,9 @@ def read_fields(args: argparse.Namespace, section: type[AnySection], **fields: s
         ) from error
 
 
-def flags_of(section: Section) -> list[str]:
-    """Return the flags that describe a section."""
-    fields = section.model_dump(exclude_none=True)
+def flags_of(section: Section, without: Collection[str] = ()) -> list[str]:
+    """Return the flags that describe a section, but for the fields of ``without``."""
+    fields = section.model_dump(exclude_none=True, exclude=set(without))
     return [f"--{name.replace('_', '-')}={value}" for name, value in fields.items()]
 
 

@@ -1,22 +1,34 @@
-"""Draw the responses of a PPO iteration through an engine, and measure them."""
+"""Draw the responses of an iteration of PPO or GRPO through an engine, and measure them."""
 
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+
 from shepherd.identity import derive_seed
 from shepherd.repeats import num_repeated_steps
 from shepherd.requests import Completion, Engine, Request, draw_all
-from shepherd.settings import PpoSettings
+from shepherd.settings import ReinforcementSettings
 from training.episodes import Episode, Question
 
 GradeTexts = Callable[[Sequence[str], Sequence[str], Sequence[str]], Sequence[bool]]
 """Returns which texts are right, from gold answers, texts and finish reasons."""
 
 Response = tuple[Question, Completion]
+
+LAUNCHER_VARIABLES = (
+    *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK"),
+    *("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "ACCELERATE_USE_FSDP"),
+)
+"""By which ``accelerate launch`` tells a process of the others, and transformers to read the values
+of weights in the main process alone."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +49,12 @@ class PolicySampler:
         checkpoint: Path,
         questions: Sequence[Question],
         held_out: Sequence[Question],
-        settings: PpoSettings,
+        settings: ReinforcementSettings,
         iteration: int,
     ) -> tuple[list[Response], list[Response]]:
         """Draw sampled responses to the iteration's share of questions, greedy ones to held-out.
+
+        Each process draws a share through an engine of its own, and gets the responses of all.
 
         Returns:
             The sampled responses, ``samples_per_problem`` to each of ``problems_per_iteration``
@@ -51,15 +65,36 @@ class PolicySampler:
             (question, self._request(f"held out {index}", question, 0, 0.0))
             for index, question in enumerate(held_out)
         ]
-        requests = [request for _, request in sampled + greedy]
-        with closing(self.open_engine(checkpoint)) as engine:
-            completions = draw_all(engine, requests)
-        requested = [question for question, _ in sampled + greedy]
-        responses = list(zip(requested, completions, strict=True))
+        requested = sampled + greedy
+        completions = self._draw_share(
+            checkpoint, [request for _, request in requested], settings.samples_per_problem
+        )
+        responses = [
+            (question, completions[index]) for index, (question, _) in enumerate(requested)
+        ]
         return responses[: len(sampled)], responses[len(sampled) :]
 
+    def _draw_share(
+        self, checkpoint: Path, requests: Sequence[Request], group_size: int
+    ) -> dict[int, Completion]:
+        """Draw this process's share of the requests; return the completions of all, by index.
+
+        ``group_size`` requests after each other, those of one question, go to one process.
+        """
+        state = PartialState()
+        mine = [
+            index
+            for index in range(len(requests))
+            if index // group_size % state.num_processes == state.process_index
+        ]
+        drawn: Sequence[Completion] = []
+        if mine:
+            with as_single_process(), closing(self.open_engine(checkpoint)) as engine:
+                drawn = draw_all(engine, [requests[index] for index in mine])
+        return dict(gather_object(list(zip(mine, drawn, strict=True))))
+
     def _sampled_requests(
-        self, questions: Sequence[Question], settings: PpoSettings, iteration: int
+        self, questions: Sequence[Question], settings: ReinforcementSettings, iteration: int
     ) -> Iterator[tuple[Question, Request]]:
         """Yield requests to the questions in turn; each epoch shuffles the questions anew."""
         count = settings.problems_per_iteration
@@ -74,6 +109,33 @@ class PolicySampler:
 
     def _request(self, identity: str, question: Question, seed: int, temperature: float) -> Request:
         return Request(identity, question.prompt, seed, temperature, self.max_tokens, self.stop)
+
+
+@contextmanager
+def as_single_process() -> Iterator[None]:
+    """Let the processes that an engine starts see this process's GPU alone, and no launcher.
+
+    vLLM's own processes would otherwise take the first GPU each, and join those of the training.
+    """
+    state = PartialState()
+    if state.num_processes == 1:
+        yield
+        return
+    before = dict(os.environ)
+    for variable in LAUNCHER_VARIABLES:
+        os.environ.pop(variable, None)
+    if state.device.type == "cuda":
+        visible = before.get("CUDA_VISIBLE_DEVICES")
+        gpus = visible.split(",") if visible else list(map(str, range(torch.cuda.device_count())))
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[state.local_process_index]
+    try:
+        yield
+    finally:
+        for variable in (*LAUNCHER_VARIABLES, "CUDA_VISIBLE_DEVICES"):
+            if variable in before:
+                os.environ[variable] = before[variable]
+            else:
+                os.environ.pop(variable, None)
 
 
 @lru_cache(maxsize=2)
@@ -92,7 +154,7 @@ def response_metrics(episodes: Sequence[Episode], grade: GradeTexts) -> dict[str
     """
     if not episodes:
         raise ValueError(
-            "PPO: the engine answered no prompt of the held-out problems, or none of an "
+            "the engine answered no prompt of the held-out problems, or none of an "
             "iteration's in tokens as its tokenizer writes them: raise num_validation or "
             "problems_per_iteration, or leave out questions that are longer than the model's window"
         )

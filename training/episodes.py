@@ -1,7 +1,7 @@
 """Represent responses of a policy as token ids with the last token of each step."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -42,6 +42,11 @@ class Episode:
     """Index in ``response`` of the last token of each step."""
     is_cut: bool
     """Whether the response reached its token limit."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Return the tokens of prompt and response."""
+        return len(self.prompt) + len(self.response)
 
 
 def read_response(
@@ -108,24 +113,3 @@ def padded(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
     """Return rows of different lengths as (rows, longest), padded on the right with ``value``."""
     length = max(map(len, rows))
     return torch.tensor([[*row, *[value] * (length - len(row))] for row in rows])
-
-
-def episode_batches(
-    episodes: Sequence[Episode], max_tokens: int, device: torch.device
-) -> Iterator[tuple[list[int], EpisodeBatch]]:
-    """Yield batches of at most ``max_tokens`` padded tokens, each with its episodes' indices."""
-    lengths = [len(episode.prompt) + len(episode.response) for episode in episodes]
-    for indices in padded_groups(lengths, max_tokens):
-        yield indices, EpisodeBatch.of([episodes[index] for index in indices], device)
-
-
-def padded_groups(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
-    """Yield indices of similar lengths, at most ``max_tokens`` padded tokens at a time."""
-    group: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda index: (lengths[index], index)):
-        if group and (len(group) + 1) * lengths[index] > max_tokens:
-            yield group
-            group = []
-        group.append(index)
-    if group:
-        yield group

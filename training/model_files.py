@@ -1,6 +1,8 @@
 """Load a model to train, on one process or several, and save the trained checkpoint."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,6 +35,24 @@ def join_processes() -> Accelerator:
         cpu=not on_gpu,
         kwargs_handlers=[timeout],
     )
+
+
+@contextmanager
+def whole_model() -> Iterator[None]:
+    """Let every process read the values of a model that it loads and does not shard.
+
+    Under FSDP transformers reads them in the main process alone.
+    """
+    name = "FSDP_CPU_RAM_EFFICIENT_LOADING"
+    before = os.environ.get(name)
+    os.environ[name] = "false"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def load_model(
@@ -84,9 +104,16 @@ def save_model(
     if weights is None:
         model.to(torch.bfloat16).save_pretrained(out)
     else:
-        # Tied weights share storage, and must still share it after the conversion.
-        halved = {tensor.data_ptr(): tensor.to(torch.bfloat16) for tensor in weights.values()}
-        model.save_pretrained(
-            out, state_dict={name: halved[tensor.data_ptr()] for name, tensor in weights.items()}
-        )
+        model.save_pretrained(out, state_dict=weights_to_save(model, weights, torch.bfloat16))
     tokenizer.save_pretrained(out)
+
+
+def weights_to_save(
+    model: PreTrainedModel, weights: Mapping[str, torch.Tensor], dtype: torch.dtype
+) -> dict[str, torch.Tensor]:
+    """Return gathered weights in a precision, each once.
+
+    Gathered shards of tied weights are tensors of their own, which a checkpoint has once.
+    """
+    tied = model.all_tied_weights_keys
+    return {name: weight.to(dtype) for name, weight in weights.items() if name not in tied}

@@ -23,20 +23,40 @@ def share_out(lengths: Sequence[int], num_groups: int) -> list[list[int]]:
     return groups
 
 
-def split_passes(
+def padded_passes(
     lengths: Sequence[int], num_processes: int, tokens_per_pass: int
+) -> list[list[list[int]]]:
+    """Return the passes of :func:`split_passes` where examples are padded to the longest of a pass.
+
+    Every process gets an example. If there are fewer, indices from ``len(lengths)`` on fill the
+    gap: they stand for any example, which counts nothing.
+    """
+    num_missing = max(0, num_processes - len(lengths))
+    filled = [*lengths, *[min(lengths)] * num_missing]
+    return split_passes(filled, num_processes, tokens_per_pass, are_padded=True)
+
+
+def split_passes(
+    lengths: Sequence[int], num_processes: int, tokens_per_pass: int, *, are_padded: bool = False
 ) -> list[list[list[int]]]:
     """Return the indices of each forward pass of each process: ``[process][pass]``.
 
     All processes get equally many passes, which sharded models need. A pass has at most
     ``tokens_per_pass`` tokens or one example. The examples of a pass have similar lengths.
+    ``are_padded`` says whether they take the length of the longest of their pass.
     """
     shares = share_out(lengths, num_processes)
     most = min(map(len, shares))
     num_passes = min(most, max(1, -(-sum(lengths) // (num_processes * tokens_per_pass))))
     while True:
         passes = [split_share(share, lengths, num_passes) for share in shares]
-        fullest = max(sum(lengths[index] for index in part) for parts in passes for part in parts)
+        fullest = max(
+            max(lengths[index] for index in part) * len(part)
+            if are_padded
+            else sum(lengths[index] for index in part)
+            for parts in passes
+            for part in parts
+        )
         if fullest <= tokens_per_pass or num_passes == most:
             return passes
         num_passes += 1

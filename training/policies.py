@@ -1,9 +1,10 @@
-"""Train a policy from the command line: rejection-sampling fine-tuning (RFT), or PPO.
+"""Train a policy from the command line: rejection-sampling fine-tuning (RFT), PPO or GRPO.
 
     python -m training rft --base BASE --data problems.parquet --draws draws.parquet --out OUT
     python -m training ppo --base models/generator --data problems.parquet --out models/step_ppo \
         --reward-model process_reward_model \
         --reward-checkpoint models/process_reward_model
+    python -m training grpo ...  # the same flags
 
 ``--data`` are files of the lake's ``problems``, of which the train split counts. ``--draws`` are
 solutions of these problems (problem_id, text, is_correct), such as the lake's ``solutions``.
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import get_args
 
 import polars as pl
+from accelerate import PartialState
+from pydantic import ValidationError
 
 from resources.engines import open_engine
 from resources.sampling.completion_grading import CompletionGrader
 from shepherd.reward_formats import FormatChoice
-from shepherd.settings import EngineSettings, PpoSettings, TrainingSettings
+from shepherd.settings import EngineSettings, GrpoSettings, PpoSettings, TrainingSettings
 from shepherd.splitting import MethodName
 from training.command_line import (
     add_common_flags,
@@ -32,17 +35,31 @@ from training.command_line import (
 )
 from training.draws import PolicySampler
 from training.example_rows import check_files
+from training.model_files import join_processes, whole_model
+from training.policy_metrics import IterationMetrics
 from training.ppo import PpoRun, train_ppo
 from training.rft import train_rft
 from training.runs import TrainingReport, TrainingRun, work_folder_of
 from training.scoring import Scorer
 
 ENGINES = ("transformers", "vllm")
-"""Engines that load weights from a folder, as PPO needs in each iteration; a server cannot."""
+"""Engines that load weights from a folder, as policies need in each iteration; a server cannot."""
 SUMMARIZED = ("reward", "kl", "held_out_accuracy", "tokens", "repeated_steps")
 """Metrics of the first and the last iteration that the summary shows."""
-PROFILE_FIELDS = {"kind": "ppo", "start": ""}
-"""Fields of PpoSettings that name things of a profile; the command line has flags for them."""
+PROFILE_FIELDS = {"start": ""}
+"""Fields of ReinforcementSettings that name things of a profile; the command line has flags for
+them."""
+METHODS: dict[str, tuple[type[PpoSettings] | type[GrpoSettings], str]] = {
+    "ppo": (
+        PpoSettings,
+        "train by PPO against a reward model (section 3.4 of arXiv 2312.08935)",
+    ),
+    "grpo": (
+        GrpoSettings,
+        "train by GRPO against a reward model (section 4.1 of arXiv 2402.03300)",
+    ),
+}
+"""The settings of each method, and what it does."""
 
 Trainers = argparse._SubParsersAction  # argparse has no public name for it
 
@@ -61,17 +78,19 @@ def add_rft(trainers: "Trainers[argparse.ArgumentParser]") -> argparse.ArgumentP
     return parser
 
 
-def add_ppo(trainers: "Trainers[argparse.ArgumentParser]") -> argparse.ArgumentParser:
-    """Add the command line of PPO."""
-    purpose = "train by PPO against a reward model (section 3.4 of arXiv 2312.08935)"
-    parser = trainers.add_parser("ppo", help=purpose, description=purpose)
+def add_reinforcement(
+    trainers: "Trainers[argparse.ArgumentParser]", kind: str
+) -> argparse.ArgumentParser:
+    """Add the command line of PPO or GRPO."""
+    section, purpose = METHODS[kind]
+    parser = trainers.add_parser(kind, help=purpose, description=purpose)
     add_common_flags(parser)
     add_data_flags(parser, "problems")
     parser.add_argument(
         "--splitting",
         choices=get_args(MethodName),
-        default="auto",
-        help="how responses are split into steps (default: auto)",
+        help="how responses are split into steps (default: by the column splitting of --data, or "
+        "auto without it)",
     )
     parser.add_argument(
         "--reward-checkpoint", required=True, help="checkpoint folder of the reward model"
@@ -92,6 +111,14 @@ def add_ppo(trainers: "Trainers[argparse.ArgumentParser]") -> argparse.ArgumentP
         metavar="TOKENS",
         help="most tokens that the reward model reads (default: 512)",
     )
+    _add_engine_flags(parser)
+    add_fields(parser, section, without={*PROFILE_FIELDS, "kind", "candidates"})
+    parser.set_defaults(train=run_reinforcement)
+    return parser
+
+
+def _add_engine_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say how responses are drawn."""
     parser.add_argument(
         "--max-tokens",
         type=int,
@@ -105,9 +132,15 @@ def add_ppo(trainers: "Trainers[argparse.ArgumentParser]") -> argparse.ArgumentP
         default="transformers",
         help="engine that draws responses (default: transformers)",
     )
-    add_fields(parser, PpoSettings, without={*PROFILE_FIELDS, "candidates"})
-    parser.set_defaults(train=run_ppo)
-    return parser
+    parser.add_argument(
+        "--engine-settings",
+        metavar="JSON",
+        help="fields of the engine as a profile has them, in place of --engine",
+    )
+    parser.add_argument("--engine-log", type=Path, help="file for what the engine prints")
+    parser.add_argument(
+        "--stop", nargs="+", default=(), metavar="TEXT", help="texts that end a response"
+    )
 
 
 def run_rft(args: argparse.Namespace) -> TrainingReport:
@@ -137,31 +170,41 @@ def run_rft(args: argparse.Namespace) -> TrainingReport:
         work=args.work,
     )
     report = train_rft(run, draws)
-    print(f"{report.summary()}; saved to {args.out}")
+    PartialState().print(f"{report.summary()}; saved to {args.out}")
     return report
 
 
-def run_ppo(args: argparse.Namespace) -> None:
-    """Train by PPO and print a summary."""
-    settings = read_fields(args, PpoSettings, **PROFILE_FIELDS)
+def run_reinforcement(args: argparse.Namespace) -> list[IterationMetrics]:
+    """Train by PPO or GRPO and print a summary."""
+    section, _ = METHODS[args.trainer]
+    settings = read_fields(args, section, kind=args.trainer, **PROFILE_FIELDS)
     problems = read_problems(args, "gold_answer")
+    if args.splitting or "splitting" not in problems.columns:
+        problems = problems.with_columns(splitting=pl.lit(args.splitting or "auto"))
+    # Each process joins the others before it loads a model, so that the model gets its device.
+    join_processes()
     check_model(args.reward_checkpoint, "--reward-checkpoint")
     scores_steps = settings.reward_model == "process_reward_model"
-    run = PpoRun(
-        start=args.base,
-        problems=problems.with_columns(splitting=pl.lit(args.splitting)),
-        out=args.out,
-        settings=settings,
-        template=args.template,
-        scorer=Scorer(
+    with whole_model():
+        scorer = Scorer(
             args.reward_checkpoint,
             kind="process" if scores_steps else "outcome",
             template=args.reward_template,
             max_length=args.reward_length,
             format=args.reward_format,
-        ),
+        )
+    run = PpoRun(
+        start=args.base,
+        problems=problems,
+        out=args.out,
+        settings=settings,
+        template=args.template,
+        scorer=scorer,
         sampler=PolicySampler(
-            partial(open_engine, EngineSettings(kind=args.engine)), args.max_tokens, args.seed
+            partial(open_engine, engine_of(args), log=args.engine_log),
+            args.max_tokens,
+            args.seed,
+            tuple(args.stop),
         ),
         grade=CompletionGrader().are_correct,
         work=args.work or work_folder_of(args.out),
@@ -169,7 +212,26 @@ def run_ppo(args: argparse.Namespace) -> None:
     history = train_ppo(run)
     first, last = history[0], history[-1]
     changes = [f"{name} {first[name]:.3f} -> {last[name]:.3f}" for name in SUMMARIZED]
-    print("; ".join([f"{settings.iterations} iterations", *changes, f"saved to {args.out}"]))
+    parts = [f"{settings.iterations} iterations", *changes, f"saved to {args.out}"]
+    PartialState().print("; ".join(parts))
+    return history
+
+
+def engine_of(args: argparse.Namespace) -> EngineSettings:
+    """Return the settings of the engine that draws responses.
+
+    Raises:
+        ValueError: ``--engine-settings`` is wrong, or names servers, which keep their weights.
+    """
+    if args.engine_settings is None:
+        return EngineSettings(kind=args.engine)
+    try:
+        settings = EngineSettings.model_validate_json(args.engine_settings)
+    except ValidationError as error:
+        raise ValueError(f"--engine-settings: {error.errors()[0]['msg']}") from error
+    if settings.kind not in ENGINES:
+        raise ValueError(f"--engine-settings: kind must be one of {', '.join(ENGINES)}")
+    return settings
 
 
 def read_problems(args: argparse.Namespace, gold: str) -> pl.DataFrame:

@@ -1,50 +1,57 @@
-"""Train a generator by proximal policy optimisation (PPO) against a reward model.
+"""Train a generator by proximal policy optimisation (PPO) or GRPO against a reward model.
 
     python -m training ppo --base models/generator --data problems.parquet --out models/step_ppo \
         --reward-model process_reward_model \
         --reward-checkpoint models/process_reward_model
+    python -m training grpo ...  # the same flags
 
 An iteration draws responses through an engine, scores them, and takes one optimiser step for each
 batch of them, ``epochs`` times over. An outcome reward model rewards the last token of a response,
-a process reward model the last token of each step (arXiv 2312.08935, section 3.4). Every token pays
-a penalty for its log ratio to the reference, the frozen model that training started from. A run
-uses one process and one device.
+a process reward model the last token of each step (arXiv 2312.08935, section 3.4). The policy pays
+a penalty for its distance from the reference, the frozen model that training started from.
+
+The same code runs in one process and under ``accelerate launch``. Each process draws, scores and
+learns its share of the responses; on the same responses, results differ by rounding only.
+
+GRPO (arXiv 2402.03300) is a variant of PPO without a value network. It differs in two places: an
+advantage compares a response with the others to its question
+(:func:`training.advantages.group_advantages`), and the penalty is a term of the loss
+(:func:`training.advantages.kl_loss`) instead of a part of each token's reward.
 """
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-import torch
-from torch import nn
+from accelerate import Accelerator
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from resources.checkpoints.loading import load_tokenizer
+from resources.storage.atomic import replacing_folder
 from resources.storage.weights import weights_identity
-from shepherd.identity import SEEDING, content_id, derive_seed
+from shepherd.identity import SEEDING, content_id
 from shepherd.prompts import build_prompt, open_template
-from shepherd.settings import PpoSettings
-from training.advantages import policy_loss, value_loss
+from shepherd.settings import ReinforcementSettings
+from training.checkpoints import Checkpoints
 from training.continuation import require_end_token
 from training.curves import CurveWriter
 from training.draws import GradeTexts, PolicySampler, response_metrics
-from training.episodes import Question, episode_batches, read_response
-from training.experiences import Experience, assess
-from training.model_files import save_model
+from training.episodes import Question, read_response
+from training.experiences import assess
+from training.model_files import join_processes, save_model, weights_to_save
 from training.outputs import remove_work, replacing_checkpoint, training_alone
-from training.ppo_networks import PpoNetworks, autocast, log_probs_of, write_policy
-from training.ppo_state import IterationMetrics, load_state, save_state, write_metrics
-from training.schedules import wait_then_cosine
+from training.policy_metrics import IterationMetrics, write_metrics
+from training.policy_steps import learn
+from training.ppo_networks import PpoNetworks, drawing_dtype
 from training.scoring import Scorer
 
 
 @dataclass(frozen=True)
 class PpoRun:
-    """Name everything that PPO needs: weights, problems, settings, engine and folders."""
+    """Name everything that PPO or GRPO needs: weights, problems, settings, engine and folders."""
 
     start: str | Path
     """Checkpoint that the policy, the reference and the value network start from."""
@@ -53,7 +60,7 @@ class PpoRun:
     responses into steps."""
     out: Path
     """Folder for the trained checkpoint."""
-    settings: PpoSettings
+    settings: ReinforcementSettings
     template: str
     """Prompt template of the policy."""
     scorer: Scorer
@@ -64,7 +71,7 @@ class PpoRun:
     work: Path
     """Folder from which a killed run resumes; removed at the end."""
     on_iteration: Callable[[IterationMetrics], None] = lambda _: None
-    """Called with the metrics of each iteration as it ends."""
+    """Called in the main process with the metrics of each iteration as it ends."""
 
 
 def train_ppo(run: PpoRun) -> list[IterationMetrics]:
@@ -82,27 +89,38 @@ def train_ppo(run: PpoRun) -> list[IterationMetrics]:
             an iteration can be learned from or measured (:func:`training.draws.response_metrics`);
             or ``run.out`` holds other files than a checkpoint.
     """
-    with training_alone(run.out, run.work):
-        return _train_ppo(run)
+    accelerator = join_processes()
+    with training_alone(run.out, run.work, is_main=accelerator.is_main_process):
+        return _train_ppo(run, accelerator)
 
 
-def _train_ppo(run: PpoRun) -> list[IterationMetrics]:
+def _train_ppo(run: PpoRun, accelerator: Accelerator) -> list[IterationMetrics]:
     """Train as :func:`train_ppo` does, with the work folder for this run alone."""
     settings = run.settings
     tokenizer = load_tokenizer(run.start)
     require_end_token(tokenizer)
     held_out, train_questions = split_questions(run, tokenizer)
-    networks = PpoNetworks.of(run.start, run.scorer)
+    networks = PpoNetworks.of(accelerator, run.start, run.scorer, settings)
     fingerprint = content_id(
         settings.essence,
         weights_identity(run.start),
         run.scorer.identity,
         str((run.sampler.max_tokens, run.sampler.seed, SEEDING)),
+        f"{accelerator.num_processes} {accelerator.distributed_type} {accelerator.device.type}",
         *(f"{question.method} {question.prompt}" for question in held_out + train_questions),
     )
-    history = load_state(run.work, fingerprint, networks.trained, networks.optimizer)
-    curves = CurveWriter(run.work, len(history))
-    bar = tqdm(total=settings.iterations + 1, initial=len(history), desc="PPO", unit="iteration")
+    checkpoints = Checkpoints(run.work / "checkpoint", fingerprint)
+    saved = checkpoints.restore(accelerator)
+    history: list[IterationMetrics] = saved["history"] if saved else []
+    is_main = accelerator.is_main_process
+    curves = CurveWriter(run.work, len(history), is_main=is_main)
+    bar = tqdm(
+        total=settings.iterations + 1,
+        initial=len(history),
+        desc=settings.method,
+        unit="iteration",
+        disable=not is_main,
+    )
     for iteration in range(len(history), settings.iterations + 1):
         metrics = iterate(run, networks, tokenizer, train_questions, held_out, iteration)
         history.append(metrics)
@@ -110,19 +128,36 @@ def _train_ppo(run: PpoRun) -> list[IterationMetrics]:
         # point of an iteration that it repeats.
         curves.write(iteration, metrics)
         curves.flush()
-        save_state(run.work, fingerprint, history, networks.trained, networks.optimizer)
-        run.on_iteration(metrics)
+        checkpoints.save(accelerator, {"history": history})
+        if is_main:
+            write_metrics(run.work, history)
+            run.on_iteration(metrics)
         bar.update()
         bar.set_postfix(
             {name: f"{metrics[name]:.3f}" for name in ("reward", "kl", "held_out_accuracy")}
         )
     curves.close()
-    with replacing_checkpoint(run.out) as out:
-        save_model(networks.policy, tokenizer, out)
-        write_metrics(out, history)
-        curves.copy_to(out)
-    remove_work(run.work, run.out)
+    _publish(run, networks, tokenizer, history, curves)
     return history
+
+
+def _publish(
+    run: PpoRun,
+    networks: PpoNetworks,
+    tokenizer: PreTrainedTokenizerBase,
+    history: Sequence[IterationMetrics],
+    curves: CurveWriter,
+) -> None:
+    """Let the main process put the trained checkpoint in place; the others wait until it has."""
+    accelerator = networks.accelerator
+    weights = accelerator.get_state_dict(networks.policy) if networks.is_sharded else None
+    if accelerator.is_main_process:
+        with replacing_checkpoint(run.out) as out:
+            save_model(networks.unwrapped_policy, tokenizer, out, weights)
+            write_metrics(out, history)
+            curves.copy_to(out)
+        remove_work(run.work, run.out)
+    accelerator.wait_for_everyone()
 
 
 def split_questions(
@@ -140,8 +175,8 @@ def split_questions(
     num_held_out = run.settings.num_validation
     if problems.height <= num_held_out:
         raise ValueError(
-            f"PPO: of {problems.height} train questions {num_held_out} are held out: "
-            "lower num_validation or add problems"
+            f"{run.settings.kind.upper()}: of {problems.height} train questions {num_held_out} "
+            "are held out: lower num_validation or add problems"
         )
     template = open_template(run.template, tokenizer)
     columns = problems.select("question", "gold_answer", "splitting")
@@ -166,7 +201,7 @@ def iterate(
     """
     started = time.monotonic()
     settings = run.settings
-    write_policy(networks.policy, tokenizer, run.work / "policy")
+    save_for_engines(networks, tokenizer, run.work / "policy")
     sampled, greedy = run.sampler.draw(
         run.work / "policy", train_questions, held_out, settings, iteration
     )
@@ -190,73 +225,16 @@ def iterate(
     return metrics
 
 
-def learn(
-    networks: PpoNetworks,
-    experiences: Sequence[Experience],
-    settings: PpoSettings,
-    iteration: int,
-    seed: int,
-) -> IterationMetrics:
-    """Take the optimiser steps of one iteration; return means over tokens and the learning rate.
-
-    The means are ``policy_loss``, ``value_loss`` and ``clipped_share``.
-    """
-    # With an untrained value network, advantages reflect positions rather than the chosen tokens:
-    # the policy does not learn for the first ``warmup_share`` of the iterations.
-    rates = ((settings.learning_rate, settings.warmup_share), (settings.value_learning_rate, 0.0))
-    for group, (peak, wait_share) in zip(networks.optimizer.param_groups, rates, strict=True):
-        group["lr"] = wait_then_cosine(
-            iteration,
-            settings.iterations,
-            peak=peak,
-            floor=settings.min_learning_rate,
-            wait_share=wait_share,
-        )
-    rng = random.Random(derive_seed(seed, "ppo", "order", iteration))
-    sums = []
-    for _ in range(settings.epochs):
-        order = rng.sample(experiences, len(experiences))
-        for first in range(0, len(order), settings.batch_size):
-            sums.append(_step(networks, order[first : first + settings.batch_size], settings))
-    num_tokens = settings.epochs * sum(len(experience.advantages) for experience in experiences)
-    totals = {name: sum(batch_sums[name] for batch_sums in sums) for name in sums[0]}
-    return {name: total / num_tokens for name, total in totals.items()} | {
-        "learning_rate": networks.optimizer.param_groups[0]["lr"]
-    }
-
-
-def _step(
-    networks: PpoNetworks, experiences: Sequence[Experience], settings: PpoSettings
-) -> IterationMetrics:
-    """Take one optimiser step; return sums over the tokens of the experiences."""
-    num_tokens = sum(len(experience.advantages) for experience in experiences)
-    sums: IterationMetrics = {"policy_loss": 0.0, "value_loss": 0.0, "clipped_share": 0.0}
-    networks.optimizer.zero_grad()
-    device = networks.policy.device
-    episodes = [experience.episode for experience in experiences]
-    for indices, batch in episode_batches(episodes, settings.batch_tokens, device):
-        in_batch = [experiences[index] for index in indices]
-        drawn_log_probs, advantages, returns = (
-            nn.utils.rnn.pad_sequence(tensors, batch_first=True)
-            for tensors in (
-                [experience.log_probs for experience in in_batch],
-                [experience.advantages for experience in in_batch],
-                [experience.returns for experience in in_batch],
-            )
-        )
-        log_probs, _ = log_probs_of(networks.policy, batch, settings.temperature)
-        with autocast(device):
-            values = networks.value(batch)
-        policy_term = policy_loss(
-            log_probs, drawn_log_probs, advantages, batch.mask, settings.clip_range
-        )
-        value_term = value_loss(values, returns, batch.mask)
-        torch.autograd.backward((policy_term + value_term) / num_tokens)
-        is_clipped = ((log_probs - drawn_log_probs).exp() - 1).abs() > settings.clip_range
-        sums["policy_loss"] += policy_term.item()
-        sums["value_loss"] += value_term.item()
-        sums["clipped_share"] += float((is_clipped * batch.mask).sum())
-    for module in networks.trained.values():
-        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-    networks.optimizer.step()
-    return sums
+def save_for_engines(
+    networks: PpoNetworks, tokenizer: PreTrainedTokenizerBase, folder: Path
+) -> None:
+    """Let the main process replace ``folder`` by the policy; the others wait until it has."""
+    accelerator = networks.accelerator
+    weights = accelerator.get_state_dict(networks.policy)
+    if accelerator.is_main_process:
+        policy, dtype = networks.unwrapped_policy, drawing_dtype(accelerator.device)
+        # An engine may still have the weights of the iteration before mapped into its memory.
+        with replacing_folder(folder) as written:
+            policy.save_pretrained(written, state_dict=weights_to_save(policy, weights, dtype))
+            tokenizer.save_pretrained(written)
+    accelerator.wait_for_everyone()

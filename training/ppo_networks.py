@@ -1,22 +1,30 @@
-"""Hold the networks of PPO: the policy, its reference and the value network."""
+"""Hold the networks of PPO and GRPO: the policy, its reference and the value network.
 
+With several processes each network is on all of them, whole or sharded (FSDP2), and all processes
+must run it equally often.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
+from accelerate import Accelerator
 from torch import nn
 from torch.nn import functional as F
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
 )
 
-from resources.checkpoints.loading import load_weights
-from resources.storage.atomic import replacing_folder
+from resources.checkpoints.loading import AutoClass, load_weights
+from shepherd.settings import PpoSettings, ReinforcementSettings
 from training.episodes import EpisodeBatch
 from training.scoring import Scorer
+from training.sharding import expect_other_layers, is_sharding, shard_frozen
 
 
 class ValueModel(nn.Module):
@@ -26,12 +34,14 @@ class ValueModel(nn.Module):
     trunk the two losses would pull at the same weights, which small models do not bear.
     """
 
-    def __init__(self, start: str | Path) -> None:
+    def __init__(self, trunk: PreTrainedModel) -> None:
         super().__init__()
-        self.trunk = load_weights(AutoModel, start, dtype=torch.float32)
-        self.head = nn.Linear(self.trunk.config.hidden_size, 1)
+        self.trunk = trunk
+        self.head = nn.Linear(trunk.config.hidden_size, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        # Where FSDP cuts the network.
+        self._no_split_modules = trunk._no_split_modules
 
     def forward(self, batch: EpisodeBatch) -> torch.Tensor:
         """Return values, (episodes, longest response), float32."""
@@ -42,34 +52,100 @@ class ValueModel(nn.Module):
 
 @dataclass(frozen=True)
 class PpoNetworks:
-    """The networks of a run and the optimizer of those that are trained."""
+    """The networks of a run, on the devices of its processes, and the optimizers of two of them."""
 
-    policy: PreTrainedModel
-    reference: PreTrainedModel
+    accelerator: Accelerator
+    policy: nn.Module
+    """A causal language model of transformers, in a wrapper if there are several processes."""
+    reference: nn.Module
     """The policy as training started; frozen."""
-    value: ValueModel
+    value: nn.Module | None
+    """A :class:`ValueModel`; null for GRPO."""
     scorer: Scorer
     """The reward model; frozen."""
-    optimizer: torch.optim.Optimizer
-    """Its parameter groups are the policy and the value network, in this order."""
+    optimizers: tuple[torch.optim.Optimizer, ...]
+    """Of each of ``trained``, in this order."""
 
     @classmethod
-    def of(cls, start: str | Path, scorer: Scorer) -> "PpoNetworks":
+    def of(
+        cls,
+        accelerator: Accelerator,
+        start: str | Path,
+        scorer: Scorer,
+        settings: ReinforcementSettings,
+    ) -> "PpoNetworks":
         """Start all networks from one checkpoint, without dropout, which would change ratios."""
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        policy, reference = (
-            load_weights(AutoModelForCausalLM, start, dtype=torch.float32).to(device).eval()
-            for _ in range(2)
-        )
-        reference.requires_grad_(False)
-        value = ValueModel(start).to(device).eval()
-        groups = [{"params": list(module.parameters())} for module in (policy, value)]
-        return cls(policy, reference, value, scorer, torch.optim.AdamW(groups, weight_decay=0.0))
+        is_sharded = is_sharding(accelerator)
+        if is_sharded:
+            scorer.shard(accelerator)
+        # The main process sends the values to the others.
+        are_read = accelerator.is_local_main_process or not is_sharded
+
+        def load(kind: AutoClass[PreTrainedModel]) -> PreTrainedModel:
+            model = load_weights(kind, start, are_values_read=are_read, dtype=torch.float32)
+            if settings.gradient_checkpointing:
+                model.gradient_checkpointing_enable({"use_reentrant": False})
+            # Checkpointing needs the mode of training; without dropout it computes the same.
+            return without_dropout(model).train(settings.gradient_checkpointing)
+
+        policy, policy_optimizer = _prepare(accelerator, load(AutoModelForCausalLM))
+        optimizers: tuple[torch.optim.Optimizer, ...] = (policy_optimizer,)
+        value = None
+        if isinstance(settings, PpoSettings):
+            value, value_optimizer = _prepare(accelerator, ValueModel(load(AutoModel)))
+            optimizers = (policy_optimizer, value_optimizer)
+        frozen = load(AutoModelForCausalLM).eval().requires_grad_(False)
+        if is_sharded:
+            # Its shards need no more than 16 bits, in which a GPU computes.
+            dtype = torch.bfloat16 if accelerator.device.type == "cuda" else torch.float32
+            reference = shard_frozen(accelerator, frozen.to(dtype))
+        else:
+            reference = frozen.to(accelerator.device)
+        return cls(accelerator, policy, reference, value, scorer, optimizers)
 
     @property
-    def trained(self) -> dict[str, nn.Module]:
-        """Return the networks that are trained, by name."""
-        return {"policy": self.policy, "value": self.value}
+    def trained(self) -> list[nn.Module]:
+        """Return the networks that are trained: the policy, and the value network if any."""
+        return [self.policy] if self.value is None else [self.policy, self.value]
+
+    @property
+    def unwrapped_policy(self) -> PreTrainedModel:
+        """Return the policy as a model of transformers; its weights may be shards."""
+        return cast(PreTrainedModel, self.accelerator.unwrap_model(self.policy))
+
+    @property
+    def is_sharded(self) -> bool:
+        """Return whether each process holds a part of the weights only (FSDP)."""
+        return is_sharding(self.accelerator)
+
+    @contextmanager
+    def exchanging(self, exchanges: bool) -> Iterator[None]:
+        """Let the processes exchange gradients in the backward passes within, or not yet."""
+        with ExitStack() as stack:
+            for module in () if exchanges else self.trained:
+                stack.enter_context(self.accelerator.no_sync(module))
+            yield
+
+
+def _prepare(
+    accelerator: Accelerator, module: nn.Module
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """Distribute a network over the processes, with an optimizer of its own."""
+    if is_sharding(accelerator):
+        expect_other_layers(accelerator)
+    optimizer = torch.optim.AdamW(module.parameters(), weight_decay=0.0)
+    prepared: tuple[nn.Module, torch.optim.Optimizer] = accelerator.prepare(module, optimizer)
+    return prepared
+
+
+def without_dropout(model: PreTrainedModel) -> PreTrainedModel:
+    """Turn all dropout of a model off, in every mode."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        elif hasattr(module, "attention_dropout"):
+            module.attention_dropout = 0.0
+    return model
 
 
 def autocast(device: torch.device) -> torch.autocast:
@@ -78,13 +154,13 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 def log_probs_of(
-    model: PreTrainedModel, batch: EpisodeBatch, temperature: float
+    model: nn.Module, batch: EpisodeBatch, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the log probability of each response token and the entropy of its distribution.
 
     Both are (episodes, longest response), in nats, at the temperature of the draws.
     """
-    with autocast(model.device):
+    with autocast(batch.ids.device):
         logits = model(input_ids=batch.ids, use_cache=False).logits
     width = logits.shape[-1]
     predicting = logits.gather(1, batch.before[..., None].expand(-1, -1, width)).float()
@@ -93,16 +169,11 @@ def log_probs_of(
     return log_probs.gather(2, batch.tokens[..., None])[..., 0], entropies
 
 
-def write_policy(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write the policy for an engine in the precision that the trainer computes with.
+def drawing_dtype(device: torch.device) -> torch.dtype:
+    """Return the precision in which an engine gets the policy: that of the trainer.
 
     Responses drawn from rounded weights are less likely under the exact weights, much less at
     high learning rates. An engine of another ``dtype`` rounds them nevertheless: on a CPU it
     should be float32.
     """
-    dtype = torch.bfloat16 if policy.device.type == "cuda" else torch.float32
-    weights = {name: weight.to(dtype) for name, weight in policy.state_dict().items()}
-    # An engine may still have the weights of the iteration before mapped into its memory.
-    with replacing_folder(folder) as written:
-        policy.save_pretrained(written, state_dict=weights)
-        tokenizer.save_pretrained(written)
+    return torch.bfloat16 if device.type == "cuda" else torch.float32

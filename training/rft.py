@@ -23,8 +23,12 @@ def train_rft(run: TrainingRun, draws: pl.DataFrame) -> TrainingReport:
         run: its examples are gold rows of (question, solution).
         draws: rows of (problem_id, question, text, is_correct).
     """
+    return train_sft(replace(run, examples=rft_examples(run.examples, draws)))
+
+
+def rft_examples(gold: pl.LazyFrame | pl.DataFrame, draws: pl.DataFrame) -> pl.DataFrame:
+    """Return what RFT trains on: gold rows of (question, solution) and right, distinct draws."""
     distinct = distinct_solutions(draws).select("question", solution="text")
-    gold = run.examples.lazy().select("question", "solution").collect()
     # A draw may equal the gold solution character for character.
-    examples = pl.concat([gold, distinct]).unique(maintain_order=True)
-    return train_sft(replace(run, examples=examples))
+    selected = gold.lazy().select("question", "solution").collect()
+    return pl.concat([selected, distinct]).unique(maintain_order=True)

@@ -28,7 +28,7 @@ def warm_up_then_cosine(
 def wait_then_cosine(
     iteration: int, num_iterations: int, *, peak: float, floor: float, wait_share: float
 ) -> float:
-    """Return the rate at an iteration of PPO.
+    """Return the rate at an iteration of PPO or GRPO.
 
     The rate is 0 for ``wait_share`` of the iterations, in which the value network learns alone,
     and then falls as a cosine from ``peak`` to ``floor``.

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 import polars as pl
@@ -161,34 +161,56 @@ def train_in_processes(plan: FineTuning, out: Path) -> "TrainingReport":
 
     The processes read the examples from files in ``work`` and report through Dagster Pipes.
     """
-    from resources.engines.kept import close_kept_engine
     from training.command_line import flags_of
     from training.runs import TrainingReport
 
-    close_kept_engine()
-    base, work, training = plan.base, plan.work, plan.training
+    work, training = plan.work, plan.training
     work.mkdir(parents=True, exist_ok=True)
-    base_path = base.resolve() if isinstance(base, Path) else base
     data, held_out = work / "examples.parquet", work / "held_out.parquet"
     for examples, path in ((plan.examples.train, data), (plan.examples.held_out, held_out)):
         with replacing_path(path) as new:
             examples.sink_parquet(new)
             publish(new, path)
-    sharding = SHARDED if training.sharded else ["--multi_gpu"]
-    done = dg.PipesSubprocessClient(cwd=str(ROOT)).run(
-        context=dg.AssetExecutionContext.get(),
-        command=[
-            *(sys.executable, "-m", "accelerate.commands.launch", *sharding),
-            *("--num_processes", str(training.num_processes), "--num_machines", "1"),
-            *("--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"),
-            *("-m", "assets.models.training_process", plan.trainer, f"--base={base_path}"),
+    report = launch(
+        [
+            *(plan.trainer, f"--base={absolute(plan.base)}"),
             *("--data", str(data), "--held-out", str(held_out), f"--out={out.absolute()}"),
             *(f"--work={work.resolve()}", f"--template={plan.template}", f"--seed={plan.seed}"),
             *flags_of(training),
         ],
+        training.num_processes,
+        is_sharded=training.sharded,
+    )
+    return TrainingReport(**report)
+
+
+def launch(arguments: Sequence[str], num_processes: int, *, is_sharded: bool) -> dict[str, Any]:
+    """Run ``python -m training`` under ``accelerate launch``, with one process a GPU.
+
+    Returns:
+        What the main process reports through Dagster Pipes.
+    """
+    from resources.engines.kept import close_kept_engine
+
+    close_kept_engine()
+    sharding = SHARDED if is_sharded else ["--multi_gpu"]
+    done = dg.PipesSubprocessClient(cwd=str(ROOT)).run(
+        context=dg.AssetExecutionContext.get(),
+        command=[
+            *(sys.executable, "-m", "accelerate.commands.launch", *sharding),
+            *("--num_processes", str(num_processes), "--num_machines", "1"),
+            *("--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"),
+            *("-m", "assets.models.training_process", *arguments),
+        ],
     )
     [report] = done.get_custom_messages()
-    return TrainingReport(**report)
+    assert isinstance(report, dict)
+    return report
+
+
+def absolute(model: str | Path) -> str:
+    """Return a checkpoint as a process in another working directory finds it."""
+    return str(model.resolve() if isinstance(model, Path) else model)
 
 
 def figures_of(report: "TrainingReport") -> dict[str, MetadataField]:

@@ -9,16 +9,27 @@ import dagster as dg
 import polars as pl
 
 from assets.deployment import WHOLE_TABLE, Deployment, DeploymentResource
-from assets.models.fine_tuning import figures_of, model_asset, model_result
+from assets.models.fine_tuning import (
+    ExamplePlans,
+    FineTuning,
+    absolute,
+    figures_of,
+    launch,
+    model_asset,
+    model_result,
+    train_here,
+    train_in_processes,
+)
 from assets.models.generators import gold_of
 from assets.sampling_runs import open_samplers
 from assets.verification.scoring import REWARD_MODELS
+from resources.storage.atomic import publish, replacing_path
 from resources.storage.io_manager import MetadataField
-from shepherd.settings import PolicySettings, PpoSettings, RftSettings, Settings
+from shepherd.settings import PolicySettings, ReinforcementSettings, RftSettings, Settings
 from shepherd.training_sets import train_problems
 
 if TYPE_CHECKING:
-    from training.ppo_state import IterationMetrics
+    from training.policy_metrics import IterationMetrics
     from training.runs import TrainingReport
     from training.scoring import Scorer
 
@@ -32,7 +43,7 @@ FIGURES = (
     "accuracy",
     "held_out_accuracy",
 )
-"""The figures of each iteration of PPO that Dagster logs."""
+"""The figures of each iteration of PPO or GRPO that Dagster logs."""
 
 
 def policies_of(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -58,7 +69,7 @@ def policy_of(settings: Settings, name: str, policy: PolicySettings) -> dg.Asset
         chosen = train_problems(problems, settings.training_set, "train", settings.seed)
         if isinstance(policy, RftSettings):
             return train_by_rft(deployment, name, policy, chosen)
-        return train_by_ppo(context, deployment, name, policy, chosen)
+        return train_by_reinforcement(context, deployment, name, policy, chosen)
 
     return trained
 
@@ -75,27 +86,29 @@ def train_by_rft(
     of its draws are trained on.
     """
     from shepherd.repeats import distinct_solutions
-    from training.rft import train_rft
-    from training.runs import TrainingRun
+    from training.rft import rft_examples
 
     settings, start = deployment.settings, deployment.model(policy.start)
     gold = gold_of(problems.lazy(), start, settings).train.sort("problem_id").collect()
 
-    def train(out: Path) -> "tuple[TrainingReport, pl.DataFrame]":
+    train = train_here if policy.training.num_processes == 1 else train_in_processes
+
+    def draw_and_train(out: Path) -> "tuple[TrainingReport, pl.DataFrame]":
         # The draws go through a journal of the model, so they are made under its lock.
         draws = draws_of_start(deployment, name, policy, problems)
-        run = TrainingRun(
+        examples = rft_examples(gold, draws).lazy()
+        plan = FineTuning(
+            "sft",
             deployment.models.resolve(start.base),
-            gold,
-            out,
+            ExamplePlans(examples, examples.clear()),
             policy.training,
             template=start.template,
             seed=settings.seed,
             work=deployment.models.work(name),
         )
-        return train_rft(run, draws), draws
+        return train(plan, out), draws
 
-    report, draws = deployment.models.save(name, train)
+    report, draws = deployment.models.save(name, draw_and_train)
     return model_result(
         deployment,
         name,
@@ -138,49 +151,105 @@ def draws_of_start(
     return draws.join(questions, on="problem_id", maintain_order="left")
 
 
-def train_by_ppo(
+def train_by_reinforcement(
     context: dg.AssetExecutionContext,
     deployment: Deployment,
     name: str,
-    policy: PpoSettings,
+    policy: ReinforcementSettings,
     problems: pl.DataFrame,
 ) -> dg.MaterializeResult[None]:
-    """Train by PPO. Each iteration is logged as an observation while the run goes on."""
+    """Train by PPO or GRPO, here or in several processes."""
+    methods = {dataset: one.splitting.rule for dataset, one in deployment.settings.datasets.items()}
+    problems = problems.with_columns(splitting=pl.col("dataset").replace_strict(methods))
+
+    def train(out: Path) -> "Sequence[IterationMetrics]":
+        if policy.num_processes == 1:
+            return reinforce_here(context, deployment, name, policy, problems, out)
+        return reinforce_in_processes(deployment, name, policy, problems, out)
+
+    rows = deployment.models.save(name, train)
+    return model_result(deployment, name, {"iterations": policy.iterations, **learning_curve(rows)})
+
+
+def reinforce_here(
+    context: dg.AssetExecutionContext,
+    deployment: Deployment,
+    name: str,
+    policy: ReinforcementSettings,
+    problems: pl.DataFrame,
+    out: Path,
+) -> "Sequence[IterationMetrics]":
+    """Train in this process. Each iteration is logged as an observation while the run goes on."""
     from resources.engines import open_engine
     from resources.sampling.completion_grading import CompletionGrader
     from training.draws import PolicySampler
     from training.ppo import PpoRun, train_ppo
 
-    settings = deployment.settings
-    methods = {dataset: one.splitting.rule for dataset, one in settings.datasets.items()}
-    problems = problems.with_columns(splitting=pl.col("dataset").replace_strict(methods))
-    start, scorer = deployment.checkpoint(policy.start), scorer_of(deployment, policy.reward_model)
-    grader = CompletionGrader()
-    rows = deployment.models.save(
-        name,
-        lambda out: train_ppo(
-            PpoRun(
-                start,
-                problems,
-                out,
-                policy,
-                template=deployment.model(policy.start).template,
-                scorer=scorer,
-                sampler=PolicySampler(
-                    partial(open_engine, settings.engine, log=deployment.home.engine_log),
-                    settings.sampling.max_tokens,
-                    settings.seed,
-                    deployment.model(policy.start).stop,
-                ),
-                grade=grader.are_correct,
-                work=deployment.models.work(name),
-                on_iteration=lambda metrics: context.log_event(
-                    dg.AssetObservation(asset_key=name, metadata=_figures(metrics))
-                ),
-            )
-        ),
+    settings, start = deployment.settings, deployment.model(policy.start)
+    return train_ppo(
+        PpoRun(
+            deployment.checkpoint(policy.start),
+            problems,
+            out,
+            policy,
+            template=start.template,
+            scorer=scorer_of(deployment, policy.reward_model),
+            sampler=PolicySampler(
+                partial(open_engine, settings.engine, log=deployment.home.engine_log),
+                settings.sampling.max_tokens,
+                settings.seed,
+                start.stop,
+            ),
+            grade=CompletionGrader().are_correct,
+            work=deployment.models.work(name),
+            on_iteration=lambda metrics: context.log_event(
+                dg.AssetObservation(asset_key=name, metadata=_figures(metrics))
+            ),
+        )
     )
-    return model_result(deployment, name, {"iterations": policy.iterations, **learning_curve(rows)})
+
+
+def reinforce_in_processes(
+    deployment: Deployment,
+    name: str,
+    policy: ReinforcementSettings,
+    problems: pl.DataFrame,
+    out: Path,
+) -> "Sequence[IterationMetrics]":
+    """Train under ``accelerate launch``, with one process a GPU and an engine in each."""
+    from training.command_line import flags_of
+    from training.policies import PROFILE_FIELDS
+
+    settings, start = deployment.settings, deployment.model(policy.start)
+    judge, work = deployment.model(policy.reward_model), deployment.models.work(name)
+    work.mkdir(parents=True, exist_ok=True)
+    data = work / "problems.parquet"
+    with replacing_path(data) as new:
+        problems.write_parquet(new)
+        publish(new, data)
+    unnamed = {*PROFILE_FIELDS, "kind", "candidates"}
+    reported = launch(
+        [
+            *(policy.kind, f"--base={absolute(deployment.checkpoint(policy.start))}"),
+            *("--data", str(data), f"--out={out.absolute()}", f"--work={work.resolve()}"),
+            *(f"--template={start.template}", f"--seed={settings.seed}"),
+            f"--reward-checkpoint={absolute(deployment.checkpoint(policy.reward_model))}",
+            *(f"--reward-template={judge.template}", f"--reward-format={judge.scoring.format}"),
+            *(f"--reward-length={length}" for length in [judge.scored_length] if length),
+            *(f"--max-tokens={settings.sampling.max_tokens}", *_stop_flags(start.stop)),
+            f"--engine-settings={settings.engine.model_dump_json()}",
+            f"--engine-log={deployment.home.engine_log.resolve()}",
+            *flags_of(policy, without=unnamed),
+        ],
+        policy.num_processes,
+        is_sharded=policy.sharded,
+    )
+    history: list[IterationMetrics] = reported["history"]
+    return history
+
+
+def _stop_flags(stop: Sequence[str]) -> list[str]:
+    return ["--stop", *stop] if stop else []
 
 
 def scorer_of(deployment: Deployment, reward_model: str) -> "Scorer":

@@ -7,6 +7,7 @@ program takes turns on one of their cores. Processes do not wait for each other.
 
 import os
 from collections import Counter
+from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from shepherd.requests import REQUESTS, Completion, completion_block
 
 FEWEST_ROWS = 64
 """Requests that run at once in a copy at least: smaller products take longer for each row."""
+
+CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+"""The processor time of a container: microseconds in a period, or ``max``; and the period."""
 
 
 def num_copies(model: Path | str, batch_size: int, device: torch.device) -> int:
@@ -37,9 +41,13 @@ def num_copies(model: Path | str, batch_size: int, device: torch.device) -> int:
 
 def _num_cores() -> int:
     """Return the cores that this process may use, where the system says it."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = count or 1
+    with suppress(OSError):
+        quota, period = CPU_LIMIT.read_text().split()
+        if quota != "max":
+            cores = min(cores, max(1, int(quota) // int(period)))
+    return cores
 
 
 class SideBySideEngine:

@@ -8,9 +8,9 @@ from resources.report.problems import Json
 METRICS = {
     "train/loss": "training loss",
     "validation/loss": "validation loss",
-    "reward": "mean reward of PPO",
-    "held_out_accuracy": "held-out accuracy of PPO",
-    "kl": "KL divergence from the start of PPO",
+    "reward": "mean reward of PPO or GRPO",
+    "held_out_accuracy": "held-out accuracy of PPO or GRPO",
+    "kl": "KL divergence from the start of PPO or GRPO",
 }
 """The curves that the page shows, with their names."""
 

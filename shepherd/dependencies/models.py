@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from shepherd.dependencies.fingerprints import engine_fields
-from shepherd.settings import ModelSettings, PpoSettings, Settings
+from shepherd.settings import ModelSettings, RftSettings, Settings
 
 REWARD_MODELS = ("outcome_reward_model", "process_reward_model")
 
@@ -70,12 +70,12 @@ def _policy(settings: Settings, name: str) -> Iterator[str]:
     yield from engine_paths(settings)
     yield from ("seed", f"policies.{name}", "sampling.max_tokens", "training_set.validation_share")
     yield from prompting_paths(start, settings.generators[policy.start])
-    if isinstance(policy, PpoSettings):
-        # PPO is rewarded at the ends of steps.
-        yield "datasets.*.splitting.method"
-        yield from (f"{policy.reward_model}.{field}" for field in SCORING_FIELDS)
-    else:
+    if isinstance(policy, RftSettings):
         # RFT fine-tunes the base of its start on gold solutions and on the texts that it keeps.
         yield from (f"{start}.{field}" for field in ("base", "datasets", "num_problems"))
         yield from nucleus_paths(settings, "top_p")
         yield "datasets.*.splitting.calculations"
+    else:
+        # PPO and GRPO are rewarded at the ends of steps.
+        yield "datasets.*.splitting.method"
+        yield from (f"{policy.reward_model}.{field}" for field in SCORING_FIELDS)

@@ -117,7 +117,11 @@ POLICY_EVALUATIONS = Table(
         DATASET,
         Column("policy", TEXT, "name of the policy, or of a generator"),
         Column("start", TEXT, "generator that the policy started from; itself for a generator"),
-        Column("method", TEXT, "SFT, RFT, ORM-PPO or step-PPO; base if it is not fine-tuned"),
+        Column(
+            "method",
+            TEXT,
+            "SFT, RFT, ORM-PPO, step-PPO, ORM-GRPO or step-GRPO; base if it is not fine-tuned",
+        ),
         Column("accuracy", FLOAT, "share of problems solved greedily"),
         Column("low", FLOAT, "2.5 % bootstrap quantile over problems"),
         Column("high", FLOAT, "97.5 % bootstrap quantile over problems"),

@@ -18,7 +18,14 @@ from shepherd.settings.datasets import (
 from shepherd.settings.deployment import GpuSettings, Settings
 from shepherd.settings.exports import ExportSettings
 from shepherd.settings.models import ModelSettings
-from shepherd.settings.policies import PolicySettings, PpoSettings, RftSettings, StepReward
+from shepherd.settings.policies import (
+    GrpoSettings,
+    PolicySettings,
+    PpoSettings,
+    ReinforcementSettings,
+    RftSettings,
+    StepReward,
+)
 from shepherd.settings.runs import RunSettings
 from shepherd.settings.sampling import SamplingSettings
 from shepherd.settings.scoring import ScoringSettings
@@ -35,12 +42,14 @@ __all__ = [
     "EngineSettings",
     "ExportSettings",
     "GpuSettings",
+    "GrpoSettings",
     "JudgeSettings",
     "ModelSettings",
     "OpenAISettings",
     "PilotSettings",
     "PolicySettings",
     "PpoSettings",
+    "ReinforcementSettings",
     "RftSettings",
     "RunSettings",
     "SamplingSettings",

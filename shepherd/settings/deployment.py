@@ -8,7 +8,7 @@ from shepherd.settings.annotation import AnnotationSettings
 from shepherd.settings.datasets import SPLITS, DatasetSettings, Split
 from shepherd.settings.exports import ExportSettings
 from shepherd.settings.models import ModelSettings
-from shepherd.settings.policies import PolicySettings
+from shepherd.settings.policies import PolicySettings, RftSettings
 from shepherd.settings.runs import RunSettings
 from shepherd.settings.sampling import SamplingSettings
 from shepherd.settings.training import TrainingSet
@@ -183,11 +183,20 @@ class Settings(Section):
                     f"policies.{name}.start: {policy.start} is no generator: set it to one of "
                     f"{', '.join(sorted(self.generators))}"
                 )
-            if policy.kind == "ppo" and getattr(self, policy.reward_model) is None:
+            if isinstance(policy, RftSettings):
+                continue
+            if getattr(self, policy.reward_model) is None:
                 raise ValueError(f"policies.{name}.reward_model: add {policy.reward_model}")
-            if policy.kind == "ppo" and self.engine.kind == "openai":
+            if self.engine.kind == "openai":
                 raise ValueError(
-                    f"policies.{name}: PPO draws with weights that change, and servers keep "
-                    "theirs: set engine.kind to transformers or vllm"
+                    f"policies.{name}: {policy.kind.upper()} draws with weights that change, and "
+                    "servers keep theirs: set engine.kind to transformers or vllm"
+                )
+            vllm = self.engine.vllm
+            is_split = vllm.tensor_parallel_size * vllm.pipeline_parallel_size > 1
+            if self.engine.kind == "vllm" and is_split and policy.num_processes > 1:
+                raise ValueError(
+                    f"policies.{name}.num_processes: each process draws on its own GPU: set "
+                    "engine.vllm.tensor_parallel_size and pipeline_parallel_size to 1"
                 )
         return self

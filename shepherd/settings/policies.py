@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from shepherd.section import Section
 from shepherd.settings.training import TrainingSettings
@@ -25,17 +25,8 @@ class RftSettings(Section):
         8, ge=1, description="solutions drawn of each train problem; the paper draws 8"
     )
     temperature: float = Field(0.7, ge=0, description="temperature of these draws; 0: greedy")
-    training: TrainingSettings = Field(
-        TrainingSettings(), description="fine-tuning; in one process only"
-    )
+    training: TrainingSettings = Field(TrainingSettings(), description="fine-tuning")
     candidates: bool = Field(False, description=CANDIDATES)
-
-    @field_validator("training")
-    @classmethod
-    def _trains_in_one_process(cls, training: TrainingSettings) -> TrainingSettings:
-        if training.num_processes > 1:
-            raise ValueError("num_processes: RFT trains in one process: set it to 1")
-        return training
 
     @property
     def method(self) -> str:
@@ -43,18 +34,18 @@ class RftSettings(Section):
         return "RFT"
 
 
-class PpoSettings(Section):
-    """PPO of a generator against a reward model of the profile.
+class ReinforcementSettings(Section):
+    """What PPO and GRPO share: both draw responses, score them and learn from the scores.
 
     An outcome reward model rewards the end of a response, a process reward model the end of each
-    step. The KL coefficient and the learning rates are the paper's for 7B models; what the paper
-    does not report is the field's usual value. The networks stay on the GPU while the engine draws:
-    with vLLM, lower `engine.vllm.gpu_memory_utilization` to the memory that they leave free.
+    step.
     """
 
-    INCIDENTAL = frozenset({"candidates", "batch_tokens"})
+    INCIDENTAL = frozenset(
+        {"candidates", "batch_tokens", "gradient_checkpointing", "num_processes", "sharded"}
+    )
 
-    kind: Literal["ppo"] = Field(description="the method")
+    kind: Literal["ppo", "grpo"] = Field(description="the method")
     start: str = Field(description=START)
     reward_model: Literal["outcome_reward_model", "process_reward_model"] = Field(
         description="reward model of the profile that scores responses"
@@ -75,25 +66,29 @@ class PpoSettings(Section):
     batch_tokens: int = Field(
         16_384,
         ge=1,
-        description="padded tokens in memory at a time; results change by rounding only",
+        description="padded tokens in memory of each process at a time; results change by rounding "
+        "only",
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="compute activations twice instead of storing them: slower, less memory"
+    )
+    num_processes: int = Field(
+        1,
+        ge=1,
+        description="GPUs to draw and train on; above 1, `accelerate launch` starts a process for "
+        "each; results change by rounding only",
+    )
+    sharded: bool = Field(
+        False,
+        description="split policy, value network and reference over the processes (FSDP); false: "
+        "each holds all of them",
     )
     learning_rate: float = Field(1e-7, gt=0, description="highest learning rate of the policy")
-    value_learning_rate: float = Field(
-        1e-6, gt=0, description="highest learning rate of the value network"
-    )
     min_learning_rate: float = Field(1e-8, ge=0, description="learning rate of the last iteration")
-    warmup_share: float = Field(
-        0.1,
-        ge=0,
-        lt=1,
-        description="share of the iterations in which only the value network learns",
-    )
     kl_coefficient: float = Field(
         0.04, ge=0, description="penalty of a token, times its log ratio to the start"
     )
-    clip_range: float = Field(0.2, gt=0, description="clip range of PPO's probability ratio")
-    discount: float = Field(1.0, gt=0, le=1, description="discount of the next token's return")
-    gae_decay: float = Field(0.95, ge=0, le=1, description="decay (lambda) of GAE")
+    clip_range: float = Field(0.2, gt=0, description="clip range of the probability ratio")
     num_validation: int = Field(
         50,
         ge=1,
@@ -102,10 +97,61 @@ class PpoSettings(Section):
     )
     candidates: bool = Field(False, description=CANDIDATES)
 
+    @model_validator(mode="after")
+    def _fields_agree(self) -> "ReinforcementSettings":
+        if self.sharded and self.num_processes == 1:
+            raise ValueError("sharded: there is one process to hold the model: raise num_processes")
+        return self
+
     @property
     def method(self) -> str:
-        """The paper's name of the method."""
-        return "ORM-PPO" if self.reward_model == "outcome_reward_model" else "step-PPO"
+        """The name of the method: the paper's for PPO."""
+        rewarded = "ORM" if self.reward_model == "outcome_reward_model" else "step"
+        return f"{rewarded}-{self.kind.upper()}"
 
 
-PolicySettings = Annotated[RftSettings | PpoSettings, Field(discriminator="kind")]
+class PpoSettings(ReinforcementSettings):
+    """PPO of a generator against a reward model of the profile.
+
+    The KL coefficient and the learning rates are the paper's for 7B models; what the paper does not
+    report is the field's usual value. The networks stay on the GPU while the engine draws: with
+    vLLM, lower `engine.vllm.gpu_memory_utilization` to the memory that they leave free.
+    """
+
+    kind: Literal["ppo"] = Field(description="the method")
+    value_learning_rate: float = Field(
+        1e-6, gt=0, description="highest learning rate of the value network"
+    )
+    warmup_share: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="share of the iterations in which only the value network learns",
+    )
+    discount: float = Field(1.0, gt=0, le=1, description="discount of the next token's return")
+    gae_decay: float = Field(0.95, ge=0, le=1, description="decay (lambda) of GAE")
+
+
+class GrpoSettings(ReinforcementSettings):
+    """GRPO of a generator against a reward model of the profile: PPO without a value network.
+
+    The responses of one question are a group, and rewards count relative to their group (arXiv
+    2402.03300). The KL coefficient 0.04 is that paper's, too. With vLLM, lower
+    `engine.vllm.gpu_memory_utilization` as for PPO.
+    """
+
+    kind: Literal["grpo"] = Field(description="the method")
+    step_reward: StepReward = Field(
+        "score",
+        description="reward of a step before it is compared with its group: the `score` itself "
+        "(as published), `mean`, `difference` to the score before, or `min`; docs/policies.md",
+    )
+    samples_per_problem: int = Field(
+        8, ge=2, description="responses drawn of each problem of an iteration: a group"
+    )
+    kl_coefficient: float = Field(
+        0.04, ge=0, description="weight in the loss of the KL divergence from the start"
+    )
+
+
+PolicySettings = Annotated[RftSettings | PpoSettings | GrpoSettings, Field(discriminator="kind")]

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch.nn.attention.flex_attention import create_block_mask
 from transformers import (
     AutoModel,
@@ -24,6 +26,7 @@ from training.pass_threads import PassThreads, num_threads
 from training.prefix_trees import Pack, pack_sequences
 from training.scoring.encoders import Encoded, Labels
 from training.scoring.formats import Head, is_token_classifier, read_head
+from training.sharding import shard_frozen
 
 MIN_PACK, MAX_PACK = 256, 8192
 """Bounds of the tokens of a forward pass. On a CPU attention costs their square: small models read
@@ -86,12 +89,34 @@ class EmbeddedReader:
         self._pack_tokens = MAX_PACK if self._skips_blocks else small
         count = num_threads(self._model, place)
         self._threads = PassThreads(count) if count > 1 else None
+        self._is_sharded = False
+
+    def shard(self, accelerator: Accelerator) -> None:
+        """Split the weights over the processes, which then compute their passes together."""
+        self._model = shard_frozen(accelerator, self._model)
+        self._is_sharded = True
+        # The passes of all processes have one order.
+        self._threads = None
 
     def probabilities(self, solutions: Sequence[Encoded]) -> Iterator[dict[int, list[float]]]:
         """Yield the probabilities at the places of some solutions, by their index, in any order."""
-        packs = pack_sequences([solution.ids for solution in solutions], self._pack_tokens)
+        packs = self._packs([solution.ids for solution in solutions])
         of_pack = partial(self._of_pack, solutions)
         yield from self._threads.map(of_pack, packs) if self._threads else map(of_pack, packs)
+
+    def _packs(self, sequences: Sequence[list[int]]) -> Iterator[Pack]:
+        """Yield the packs of sequences; take part in the passes of other processes after that."""
+        packs = pack_sequences(sequences, self._pack_tokens)
+        if not self._is_sharded:
+            yield from packs
+            return
+        mine = list(packs)
+        # Before the passes, in which the processes exchange weights.
+        num_missing = max(gather_object([len(mine)])) - len(mine)
+        yield from mine
+        [one_token] = pack_sequences([[0]], self._pack_tokens)
+        for _ in range(num_missing):
+            self._at(one_token, [0])
 
     def close(self) -> None:
         """Free the model."""
@@ -106,13 +131,17 @@ class EmbeddedReader:
         score_of = dict(zip(nodes, self._at(pack, nodes), strict=True))
         return {index: [score_of[node] for node in at] for index, at in nodes_of.items()}
 
-    @torch.inference_mode()
     def _at(self, pack: Pack, nodes: list[int]) -> list[float]:
         """Return sigmoid(r) at the tokens with indices ``nodes`` of a pack."""
-        if not nodes:
+        if not nodes and not self._is_sharded:
             return []
+        # FSDP counts the versions of its tensors, which those of inference mode do not have.
+        with torch.no_grad() if self._is_sharded else torch.inference_mode():
+            return self._compute(pack, nodes)
+
+    def _compute(self, pack: Pack, nodes: list[int]) -> list[float]:
         device = self._model.device
-        positions = torch.tensor(nodes, device=device)
+        positions = torch.tensor(nodes, dtype=torch.long, device=device)
         mask: object  # a tensor, or FlexAttention's mask of blocks
         if self._skips_blocks:
             # A kernel is compiled for each length, so there are few lengths.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from accelerate import Accelerator
 from tqdm import tqdm
 from transformers import AutoConfig, PretrainedConfig
 from transformers.utils.logging import disable_progress_bar
@@ -17,7 +18,7 @@ from shepherd.reward_formats import FormatChoice
 from shepherd.settings import VllmSettings
 from training.scoring.embedded import EmbeddedReader
 from training.scoring.encoders import Encoded, encoder_of
-from training.scoring.formats import format_of
+from training.scoring.formats import format_of, is_token_classifier
 from training.scoring.kinds import Kind
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,9 @@ class Scorer:
         dtype: precision of the weights; by default bfloat16 on a GPU and float32 on a CPU.
         device: torch device of the model; by default the GPU if there is one.
         vllm: how vLLM computes the scores; by default transformers does.
+        server: base address of a server that computes them (:mod:`training.scoring.served`). The
+            checkpoint is then read for its config and its tokenizer alone.
+        served_as: the server's name of the model; by default ``model_path``.
 
     Raises:
         ValueError: the checkpoint is damaged or not what its config or its format says, the
@@ -65,6 +69,8 @@ class Scorer:
         dtype: torch.dtype | None = None,
         device: str | None = None,
         vllm: VllmSettings | None = None,
+        server: str | None = None,
+        served_as: str | None = None,
     ) -> None:
         disable_progress_bar()
         self.kind = kind
@@ -72,13 +78,21 @@ class Scorer:
         tokenizer = load_tokenizer(model_path)
         self.format = format_of(format, model_path, config, tokenizer)
         self.max_length = _length(max_length, config, model_path)
-        self.identity = content_id(
-            weights_identity(model_path), kind, self.format, template, str(self.max_length)
-        )
+        weights = weights_identity(model_path) if server is None else f"{server} {served_as}"
+        self.identity = content_id(weights, kind, self.format, template, str(self.max_length))
         self._encoder = encoder_of(self.format, tokenizer, model_path, template)
         labels = self._encoder.labels
         self._reader: Reader
-        if vllm is None:
+        if server is not None:
+            from training.scoring.served import ServedReader
+
+            if labels is None or is_token_classifier(config):
+                raise ValueError(
+                    f"{model_path}: answers with a head, and a server has log-probabilities of "
+                    "tokens alone: score it here, without a server"
+                )
+            self._reader = ServedReader(server, served_as or str(model_path), labels)
+        elif vllm is None:
             self._reader = EmbeddedReader(
                 model_path, config, self.format, labels, dtype=dtype, device=device
             )
@@ -111,9 +125,10 @@ class Scorer:
         units = [tuple(texts) if self.kind == "process" else ("".join(texts),) for texts in steps]
         solutions = list(zip(questions, units, strict=True))
         distinct = list(dict.fromkeys(solutions))
-        encoded = self._encoder.encode(
-            [question for question, _ in distinct], [unit for _, unit in distinct], self.max_length
-        )
+        encoded: list[Encoded] = []
+        if distinct:
+            questions_of, units_of = zip(*distinct, strict=True)
+            encoded = self._encoder.encode(questions_of, units_of, self.max_length)
         scores: dict[tuple[str, tuple[str, ...]], list[float | None]] = {}
         with tqdm(
             total=len(distinct), desc=description, unit="solution", disable=description is None
@@ -126,6 +141,11 @@ class Scorer:
         found = [list(scores[solution]) for solution in solutions]
         warn_of_unscored(found, self.max_length)
         return found
+
+    def shard(self, accelerator: Accelerator) -> None:
+        """Split the model over the processes, which must then all call ``score`` equally often."""
+        assert isinstance(self._reader, EmbeddedReader), "the others hold no model here"
+        self._reader.shard(accelerator)
 
     def close(self) -> None:
         """Free the model."""

@@ -79,7 +79,9 @@ def test_gradients_add_up_and_a_parameter_may_have_none() -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_only_small_models_on_a_cpu_compute_passes_side_by_side() -> None:
+def test_only_small_models_on_a_cpu_compute_passes_side_by_side(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     cpu = torch.device("cpu")
     model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.0))
     assert num_threads(model, cpu) == 2
@@ -89,3 +91,5 @@ def test_only_small_models_on_a_cpu_compute_passes_side_by_side() -> None:
         assert num_threads(nn.Linear(SMALL_BYTES // 4, 1), cpu) == 1
     torch.set_num_threads(1)
     assert num_threads(model, cpu) == 1
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    assert num_threads(model, cpu) == pass_threads.MOST_THREADS

@@ -13,6 +13,9 @@ from torch import nn
 
 from shepherd.memory import SMALL_BYTES
 
+MOST_THREADS = 8
+"""Passes side by side at most: between products, Python runs one of their threads at a time."""
+
 Loss = Callable[[], torch.Tensor]
 """Computes the loss of a pass, a scalar."""
 
@@ -31,7 +34,7 @@ def num_threads(model: nn.Module, device: torch.device) -> int:
     size = sum(parameter.nbytes for parameter in model.parameters())
     if device.type != "cpu" or size > SMALL_BYTES or _has_dropout(model):
         return 1
-    return torch.get_num_threads()
+    return min(torch.get_num_threads(), MOST_THREADS)
 
 
 def _has_dropout(model: nn.Module) -> bool:

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
-from transformers import AttentionInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers import PreTrainedModel
 
 SLOT_MULTIPLE = 32
 """Attention reads a multiple of this number of slots: other lengths leave vector units idle."""
@@ -20,9 +19,6 @@ SLOT_MULTIPLE = 32
 MAX_SHARING = 16
 """Rows that share one copy of a prompt at most. All copies are read as if they had the rows of the
 largest, so that one copy for many rows would cost more than it saves."""
-
-ATTENTION = "one_query_per_row"
-"""The name under which transformers finds ``attend_rows``."""
 
 
 @dataclass(frozen=True)
@@ -281,63 +277,3 @@ def _with_room(states: torch.Tensor, count: int, slots: int) -> torch.Tensor:
     if missing or missing_rows:
         return F.pad(states, (0, 0, 0, missing, 0, 0, 0, missing_rows))
     return states
-
-
-def attend_rows(
-    module: torch.nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    *,
-    scaling: float,
-    sliding_window: int | None = None,
-    rows: RowCache | None = None,
-    **options: object,
-) -> tuple[torch.Tensor, None]:
-    """Attend from one query per row to what ``rows`` holds, and write the new tokens there.
-
-    Without ``rows`` this is a prefill, and transformers' own attention computes it.
-
-    Args:
-        module: the attention layer.
-        query: (rows, query heads, tokens, head size).
-        key: (rows, key-value heads, tokens, head size), and ``value`` likewise.
-        value: see ``key``.
-        attention_mask: None.
-        scaling: factor of the products of queries and keys.
-        sliding_window: tokens that a query attends to; None or 0 for all.
-        rows: keys and values of the batch, in a decode step of one token a row.
-        **options: further arguments of transformers' attention.
-
-    Returns:
-        The result, (rows, tokens, query heads, head size), and no attention weights.
-    """
-    assert attention_mask is None, "causal attention needs no mask"
-    if rows is not None:
-        layer = module.layer_idx
-        assert isinstance(layer, int)
-        attended = rows.attend(
-            layer, query, key, value, scaling=scaling, sliding_window=sliding_window
-        )
-        return attended, None
-    band = _band(query.shape[2], sliding_window, query.device)
-    prefilled: tuple[torch.Tensor, None] = sdpa_attention_forward(
-        module, query, key, value, band, scaling=scaling, **options
-    )
-    return prefilled
-
-
-def _band(tokens: int, sliding_window: int | None, device: torch.device) -> torch.Tensor | None:
-    """Return the mask of a prefill with a sliding window, (1, 1, tokens, tokens).
-
-    True means that a token (row) attends to another (column). Returns None if no token is outside
-    the window, so that each attends to all before it.
-    """
-    if not sliding_window or tokens <= sliding_window:
-        return None
-    visible = torch.ones((tokens, tokens), dtype=torch.bool, device=device)
-    return visible.tril().triu(1 - sliding_window)[None, None]
-
-
-AttentionInterface.register(ATTENTION, attend_rows)

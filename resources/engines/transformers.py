@@ -14,7 +14,8 @@ from resources.checkpoints.loading import load, load_tokenizer, load_weights
 from resources.engines.checkpoints import check_attention, stop_ids, without_drawing
 from resources.engines.clock import SharedClock
 from resources.engines.prefill import BatchRow, Group, Prompt, prefilled
-from resources.engines.row_cache import ATTENTION, RowCache
+from resources.engines.row_attention import ATTENTION
+from resources.engines.row_cache import RowCache
 from resources.engines.texts import REPLACEMENT, TAIL_TOKENS
 from resources.engines.thought_tokens import count_thought_tokens
 from resources.engines.token_draws import draw_tokens, uniform_numbers

@@ -66,7 +66,10 @@ class KeptInterrupts:
         self._thread.join()
         os.close(self._writer)
         os.close(self._reader)
-        if error is not None and kind is not KeyboardInterrupt and _RECEIVED.is_set():
+        was_received = _RECEIVED.is_set()
+        # What runs next in this process is not asked to end.
+        _RECEIVED.clear()
+        if error is not None and kind is not KeyboardInterrupt and was_received:
             raise KeyboardInterrupt from error
 
     def _watch(self) -> None:

@@ -104,6 +104,8 @@ def test_a_run_that_noted_an_interrupt_ends_before_the_next() -> None:
 
     with pytest.raises(KeyboardInterrupt), KeptInterrupts():
         two_runs()
+    # What this process runs next was not asked to end.
+    raise_if_interrupted()
 
 
 def test_a_step_that_fails_by_an_interrupt_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

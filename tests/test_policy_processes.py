@@ -77,8 +77,7 @@ def test_shards_follow_the_whole_model_on_the_same_responses(one: Path, tmp_path
     assert_close(tmp_path, one)
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-@pytest.mark.parametrize("options", [(), ("--sharded",)], ids=["whole", "sharded"])
+@pytest.mark.parametrize(("rank", "options"), [(0, ()), (1, ("--sharded",))])
 def test_a_run_resumes_exactly_after_sigkill_of_any_process(
     one: Path, tmp_path: Path, rank: int, options: tuple[str, ...]
 ) -> None:

@@ -52,6 +52,9 @@ while it draws: a worker that has drawn everything would leave its retry nothing
 SECONDS_TO_JOURNAL = 1.0
 """What was answered so long before a kill is in the journal."""
 
+STDERR = 2
+"""The descriptor of standard error: standard output is for the results."""
+
 SECONDS_UNTIL_STUCK = 600.0
 """The longest wait for a run, on a busy machine."""
 
@@ -188,7 +191,8 @@ def instance_in(folder: Path, home: str, num_problems: int, seconds: float) -> I
         # Dagster reads them in this process, too.
         with mock.patch.dict(os.environ, environment):
             command = [sys.executable, "-m", "cli", "run", "--submit"]
-            subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
+            # Not sys.stderr, which tests replace by an object without a descriptor.
+            subprocess.run(command, cwd=ROOT, check=True, stdout=STDERR)
             with (
                 dg.DagsterInstance.from_config(str(dagster_home)) as opened,
                 daemon(environment, folder / "daemon.log"),

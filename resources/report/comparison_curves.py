@@ -3,7 +3,7 @@
 import html
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 Row = dict[str, object]
@@ -18,7 +18,7 @@ LEVELS = 4
 
 @dataclass(frozen=True)
 class Scale:
-    """Where N and a share stand in a chart: N by its logarithm, shares from ``floor`` to one."""
+    """Places N by its logarithm in a chart, and shares from ``floor`` to one."""
 
     counts: Sequence[float]
     floor: float
@@ -39,37 +39,41 @@ def curve_figures(rows: Sequence[Row]) -> str:
     ``rows`` have these, num_candidates, in_a and in_b; accuracies are shares or null. The figures
     of a dataset and generator have one scale.
     """
-    figures = []
-    for (dataset, generator), part in _groups(rows):
-        scale = _scale_of(part)
-        for method, points in itertools.groupby(part, key=lambda row: str(row["method"])):
-            figures.append(
-                _figure(f"{method} ({dataset}, {generator})", method, list(points), scale)
-            )
-    return "".join(figures)
+    return "".join(
+        _figure(f"{method} ({dataset}, {generator})", method, points, scale)
+        for (dataset, generator, method), points, scale in _curves(rows)
+    )
 
 
 def differences(rows: Sequence[Row]) -> list[Row]:
     """Return a row a method: the accuracy in B less that in A by N, in points, and both at last."""
     table: list[Row] = []
-    for (dataset, generator), part in _groups(rows):
-        counts = _scale_of(part).counts
-        for method, points in itertools.groupby(part, key=lambda row: str(row["method"])):
-            by_count = {_number(row["num_candidates"]): row for row in points}
-            last = by_count.get(counts[-1], {})
-            table.append(
-                {"dataset": dataset, "generator": generator, "method": method}
-                | {f"N={count:g}": _gain(by_count.get(count, {})) for count in counts}
-                | {f"{side} at N={counts[-1]:g}": last.get(side) for side in ("in_a", "in_b")}
-            )
+    for (dataset, generator, method), points, scale in _curves(rows):
+        by_count = {_number(row["num_candidates"]): row for row in points}
+        end = scale.counts[-1]
+        last = by_count.get(end, {})
+        table.append(
+            {"dataset": dataset, "generator": generator, "method": method}
+            | {f"N={count:g}": _gain(by_count.get(count, {})) for count in scale.counts}
+            | {f"{side} at N={end:g}": last.get(side) for side in ("in_a", "in_b")}
+        )
     return table
 
 
-def _groups(rows: Sequence[Row]) -> list[tuple[tuple[object, object], list[Row]]]:
-    """Return the rows of each dataset and generator, without the method that is one for all N."""
+def _curves(
+    rows: Sequence[Row],
+) -> Iterator[tuple[tuple[object, object, str], list[Row], Scale]]:
+    """Yield dataset, generator and method of each curve, its rows, and the scale of its group.
+
+    The method that is one for all N is left out.
+    """
     ordered = [row for row in rows if row["method"] != "pass@1"]
-    grouped = itertools.groupby(ordered, key=lambda row: (row["dataset"], row["generator"]))
-    return [(key, list(part)) for key, part in grouped]
+    groups = itertools.groupby(ordered, key=lambda row: (row["dataset"], row["generator"]))
+    for key, group in groups:
+        part = list(group)
+        scale = _scale_of(part)
+        for method, points in itertools.groupby(part, key=lambda row: str(row["method"])):
+            yield (*key, method), list(points), scale
 
 
 def _scale_of(rows: Sequence[Row]) -> Scale:

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 NUCLEUS_TOKENS = 256
 """The likeliest tokens among which a nucleus is looked for first."""
 
+PART_LOGITS = 2**21
+"""Logits whose exponentials are summed at once."""
+
 
 def uniform_numbers(seeds: NDArray[np.uint64], counters: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return numbers in [0, 1), float32, each a function of its seed and counter alone.
@@ -40,34 +43,57 @@ def draw_tokens(
     greedy = temperatures == 0
     if greedy.all():
         return logits.argmax(-1)
-    scale = torch.from_numpy(np.where(greedy, 1, temperatures)).to(logits.device)
-    probability = (logits.float() / scale[:, None]).softmax(-1)
-    if (top_p < 1).any():
-        probability = _nucleus(probability, torch.from_numpy(top_p).to(logits.device))
-    cumulative = probability.cumsum(-1)
-    target = torch.from_numpy(uniform).to(logits.device)[:, None] * cumulative[:, -1:]
-    drawn = torch.searchsorted(cumulative, target, right=True)[:, 0]
+    scale = torch.from_numpy(np.where(greedy, 1, temperatures)).to(logits.device)[:, None]
+    share = torch.from_numpy(top_p).to(logits.device)[:, None]
+    target = torch.from_numpy(uniform).to(logits.device)[:, None]
+    is_whole = top_p == 1
+    if is_whole.all():
+        drawn = _draw_from_all(logits, scale, target)
+    elif not is_whole.any():
+        drawn = _draw_from_nucleus(logits, scale, target, share)
+    else:
+        whole, cut = (
+            torch.from_numpy(np.flatnonzero(rows)).to(logits.device)
+            for rows in (is_whole, ~is_whole)
+        )
+        drawn = torch.empty(len(logits), dtype=torch.int64, device=logits.device)
+        drawn[whole] = _draw_from_all(logits[whole], scale[whole], target[whole])
+        drawn[cut] = _draw_from_nucleus(logits[cut], scale[cut], target[cut], share[cut])
     if greedy.any():
         chosen = torch.from_numpy(greedy).to(logits.device)
         drawn = torch.where(chosen, logits.argmax(-1), drawn)
     return drawn
 
 
-def _nucleus(probability: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:
-    """Return (rows, vocabulary) probabilities with 0 for tokens outside the nucleus of a row.
+def _draw_from_all(logits: torch.Tensor, scale: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return a token for each of (rows, vocabulary) logits; ``target`` is uniform, (rows, 1)."""
+    cumulative = (logits.float() / scale).softmax(-1).cumsum(-1)
+    return torch.searchsorted(cumulative, target * cumulative[:, -1:], right=True)[:, 0]
 
-    A token is outside if the likelier ones have the share ``top_p`` already. Rows of 1 keep all.
+
+def _draw_from_nucleus(
+    logits: torch.Tensor, scale: torch.Tensor, target: torch.Tensor, top_p: torch.Tensor
+) -> torch.Tensor:
+    """Return a token for each of (rows, vocabulary) logits, all from the nucleus of its row.
+
+    A token is outside if the likelier ones have the share ``top_p`` already, (rows, 1).
     """
+    # By parts, whose memory the next one takes: new pages cost more than these sums.
+    num_parts = -(-logits.numel() // PART_LOGITS)
+    parts = zip(logits.chunk(num_parts), scale.chunk(num_parts), strict=True)
+    total = torch.cat([(part.float() / by).logsumexp(-1, keepdim=True) for part, by in parts])
     # A whole vocabulary takes seconds to sort on a CPU, and a nucleus seldom needs it.
-    size = min(NUCLEUS_TOKENS, probability.shape[-1])
+    size = min(NUCLEUS_TOKENS, logits.shape[-1])
     while True:
-        likeliest, tokens = probability.topk(size, -1)
-        cumulative = likeliest.cumsum(-1)
-        if size == probability.shape[-1] or bool(
-            ((cumulative[:, -1] >= top_p) | (top_p == 1)).all()
-        ):
+        likeliest, tokens = logits.topk(size, -1)
+        probability = (likeliest.float() / scale - total).exp()
+        cumulative = probability.cumsum(-1)
+        if size == logits.shape[-1] or bool((cumulative[:, -1:] >= top_p).all()):
             break
-        size = min(8 * size, probability.shape[-1])
-    is_inside = cumulative - likeliest < top_p[:, None]
-    nucleus = torch.zeros_like(probability).scatter_(-1, tokens, likeliest * is_inside)
-    return torch.where(top_p[:, None] < 1, nucleus, probability)
+        size = min(8 * size, logits.shape[-1])
+    inside = probability * (cumulative - probability < top_p)
+    # In the order of the vocabulary, as a draw from all of it.
+    tokens, order = tokens.sort(-1)
+    cumulative = inside.gather(-1, order).cumsum(-1)
+    place = torch.searchsorted(cumulative, target * cumulative[:, -1:], right=True)
+    return tokens.gather(-1, place)[:, 0]

@@ -23,6 +23,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     LlamaForCausalLM,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
 )
 
@@ -119,6 +120,36 @@ def test_a_prompt_is_prefilled_once_for_all_its_rollouts(checkpoint: Path) -> No
         assert cached == [0] + 3 * [group[0].prompt_tokens - 1]
 
 
+def test_of_nested_prompts_only_the_longest_is_prefilled(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = ["Add 2 and 3.\n", "2 + 3 = 5\n", "Take 1.\n", "5 - 1 = 4\n"]
+    prompts = ["What is 9 - 2?\n"] + ["".join(steps[:n]) for n in range(1, len(steps) + 1)]
+    requests = [
+        Request(f"{p}/{k}", prompt, seed=10 * p + k, temperature=1.0, max_tokens=12)
+        for p, prompt in enumerate(prompts)
+        for k in range(2)
+    ]
+    expected = {}
+    for start in range(0, len(requests), 2):
+        expected |= draw(checkpoint, requests[start : start + 2], batch_size=2)
+    computed = []
+    states_of = prefill.states_of
+
+    def watch(model: PreTrainedModel, batch: list[prefill.Prompt]) -> torch.Tensor:
+        computed.extend(prompt.text for prompt in batch)
+        return states_of(model, batch)
+
+    monkeypatch.setattr(prefill, "states_of", watch)
+    # The longest prompt waits for a row while those that it extends start.
+    drawn = draw(checkpoint, requests, batch_size=4)
+    assert sorted(computed) == sorted([prompts[0], prompts[-1]])
+    assert {i: c.text for i, c in drawn.items()} == {i: c.text for i, c in expected.items()}
+    paid = {i: c.prompt_tokens - c.cached_tokens for i, c in drawn.items()}
+    whole = [drawn[name].prompt_tokens for name in ("0/0", "4/0")]
+    assert sorted(paid.values()) == sorted(8 * [1] + whole)
+
+
 @pytest.mark.parametrize("most", [1, 3, 16])
 def test_rows_share_the_states_of_their_prompt(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, most: int
@@ -200,7 +231,7 @@ def test_a_stop_string_ends_a_completion_that_holds_it(checkpoint: Path, keep_st
 def test_prefilled_states_live_while_requests_wait_for_them(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prefill, "PREFILL_TOKENS", 100)
+    monkeypatch.setitem(prefill.PREFILL_TOKENS, "cpu", 100)
     loaded: list[weakref.ref[torch.Tensor]] = []
     load = RowCache.load
 

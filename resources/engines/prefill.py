@@ -13,8 +13,9 @@ from shepherd.requests import Request
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-PREFILL_TOKENS = 8192
-"""Padded prompt tokens of one prefill at most: they bound the memory of its activations."""
+PREFILL_TOKENS = {"cpu": 512, "cuda": 8192}
+"""Padded prompt tokens of one prefill at most, by device: they bound the memory of its activations.
+A CPU is as fast with few, of which less is padding."""
 
 
 @dataclass
@@ -60,18 +61,55 @@ Group = tuple[Prompt, list[Request]]
 """A prompt and those of its requests that start now."""
 
 
-def prefilled(model: "PreTrainedModel", groups: list[Group]) -> Iterator[Group]:
-    """Yield the groups once their prompts have states; few of the states are held at a time."""
-    missing = [group for group in groups if group[0].needs_prefill]
-    yield from (group for group in groups if not group[0].needs_prefill)
-    missing.sort(key=lambda group: len(group[0].ids), reverse=True)
-    while missing:
-        size = max(1, PREFILL_TOKENS // (len(missing[0][0].ids) - 1))
-        batch, missing = missing[:size], missing[size:]
-        states = states_of(model, [prompt for prompt, _ in batch])
-        for i, (prompt, requests) in enumerate(batch):
-            prompt.states = states[:, :, i, :, : len(prompt.ids) - 1]
-            yield prompt, requests
+def prefilled(
+    model: "PreTrainedModel", groups: list[Group], ahead: list[Prompt]
+) -> Iterator[Group]:
+    """Yield the groups once their prompts have states; few of the states are held at a time.
+
+    Causal attention never looks ahead, so that a prompt's states are the first of those of a longer
+    prompt that begins with it: of a solution's prefixes only the longest is computed.
+
+    Args:
+        model: the language model.
+        groups: the prompts that start now.
+        ahead: prompts with tokens that start later. Those that one that starts now begins get
+            states, too.
+    """
+    starting = {group[0].text: group for group in groups if group[0].needs_prefill}
+    yield from (group for group in groups if group[0].text not in starting)
+    trunks = trunks_of([prompt for prompt, _ in starting.values()], ahead)
+    trunks.sort(key=lambda trunk: len(trunk[0].ids), reverse=True)
+    while trunks:
+        size = max(1, PREFILL_TOKENS[model.device.type] // (len(trunks[0][0].ids) - 1))
+        batch, trunks = trunks[:size], trunks[size:]
+        states = states_of(model, [trunk[0] for trunk in batch])
+        for i, trunk in enumerate(batch):
+            for prompt in trunk:
+                prompt.states = states[:, :, i, :, : len(prompt.ids) - 1]
+                # The longest pays for the tokens of all.
+                prompt.is_charged |= prompt is not trunk[0]
+                if prompt.text in starting:
+                    yield starting[prompt.text]
+                else:
+                    # A view would keep the states of the whole prefill in memory.
+                    prompt.states = prompt.states.clone()
+
+
+def trunks_of(starting: list[Prompt], ahead: list[Prompt]) -> list[list[Prompt]]:
+    """Return prompts by the one that all others of its list begin; that one is the first.
+
+    Lists without a prompt that starts now are left out.
+    """
+    trunks: list[list[Prompt]] = []
+    # In this order a prompt comes before, and next to, those that it begins.
+    for prompt in sorted([*starting, *ahead], key=lambda prompt: prompt.ids[:-1], reverse=True):
+        length = len(prompt.ids) - 1
+        if trunks and trunks[-1][0].ids[:length] == prompt.ids[:-1]:
+            trunks[-1].append(prompt)
+        else:
+            trunks.append([prompt])
+    names = {prompt.text for prompt in starting}
+    return [trunk for trunk in trunks if any(prompt.text in names for prompt in trunk)]
 
 
 def states_of(model: "PreTrainedModel", prompts: list[Prompt]) -> torch.Tensor:

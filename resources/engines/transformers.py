@@ -101,18 +101,22 @@ class TransformersEngine:
         """Move waiting requests into free rows; return completions that need no row."""
         finished: list[Completion] = []
         starting: list[Group] = []
-        for prompt, requests in self._take(free):
+        groups, ahead = self._take(free)
+        for prompt, requests in groups:
             ended = [without_drawing(r, len(prompt.ids), self._window) for r in requests]
             finished += [completion for completion in ended if completion]
             pending = [r for r, completion in zip(requests, ended, strict=True) if not completion]
             if pending:
                 starting.append((prompt, pending))
-        for group in prefilled(self._model, starting):
+        for group in prefilled(self._model, starting, ahead):
             self._place(*group)
         return finished
 
-    def _take(self, count: int) -> list[Group]:
-        """Take up to ``count`` requests off the queue, in its order; tokenize their prompts."""
+    def _take(self, count: int) -> tuple[list[Group], list[Prompt]]:
+        """Take up to ``count`` requests off the queue, in its order; tokenize their prompts.
+
+        The second list has prompts that wait longer, continue the last one and have no states yet.
+        """
         groups: list[Group] = []
         for prompt in self._queue.values():
             requests = list(islice(prompt.waiting, count))
@@ -120,7 +124,14 @@ class TransformersEngine:
             count -= len(requests)
             if not count:
                 break
-        fresh = [prompt for prompt, _ in groups if not prompt.ids]
+        ahead: list[Prompt] = []
+        last = groups[-1][0]
+        for prompt in islice(self._queue.values(), len(groups), None):
+            if not prompt.text.startswith(last.text):
+                break
+            ahead.append(prompt)
+            last = prompt
+        fresh = [prompt for prompt in [*(p for p, _ in groups), *ahead] if not prompt.ids]
         if fresh:
             encoded = self._tokenizer([prompt.text for prompt in fresh])["input_ids"]
             for prompt, ids in zip(fresh, encoded, strict=True):
@@ -131,7 +142,7 @@ class TransformersEngine:
                 prompt.waiting.popleft()
             if not prompt.waiting:
                 del self._queue[prompt.text]
-        return groups
+        return groups, [prompt for prompt in ahead if prompt.needs_prefill]
 
     def _place(self, prompt: Prompt, requests: list[Request]) -> None:
         """Give rows to requests, at the end of their prompt."""

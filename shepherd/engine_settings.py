@@ -125,8 +125,10 @@ class EngineSettings(Section):
     batch_size: int = Field(
         512, ge=1, description="requests that run at once; with `openai`: on each server"
     )
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        "bfloat16", description="precision of the weights; servers choose their own"
+    dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
+        "bfloat16",
+        description="precision of the weights; `int8`: linear layers in 8-bit integers, for "
+        "`transformers` on a CPU; servers choose their own",
     )
     device: str = Field(
         "auto",
@@ -147,4 +149,13 @@ class EngineSettings(Section):
     def _servers_are_named(self) -> "EngineSettings":
         if self.kind == "openai" and self.openai is None:
             raise ValueError("engine.kind openai: name the servers in engine.openai.base_urls")
+        return self
+
+    @model_validator(mode="after")
+    def _int8_is_embedded(self) -> "EngineSettings":
+        if self.kind == "vllm" and self.dtype == "int8":
+            raise ValueError(
+                "engine.dtype int8 is for engine.kind transformers: vllm reads checkpoints that "
+                "are quantized, or set engine.vllm.extra_arguments"
+            )
         return self

@@ -114,6 +114,7 @@ def test_problems_for_policies_alone_are_not_annotated() -> None:
             {"engine": {"kind": "openai", "openai": {"base_urls": ["http://h/v1"]}}},
             "servers keep theirs: set engine.kind to transformers or vllm",
         ),
+        ({"engine": {"dtype": "int8"}}, "stepwise: PPO compares .*: set engine.dtype to float32"),
         (
             {"datasets": {"d": {"source": "gsm8k", "solutions": "samples.jsonl"}}},
             "policies: none would be trained, .* leave them out, or add a dataset without",

@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from resources.checkpoints.loading import load, load_tokenizer, load_weights
 from resources.engines.checkpoints import check_attention, stop_ids, without_drawing
 from resources.engines.clock import SharedClock
+from resources.engines.int8_linear import check_int8, use_int8
 from resources.engines.prefill import BatchRow, Group, Prompt, prefilled
 from resources.engines.row_attention import ATTENTION
 from resources.engines.row_cache import RowCache
@@ -50,6 +51,8 @@ class TransformersEngine:
     ) -> None:
         self.capacity = batch_size
         self._device = device_of(device)
+        if dtype == "int8":
+            check_int8(self._device)
         self._tokenizer = load_tokenizer(model_path)
         config = load(AutoConfig, model_path)
         check_attention(config, model_path)
@@ -57,10 +60,12 @@ class TransformersEngine:
         self._model = load_weights(
             AutoModelForCausalLM,
             model_path,
-            dtype=getattr(torch, dtype),
+            dtype=torch.float32 if dtype == "int8" else getattr(torch, dtype),
             attn_implementation=ATTENTION,
         )
         self._model.to(self._device).eval()
+        if dtype == "int8":
+            use_int8(self._model)
         self._stop_ids = stop_ids(self._model, self._tokenizer)
         self._cache = RowCache(self._model, batch_size)
         self._queue: dict[str, Prompt] = {}

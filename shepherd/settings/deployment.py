@@ -192,6 +192,11 @@ class Settings(Section):
                     f"policies.{name}: {policy.kind.upper()} draws with weights that change, and "
                     "servers keep theirs: set engine.kind to transformers or vllm"
                 )
+            if self.engine.dtype == "int8":
+                raise ValueError(
+                    f"policies.{name}: {policy.kind.upper()} compares probabilities of its draws "
+                    "with the trainer's, and int8 changes them: set engine.dtype to float32"
+                )
             vllm = self.engine.vllm
             is_split = vllm.tensor_parallel_size * vllm.pipeline_parallel_size > 1
             if self.engine.kind == "vllm" and is_split and policy.num_processes > 1:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from shepherd.section import Section
-from shepherd.settings.training import TrainingSettings
+from shepherd.settings.training import GradientCheckpointing, TrainingSettings, check_sharded
 
 StepReward = Literal["score", "mean", "difference", "min"]
 """How scores of steps become rewards of steps (training/advantages.py)."""
@@ -69,9 +69,7 @@ class ReinforcementSettings(Section):
         description="padded tokens in memory of each process at a time; results change by rounding "
         "only",
     )
-    gradient_checkpointing: bool = Field(
-        False, description="compute activations twice instead of storing them: slower, less memory"
-    )
+    gradient_checkpointing: GradientCheckpointing = False
     num_processes: int = Field(
         1,
         ge=1,
@@ -99,8 +97,7 @@ class ReinforcementSettings(Section):
 
     @model_validator(mode="after")
     def _fields_agree(self) -> "ReinforcementSettings":
-        if self.sharded and self.num_processes == 1:
-            raise ValueError("sharded: there is one process to hold the model: raise num_processes")
+        check_sharded(self.sharded, self.num_processes)
         return self
 
     @property

@@ -1,6 +1,6 @@
 """Settings of training runs, and of the set of labelled solutions that they read."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,24 @@ from shepherd.section import Section
 TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16_384}
 """Tokens of a forward pass where the profile names none, by kind of device. A CPU's caches hold
 1,024."""
+
+GradientCheckpointing = Annotated[
+    bool,
+    Field(
+        description="compute activations twice instead of storing them: slower, less memory",
+    ),
+]
+"""The type of the field of that name, of all trainers."""
+
+
+def check_sharded(sharded: bool, num_processes: int) -> None:
+    """Check that a model that is split has processes to hold its parts.
+
+    Raises:
+        ValueError: it has one.
+    """
+    if sharded and num_processes == 1:
+        raise ValueError("sharded: there is one process to hold the model: raise num_processes")
 
 
 class TrainingSettings(Section):
@@ -55,9 +73,7 @@ class TrainingSettings(Section):
         description="tokens of one forward pass on each process; gradients of the passes of a step "
         "add up, so results change by rounding only; null: 1,024 on a CPU, 16,384 on a GPU",
     )
-    gradient_checkpointing: bool = Field(
-        False, description="compute activations twice instead of storing them: slower, less memory"
-    )
+    gradient_checkpointing: GradientCheckpointing = False
     num_processes: int = Field(
         1,
         ge=1,
@@ -79,8 +95,7 @@ class TrainingSettings(Section):
             raise ValueError("lm_weight: a scalar head predicts no text: set it to 0")
         if self.batch_size < self.num_processes:
             raise ValueError("batch_size: each of num_processes needs a sequence a step: raise it")
-        if self.sharded and self.num_processes == 1:
-            raise ValueError("sharded: there is one process to hold the model: raise num_processes")
+        check_sharded(self.sharded, self.num_processes)
         return self
 
 

@@ -1,5 +1,6 @@
 """Load a model to train, on one process or several, and save the trained checkpoint."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -104,8 +105,19 @@ def save_model(
     if weights is None:
         model.to(torch.bfloat16).save_pretrained(out)
     else:
-        model.save_pretrained(out, state_dict=weights_to_save(model, weights, torch.bfloat16))
+        save_gathered(model, weights_to_save(model, weights, torch.bfloat16), out)
     tokenizer.save_pretrained(out)
+
+
+def save_gathered(model: PreTrainedModel, weights: Mapping[str, torch.Tensor], out: Path) -> None:
+    """Write a model with other weights than its own, of :func:`weights_to_save`.
+
+    The checkpoint names the precision of these weights. Transformers writes that of the model.
+    """
+    model.save_pretrained(out, state_dict=dict(weights))
+    config = json.loads((out / "config.json").read_text())
+    config["dtype"] = str(next(iter(weights.values())).dtype).removeprefix("torch.")
+    (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def weights_to_save(

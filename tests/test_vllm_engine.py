@@ -1,6 +1,7 @@
 """vLLM itself in this process, with small random checkpoints on the CPU."""
 
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,15 +10,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from blocks import add, drain, poll
 from designs import DESIGNS, greedy_completions, save_design
+from safetensors.torch import load_file, save_file
 from tiny_checkpoint import check_stopped, prompts, rollouts, stopped_halfway
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 from vllm_setup import ENVIRONMENT, LONG, WINDOW, content, draw, needs_vllm, save_small_model
 
 from resources import engines
-from resources.engines import open_engine
+from resources.engines import open_engine, open_reloadable_engine
 from resources.engines.texts import whole_characters
 from shepherd.requests import Completion, Engine, Request
 from shepherd.settings import EngineSettings, VllmSettings
@@ -162,6 +165,31 @@ def test_the_window_limits_prompts_and_completions(engine: Engine) -> None:
         else:
             assert (completion.finish_reason, completion.text) == ("error", "")
             assert f"window of {WINDOW}" in str(completion.error)
+
+
+@needs_vllm
+def test_new_weights_are_those_of_an_opened_checkpoint(
+    checkpoint: Path, environment: None, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(checkpoint, tmp_path / "other"))
+    weights = load_file(checkpoint / "model.safetensors")
+    torch.manual_seed(7)
+    changed = {name: weight + 0.05 * torch.randn_like(weight) for name, weight in weights.items()}
+    save_file(changed, other / "model.safetensors", {"format": "pt"})
+    prompt = " ".join(prompts(6))
+    requests = [*rollouts(temperature=0.0), Request("long", prompt, 0, 0.0, max_tokens=8)]
+    with closing(open_reloadable_engine(settings(), other)) as engine:
+        expected = content(draw(engine, requests))
+    with closing(open_reloadable_engine(settings(), checkpoint)) as engine:
+        before = content(draw(engine, requests))
+        assert before != expected
+        # Without a release, cached prefixes are of the weights before.
+        for new, drawn in ((changed, expected), (weights, before)):
+            engine.load_weights(new)
+            assert content(draw(engine, requests)) == drawn
+        engine.release()
+        engine.load_weights(changed)
+        assert content(draw(engine, requests)) == expected
 
 
 @needs_vllm

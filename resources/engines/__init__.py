@@ -2,10 +2,14 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resources.engines.library_logs import prints_go_to
 from shepherd.requests import Engine
 from shepherd.settings import EngineSettings
+
+if TYPE_CHECKING:
+    from resources.engines.new_weights import ReloadableEngine
 
 
 def open_engine(settings: EngineSettings, model: Path | str, *, log: Path | None = None) -> Engine:
@@ -28,13 +32,34 @@ def open_engine(settings: EngineSettings, model: Path | str, *, log: Path | None
         return _open_local(settings, model)
 
 
-def _open_local(settings: EngineSettings, model: Path | str) -> Engine:
+def open_reloadable_engine(
+    settings: EngineSettings, model: Path | str, *, log: Path | None = None
+) -> "ReloadableEngine":
+    """Open an engine on this machine that takes new weights of the same shapes.
+
+    Raises:
+        ValueError: as :func:`open_engine`.
+    """
+    assert settings.kind != "openai", "the settings check that no server draws from policies"
+    if settings.kind == "vllm":
+        require_vllm("engine.kind")
+    with prints_go_to(log):
+        return _open_local(settings, model, is_reloaded=True)
+
+
+def _open_local(
+    settings: EngineSettings, model: Path | str, *, is_reloaded: bool = False
+) -> "ReloadableEngine":
     """Open an engine that loads the weights on this machine."""
     if settings.kind == "vllm":
         from resources.engines.vllm import VllmEngine
 
         return VllmEngine(
-            model, settings.vllm, batch_size=settings.batch_size, dtype=settings.dtype
+            model,
+            settings.vllm,
+            batch_size=settings.batch_size,
+            dtype=settings.dtype,
+            is_reloaded=is_reloaded,
         )
     from resources.engines.side_by_side import SideBySideEngine, num_copies
     from resources.engines.transformers import TransformersEngine, device_of

@@ -50,8 +50,8 @@ class CopyProcess:
         except (BrokenPipeError, ConnectionResetError) as error:
             raise self._ended() from error
 
-    def receive_opened(self) -> None:
-        """Wait until the process has opened its engine.
+    def receive_done(self) -> None:
+        """Wait until the process has opened its engine, or has loaded other weights.
 
         Raises:
             ValueError: the engine refuses the checkpoint, or the process has ended.

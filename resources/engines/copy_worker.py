@@ -1,7 +1,8 @@
 """The process that draws with one copy of a model: ``python -m resources.engines.copy_worker FD``.
 
 It receives ``("open", checkpoint, batch size, dtype)``, which it answers by None or by the reason
-why it cannot; ``("add", rows of REQUESTS)``; and ``("close",)``. It sends lists of completions.
+why it cannot; ``("load", folder of weights)``, which it answers by None; ``("add", rows of
+REQUESTS)``; and ``("close",)``. It sends lists of completions.
 """
 
 import os
@@ -11,10 +12,12 @@ import sys
 import threading
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from resources.engines.new_weights import StoredWeights
 from resources.engines.transformers import TransformersEngine
 from shepherd.requests import REQUESTS, Completion, completion_rows
 
@@ -66,6 +69,10 @@ def _draw(
             if message[0] == "close":
                 engine.close()
                 return
+            if message[0] == "load":
+                engine.load_weights(StoredWeights(Path(message[1])))
+                connection.send(None)
+                continue
             engine.add(pl.DataFrame(message[1], schema=REQUESTS, orient="row"))
             num_running += len(message[1])
         finished = list(completion_rows(engine.poll()))

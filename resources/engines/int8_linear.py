@@ -2,6 +2,8 @@
 fast as float32."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,7 +34,11 @@ class Int8Linear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        weight = linear.weight.detach().float()
+        self.pack(linear.weight, linear.bias)
+
+    def pack(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        """Round weights, (outputs, inputs), in place of those before; biases stay exact."""
+        weight = weight.detach().float()
         scale = (weight.abs().amax(1) / LARGEST_WEIGHT).clamp_min(torch.finfo(weight.dtype).tiny)
         zeros = torch.zeros(len(scale), dtype=torch.int64)
         with warnings.catch_warnings():
@@ -40,7 +46,13 @@ class Int8Linear(nn.Module):
             warnings.filterwarnings("ignore", ".*quantized tensor creation.*", UserWarning)
             rounded = torch.quantize_per_channel(weight, scale.double(), zeros, 0, torch.qint8)
         self._packed = torch.ops.quantized.linear_prepack(rounded, None)
-        self._bias = None if linear.bias is None else linear.bias.detach().float()
+        # A copy, which does not change with the caller's.
+        self._bias = None if bias is None else bias.detach().to(torch.float32, copy=True)
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether the layer adds biases."""
+        return self._bias is not None
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return (..., outputs) of (..., inputs)."""
@@ -66,14 +78,21 @@ def check_int8(device: torch.device) -> None:
         )
 
 
-def use_int8(model: "PreTrainedModel") -> None:
-    """Replace the linear layers of a float32 model on a CPU, that of the logits included."""
+@contextmanager
+def using_library() -> Iterator[None]:
+    """Let torch pack weights for :data:`LIBRARY`."""
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = LIBRARY
     try:
+        yield
+    finally:
+        torch.backends.quantized.engine = before
+
+
+def use_int8(model: "PreTrainedModel") -> None:
+    """Replace the linear layers of a float32 model on a CPU, that of the logits included."""
+    with using_library():
         for parent in list(model.modules()):
             for name, child in list(parent.named_children()):
                 if type(child) is nn.Linear:
                     setattr(parent, name, Int8Linear(child))
-    finally:
-        torch.backends.quantized.engine = before

@@ -16,6 +16,7 @@ import torch
 
 from resources.engines.clock import SharedClock
 from resources.engines.copy_processes import borrow, give_back
+from resources.engines.new_weights import Weights, stored
 from shepherd.memory import SMALL_BYTES
 from shepherd.requests import REQUESTS, Completion, completion_block
 
@@ -75,7 +76,7 @@ class SideBySideEngine:
             for copy in self._copies:
                 copy.send(("open", str(model), -(-batch_size // count), dtype))
             for copy in self._copies:
-                copy.receive_opened()
+                copy.receive_done()
         except BaseException:
             self._end()
             raise
@@ -125,6 +126,18 @@ class SideBySideEngine:
             copy.send(("close",))
             give_back(copy)
         self._copies = []
+
+    def release(self) -> None:
+        """Keep the memory: copies are made of small models only."""
+        assert not self._unfinished, "requests are unfinished"
+
+    def load_weights(self, weights: Weights) -> None:
+        assert not self._unfinished, "requests are unfinished"
+        with stored(weights) as folder:
+            for copy in self._copies:
+                copy.send(("load", str(folder)))
+            for copy in self._copies:
+                copy.receive_done()
 
     def _end(self) -> None:
         """End the processes, which may be drawing."""

@@ -14,6 +14,8 @@ from resources.checkpoints.loading import load, load_tokenizer, load_weights
 from resources.engines.checkpoints import check_attention, stop_ids, without_drawing
 from resources.engines.clock import SharedClock
 from resources.engines.int8_linear import check_int8, use_int8
+from resources.engines.model_weights import free_weights, replace_weights
+from resources.engines.new_weights import Weights
 from resources.engines.prefill import BatchRow, Group, Prefill, Prompt
 from resources.engines.row_attention import ATTENTION
 from resources.engines.row_cache import RowCache
@@ -67,8 +69,7 @@ class TransformersEngine:
         if dtype == "int8":
             use_int8(self._model)
         self._stop_ids = stop_ids(self._model, self._tokenizer)
-        self._cache = RowCache(self._model, batch_size)
-        self._prefill = Prefill(self._model)
+        self._forget_states()
         self._queue: dict[str, Prompt] = {}
         self._rows: list[BatchRow] = []
         # By row: the next token to feed, the number of drawn tokens, and what sampling reads.
@@ -102,6 +103,25 @@ class TransformersEngine:
         self._queue.clear()
         self._rows.clear()
         del self._model, self._cache, self._prefill
+
+    def release(self) -> None:
+        assert self._is_idle, "requests are unfinished"
+        free_weights(self._model)
+        self._forget_states()
+
+    def load_weights(self, weights: Weights) -> None:
+        assert self._is_idle, "requests are unfinished"
+        replace_weights(self._model, weights)
+        self._forget_states()
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._queue and not self._rows
+
+    def _forget_states(self) -> None:
+        """Begin with an empty cache: its states are of the weights, its shapes of its history."""
+        self._cache = RowCache(self._model, self.capacity)
+        self._prefill = Prefill(self._model)
 
     def _admit(self, free: int) -> list[Completion]:
         """Move waiting requests into free rows; return completions that need no row."""

@@ -14,11 +14,15 @@ from resources.checkpoints.open_prompts import leave_prompts_open
 from resources.checkpoints.weight_files import check_weight_files
 from resources.engines.checkpoints import without_drawing
 from resources.engines.clock import SharedClock
+from resources.engines.new_weights import Weights, stored
 from resources.engines.texts import whole_characters
 from resources.engines.thought_tokens import count_thought_tokens
 from resources.engines.vllm_engine import end_vllm, open_vllm
 from shepherd.requests import Completion, Request, completion_block, request_rows
 from shepherd.settings import VllmSettings
+
+FREE_ALL = 2
+"""The level of vLLM's sleep that frees weights and cache, and forgets cached prefixes."""
 
 
 class VllmEngine:
@@ -27,16 +31,28 @@ class VllmEngine:
     With equal seeds a completion is the same up to rounding: the requests that run beside it
     change the shapes of the matrix products, and thus their last bits.
 
+    An engine that is to get new weights (``is_reloaded``) is in vLLM's sleep mode between
+    ``release`` and ``load_weights``: https://docs.vllm.ai/en/latest/features/sleep_mode.
+
     Raises:
         ValueError: there is no such checkpoint, or vLLM cannot run it with these settings.
     """
 
     def __init__(
-        self, model: Path | str, settings: VllmSettings, *, batch_size: int, dtype: str
+        self,
+        model: Path | str,
+        settings: VllmSettings,
+        *,
+        batch_size: int,
+        dtype: str,
+        is_reloaded: bool = False,
     ) -> None:
         check_weight_files(model, load(AutoConfig, model))
         self.capacity = batch_size
-        arguments = EngineArgs(**engine_arguments(model, settings, batch_size, dtype))
+        named = engine_arguments(model, settings, batch_size, dtype)
+        # A CPU's memory is not freed: vLLM has no sleep mode there.
+        can_sleep = is_reloaded and current_platform.is_sleep_mode_available()
+        arguments = EngineArgs(**named, enable_sleep_mode=can_sleep)
         self._engine = open_vllm(arguments, "engine.vllm")
         self._tokenizer = self._engine.get_tokenizer()
         leave_prompts_open(self._tokenizer, model)
@@ -73,6 +89,20 @@ class VllmEngine:
         self._running.clear()
         end_vllm(self._engine)
         del self._engine
+
+    def release(self) -> None:
+        assert not self._running, "requests are unfinished"
+        self._engine.sleep(level=FREE_ALL)
+
+    def load_weights(self, weights: Weights) -> None:
+        assert not self._running, "requests are unfinished"
+        if not self._engine.is_sleeping():
+            self.release()
+        # The cache gets its memory last: while weights load, they are in memory twice in part.
+        self._engine.wake_up(["weights"])
+        with stored(weights) as folder:
+            self._engine.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
+        self._engine.wake_up(["kv_cache"])
 
     def _encode(self, prompt: str) -> list[int]:
         """Return a prompt's tokens; consecutive requests often have one prompt."""

@@ -19,7 +19,7 @@ from benchmarks.annotated import problems_of
 from benchmarks.command import Benchmark, Size
 from benchmarks.report import Result
 from benchmarks.trained import NUM_PROBLEMS, TrainedModels, trained
-from resources.engines import open_engine
+from resources.engines import open_reloadable_engine
 from resources.profiles import load_settings
 from resources.sampling.completion_grading import CompletionGrader
 from resources.sampling.solutions import draw_greedily
@@ -75,7 +75,7 @@ def train(policy: PpoSettings, models: TrainedModels, options: argparse.Namespac
         return out
     problems = problems_of(settings, seed=options.seed + 30_000, num_problems=options.problems)
     scorer = Scorer(models.process_reward_model, kind="process", template=template, max_length=192)
-    open_embedded = partial(open_engine, settings.engine)
+    open_embedded = partial(open_reloadable_engine, settings.engine)
     with replacing_folder(out) as written:
         train_ppo(
             PpoRun(

@@ -2,7 +2,7 @@
 
 Exact, and tested against real tensors: parameters, gradients, moments, the frozen networks and the
 engine's weights. Taken from fine-tuning, and not measured on a GPU: activations, and the buffers
-that gather sharded layers (:mod:`shepherd.memory`).
+that gather sharded layers (:mod:`shepherd.memory`), and what an engine keeps while it sleeps.
 """
 
 from dataclasses import dataclass
@@ -41,11 +41,13 @@ class PolicyMemory:
     """Gathered layers and activations of a pass."""
     engine: int
     """What the engine takes beside the networks: all that it may, with vLLM."""
+    asleep: int
+    """What the engine keeps while the networks learn: CUDA's context of vLLM's own process."""
 
     @property
     def total(self) -> int:
         """Bytes at the worse of both moments, and the device's overhead."""
-        moment = max(self.gradients + self.learning, self.engine)
+        moment = max(self.gradients + self.learning + self.asleep, self.engine)
         return self.policy + self.value + self.frozen + moment + OVERHEAD
 
     def fits(self, gpu_bytes: float) -> bool:
@@ -72,7 +74,8 @@ def policy_memory(
         policy: dimensions of the policy.
         judge: dimensions of the reward model.
         settings: number of processes, and tokens in memory at a time.
-        engine_bytes: what the engine takes in all; None: weights and activations alone.
+        engine_bytes: what vLLM takes in all; None: weights and activations of the engine
+            ``transformers``, which keeps nothing while the networks learn.
     """
     parts = settings.num_processes if settings.sharded else 1
     parameters = -(-policy.num_parameters // parts)
@@ -102,6 +105,7 @@ def policy_memory(
             - OVERHEAD,
         ),
         engine=engine_bytes or inference_memory(policy, 1).fixed - OVERHEAD,
+        asleep=OVERHEAD if engine_bytes else 0,
     )
 
 

@@ -21,11 +21,11 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import DistributedType
 
-from resources.engines import open_engine
+from resources.engines import open_reloadable_engine
 from resources.sampling.completion_grading import CompletionGrader
 from resources.storage.model_store import BASE_MODELS
 from shepherd.identity import content_id
-from shepherd.requests import Completion, Request
+from shepherd.requests import Completion, Engine, Request
 from shepherd.settings import EngineSettings, GrpoSettings, PpoSettings, ReinforcementSettings
 from shepherd.word_problems import draw_problems
 from training.draws import PolicySampler
@@ -62,7 +62,7 @@ class RecordedSampler(PolicySampler):
     killed_rank: int | None = None
 
     def _draw_share(
-        self, checkpoint: Path, requests: Sequence[Request], group_size: int
+        self, engine: Engine, requests: Sequence[Request], group_size: int
     ) -> dict[int, Completion]:
         is_second = requests[0].id.startswith("3:")
         if is_second and self.killed_rank == PartialState().process_index:
@@ -70,7 +70,7 @@ class RecordedSampler(PolicySampler):
         file = self.record / f"{content_id(*(f'{r.id} {r.prompt}' for r in requests))}.json"
         if file.is_file():
             return dict(enumerate(Completion(*row) for row in json.loads(file.read_text())))
-        drawn = super()._draw_share(checkpoint, requests, group_size)
+        drawn = super()._draw_share(engine, requests, group_size)
         if PartialState().is_main_process:
             file.write_text(json.dumps([drawn[index] for index in range(len(requests))]))
         return drawn
@@ -93,7 +93,7 @@ def train(
     )
     with whole_model():
         scorer = Scorer(BASE, kind="process", template="plain", max_length=192)
-    draw = partial(open_engine, EngineSettings(batch_size=64, dtype="float32"))
+    draw = partial(open_reloadable_engine, EngineSettings(batch_size=64, dtype="float32"))
     return train_ppo(
         PpoRun(
             BASE,

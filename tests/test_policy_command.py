@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from resources.storage.model_store import BASE_MODELS
 from shepherd.identity import content_id
 from shepherd.word_problems import draw_problems, write_solution
-from training import draws
+from training import policy_engine
 from training.__main__ import run
 from training.model_files import save_gathered, weights_to_save
 
@@ -74,14 +74,14 @@ def test_an_engine_sees_the_gpu_of_its_process_and_no_launcher(
     monkeypatch: pytest.MonkeyPatch, visible: str | None, seen: str
 ) -> None:
     second = SimpleNamespace(num_processes=2, local_process_index=1, device=torch.device("cuda:1"))
-    monkeypatch.setattr(draws, "PartialState", lambda: second)
+    monkeypatch.setattr(policy_engine, "PartialState", lambda: second)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("RANK", "1")
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    with draws.as_single_process():
+    with policy_engine.as_single_process():
         assert (os.environ["CUDA_VISIBLE_DEVICES"], os.environ.get("RANK")) == (seen, None)
     assert (os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ["RANK"]) == (visible, "1")
     assert "MASTER_ADDR" not in os.environ

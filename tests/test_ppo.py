@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from resources.engines import open_engine
+from resources.engines import open_reloadable_engine
 from resources.sampling.completion_grading import CompletionGrader
 from resources.storage.model_store import BASE_MODELS
 from shepherd.identity import content_id
@@ -23,7 +25,8 @@ from shepherd.requests import Engine
 from shepherd.settings import EngineSettings, GrpoSettings, PpoSettings, ReinforcementSettings
 from shepherd.splitting import Method
 from shepherd.word_problems import draw_problems
-from training.draws import PolicySampler, response_metrics
+from training.draws import PolicySampler, Response, response_metrics
+from training.episodes import Question
 from training.ppo import PpoRun, train_ppo
 from training.scoring import Kind, Scorer
 
@@ -62,6 +65,25 @@ SMALL_GROUPS = GrpoSettings(
 )
 
 
+@dataclass(frozen=True)
+class KilledSampler(PolicySampler):
+    """Ends this process by SIGKILL while iteration ``kill_at`` draws."""
+
+    kill_at: int | None = None
+
+    def draw(
+        self,
+        engine: Engine,
+        questions: Sequence[Question],
+        held_out: Sequence[Question],
+        settings: ReinforcementSettings,
+        iteration: int,
+    ) -> tuple[list[Response], list[Response]]:
+        if iteration == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().draw(engine, questions, held_out, settings, iteration)
+
+
 def train(
     base: Path,
     folder: Path,
@@ -75,13 +97,7 @@ def train(
     seed: int = 5,
 ) -> list[dict[str, float]]:
     """Train in ``folder``; end this process by SIGKILL while iteration ``kill_at`` draws."""
-    openings = iter(range(100))
-
-    def opened(checkpoint: Path) -> Engine:
-        if next(openings) == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return open_engine(EngineSettings(batch_size=64, dtype="float32"), checkpoint)
-
+    draw = partial(open_reloadable_engine, EngineSettings(batch_size=64, dtype="float32"))
     kind: Kind = "process" if settings.reward_model == "process_reward_model" else "outcome"
     # Two datasets hold the same questions.
     problems = pl.DataFrame(
@@ -102,7 +118,7 @@ def train(
             settings,
             template="plain",
             scorer=Scorer(judge or base, kind=kind, template="plain", max_length=192),
-            sampler=PolicySampler(opened, max_tokens=max_tokens, seed=seed),
+            sampler=KilledSampler(draw, max_tokens=max_tokens, seed=seed, kill_at=kill_at),
             grade=CompletionGrader().are_correct,
             work=folder / "work",
             on_iteration=tell,

@@ -1,17 +1,15 @@
 """Draw the responses of an iteration of PPO or GRPO through an engine, and measure them."""
 
-import os
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 
+from resources.engines.new_weights import ReloadableEngine
 from shepherd.identity import derive_seed
 from shepherd.repeats import num_repeated_steps
 from shepherd.requests import Completion, Engine, Request, draw_all
@@ -23,20 +21,13 @@ GradeTexts = Callable[[Sequence[str], Sequence[str], Sequence[str]], Sequence[bo
 
 Response = tuple[Question, Completion]
 
-LAUNCHER_VARIABLES = (
-    *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK"),
-    *("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "ACCELERATE_USE_FSDP"),
-)
-"""By which ``accelerate launch`` tells a process of the others, and transformers to read the values
-of weights in the main process alone."""
-
 
 @dataclass(frozen=True)
 class PolicySampler:
-    """Draw responses from the checkpoint of a policy."""
+    """Draw responses from a policy."""
 
-    open_engine: Callable[[Path], Engine]
-    """Opens a checkpoint folder, which is written anew in each iteration."""
+    open_engine: Callable[[Path], ReloadableEngine]
+    """Opens a checkpoint folder, once a run."""
     max_tokens: int
     """Most tokens of a response, the stop token included."""
     seed: int
@@ -46,7 +37,7 @@ class PolicySampler:
 
     def draw(
         self,
-        checkpoint: Path,
+        engine: Engine,
         questions: Sequence[Question],
         held_out: Sequence[Question],
         settings: ReinforcementSettings,
@@ -54,7 +45,7 @@ class PolicySampler:
     ) -> tuple[list[Response], list[Response]]:
         """Draw sampled responses to the iteration's share of questions, greedy ones to held-out.
 
-        Each process draws a share through an engine of its own, and gets the responses of all.
+        Each process draws a share through its own ``engine``, and gets the responses of all.
 
         Returns:
             The sampled responses, ``samples_per_problem`` to each of ``problems_per_iteration``
@@ -67,7 +58,7 @@ class PolicySampler:
         ]
         requested = sampled + greedy
         completions = self._draw_share(
-            checkpoint, [request for _, request in requested], settings.samples_per_problem
+            engine, [request for _, request in requested], settings.samples_per_problem
         )
         responses = [
             (question, completions[index]) for index, (question, _) in enumerate(requested)
@@ -75,7 +66,7 @@ class PolicySampler:
         return responses[: len(sampled)], responses[len(sampled) :]
 
     def _draw_share(
-        self, checkpoint: Path, requests: Sequence[Request], group_size: int
+        self, engine: Engine, requests: Sequence[Request], group_size: int
     ) -> dict[int, Completion]:
         """Draw this process's share of the requests; return the completions of all, by index.
 
@@ -87,10 +78,7 @@ class PolicySampler:
             for index in range(len(requests))
             if index // group_size % state.num_processes == state.process_index
         ]
-        drawn: Sequence[Completion] = []
-        if mine:
-            with as_single_process(), closing(self.open_engine(checkpoint)) as engine:
-                drawn = draw_all(engine, [requests[index] for index in mine])
+        drawn = draw_all(engine, [requests[index] for index in mine])
         return dict(gather_object(list(zip(mine, drawn, strict=True))))
 
     def _sampled_requests(
@@ -109,33 +97,6 @@ class PolicySampler:
 
     def _request(self, identity: str, question: Question, seed: int, temperature: float) -> Request:
         return Request(identity, question.prompt, seed, temperature, self.max_tokens, self.stop)
-
-
-@contextmanager
-def as_single_process() -> Iterator[None]:
-    """Let the processes that an engine starts see this process's GPU alone, and no launcher.
-
-    vLLM's own processes would otherwise take the first GPU each, and join those of the training.
-    """
-    state = PartialState()
-    if state.num_processes == 1:
-        yield
-        return
-    before = dict(os.environ)
-    for variable in LAUNCHER_VARIABLES:
-        os.environ.pop(variable, None)
-    if state.device.type == "cuda":
-        visible = before.get("CUDA_VISIBLE_DEVICES")
-        gpus = visible.split(",") if visible else list(map(str, range(torch.cuda.device_count())))
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[state.local_process_index]
-    try:
-        yield
-    finally:
-        for variable in (*LAUNCHER_VARIABLES, "CUDA_VISIBLE_DEVICES"):
-            if variable in before:
-                os.environ[variable] = before[variable]
-            else:
-                os.environ.pop(variable, None)
 
 
 @lru_cache(maxsize=2)

@@ -19,7 +19,7 @@ import polars as pl
 from accelerate import PartialState
 from pydantic import ValidationError
 
-from resources.engines import open_engine
+from resources.engines import open_reloadable_engine
 from resources.sampling.completion_grading import CompletionGrader
 from shepherd.reward_formats import FormatChoice
 from shepherd.settings import EngineSettings, GrpoSettings, PpoSettings, TrainingSettings
@@ -201,7 +201,7 @@ def run_reinforcement(args: argparse.Namespace) -> list[IterationMetrics]:
         template=args.template,
         scorer=scorer,
         sampler=PolicySampler(
-            partial(open_engine, engine_of(args), log=args.engine_log),
+            partial(open_reloadable_engine, engine_of(args), log=args.engine_log),
             args.max_tokens,
             args.seed,
             tuple(args.stop),

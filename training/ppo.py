@@ -21,6 +21,7 @@ advantage compares a response with the others to its question
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,6 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from resources.checkpoints.loading import load_tokenizer
-from resources.storage.atomic import replacing_folder
 from resources.storage.weights import weights_identity
 from shepherd.identity import SEEDING, content_id
 from shepherd.prompts import build_prompt, open_template
@@ -41,11 +41,12 @@ from training.curves import CurveWriter
 from training.draws import GradeTexts, PolicySampler, response_metrics
 from training.episodes import Question, read_response
 from training.experiences import assess
-from training.model_files import join_processes, save_model, weights_to_save
+from training.model_files import join_processes, save_model
 from training.outputs import remove_work, replacing_checkpoint, training_alone
+from training.policy_engine import PolicyEngine
 from training.policy_metrics import IterationMetrics, write_metrics
 from training.policy_steps import learn
-from training.ppo_networks import PpoNetworks, drawing_dtype
+from training.ppo_networks import PpoNetworks
 from training.scoring import Scorer
 
 
@@ -121,21 +122,24 @@ def _train_ppo(run: PpoRun, accelerator: Accelerator) -> list[IterationMetrics]:
         unit="iteration",
         disable=not is_main,
     )
-    for iteration in range(len(history), settings.iterations + 1):
-        metrics = iterate(run, networks, tokenizer, train_questions, held_out, iteration)
-        history.append(metrics)
-        # Curves come before the state, so that a kill leaves no gap. A resumed run replaces the
-        # point of an iteration that it repeats.
-        curves.write(iteration, metrics)
-        curves.flush()
-        checkpoints.save(accelerator, {"history": history})
-        if is_main:
-            write_metrics(run.work, history)
-            run.on_iteration(metrics)
-        bar.update()
-        bar.set_postfix(
-            {name: f"{metrics[name]:.3f}" for name in ("reward", "kl", "held_out_accuracy")}
-        )
+    with closing(PolicyEngine(run.sampler.open_engine, networks, tokenizer, run.work)) as engine:
+        for iteration in range(len(history), settings.iterations + 1):
+            metrics = iterate(
+                run, networks, engine, tokenizer, train_questions, held_out, iteration
+            )
+            history.append(metrics)
+            # Curves come before the state, so that a kill leaves no gap. A resumed run replaces
+            # the point of an iteration that it repeats.
+            curves.write(iteration, metrics)
+            curves.flush()
+            checkpoints.save(accelerator, {"history": history})
+            if is_main:
+                write_metrics(run.work, history)
+                run.on_iteration(metrics)
+            bar.update()
+            bar.set_postfix(
+                {name: f"{metrics[name]:.3f}" for name in ("reward", "kl", "held_out_accuracy")}
+            )
     curves.close()
     _publish(run, networks, tokenizer, history, curves)
     return history
@@ -190,6 +194,7 @@ def split_questions(
 def iterate(
     run: PpoRun,
     networks: PpoNetworks,
+    engine: PolicyEngine,
     tokenizer: PreTrainedTokenizerBase,
     train_questions: Sequence[Question],
     held_out: Sequence[Question],
@@ -201,10 +206,8 @@ def iterate(
     """
     started = time.monotonic()
     settings = run.settings
-    save_for_engines(networks, tokenizer, run.work / "policy")
-    sampled, greedy = run.sampler.draw(
-        run.work / "policy", train_questions, held_out, settings, iteration
-    )
+    with engine.drawing() as drawing:
+        sampled, greedy = run.sampler.draw(drawing, train_questions, held_out, settings, iteration)
     # An engine returns text, which is encoded again. If that gives another number of tokens than
     # were drawn, the drawn tokens are unknown and the response cannot be learned from.
     episodes = [
@@ -223,18 +226,3 @@ def iterate(
         metrics |= learn(networks, experiences, settings, iteration, run.sampler.seed)
     metrics["seconds"] = time.monotonic() - started
     return metrics
-
-
-def save_for_engines(
-    networks: PpoNetworks, tokenizer: PreTrainedTokenizerBase, folder: Path
-) -> None:
-    """Let the main process replace ``folder`` by the policy; the others wait until it has."""
-    accelerator = networks.accelerator
-    weights = accelerator.get_state_dict(networks.policy)
-    if accelerator.is_main_process:
-        policy, dtype = networks.unwrapped_policy, drawing_dtype(accelerator.device)
-        # An engine may still have the weights of the iteration before mapped into its memory.
-        with replacing_folder(folder) as written:
-            policy.save_pretrained(written, state_dict=weights_to_save(policy, weights, dtype))
-            tokenizer.save_pretrained(written)
-    accelerator.wait_for_everyone()

@@ -180,7 +180,7 @@ def reinforce_here(
     out: Path,
 ) -> "Sequence[IterationMetrics]":
     """Train in this process. Each iteration is logged as an observation while the run goes on."""
-    from resources.engines import open_engine
+    from resources.engines import open_reloadable_engine
     from resources.sampling.completion_grading import CompletionGrader
     from training.draws import PolicySampler
     from training.ppo import PpoRun, train_ppo
@@ -195,7 +195,7 @@ def reinforce_here(
             template=start.template,
             scorer=scorer_of(deployment, policy.reward_model),
             sampler=PolicySampler(
-                partial(open_engine, settings.engine, log=deployment.home.engine_log),
+                partial(open_reloadable_engine, settings.engine, log=deployment.home.engine_log),
                 settings.sampling.max_tokens,
                 settings.seed,
                 start.stop,

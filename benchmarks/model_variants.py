@@ -12,6 +12,7 @@ import polars as pl
 
 from assets.models.generators import gold_of
 from benchmarks.paper_claims import LONGER_SFT, SMALL
+from benchmarks.study_greedy import more_problems
 from resources.profiles import load_settings
 from resources.sampling.solutions import draw_greedily
 from resources.sampling.stage import Shard, completion_model_of
@@ -98,17 +99,21 @@ def variant_scores(
     return _made_once(model, CANDIDATE_SCORES.name, train_and_score)
 
 
-def longer_sft(home: Path, profile: Path) -> pl.DataFrame:
+def longer_sft(num_problems: int, home: Path, profile: Path) -> pl.DataFrame:
     """Return ``greedy_solutions`` of the generator, fine-tuned for as many epochs as RFT.
 
     RFT differs from the profile's generator in epochs and in training data. This separates both.
+    ``num_problems`` test problems are solved, as :func:`benchmarks.study_greedy.more_problems` adds
+    them to those of the home.
     """
     lake, settings = Lake(Home(home).lake), load_settings(str(profile))
     generator, rft = settings.generators[SMALL], settings.policies["rft"]
     assert isinstance(rft, RftSettings), "the profile's rft is one"
     problems = lake.read(PROBLEMS)
     gold = gold_of(problems.lazy(), generator, settings).train.collect()
-    identity = content_id(rft.training.model_dump_json(), gold.write_json())
+    more = more_problems(settings, lake, num_problems)
+    test = pl.concat([problems.filter(split="test"), more])
+    identity = content_id(rft.training.model_dump_json(), gold.write_json(), *more["problem_id"])
     model = home / "study" / f"{LONGER_SFT}-{identity[:8]}"
 
     def train_and_solve(folder: Path) -> pl.DataFrame:
@@ -124,7 +129,6 @@ def longer_sft(home: Path, profile: Path) -> pl.DataFrame:
         )
         sampler = completion_model_of(LONGER_SFT, generator, folder, settings.engine)
         shard = Shard("word_problems", "all", folder, settings.seed)
-        test = problems.filter(split="test")
         return draw_greedily(test, sampler, settings.sampling, shard).frame
 
     return _made_once(model, GREEDY_SOLUTIONS.name, train_and_solve)

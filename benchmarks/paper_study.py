@@ -1,12 +1,17 @@
 """Which of the paper's claims (arXiv 2312.08935) can be reproduced on word problems?
 
     python -m benchmarks.paper_study [--json] [--seeds 3] [--keep FOLDER] [--out docs/study]
+    python -m benchmarks.paper_study --start saturated --greedy-problems 1000 ...
 
 Each seed runs the pipeline of the profile ``study`` in its own home, with other problems, other
 fine-tuning and other draws. The shipped base models are the same. Then it trains the models that
 the paper compares (``benchmarks/model_variants.py``). All cores work, with one thread each.
 ``--keep`` resumes: finished work is not done again. ``--out`` writes findings.md, accuracies.csv
 and the figures. Every rate and size was settled on other seeds (docs/lab.md).
+
+With ``--start saturated``, SFT trains for three epochs on all train problems, as the paper's does,
+before policies start from it. ``--greedy-problems`` gives greedy accuracy more test problems than
+the 200 that have candidates.
 """
 
 import argparse
@@ -23,7 +28,8 @@ from benchmarks.figures import pyplot
 from benchmarks.model_variants import VARIANTS, longer_sft, variant_scores
 from benchmarks.paper_claims import claims
 from benchmarks.report import Result
-from benchmarks.seeds import mean_of, run_profile, single_threaded, spread_of
+from benchmarks.seeds import mean_of, merged, run_profile, single_threaded, spread_of
+from benchmarks.study_greedy import more_greedy, study_models
 from benchmarks.study_pages import write_pages
 from resources.profiles import load_settings
 from resources.storage.home import Home
@@ -57,6 +63,14 @@ SMALLEST = {
 }
 """Changes to the profile for the smallest size."""
 
+STARTS: Mapping[str, Mapping[str, object]] = {
+    "short": {},
+    "saturated": {
+        "generators": {"generator": {"num_problems": None, "training": {"epochs": 3}}},
+    },
+}
+"""Changes to the profile for each choice of ``--start``."""
+
 
 def run(options: argparse.Namespace) -> list[Result]:
     """Measure all seeds, weigh every claim, and return each difference with its interval.
@@ -66,10 +80,16 @@ def run(options: argparse.Namespace) -> list[Result]:
     """
     if options.out is not None:
         pyplot()  # fails now if matplotlib is not installed, instead of after an hour
-    changes = SMALLEST if options.smallest else {}
-    prepare(options.seeds, options.folder, changes)
+    changes = merged(SMALLEST if options.smallest else {}, STARTS[options.start])
+    prepare(options.seeds, options.folder, changes, options.greedy_problems)
     outcomes = pl.concat(
-        measure(seed, options.folder / f"seed-{seed}", changes, options.candidates)
+        measure(
+            seed,
+            options.folder / f"seed-{seed}",
+            changes,
+            options.candidates,
+            options.greedy_problems,
+        )
         for seed in range(options.seeds)
     )
     findings = [weigh(claim, outcomes) for claim in claims(options.candidates)]
@@ -84,7 +104,7 @@ def run(options: argparse.Namespace) -> list[Result]:
     ]
 
 
-def prepare(num_seeds: int, folder: Path, changes: Mapping[str, object]) -> None:
+def prepare(num_seeds: int, folder: Path, changes: Mapping[str, object], num_greedy: int) -> None:
     """Do the long work on all cores: the pipelines, then the variants of each finished one."""
     with single_threaded() as pool:
         homes = {seed: folder / f"seed-{seed}" for seed in range(num_seeds)}
@@ -95,7 +115,11 @@ def prepare(num_seeds: int, folder: Path, changes: Mapping[str, object]) -> None
         variants = []
         for pipeline in as_completed(pipelines):
             profile, home = pipeline.result(), pipelines[pipeline]
-            variants.append(pool.submit(longer_sft, home, profile))
+            variants.append(pool.submit(longer_sft, num_greedy, home, profile))
+            variants += [
+                pool.submit(more_greedy, name, num_greedy, home, profile)
+                for name in study_models(load_settings(str(profile)))
+            ]
             variants += [
                 pool.submit(variant_scores, variant, kind, home, profile)
                 for variant in VARIANTS
@@ -106,7 +130,7 @@ def prepare(num_seeds: int, folder: Path, changes: Mapping[str, object]) -> None
 
 
 def measure(
-    seed: int, home: Path, changes: Mapping[str, object], num_candidates: int
+    seed: int, home: Path, changes: Mapping[str, object], num_candidates: int, num_greedy: int
 ) -> pl.DataFrame:
     """Return the outcomes of one seed, as :func:`benchmarks.claims.weigh` takes them.
 
@@ -134,7 +158,10 @@ def measure(
         .filter((pl.col("method").str.contains("RM")) | (name == "large"))
         for name, variant_score in scores.items()
     ]
-    greedy = pl.concat([lake.read(GREEDY_SOLUTIONS), longer_sft(home, profile)]).select(
+    more = [more_greedy(name, num_greedy, home, profile) for name in study_models(settings)]
+    greedy = pl.concat(
+        [lake.read(GREEDY_SOLUTIONS), longer_sft(num_greedy, home, profile), *more]
+    ).select(
         "generator",
         pl.lit("greedy").alias("method"),
         pl.lit(1).cast(pl.Int64).alias("num_candidates"),
@@ -194,9 +221,16 @@ def _results(finding: Finding) -> Iterator[Result]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the folder of the pages."""
+    """Add the folder of the pages, and what policies start from."""
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="write findings, accuracies and figures there"
+    )
+    parser.add_argument(
+        "--start",
+        choices=STARTS,
+        default="short",
+        help="SFT that policies start from: one epoch of 200 train problems (short), or three of "
+        "all (saturated) (default: short)",
     )
 
 
@@ -207,6 +241,7 @@ BENCHMARK = Benchmark(
     sizes=[
         Size("seeds", 3, 1, "seeds to measure, from 0 on"),
         Size("candidates", 64, 4, "candidates of a problem, N of the claims"),
+        Size("greedy-problems", 200, 6, "test problems that are solved greedily, at least"),
     ],
     resumes=True,
     add_options=add_options,

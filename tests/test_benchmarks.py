@@ -21,9 +21,10 @@ WITHOUT_SIZES = {"compare_homes", "gpu", "gsm8k_import"}
 """They have no sizes or print row by row, and have tests of their own."""
 WITH_SIZES = [name for name in names() if name not in WITHOUT_SIZES]
 SLOW = {
-    *("answer_likelihood", "busy_cpu", "demo_study", "engine_overhead", "grading", "kill_chain"),
-    *("kill_resume", "label_io", "label_quality", "paper_study", "pilot", "process_bench"),
-    *("report_page", "scale_out", "search", "sql", "step_rewards", "store_kills", "ui"),
+    *("answer_likelihood", "busy_cpu", "demo_study", "engine_overhead", "grading", "int8_draws"),
+    *("kill_chain", "kill_resume", "label_io", "label_quality", "paper_study", "pilot"),
+    *("process_bench", "report_page", "scale_out", "search", "sql", "step_rewards", "store_kills"),
+    *("ui",),
 }
 """These take more than about five CPU seconds at their smallest size."""
 MISSING = re.compile(r"is not installed|no browser is installed|does not exist")

@@ -13,9 +13,11 @@ from shepherd.requests import Request
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-PREFILL_TOKENS = {"cpu": 512, "cuda": 8192}
-"""Padded prompt tokens of one prefill at most, by device: they bound the memory of its activations.
-A CPU is as fast with few, of which less is padding."""
+PREFILL_TOKENS = 8192
+"""Padded prompt tokens of one prefill at most: they bound the memory of its activations."""
+
+CPU_PREFILL_TOKENS = 512
+"""The same on a CPU, which is as fast with few tokens, of which less is padding."""
 
 
 @dataclass
@@ -36,8 +38,8 @@ class Prompt:
     The last token is fed with the decode steps, so that every rollout has its own first logits.
     """
 
-    is_charged: bool = False
-    """Whether a request was charged for the prompt's tokens; later ones count them as cached."""
+    cached_tokens: int = 0
+    """Tokens whose states the next request finds computed, for the ledger."""
 
     @property
     def needs_prefill(self) -> bool:
@@ -61,38 +63,101 @@ Group = tuple[Prompt, list[Request]]
 """A prompt and those of its requests that start now."""
 
 
-def prefilled(
-    model: "PreTrainedModel", groups: list[Group], ahead: list[Prompt]
-) -> Iterator[Group]:
-    """Yield the groups once their prompts have states; few of the states are held at a time.
+class Prefill:
+    """Computes the states of prompts.
 
-    Causal attention never looks ahead, so that a prompt's states are the first of those of a longer
-    prompt that begins with it: of a solution's prefixes only the longest is computed.
-
-    Args:
-        model: the language model.
-        groups: the prompts that start now.
-        ahead: prompts with tokens that start later. Those that one that starts now begins get
-            states, too.
+    Causal attention never looks ahead, so that prompts share the states of the tokens with which
+    both begin: of a solution's prefixes only the longest is computed, and of that what differs from
+    the prompt before it, which has the same examples or the same question.
     """
-    starting = {group[0].text: group for group in groups if group[0].needs_prefill}
-    yield from (group for group in groups if group[0].text not in starting)
-    trunks = trunks_of([prompt for prompt, _ in starting.values()], ahead)
-    trunks.sort(key=lambda trunk: len(trunk[0].ids), reverse=True)
-    while trunks:
-        size = max(1, PREFILL_TOKENS[model.device.type] // (len(trunks[0][0].ids) - 1))
-        batch, trunks = trunks[:size], trunks[size:]
-        states = states_of(model, [trunk[0] for trunk in batch])
-        for i, trunk in enumerate(batch):
-            for prompt in trunk:
-                prompt.states = states[:, :, i, :, : len(prompt.ids) - 1]
-                # The longest pays for the tokens of all.
-                prompt.is_charged |= prompt is not trunk[0]
-                if prompt.text in starting:
-                    yield starting[prompt.text]
-                else:
-                    # A view would keep the states of the whole prefill in memory.
-                    prompt.states = prompt.states.clone()
+
+    def __init__(self, model: "PreTrainedModel") -> None:
+        self._model = model
+        is_on_cpu = model.device.type == "cpu"
+        self._most_tokens = CPU_PREFILL_TOKENS if is_on_cpu else PREFILL_TOKENS
+        self._last_ids: list[int] = []
+        self._last_states: torch.Tensor | None = None
+
+    def start(self, groups: list[Group], ahead: list[Prompt]) -> Iterator[Group]:
+        """Yield the groups once their prompts have states; few of the states are held at a time.
+
+        ``ahead`` are prompts with tokens that start later. Those that begin one that starts now, or
+        continue it, get states, too.
+        """
+        starting = {group[0].text: group for group in groups if group[0].needs_prefill}
+        yield from (group for group in groups if group[0].text not in starting)
+        trunks = trunks_of([prompt for prompt, _ in starting.values()], ahead)
+        while trunks:
+            batch = self._batch(trunks)
+            trunks = trunks[len(batch) :]
+            states, num_known = self._states_of([trunk[0] for trunk in batch])
+            for i, trunk in enumerate(batch):
+                for prompt in trunk:
+                    length = len(prompt.ids) - 1
+                    prompt.states = states[:, :, i, :, :length]
+                    # The longest pays for the tokens of all.
+                    prompt.cached_tokens = num_known if prompt is trunk[0] else length
+                    if prompt.text in starting:
+                        yield starting[prompt.text]
+                    else:
+                        # A view would keep the states of the whole prefill in memory.
+                        prompt.states = prompt.states.clone()
+
+    def _batch(self, trunks: list[list[Prompt]]) -> list[list[Prompt]]:
+        """Return the first of the lists, as many as one prefill may have."""
+        longest = 0
+        for count, (first, *_) in enumerate(trunks):
+            longest = max(longest, len(first.ids) - 1)
+            if count and (count + 1) * longest > self._most_tokens:
+                return trunks[:count]
+        return trunks
+
+    def _states_of(self, prompts: list[Prompt]) -> tuple[torch.Tensor, int]:
+        """Return keys and values of all prompt tokens but the last, and how many were known.
+
+        The shape is (2, layers, prompts, heads, most tokens - 1, head size).
+        """
+        ids = [prompt.ids[:-1] for prompt in prompts]
+        # A pass needs a token.
+        num_known = min(num_shared([self._last_ids, *ids]), max(map(len, ids)) - 1)
+        # Padding is on the right, where causal attention never looks.
+        padded = torch.zeros((len(ids), max(map(len, ids)) - num_known), dtype=torch.int64)
+        for row, tokens in zip(padded, ids, strict=True):
+            row[: len(tokens) - num_known] = torch.tensor(tokens[num_known:])
+        cache = DynamicCache(self._known(num_known, len(ids)))
+        self._model(
+            input_ids=padded.to(self._model.device),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        layers = cache.layers
+        shape = (2, len(layers), *layers[0].keys.shape)
+        states: torch.Tensor = layers[0].keys.new_empty(shape)
+        for i, layer in enumerate(layers):
+            states[0, i], states[1, i] = layer.keys, layer.values
+        self._last_ids = ids[-1]
+        self._last_states = states[:, :, -1, :, : len(ids[-1])].clone()
+        return states, num_known
+
+    def _known(
+        self, num_tokens: int, num_prompts: int
+    ) -> list[tuple[torch.Tensor, torch.Tensor]] | None:
+        """Return keys and values of each layer, (prompts, heads, tokens, head size), if any."""
+        if not num_tokens:
+            return None
+        assert self._last_states is not None
+        known = self._last_states[:, :, None, :, :num_tokens].expand(
+            -1, -1, num_prompts, -1, -1, -1
+        )
+        return list(zip(*known, strict=True))
+
+
+def num_shared(sequences: list[list[int]]) -> int:
+    """Return with how many equal tokens all sequences begin."""
+    first, last = min(sequences), max(sequences)
+    differing = (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
+    return next(differing, min(len(first), len(last)))
 
 
 def trunks_of(starting: list[Prompt], ahead: list[Prompt]) -> list[list[Prompt]]:
@@ -101,7 +166,7 @@ def trunks_of(starting: list[Prompt], ahead: list[Prompt]) -> list[list[Prompt]]
     Lists without a prompt that starts now are left out.
     """
     trunks: list[list[Prompt]] = []
-    # In this order a prompt comes before, and next to, those that it begins.
+    # In this order a prompt comes right after those that it begins, and after its like.
     for prompt in sorted([*starting, *ahead], key=lambda prompt: prompt.ids[:-1], reverse=True):
         length = len(prompt.ids) - 1
         if trunks and trunks[-1][0].ids[:length] == prompt.ids[:-1]:
@@ -110,29 +175,3 @@ def trunks_of(starting: list[Prompt], ahead: list[Prompt]) -> list[list[Prompt]]
             trunks.append([prompt])
     names = {prompt.text for prompt in starting}
     return [trunk for trunk in trunks if any(prompt.text in names for prompt in trunk)]
-
-
-def states_of(model: "PreTrainedModel", prompts: list[Prompt]) -> torch.Tensor:
-    """Return keys and values of all prompt tokens but the last.
-
-    The shape is (2, layers, prompts, heads, tokens - 1, head size). The longest prompt is the
-    first.
-    """
-    length = len(prompts[0].ids) - 1
-    # Padding is on the right, where causal attention never looks.
-    padded = torch.zeros((len(prompts), length), dtype=torch.int64)
-    for row, prompt in zip(padded, prompts, strict=True):
-        row[: len(prompt.ids) - 1] = torch.tensor(prompt.ids[:-1])
-    cache = DynamicCache()
-    model(
-        input_ids=padded.to(model.device),
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    layers = cache.layers
-    shape = (2, len(layers), *layers[0].keys.shape)
-    states: torch.Tensor = layers[0].keys.new_empty(shape)
-    for i, layer in enumerate(layers):
-        states[0, i], states[1, i] = layer.keys, layer.values
-    return states

@@ -48,23 +48,28 @@ def attend_rows(
             layer, query, key, value, scaling=scaling, sliding_window=sliding_window
         )
         return attended, None
-    band = _band(query.shape[2], sliding_window, query.device)
+    band = _band(query.shape[2], key.shape[2], sliding_window, query.device)
     prefilled: tuple[torch.Tensor, None] = sdpa_attention_forward(
         module, query, key, value, band, scaling=scaling, **options
     )
     return prefilled
 
 
-def _band(tokens: int, sliding_window: int | None, device: torch.device) -> torch.Tensor | None:
-    """Return the mask of a prefill with a sliding window, (1, 1, tokens, tokens).
+def _band(
+    new: int, tokens: int, sliding_window: int | None, device: torch.device
+) -> torch.Tensor | None:
+    """Return the mask of a prefill of the last ``new`` of some tokens, (1, 1, new, tokens).
 
-    True means that a token (row) attends to another (column). Returns None if no token is outside
-    the window, so that each attends to all before it.
+    True means that a token (row) attends to another (column). Returns None if all tokens are new
+    and none is outside the window, so that each attends to all before it.
     """
-    if not sliding_window or tokens <= sliding_window:
+    if new == tokens and (not sliding_window or tokens <= sliding_window):
         return None
-    visible = torch.ones((tokens, tokens), dtype=torch.bool, device=device)
-    return visible.tril().triu(1 - sliding_window)[None, None]
+    num_known = tokens - new
+    visible = torch.ones((new, tokens), dtype=torch.bool, device=device).tril(num_known)
+    if sliding_window:
+        visible = visible.triu(num_known + 1 - sliding_window)
+    return visible[None, None]
 
 
 AttentionInterface.register(ATTENTION, attend_rows)

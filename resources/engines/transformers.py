@@ -14,7 +14,7 @@ from resources.checkpoints.loading import load, load_tokenizer, load_weights
 from resources.engines.checkpoints import check_attention, stop_ids, without_drawing
 from resources.engines.clock import SharedClock
 from resources.engines.int8_linear import check_int8, use_int8
-from resources.engines.prefill import BatchRow, Group, Prompt, prefilled
+from resources.engines.prefill import BatchRow, Group, Prefill, Prompt
 from resources.engines.row_attention import ATTENTION
 from resources.engines.row_cache import RowCache
 from resources.engines.texts import REPLACEMENT, TAIL_TOKENS
@@ -68,6 +68,7 @@ class TransformersEngine:
             use_int8(self._model)
         self._stop_ids = stop_ids(self._model, self._tokenizer)
         self._cache = RowCache(self._model, batch_size)
+        self._prefill = Prefill(self._model)
         self._queue: dict[str, Prompt] = {}
         self._rows: list[BatchRow] = []
         # By row: the next token to feed, the number of drawn tokens, and what sampling reads.
@@ -100,7 +101,7 @@ class TransformersEngine:
     def close(self) -> None:
         self._queue.clear()
         self._rows.clear()
-        del self._model, self._cache
+        del self._model, self._cache, self._prefill
 
     def _admit(self, free: int) -> list[Completion]:
         """Move waiting requests into free rows; return completions that need no row."""
@@ -113,7 +114,7 @@ class TransformersEngine:
             pending = [r for r, completion in zip(requests, ended, strict=True) if not completion]
             if pending:
                 starting.append((prompt, pending))
-        for group in prefilled(self._model, starting, ahead):
+        for group in self._prefill.start(starting, ahead):
             self._place(*group)
         return finished
 
@@ -154,9 +155,8 @@ class TransformersEngine:
         num_prompt = len(prompt.ids)
         first, last = len(self._rows), len(self._rows) + len(requests)
         for i, request in enumerate(requests, start=first):
-            cached = num_prompt - 1 if prompt.is_charged else 0
-            prompt.is_charged = True
-            self._rows.append(BatchRow(request, prompt, cached, self._clock.seconds))
+            self._rows.append(BatchRow(request, prompt, prompt.cached_tokens, self._clock.seconds))
+            prompt.cached_tokens = num_prompt - 1
             self._seed[i] = request.seed
             self._temperature[i] = request.temperature
             self._top_p[i] = request.top_p

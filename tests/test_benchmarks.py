@@ -17,8 +17,8 @@ from benchmarks.__main__ import names
 from benchmarks.command import INTERRUPTED, USER_CAN_FIX, Benchmark, Size
 from benchmarks.report import Result, at_most
 
-WITHOUT_SIZES = {"compare_homes", "gpu", "gsm8k_import"}
-"""They have no sizes or print row by row, and have tests of their own."""
+WITHOUT_SIZES = {"compare_homes", "gpu", "gsm8k_import", "ray_nodes"}
+"""They have no sizes, print row by row or have tests of their own."""
 WITH_SIZES = [name for name in names() if name not in WITHOUT_SIZES]
 SLOW = {
     *("answer_likelihood", "busy_cpu", "demo_study", "engine_overhead", "grading", "int8_draws"),
@@ -27,7 +27,7 @@ SLOW = {
     *("ui",),
 }
 """These take more than about five CPU seconds at their smallest size."""
-MISSING = re.compile(r"is not installed|no browser is installed|does not exist")
+MISSING = re.compile(r"is not installed|no browser is installed|does not exist|run it as root")
 RESULT_FIELDS = ["name", "value", "unit", "baseline", "target", "met"]
 
 
@@ -78,6 +78,17 @@ def test_kills_and_a_lost_machine_change_nothing_in_a_store(
 ) -> None:
     results = report_of("kill_chain", capsys, "--in-store")["results"]
     assert [each["name"] for each in results if each["met"] is False] == []
+
+
+@pytest.mark.slow
+def test_a_shard_goes_on_at_another_node_of_ray(capsys: pytest.CaptureFixture[str]) -> None:
+    results = report_of("ray_nodes", capsys)["results"]
+    # Seconds depend on what else the machine does.
+    counts = {each["name"]: each["value"] for each in results if each["unit"] != "s"}
+    assert counts == {
+        "recorded requests drawn again after the kill": 0,
+        "retries on the node that was killed": 0,
+    }
 
 
 @pytest.mark.parametrize("name", names())

@@ -163,7 +163,7 @@ class TransformersEngine:
             self._limit[i] = min(request.max_tokens, self._window - num_prompt)
         self._token[first:last] = prompt.ids[-1]
         self._num_drawn[first:last] = 0
-        self._cache.load(first, last, prompt.states)
+        self._cache.load(first, last, prompt.ids[:-1], prompt.states)
         if prompt.states is not None:
             # A view would keep the states of the whole prefill in memory.
             prompt.states = prompt.states.clone() if prompt.waiting else None

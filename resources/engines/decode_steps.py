@@ -73,9 +73,9 @@ def _known_design(
 
 def _sliding_window(model: Any, attention: Any) -> int | None:
     """Return how many tokens a layer attends to; None for all."""
-    if isinstance(model, MistralForCausalLM):
-        return model.config.sliding_window
-    return getattr(attention, "sliding_window", None)
+    owner = model.config if isinstance(model, MistralForCausalLM) else attention
+    window: int | None = getattr(owner, "sliding_window", None)
+    return window
 
 
 def _normalised(row: torch.Tensor, norm: Any) -> torch.Tensor:
@@ -83,7 +83,8 @@ def _normalised(row: torch.Tensor, norm: Any) -> torch.Tensor:
     exact = row.float()
     length = torch.linalg.vector_norm(exact, dim=-1, keepdim=True)
     inverse = length.square_().div_(row.shape[-1]).add_(norm.variance_epsilon).rsqrt_()
-    return (exact * inverse).to(row.dtype).mul_(norm.weight)
+    normalised: torch.Tensor = (exact * inverse).to(row.dtype) * norm.weight
+    return normalised
 
 
 def _rotated(

@@ -214,7 +214,9 @@ class RowCache:
 
     def _with_heads(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return indices among all heads of keys, of one row more dimension: (..., heads)."""
-        return indices[..., None] * self._num_heads + np.arange(self._num_heads)
+        heads: NDArray[np.int64] = np.arange(self._num_heads)
+        with_heads: NDArray[np.int64] = indices[..., None] * self._num_heads + heads
+        return with_heads
 
     def _indices(self, array: NDArray[np.int64]) -> torch.Tensor:
         return self._tensor(array.ravel())
@@ -268,7 +270,7 @@ class RowCache:
         joined = torch.cat(scores, dim=-1).view(n, query_heads, -1)
         bias = self._bias(step, sliding_window, joined.dtype)
         shares = torch.add(bias, joined, alpha=scaling).softmax(-1).view(n * heads, -1, sum(slots))
-        *parts, newest_shares = shares.split(slots, dim=-1)
+        *parts, newest_shares = torch.split(shares, slots, dim=-1)
         attended = torch.bmm(newest_shares, values)
         for group, part in zip(groups, parts, strict=True):
             gathered = group.weighted(layer, part)

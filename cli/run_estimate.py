@@ -8,9 +8,9 @@ import polars as pl
 from assets.deployment import models_of
 from cli.cluster_estimate import cluster_of, print_cluster
 from cli.gpu_memory import published_models, table_of, uses_of
-from cli.policy_estimate import print_policy_draws
+from cli.policy_estimate import print_policies
+from cli.problem_sizes import problem_sizes
 from cli.tables import plain_tables
-from resources.files.problems import load_problems_of
 from resources.profiles import load_settings
 from resources.storage.home import Home
 from resources.storage.lake import Lake
@@ -26,9 +26,7 @@ from shepherd.estimates import (
     with_templates,
 )
 from shepherd.schemas import CANDIDATE_COSTS, CRITIQUE_COSTS, ROLLOUT_COSTS, SOLUTION_COSTS
-from shepherd.settings import DatasetSettings, GpuSettings, ModelSettings, Settings, Split
-from shepherd.settings.datasets import SPLITS
-from shepherd.text_sizes import PUBLISHED_SIZES, TextSizes, sizes_of
+from shepherd.settings import GpuSettings, ModelSettings, Settings
 
 COSTS = {
     "solutions": SOLUTION_COSTS,
@@ -62,11 +60,7 @@ def print_estimate(profile: str, home: Home, tokens_per_second: float | None) ->
     if settings.annotation.language_model:
         print("\nNot estimated: what the language model of nli answers, some tokens a question.")
     if settings.policies:
-        print_policy_draws(settings, store, tokens_per_second)
-        print(
-            "\nNot estimated: the time in which policies score and learn, samples of RFT, and "
-            "greedy solutions."
-        )
+        print_policies(settings, store, tokens_per_second)
 
 
 def print_cluster_estimate(
@@ -118,13 +112,7 @@ def estimate_run(settings: Settings, lake: Lake) -> Iterator[Estimate]:
 def _estimates_of(settings: Settings, name: str) -> list[Estimate]:
     """Return the estimates of a dataset's stages from the lengths of its texts."""
     dataset, judge = settings.datasets[name], settings.annotation.judge
-    sizes = published_sizes(dataset)
-    if sizes is None:
-        problems, _ = load_problems_of(settings, name)
-        sizes = {
-            split: sizes_of(problems.filter(split=split), dataset.splitting.rule)
-            for split in SPLITS
-        }
+    sizes = problem_sizes(settings, name)
     estimates = estimate_dataset(
         name,
         sizes["train"],
@@ -148,24 +136,6 @@ def _templates_of(settings: Settings, stage: str) -> list[str]:
         assert judge is not None, "its critiques are estimated"
         return [judge.template]
     return [model.template for model in models_of_stage(settings, stage)]
-
-
-def published_sizes(dataset: DatasetSettings) -> dict[Split, TextSizes] | None:
-    """Return the sizes of a published dataset that is read from the hub; None for files.
-
-    So an estimate needs no download.
-    """
-    if (
-        dataset.train
-        or dataset.test
-        or (dataset.source, dataset.split, "train") not in (PUBLISHED_SIZES)
-    ):
-        return None
-    limits: dict[Split, int | None] = {"train": dataset.num_train, "test": dataset.num_test}
-    return {
-        split: PUBLISHED_SIZES[dataset.source, dataset.split, split].at_most(limit)
-        for split, limit in limits.items()
-    }
 
 
 def models_of_stage(settings: Settings, stage: str) -> list[ModelSettings]:

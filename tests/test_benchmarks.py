@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,15 +37,9 @@ def benchmark_of(name: str) -> Benchmark:
     return benchmark
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in WITH_SIZES],
-)
-def test_the_smallest_size_prints_one_json_object(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    benchmark = benchmark_of(name)
-    code = benchmark.main(["--smallest", "--json"])
+def report_of(name: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    """Return what a benchmark prints at its smallest size; skip the test if a part is missing."""
+    code = benchmark_of(name).main(["--smallest", "--json", *arguments])
     out, err = capsys.readouterr()
     if code == USER_CAN_FIX:
         [line] = err.splitlines()
@@ -53,7 +48,18 @@ def test_the_smallest_size_prints_one_json_object(
         pytest.skip(line)
     assert code == 0, err
     [line] = out.splitlines()
-    report = json.loads(line)
+    report: dict[str, Any] = json.loads(line)
+    return report
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in WITH_SIZES],
+)
+def test_the_smallest_size_prints_one_json_object(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = report_of(name, capsys)
     assert list(report) == ["benchmark", "command", "results"]
     assert report["benchmark"] == name
     assert report["command"] == f"python -m benchmarks.{name} --smallest"
@@ -64,6 +70,14 @@ def test_the_smallest_size_prints_one_json_object(
         assert isinstance(result["value"], int | float)
         assert isinstance(result["unit"], str)
         assert result["met"] in (None, True, False)
+
+
+@pytest.mark.slow
+def test_kills_and_a_lost_machine_change_nothing_in_a_store(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    results = report_of("kill_chain", capsys, "--in-store")["results"]
+    assert [each["name"] for each in results if each["met"] is False] == []
 
 
 @pytest.mark.parametrize("name", names())

@@ -9,7 +9,6 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from cli.gpu_memory import uses_of
-from cli.policy_estimate import policy_draws
 from resources.profiles import load_settings
 from resources.storage.model_store import ModelStore
 from shepherd.architectures import ARCHITECTURES, Architecture
@@ -110,16 +109,3 @@ def test_every_model_and_policy_fits_eight_gpus_of_80_gb(tmp_path: Path) -> None
 def test_one_process_cannot_hold_a_policy_of_7b() -> None:
     mistral = ARCHITECTURES["mistralai/Mistral-7B-v0.1"]
     assert not policy_memory(mistral, mistral, PPO).fits(79 * GIB)
-
-
-def test_draws_of_policies_by_hand(tmp_path: Path) -> None:
-    found = {draws.policy: draws for draws in policy_draws(PAPER, ModelStore(tmp_path), 1000.0)}
-    assert found.keys() == {name for name, policy in PAPER.policies.items() if policy.kind != "rft"}
-    step_ppo = found["mistral_7b_step_ppo"]
-    # 401 iterations of 1,024 responses and 50 held-out problems, 512 tokens each, on 8 GPUs.
-    assert step_ppo.responses == 401 * (1024 + 50)
-    assert step_ppo.optimizer_steps == 400 * 4
-    assert step_ppo.million_tokens_at_most == pytest.approx(401 * 1074 * 512 / 1e6)
-    assert step_ppo.hours_at_most == pytest.approx(401 * 1074 * 512 / 8000 / 3600)
-    [assumed, *_] = policy_draws(PAPER, ModelStore(tmp_path), None)
-    assert assumed.hours_at_most is not None

@@ -11,7 +11,7 @@ from benchmarks.answer_reading import MARKS
 from benchmarks.human_rows import read_subset
 from benchmarks.human_truth import chosen
 from benchmarks.pilot import with_completers
-from benchmarks.truth_draws import drawn_part, with_completer
+from benchmarks.truth_draws import drawn_part, part_of, with_completer
 from benchmarks.truth_settings import TruthSettings
 from resources.profiles import read_section
 from resources.storage.model_store import ModelStore
@@ -31,6 +31,9 @@ class Case:
     """N: each prefix has so many rollouts."""
 
     checkpoint: Path | str
+    dtype: str
+    """Precision in which it drew."""
+
     template: str
     """The text of the prompt template."""
 
@@ -55,6 +58,7 @@ def made(options: argparse.Namespace) -> Iterator[Case]:
             roll_out(of_one, name, [MonteCarlo(N)]),
             N,
             folder / checkpoints[name],
+            "float32",
             of_one.samplers[name].template,
             options.mark or MARKS["word_problems"],
             AdaptiveSettings().rates,
@@ -62,7 +66,9 @@ def made(options: argparse.Namespace) -> Iterator[Case]:
 
 
 def published(options: argparse.Namespace) -> Iterator[Case]:
-    """Yield the solutions of ProcessBench whose rollouts are drawn.
+    """Yield the solutions of ProcessBench whose rollouts are drawn, those of a pilot included.
+
+    Nothing is settled on a pilot here.
 
     Raises:
         ValueError: a file cannot be read, or no problem has all its rollouts yet.
@@ -71,15 +77,20 @@ def published(options: argparse.Namespace) -> Iterator[Case]:
     work = read_subset(options.data, options.subset, options.published)
     work = with_completer(work, settings, options.folder / "draws")
     num_rollouts = settings.annotation.max_rollouts
-    work, rollouts = drawn_part(
-        chosen(work, options.problems, counted=True), [MonteCarlo(num_rollouts)]
-    )
+    annotators = [MonteCarlo(num_rollouts)]
+    parts = [
+        drawn_part(chosen(work, options.problems, counted=counted), annotators)[0]
+        for counted in ((True, False) if settings.annotation.pilot else (True,))
+    ]
+    ids = [problem.problem_id for part in parts for problem in part.by_problem]
+    work, rollouts = drawn_part(part_of(work, ids), annotators)
     yield Case(
         options.subset,
         work,
         rollouts,
         num_rollouts,
         ModelStore(Path()).resolve(settings.completer.base),
+        settings.engine.dtype if settings.engine.kind == "transformers" else "float32",
         work.samplers["completer"].template,
         options.mark or MARKS[options.subset],
         settings.annotation.rates,

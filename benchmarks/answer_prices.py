@@ -34,7 +34,7 @@ def prices(case: Case, num_prompts: int, readings: Sequence[Reading]) -> Iterato
 
 def token_seconds(case: Case, prompts: Sequence[str]) -> tuple[float, float]:
     """Return the seconds of a prompt token and of a generated one, on the engine transformers."""
-    engine = TransformersEngine(case.checkpoint, dtype="float32", batch_size=256)
+    engine = TransformersEngine(case.checkpoint, dtype=case.dtype, batch_size=256)
     sampling = case.work.sampling
 
     def timed(num_rollouts: int, max_tokens: int) -> tuple[float, int, int]:

@@ -52,6 +52,8 @@ class Postgres:
     """The folder of its files."""
     log: Path
     port: int
+    host: str
+    """The address at which it listens."""
     as_user: Sequence[str] = ()
     """What begins the command line: PostgreSQL refuses to run as root."""
     _process: subprocess.Popen[bytes] | None = None
@@ -60,7 +62,7 @@ class Postgres:
     def variables(self) -> dict[str, str]:
         """The variables that deploy/ reads."""
         return {
-            "DAGSTER_PG_HOST": "127.0.0.1",
+            "DAGSTER_PG_HOST": self.host,
             "DAGSTER_PG_PORT": str(self.port),
             "DAGSTER_PG_DB": "dagster",
             "DAGSTER_PG_USER": "dagster",
@@ -69,7 +71,7 @@ class Postgres:
 
     @property
     def _client(self) -> list[str]:
-        return ["-h", "127.0.0.1", "-p", str(self.port), "-U", "dagster"]
+        return ["-h", self.host, "-p", str(self.port), "-U", "dagster"]
 
     def create(self) -> None:
         """Create the files of the server, start it and create the database."""
@@ -77,13 +79,15 @@ class Postgres:
         command = [*self.as_user, str(self.programs / "initdb"), "-D", self.data, *options]
         with self.log.open("a") as file:
             subprocess.run(command, check=True, stdout=file, stderr=file)
+        with Path(self.data, "pg_hba.conf").open("a") as file:
+            file.write("host all all samenet trust\n")
         self.start()
         subprocess.run([self.programs / "createdb", *self._client, "dagster"], check=True)
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
         folders = f"unix_socket_directories={self.data}"
-        settings = ["fsync=off", "listen_addresses=127.0.0.1", folders]
+        settings = ["fsync=off", f"listen_addresses={self.host}", folders]
         flags = [part for setting in settings for part in ("-c", setting)]
         program = str(self.programs / "postgres")
         command = [*self.as_user, program, "-D", self.data, "-p", str(self.port), *flags]
@@ -104,10 +108,10 @@ class Postgres:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Postgres]:
+def postgres(folder: Path, host: str = "127.0.0.1") -> Iterator[Postgres]:
     """Run a PostgreSQL with a database for Dagster; root runs it as the user ``nobody``.
 
-    Its log is in the folder.
+    It listens at ``host``, an address of this machine, and its log is in the folder.
 
     Raises:
         ValueError: PostgreSQL is not installed.
@@ -115,7 +119,7 @@ def postgres(folder: Path) -> Iterator[Postgres]:
     programs, log = postgres_folder(), folder / "postgres.log"
     # Not in the folder, which may be closed to other users.
     with TemporaryDirectory(prefix="postgres-") as data:
-        server = Postgres(programs, data, log, free_port())
+        server = Postgres(programs, data, log, free_port(), host)
         if os.getuid() == 0:
             shutil.chown(data, "nobody", "nogroup")
             server.as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]

@@ -1,9 +1,9 @@
 """How many tokens a second does the pipeline draw, next to the engines' own bulk calls?
 
-    python -m benchmarks.engine_overhead [--json] [--engines transformers vllm]
+    python -m benchmarks.engine_overhead [--json] [--engines transformers vllm] [--dtype float32]
 
 Draws the same requests (32 prompts x 8 rollouts of up to 60 tokens) from an untrained model of
-base-large's shape in bfloat16: through ``sample`` with a journal on disk, and through ``generate``
+base-large's shape: through ``sample`` with a journal on disk, and through ``generate``
 of transformers or vLLM. The two take turns, and the ratio is the median over turns, so that other
 load on the machine affects both. ``generate`` of transformers never stops early here, which spares
 it idle rows. Without ``--engines`` both engines are measured, vLLM only if it is installed.
@@ -39,7 +39,7 @@ NUM_ROLLOUTS = 8
 MAX_TOKENS = 60
 TEMPERATURE = 0.7
 NUM_PROMPTS = 32
-SETTINGS = EngineSettings(batch_size=NUM_PROMPTS * NUM_ROLLOUTS)
+BATCH_SIZE = NUM_PROMPTS * NUM_ROLLOUTS
 EAGER = VllmSettings(enforce_eager=True)
 
 Draw = Callable[[list[Request]], int]
@@ -99,10 +99,10 @@ def through_pipeline(engine: Engine, journals: Path) -> Draw:
     return draw
 
 
-def transformers_bulk(folder: Path) -> Draw:
+def transformers_bulk(folder: Path, dtype: str) -> Draw:
     """Return the function that calls transformers' ``generate`` on one batch of all requests."""
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
 
     def draw(requests: list[Request]) -> int:
         prompts = [request.prompt for request in requests]
@@ -122,13 +122,13 @@ def transformers_bulk(folder: Path) -> Draw:
     return draw
 
 
-def vllm_bulk(folder: Path) -> Draw:
+def vllm_bulk(folder: Path, dtype: str) -> Draw:
     """Return the function that calls vLLM's ``LLM.generate`` on all requests."""
     from vllm import LLM, SamplingParams
 
     from resources.engines.vllm import engine_arguments
 
-    llm = LLM(**engine_arguments(folder, EAGER, SETTINGS.batch_size, SETTINGS.dtype))
+    llm = LLM(**engine_arguments(folder, EAGER, BATCH_SIZE, dtype))
 
     def draw(requests: list[Request]) -> int:
         params = [
@@ -172,9 +172,9 @@ def run(options: argparse.Namespace) -> list[Result]:
     for kind in options.engines or default_engines(smallest=options.smallest):
         if kind == "vllm":
             prepare_vllm()
-        settings = SETTINGS.model_copy(update={"kind": kind, "vllm": EAGER})
+        settings = EngineSettings(kind=kind, batch_size=BATCH_SIZE, dtype=options.dtype, vllm=EAGER)
         ours = through_pipeline(open_engine(settings, model), options.folder / "journals")
-        results += compare(kind, ours, BULK_CALLS[kind](model), options)
+        results += compare(kind, ours, BULK_CALLS[kind](model, options.dtype), options)
     return results
 
 
@@ -197,12 +197,18 @@ def prepare_vllm() -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of engines."""
+    """Add the choice of engines and of their precision."""
     parser.add_argument(
         "--engines",
         nargs="+",
         choices=sorted(BULK_CALLS),
         help="engines to measure (default: those installed; with --smallest: transformers)",
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        default="bfloat16",
+        help="precision of both; on a CPU float32 leaves the least to the model (default bfloat16)",
     )
 
 

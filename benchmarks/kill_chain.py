@@ -10,7 +10,6 @@ and each second kill takes the machine with its copies of the files away.
 """
 
 import argparse
-import contextlib
 import os
 import random
 import re
@@ -30,6 +29,7 @@ import yaml
 
 from benchmarks.command import Benchmark, Size
 from benchmarks.compare_homes import compare_lakes, compare_models
+from benchmarks.leftovers import processes_of
 from benchmarks.object_server import bucket_in
 from benchmarks.report import Result, at_least, at_most
 from cli.home_copy import model_names
@@ -221,17 +221,6 @@ def _names(home: Home) -> set[str]:
     paths = (path for path in home.root.rglob("*") if not path.is_relative_to(home.dagster))
     names = (path.relative_to(home.root).as_posix() for path in paths if path.is_file())
     return {name for name in names if not NAMED_BY_TIME.search(f"/{name}")}
-
-
-def processes_of(folder: Path) -> list[int]:
-    """Return the processes that have a folder in their command or environment, without this one."""
-    pids = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            texts = ((process / name).read_bytes() for name in ("cmdline", "environ"))
-            if any(os.fsencode(folder) in text for text in texts):
-                pids.append(int(process.name))
-    return [pid for pid in pids if pid != os.getpid()]
 
 
 def run(options: argparse.Namespace) -> list[Result]:

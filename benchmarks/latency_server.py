@@ -52,19 +52,19 @@ def solution(seed: int) -> str:
 
 
 @contextmanager
-def serving(seconds: float) -> Iterator[LatencyServer]:
-    """Run a server on a free port of this machine; it ends with the body."""
+def serving(seconds: float, host: str = "127.0.0.1") -> Iterator[LatencyServer]:
+    """Run a server on a free port of an address of this machine; it ends with the body."""
     server = LatencyServer(seconds)
     app = Starlette(routes=[Route("/v1/completions", server.complete, methods=["POST"])])
     runner = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
+        uvicorn.Config(app, host=host, port=0, log_level="error", lifespan="off")
     )
     thread = threading.Thread(target=runner.run, daemon=True)
     thread.start()
     while not runner.started:
         time.sleep(0.01)
     [socket, *_] = runner.servers[0].sockets
-    server.url = f"http://127.0.0.1:{socket.getsockname()[1]}/v1"
+    server.url = f"http://{host}:{socket.getsockname()[1]}/v1"
     try:
         yield server
     finally:

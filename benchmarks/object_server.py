@@ -40,8 +40,8 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def object_server(folder: Path) -> Iterator[str]:
-    """Run SeaweedFS in a folder; yield its address.
+def object_server(folder: Path, host: str = "127.0.0.1") -> Iterator[str]:
+    """Run SeaweedFS in a folder, at an address of this machine; yield its URL.
 
     Raises:
         ValueError: it is not installed.
@@ -61,7 +61,7 @@ def object_server(folder: Path) -> Iterator[str]:
     config.write_text(json.dumps({"identities": identities}))
     master, volume, filer, s3 = free_ports(4)
     command = [
-        *(program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+        *(program, "server", f"-dir={folder}", f"-ip={host}", f"-ip.bind={host}"),
         *(f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"),
         *("-s3", f"-s3.port={s3}", f"-s3.config={config}", "-master.telemetry=false"),
         *("-volume.max=50", "-master.volumeSizeLimitMB=64"),
@@ -71,8 +71,8 @@ def object_server(folder: Path) -> Iterator[str]:
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     try:
-        wait_until_up(s3)
-        yield f"http://127.0.0.1:{s3}"
+        wait_until_up(host, s3)
+        yield f"http://{host}:{s3}"
     finally:
         # In order it would take half a minute.
         server.kill()
@@ -84,8 +84,8 @@ def object_server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def bucket_in(folder: Path) -> Iterator[str]:
-    """Run SeaweedFS in a folder; yield the address of a bucket.
+def bucket_in(folder: Path, host: str = "127.0.0.1") -> Iterator[str]:
+    """Run SeaweedFS in a folder, at an address of this machine; yield the address of a bucket.
 
     This process and those that it starts reach it, and keep copies of files in the folder.
 
@@ -93,7 +93,7 @@ def bucket_in(folder: Path) -> Iterator[str]:
         ValueError: SeaweedFS is not installed.
     """
     (folder / "server").mkdir()
-    with object_server(folder / "server") as endpoint:
+    with object_server(folder / "server", host) as endpoint:
         variables = {
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_ACCESS_KEY_ID": "key",
@@ -105,12 +105,12 @@ def bucket_in(folder: Path) -> Iterator[str]:
             yield "s3://bucket"
 
 
-def wait_until_up(port: int, seconds: float = 60) -> None:
+def wait_until_up(host: str, port: int, seconds: float = 60) -> None:
     """Wait until an S3 server answers."""
     end = time.monotonic() + seconds
     while True:
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+            connection = http.client.HTTPConnection(host, port, timeout=1)
             connection.request("GET", "/status")
             if connection.getresponse().status == 200:
                 return

@@ -8,6 +8,7 @@ import dagster as dg
 
 from assets.deployment import Deployment
 from assets.describe import SETTINGS_KEY
+from cli.changed_settings import OTHER_VERSION, changes_of, settings_in
 from cli.failed_checks import FailedChecks
 from resources.storage.home import Home
 from resources.storage.home_files import LOCAL
@@ -16,13 +17,14 @@ from resources.storage.lake import Lake
 from resources.storage.model_store import ModelStore
 from shepherd.dependencies import holds_graded_texts
 
-MAX_CHANGES = 3
-"""The most changed fields that a reason names."""
+POINTER = "dagster/input_event_pointer"
+"""Begins the tag of a materialization that holds the id of a parent's event, or NO_EVENT."""
+
+NO_EVENT = "NULL"
 
 _Record = dg.EventLogRecord | None
 
 NEVER_MADE = "never made"
-OTHER_VERSION = "made by another version of the pipeline"
 KEPT_TEXTS = "texts of unchanged models are kept and graded again"
 
 
@@ -125,8 +127,8 @@ class Progress:
         written = record.asset_materialization
         version = (written.tags or {}).get("dagster/code_version")
         if node.code_version not in (None, version):
-            settings = _settings(written.metadata)
-            changed = _changed_settings(settings, _settings(node.metadata))
+            settings = settings_in(written.metadata)
+            changed = changes_of(settings, settings_in(node.metadata))
             keeps_texts = changed == OTHER_VERSION and settings is not None
             is_kept = keeps_texts and holds_graded_texts(key.path[-1])
             return f"{changed}; {KEPT_TEXTS}" if is_kept else changed
@@ -135,7 +137,7 @@ class Progress:
         if failed := self._checks().name(key, record.run_id, partition):
             return f"the check {failed} did not hold"
         for parent in sorted(node.parent_keys):
-            if self._has_changed(parent, key, partition, record.storage_id):
+            if self._has_changed(parent, key, partition, _first_unread(record, parent)):
                 return f"reads {parent.to_user_string()}, which has changed"
         return None
 
@@ -184,10 +186,9 @@ class Progress:
     def _has_changed(
         self, parent: dg.AssetKey, key: dg.AssetKey, partition: str | None, before: int
     ) -> bool:
-        """Return whether a parent's content differs from its content before an event.
+        """Return whether a parent's content differs from its content before an event of the log.
 
-        ``before`` is the event that made the asset; only the parent's partitions that the asset
-        reads are compared.
+        Only the parent's partitions that the asset reads are compared.
         """
         for parent_partition in self._partitions_read(parent, key, partition):
             newest = self._latest(parent, parent_partition)
@@ -273,27 +274,14 @@ def _content(record: _Record) -> object:
     return None if value is None else value.value
 
 
-def _settings(metadata: Mapping[str, object]) -> dict[str, object] | None:
-    """Return the settings that an asset depends on, by dotted field, or None if not recorded."""
-    value = metadata.get(SETTINGS_KEY)
-    return dict(value.data) if isinstance(value, dg.JsonMetadataValue) and value.data else None
+def _first_unread(record: dg.EventLogRecord, parent: dg.AssetKey) -> int:
+    """Return the id from which on a parent's events are newer than what an asset was made from.
 
-
-def _changed_settings(old: dict[str, object] | None, new: dict[str, object] | None) -> str:
-    """Return a reason that names the changed fields with both values.
-
-    Without a changed field the reason is ``OTHER_VERSION``.
+    Dagster notes the parent's newest event, of any partition, before a step reads. The asset's own
+    event comes after the step: another run may have replaced the parent meanwhile.
     """
-    if old is None or new is None or old == new:
-        return OTHER_VERSION
-    changes = [
-        f"{field} was {_shown(old, field)}, is {_shown(new, field)}"
-        for field in sorted(old.keys() | new.keys())
-        if old.get(field) != new.get(field) or (field in old) != (field in new)
-    ]
-    more = [f"and {len(changes) - MAX_CHANGES} more"] if len(changes) > MAX_CHANGES else []
-    return "; ".join([*changes[:MAX_CHANGES], *more])
-
-
-def _shown(settings: Mapping[str, object], field: str) -> str:
-    return str(settings[field]) if field in settings else "not set"
+    written = record.asset_materialization
+    pointer = (written.tags or {}).get(f"{POINTER}/{parent.to_user_string()}") if written else None
+    if pointer is None:
+        return record.storage_id
+    return 0 if pointer == NO_EVENT else int(pointer) + 1

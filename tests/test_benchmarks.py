@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,8 @@ from benchmarks.__main__ import names
 from benchmarks.command import INTERRUPTED, USER_CAN_FIX, Benchmark, Size
 from benchmarks.report import Result, at_most
 
-WITHOUT_SIZES = {"compare_homes", "gpu", "gsm8k_import"}
-"""They have no sizes or print row by row, and have tests of their own."""
+WITHOUT_SIZES = {"compare_homes", "gpu", "gsm8k_import", "ray_nodes"}
+"""They have no sizes, print row by row or have tests of their own."""
 WITH_SIZES = [name for name in names() if name not in WITHOUT_SIZES]
 SLOW = {
     *("answer_likelihood", "busy_cpu", "demo_study", "engine_overhead", "grading", "int8_draws"),
@@ -26,7 +27,7 @@ SLOW = {
     *("ui",),
 }
 """These take more than about five CPU seconds at their smallest size."""
-MISSING = re.compile(r"is not installed|no browser is installed|does not exist")
+MISSING = re.compile(r"is not installed|no browser is installed|does not exist|run it as root")
 RESULT_FIELDS = ["name", "value", "unit", "baseline", "target", "met"]
 
 
@@ -36,15 +37,9 @@ def benchmark_of(name: str) -> Benchmark:
     return benchmark
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in WITH_SIZES],
-)
-def test_the_smallest_size_prints_one_json_object(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    benchmark = benchmark_of(name)
-    code = benchmark.main(["--smallest", "--json"])
+def report_of(name: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    """Return what a benchmark prints at its smallest size; skip the test if a part is missing."""
+    code = benchmark_of(name).main(["--smallest", "--json", *arguments])
     out, err = capsys.readouterr()
     if code == USER_CAN_FIX:
         [line] = err.splitlines()
@@ -53,7 +48,18 @@ def test_the_smallest_size_prints_one_json_object(
         pytest.skip(line)
     assert code == 0, err
     [line] = out.splitlines()
-    report = json.loads(line)
+    report: dict[str, Any] = json.loads(line)
+    return report
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in WITH_SIZES],
+)
+def test_the_smallest_size_prints_one_json_object(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = report_of(name, capsys)
     assert list(report) == ["benchmark", "command", "results"]
     assert report["benchmark"] == name
     assert report["command"] == f"python -m benchmarks.{name} --smallest"
@@ -64,6 +70,25 @@ def test_the_smallest_size_prints_one_json_object(
         assert isinstance(result["value"], int | float)
         assert isinstance(result["unit"], str)
         assert result["met"] in (None, True, False)
+
+
+@pytest.mark.slow
+def test_kills_and_a_lost_machine_change_nothing_in_a_store(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    results = report_of("kill_chain", capsys, "--in-store")["results"]
+    assert [each["name"] for each in results if each["met"] is False] == []
+
+
+@pytest.mark.slow
+def test_a_shard_goes_on_at_another_node_of_ray(capsys: pytest.CaptureFixture[str]) -> None:
+    results = report_of("ray_nodes", capsys)["results"]
+    # Seconds depend on what else the machine does.
+    counts = {each["name"]: each["value"] for each in results if each["unit"] != "s"}
+    assert counts == {
+        "recorded requests drawn again after the kill": 0,
+        "retries on the node that was killed": 0,
+    }
 
 
 @pytest.mark.parametrize("name", names())

@@ -22,7 +22,8 @@ from dagster._core.loader import LoadingContextForTest
 from assets.definitions import definitions_of, defs
 from assets.deployment import partitions_of
 from cli import pipeline
-from cli.progress import KEPT_TEXTS, OTHER_VERSION, Progress
+from cli.changed_settings import OTHER_VERSION
+from cli.progress import KEPT_TEXTS, Progress
 from cli.runs_database import opened_instance
 from resources.engines import open_engine
 from resources.sampling.solutions import draw_solutions

@@ -171,9 +171,10 @@ def test_rows_share_the_states_of_their_prompt(
 
     class Counting(RowCache):
         def begin_step(self, num_drawn: NDArray[np.int64]) -> torch.Tensor:
-            copies.add((len(num_drawn), self._num_copies))
-            assert self._readers[: self._num_copies].sum() == len(num_drawn)
-            assert self._readers[: self._num_copies].all()
+            num_copies = len(self._ids)
+            copies.add((len(num_drawn), num_copies))
+            assert self._readers[:num_copies].sum() == len(num_drawn)
+            assert self._readers[:num_copies].all()
             return super().begin_step(num_drawn)
 
     engine._cache.__class__ = Counting
@@ -245,8 +246,8 @@ def test_prefilled_states_live_while_requests_wait_for_them(
     loaded: list[weakref.ref[torch.Tensor]] = []
     load = RowCache.load
 
-    def watch(cache: RowCache, first: int, last: int, states: torch.Tensor) -> None:
-        load(cache, first, last, states)
+    def watch(cache: RowCache, first: int, last: int, ids: list[int], states: torch.Tensor) -> None:
+        load(cache, first, last, ids, states)
         loaded.append(weakref.ref(states))
 
     monkeypatch.setattr(RowCache, "load", watch)

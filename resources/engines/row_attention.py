@@ -44,10 +44,9 @@ def attend_rows(
     if rows is not None:
         layer = module.layer_idx
         assert isinstance(layer, int)
-        attended = rows.attend(
-            layer, query, key, value, scaling=scaling, sliding_window=sliding_window
-        )
-        return attended, None
+        newest = (heads[:, :, 0] for heads in (query, key, value))
+        attended = rows.attend(layer, *newest, scaling=scaling, sliding_window=sliding_window)
+        return attended[:, None], None
     band = _band(query.shape[2], key.shape[2], sliding_window, query.device)
     prefilled: tuple[torch.Tensor, None] = sdpa_attention_forward(
         module, query, key, value, band, scaling=scaling, **options

@@ -2,7 +2,7 @@
 
 Attention in a decode step reads every stored key and value once and does little with each, so its
 time is that of reading memory. Rollouts of one prompt are drawn faster if they read the prompt's
-keys together, as in Hydragen (arXiv 2402.05099).
+keys together, as in Hydragen (arXiv 2402.05099), and if short rows read few slots.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-SLOT_MULTIPLE = 32
-"""Attention reads a multiple of this number of slots: other lengths leave vector units idle."""
+from resources.engines.slot_groups import SlotGroup, rounded, with_places, with_slots
+from resources.engines.stretches import BLOCK, Stretch, moves, stretch_of
 
 MAX_SHARING = 16
 """Rows that share one copy of a prompt at most. All copies are read as if they had the rows of the
@@ -26,19 +25,16 @@ class _Step:
     """What the layers of one decode step share. Indices are tensors on the model's device."""
 
     newest_slots: torch.Tensor
-    """Where each row and head writes its new token: a place among the own slots of all rows and
-    heads, (rows x heads,)."""
-    members: torch.Tensor
-    """Row and head at each place of the copies, (copies x heads x places,); the places that no row
-    has repeat a row. Both sides count heads of keys, not of queries."""
-    places: torch.Tensor
-    """Place of each row and head, (rows x heads,)."""
-    num_copies: int
-    prompt_slots: int
-    own_slots: int
+    """Where each row and head writes its new token, among the newest slots of all rows and heads,
+    (rows x heads,)."""
+    prompts: SlotGroup | None
+    """The copies of prompts; readers that no row is repeat a row."""
+    stretches: list[SlotGroup]
+    """The drawn tokens but the newest. Each place has one reader, and not every row is one."""
     positions: torch.Tensor
-    """Position in its sequence of each slot that a row reads, (rows, prompt slots + own slots); of
-    slots that hold nothing of the row: a position after its new token."""
+    """Position in its sequence of each slot that a row reads, (rows, slots), in the order of the
+    above from the prompt to the newest slots; of slots that hold nothing of the row: a position
+    after its new token."""
     newest: torch.Tensor
     """Position of each row's new token, (rows, 1)."""
 
@@ -47,9 +43,9 @@ class RowCache:
     """Keys and values of all rows, written in place.
 
     A row belongs to one request. It reads a copy of its prompt, all tokens but the last, which it
-    shares with up to ``MAX_SHARING`` rows; and its own slots: the prompt's last token and those
-    that were drawn. The engine calls ``begin_step`` before each forward pass, and passes this
-    object to ``attend_rows`` as ``rows``.
+    shares with up to ``MAX_SHARING`` rows; and slots of its own: the prompt's last token and those
+    that were drawn. Prompts of which one begins the other share a copy. The engine calls
+    ``begin_step`` before each forward pass, and passes this object to ``attend_rows`` as ``rows``.
     """
 
     def __init__(self, model: PreTrainedModel, batch_size: int) -> None:
@@ -60,37 +56,53 @@ class RowCache:
         parameter = next(model.parameters())
         self._num_heads = heads
         self._device = parameter.device
-
-        def storage(count: int) -> torch.Tensor:
-            # (2 for keys and values, layers, rows or copies, heads, slots, head size)
-            shape = (2, config.num_hidden_layers, count, heads, 0, size)
-            return torch.zeros(shape, dtype=parameter.dtype, device=parameter.device)
-
-        self._own, self._prompts = storage(batch_size), storage(1)
-        # By row: its copy. By copy: the tokens that it holds, and the rows that read it.
+        self._batch_size = batch_size
+        # (2 for keys and values, layers, rows or copies, heads, slots, head size)
+        self._newest = parameter.new_zeros((2, self._num_layers, 0, heads, BLOCK, size))
+        self._prompts = self._newest[..., :0, :]
+        self._stretches: list[Stretch] = []
+        # By row: its copy, and the tokens of its prompt there. By copy: its tokens and readers.
         self._copy = np.zeros(batch_size, np.int64)
         self._length = np.zeros(batch_size, np.int64)
+        self._ids: list[list[int]] = []
         self._readers = np.zeros(batch_size, np.int64)
-        self._num_copies = 0
         self._step: _Step | None = None
         self._biases: dict[int, torch.Tensor] = {}
         self._num_attended = 0
 
-    def load(self, first: int, last: int, states: torch.Tensor | None) -> None:
+    def load(self, first: int, last: int, ids: list[int], states: torch.Tensor | None) -> None:
         """Give a prompt to the rows from ``first`` to ``last``, without ``last``.
 
-        ``states`` are (2, layers, heads, tokens, head size), and None for a prompt of one token.
+        Args:
+            first: the first row.
+            last: the row after the last.
+            ids: the prompt's tokens but its last.
+            states: their keys and values, (2, layers, heads, tokens, head size); None if there are
+                no such tokens.
         """
-        tokens = 0 if states is None else states.shape[3]
-        for start in range(first, last, MAX_SHARING):
-            stop = min(start + MAX_SHARING, last)
-            copy, self._num_copies = self._num_copies, self._num_copies + 1
-            self._copy[start:stop] = copy
-            self._length[copy] = tokens
-            self._readers[copy] = stop - start
-            if states is not None:
-                self._prompts = _with_room(self._prompts, self._num_copies, tokens)
-                self._prompts[:, :, copy, :, :tokens] = states
+        while first < last:
+            copy = self._copy_for(ids)
+            num_held = len(self._ids[copy])
+            if states is not None and len(ids) > num_held:
+                self._prompts = with_slots(self._prompts, len(ids))
+                self._prompts[:, :, copy, :, num_held : len(ids)] = states[..., num_held:, :]
+                self._ids[copy] = ids
+            stop = min(last, first + MAX_SHARING - int(self._readers[copy]))
+            self._copy[first:stop] = copy
+            self._length[first:stop] = len(ids)
+            self._readers[copy] += stop - first
+            first = stop
+
+    def _copy_for(self, ids: list[int]) -> int:
+        """Return a copy for one more row: one whose tokens begin ``ids`` or the other way round."""
+        for copy, held in enumerate(self._ids):
+            num_common = min(len(held), len(ids))
+            if self._readers[copy] < MAX_SHARING and held[:num_common] == ids[:num_common]:
+                return copy
+        self._ids.append([])
+        self._prompts = with_places(self._prompts, len(self._ids))
+        self._readers[len(self._ids) - 1] = 0
+        return len(self._ids) - 1
 
     def remove(
         self, ended: NDArray[np.int64], num_rows: int
@@ -104,23 +116,26 @@ class RowCache:
             self._readers[copy] -= count
         sources, targets = moves(ended, num_rows)
         if len(targets):
-            self._own[:, :, targets] = self._own[:, :, sources]
+            self._newest[:, :, targets] = self._newest[:, :, sources]
             self._copy[targets] = self._copy[sources]
+            self._length[targets] = self._length[sources]
+        for stretch in self._stretches:
+            stretch.remove(ended, sources, targets)
         self._remove_copies(num_rows - len(ended))
         return sources, targets
 
     def _remove_copies(self, num_rows: int) -> None:
         """Remove the copies that no row reads; the last copies move into the gaps."""
-        unread = np.flatnonzero(self._readers[: self._num_copies] == 0)
-        sources, targets = moves(unread, self._num_copies)
-        self._num_copies -= len(unread)
-        if not len(targets):
-            return
-        self._prompts[:, :, targets] = self._prompts[:, :, sources]
+        num_copies = len(self._ids)
+        unread = np.flatnonzero(self._readers[:num_copies] == 0)
+        sources, targets = moves(unread, num_copies)
+        for source, target in zip(sources, targets, strict=True):
+            self._prompts[:, :, target] = self._prompts[:, :, source]
+            self._ids[target] = self._ids[source]
+        del self._ids[num_copies - len(unread) :]
         renamed = np.arange(len(self._copy))
         renamed[sources] = targets
         self._copy[:num_rows] = renamed[self._copy[:num_rows]]
-        self._length[targets] = self._length[sources]
         self._readers[targets] = self._readers[sources]
 
     def begin_step(self, num_drawn: NDArray[np.int64]) -> torch.Tensor:
@@ -129,58 +144,89 @@ class RowCache:
         ``num_drawn`` is the number of tokens that each row in use has drawn, (rows,).
         """
         n = len(num_drawn)
-        copies = self._copy[:n]
-        length = self._length[copies]
-        own_slots = _rounded(int(num_drawn.max()) + 1)
-        self._own = _with_room(self._own, n, own_slots)
-        prompt_slots = _rounded(int(length.max()))
-        newest = (length + num_drawn)[:, None]
-        slot = np.arange(max(prompt_slots, own_slots))
-        positions = np.hstack(
-            [
-                np.where(slot[:prompt_slots] < length[:, None], slot[:prompt_slots], newest + 1),
-                slot[:own_slots] + length[:, None],
-            ]
-        )
-        members, places = self._grouped(copies)
-        heads = np.arange(self._num_heads)
-        places_of_heads = np.arange(n)[:, None] * self._num_heads + heads
-        newest_slots = places_of_heads * self._own.shape[-2] + num_drawn[:, None]
+        self._newest = with_places(self._newest, n)
+        self._move_blocks(num_drawn)
+        length = self._length[:n, None]
+        newest = length + num_drawn[:, None]
+        num_moved = num_drawn[:, None] // BLOCK * BLOCK
+        prompt_slots = rounded(int(length.max()))
+        slot = np.arange(prompt_slots)
+        positions = [np.where(slot < length, slot, newest + 1)]
+        stretches = []
+        for stretch in self._stretches:
+            rows = stretch.rows
+            if len(rows):
+                slot = stretch.first + np.arange(stretch.num_slots)
+                positions.append(np.where(slot < num_moved, slot + length, newest + 1))
+                stretches.append(self._stretch_group(stretch, rows, n))
+        positions.append(length + num_moved + np.arange(BLOCK))
+        newest_slots = self._with_heads(np.arange(n)) * BLOCK + num_drawn[:, None] % BLOCK
         self._step = _Step(
-            newest_slots=self._tensor(newest_slots.ravel()),
-            members=self._tensor(members),
-            places=self._tensor(places),
-            num_copies=self._num_copies,
-            prompt_slots=prompt_slots,
-            own_slots=own_slots,
-            positions=self._tensor(positions),
+            newest_slots=self._indices(newest_slots),
+            prompts=self._prompt_group(self._copy[:n], prompt_slots) if prompt_slots else None,
+            stretches=stretches,
+            positions=self._tensor(np.hstack(positions)),
             newest=self._tensor(newest),
         )
         self._biases.clear()
         self._num_attended = 0
         return self._step.newest
 
-    def end_step(self) -> None:
-        """Check that each layer of the model has attended through this object."""
-        assert self._num_attended == self._num_layers, "a layer attends in another way"
+    def _move_blocks(self, num_drawn: NDArray[np.int64]) -> None:
+        """Move the newest slots of rows that have filled them into stretches."""
+        full = np.flatnonzero((num_drawn > 0) & (num_drawn % BLOCK == 0))
+        blocks = num_drawn[full] // BLOCK - 1
+        for block in np.unique(blocks).tolist():
+            number, first, count = stretch_of(block)
+            if number == len(self._stretches):
+                *shape, _, size = self._newest[:, :, :0].shape
+                empty = self._newest.new_zeros((*shape, count * BLOCK, size))
+                self._stretches.append(Stretch(first * BLOCK, empty, self._batch_size))
+            rows = full[blocks == block]
+            slot = (block - first) * BLOCK
+            self._stretches[number].append(rows, slot, self._newest[:, :, rows])
 
-    def _grouped(self, copies: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return ``members`` and ``places`` of a :class:`_Step`, given the copy of each row."""
-        heads = np.arange(self._num_heads)
+    def _prompt_group(self, copies: NDArray[np.int64], slots: int) -> SlotGroup:
+        """Return the prompts of a step, given the copy of each row."""
+        num_copies = len(self._ids)
         order = np.argsort(copies, kind="stable")
-        readers = self._readers[: self._num_copies]
-        most = int(readers.max())
-        rank = np.arange(len(copies)) - (np.cumsum(readers) - readers)[copies[order]]
-        rows = np.zeros((self._num_copies, most), np.int64)
+        num_readers = self._readers[:num_copies]
+        most = int(num_readers.max())
+        rank = np.arange(len(copies)) - (np.cumsum(num_readers) - num_readers)[copies[order]]
+        rows = np.zeros((num_copies, most), np.int64)
         rows[copies[order], rank] = order
-        members = rows[:, None] * self._num_heads + heads[:, None]
         ranks = np.empty_like(rank)
         ranks[order] = rank
-        places = (copies[:, None] * self._num_heads + heads) * most + ranks[:, None]
-        return members.ravel(), places.ravel()
+        return SlotGroup(
+            self._prompts[:, :, :num_copies, :, :slots],
+            self._indices(self._with_heads(rows).transpose(0, 2, 1)),
+            self._indices(self._with_heads(copies) * most + ranks[:, None]),
+        )
+
+    def _stretch_group(self, stretch: Stretch, rows: NDArray[np.int64], num_rows: int) -> SlotGroup:
+        """Return a stretch of a step, given the row at each place."""
+        places = stretch.places[:num_rows].clip(0)
+        return SlotGroup(
+            stretch.states[:, :, : len(rows)],
+            self._indices(self._with_heads(rows)),
+            self._indices(self._with_heads(places)),
+        )
+
+    def _with_heads(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return indices among all heads of keys, of one row more dimension: (..., heads)."""
+        heads: NDArray[np.int64] = np.arange(self._num_heads)
+        with_heads: NDArray[np.int64] = indices[..., None] * self._num_heads + heads
+        return with_heads
+
+    def _indices(self, array: NDArray[np.int64]) -> torch.Tensor:
+        return self._tensor(array.ravel())
 
     def _tensor(self, array: NDArray[np.int64]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+
+    def end_step(self) -> None:
+        """Check that each layer of the model has attended through this object."""
+        assert self._num_attended == self._num_layers, "a layer attends in another way"
 
     def attend(
         self,
@@ -199,48 +245,40 @@ class RowCache:
 
         Args:
             layer: index of the layer.
-            query: (rows, query heads, 1, head size).
-            key: (rows, key-value heads, 1, head size), and ``value`` likewise.
+            query: (rows, query heads, head size).
+            key: (rows, key-value heads, head size), and ``value`` likewise.
             value: see ``key``.
             scaling: factor of the products of queries and keys.
             sliding_window: tokens that a query attends to, itself included; None or 0 for all.
 
         Returns:
-            (rows, 1, query heads, head size).
+            (rows, query heads, head size).
         """
         step = self._step
         assert step is not None
         self._num_attended += 1
-        n, query_heads, _, size = query.shape
-        own_keys, own_values = self._own[0, layer], self._own[1, layer]
-        own_keys.view(-1, size).index_copy_(0, step.newest_slots, key.reshape(-1, size))
-        own_values.view(-1, size).index_copy_(0, step.newest_slots, value.reshape(-1, size))
-        heads = key.shape[1]
-        group = query_heads // heads
-        folded = query.reshape(n * heads, group, size)
-        own_slots, prompt_slots = step.own_slots, step.prompt_slots
-        scores = torch.bmm(folded, own_keys[:n, :, :own_slots].flatten(0, 1).transpose(1, 2))
-        prompt_values = None
-        if prompt_slots:
-            prompt_keys, prompt_values = (
-                self._prompts[kind, layer, : step.num_copies, :, :prompt_slots].flatten(0, 1)
-                for kind in (0, 1)
-            )
-            together = folded.index_select(0, step.members).view(len(prompt_keys), -1, size)
-            shared = torch.bmm(together, prompt_keys.transpose(1, 2))
-            shared = shared.view(-1, group, prompt_slots).index_select(0, step.places)
-            scores = torch.cat([shared, scores], dim=-1)
-        bias = self._bias(step, sliding_window, scores.dtype)
-        scores = torch.add(bias, scores.view(n, heads * group, -1), alpha=scaling)
-        shares = scores.softmax(-1).view(n * heads, group, -1)
-        attended = torch.bmm(
-            shares[..., prompt_slots:], own_values[:n, :, :own_slots].flatten(0, 1)
-        )
-        if prompt_values is not None:
-            together = shares[..., :prompt_slots].index_select(0, step.members)
-            shared = torch.bmm(together.view(len(prompt_values), -1, prompt_slots), prompt_values)
-            attended += shared.view(-1, group, size).index_select(0, step.places)
-        return attended.view(n, 1, query_heads, size)
+        (n, query_heads, size), heads = query.shape, key.shape[1]
+        newest = self._newest[:, layer]
+        for states, new in zip(newest, (key, value), strict=True):
+            states.view(-1, size).index_copy_(0, step.newest_slots, new.reshape(-1, size))
+        keys, values = newest[:, :n].flatten(1, 2)
+        folded = query.reshape(n * heads, -1, size)
+        groups = [step.prompts, *step.stretches] if step.prompts else step.stretches
+        scores = [group.scores(layer, folded) for group in groups]
+        scores.append(torch.bmm(folded, keys.transpose(1, 2)))
+        slots = [part.shape[-1] for part in scores]
+        joined = torch.cat(scores, dim=-1).view(n, query_heads, -1)
+        bias = self._bias(step, sliding_window, joined.dtype)
+        shares = torch.add(bias, joined, alpha=scaling).softmax(-1).view(n * heads, -1, sum(slots))
+        *parts, newest_shares = torch.split(shares, slots, dim=-1)
+        attended = torch.bmm(newest_shares, values)
+        for group, part in zip(groups, parts, strict=True):
+            gathered = group.weighted(layer, part)
+            if group is step.prompts:
+                attended += gathered.index_select(0, group.readers)
+            else:
+                attended.index_add_(0, group.members, gathered)
+        return attended.view(n, query_heads, size)
 
     def _bias(self, step: _Step, sliding_window: int | None, dtype: torch.dtype) -> torch.Tensor:
         """Return 0 at the slots that a row attends to and -inf at others, (rows, 1, slots)."""
@@ -252,28 +290,3 @@ class RowCache:
             bias = torch.zeros(is_hidden.shape, dtype=dtype, device=self._device)
             self._biases[window] = bias.masked_fill_(is_hidden, -torch.inf)[:, None]
         return self._biases[window]
-
-
-def moves(gone: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return which of ``count`` items move where, so that those left are the first ones."""
-    num_left = count - len(gone)
-    return np.setdiff1d(np.arange(num_left, count), gone), gone[gone < num_left]
-
-
-def _rounded(slots: int) -> int:
-    return -(-slots // SLOT_MULTIPLE) * SLOT_MULTIPLE
-
-
-def _with_room(states: torch.Tensor, count: int, slots: int) -> torch.Tensor:
-    """Return states with room for ``count`` rows or copies of ``slots`` tokens, at least.
-
-    They are (2, layers, rows or copies, heads, slots, head size).
-    """
-    missing = max(0, _rounded(slots) - states.shape[-2])
-    missing_rows = max(0, count - states.shape[2])
-    if missing_rows:
-        # Twice as many at a time: each growth copies them all.
-        missing_rows = max(missing_rows, states.shape[2])
-    if missing or missing_rows:
-        return F.pad(states, (0, 0, 0, missing, 0, 0, 0, missing_rows))
-    return states

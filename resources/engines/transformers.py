@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from resources.checkpoints.loading import load, load_tokenizer, load_weights
 from resources.engines.checkpoints import check_attention, stop_ids, without_drawing
 from resources.engines.clock import SharedClock
+from resources.engines.decode_steps import decode_step
 from resources.engines.int8_linear import check_int8, use_int8
 from resources.engines.model_weights import free_weights, replace_weights
 from resources.engines.new_weights import Weights
@@ -183,7 +184,7 @@ class TransformersEngine:
             self._limit[i] = min(request.max_tokens, self._window - num_prompt)
         self._token[first:last] = prompt.ids[-1]
         self._num_drawn[first:last] = 0
-        self._cache.load(first, last, prompt.states)
+        self._cache.load(first, last, prompt.ids[:-1], prompt.states)
         if prompt.states is not None:
             # A view would keep the states of the whole prefill in memory.
             prompt.states = prompt.states.clone() if prompt.waiting else None
@@ -192,12 +193,9 @@ class TransformersEngine:
         """Draw one token for each row; return the completions that end with it."""
         n = len(self._rows)
         num_drawn = self._num_drawn[:n]
-        logits = self._model(
-            input_ids=torch.from_numpy(self._token[:n, None]).to(self._device),
-            position_ids=self._cache.begin_step(num_drawn),
-            rows=self._cache,
-            use_cache=False,
-        ).logits[:, -1]
+        tokens = torch.from_numpy(self._token[:n, None]).to(self._device)
+        positions = self._cache.begin_step(num_drawn)
+        logits = decode_step(self._model, tokens, positions, self._cache)
         self._cache.end_step()
         uniform = uniform_numbers(self._seed[:n], num_drawn)
         token = draw_tokens(logits, self._temperature[:n], self._top_p[:n], uniform).cpu().numpy()

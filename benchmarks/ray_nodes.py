@@ -16,7 +16,7 @@ from unittest import mock
 
 from benchmarks.command import Benchmark, Size
 from benchmarks.object_server import bucket_in
-from benchmarks.ray_cluster import cluster, dashboard_of, network
+from benchmarks.ray_cluster import check_networks, cluster, dashboard_of, network
 from benchmarks.report import Result, at_most
 from benchmarks.requirements import require_package
 from benchmarks.shard_runs import Shards, instance_in
@@ -57,7 +57,8 @@ def check_requirements() -> None:
     """Check that nodes can be started.
 
     Raises:
-        ValueError: this is not root, or a package or program is not installed.
+        ValueError: this is not root, networks cannot be added, or a package or program is not
+            installed.
     """
     install = "pip install -c constraints.txt -e '.[scale,ray]'"
     for package in ("ray", "dagster_ray", "dagster_postgres"):
@@ -66,7 +67,8 @@ def check_requirements() -> None:
         if shutil.which(program) is None:
             raise ValueError(f"the program {program} is not installed: apt-get install {package}")
     if os.geteuid() != 0:
-        raise ValueError("networks cannot be added: run it as root")
+        raise ValueError("networks cannot be added here: run it as root")
+    check_networks()
 
 
 BENCHMARK = Benchmark(

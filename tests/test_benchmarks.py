@@ -27,7 +27,9 @@ SLOW = {
     *("ui",),
 }
 """These take more than about five CPU seconds at their smallest size."""
-MISSING = re.compile(r"is not installed|no browser is installed|does not exist|run it as root")
+MISSING = re.compile(
+    r"is not installed|no browser is installed|does not exist|cannot be added here|not start here"
+)
 RESULT_FIELDS = ["name", "value", "unit", "baseline", "target", "met"]
 
 

@@ -20,15 +20,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def int8_of(linear: nn.Linear) -> Int8Linear:
-    before = torch.backends.quantized.engine
-    torch.backends.quantized.engine = LIBRARY
-    try:
-        return Int8Linear(linear)
-    finally:
-        torch.backends.quantized.engine = before
-
-
 @pytest.mark.parametrize("bias", [True, False])
 def test_outputs_are_those_of_rounded_weights_and_inputs(bias: bool) -> None:
     torch.manual_seed(0)
@@ -41,21 +32,21 @@ def test_outputs_are_those_of_rounded_weights_and_inputs(bias: bool) -> None:
     expected = ((inputs / by_token).round() * by_token).double() @ rounded.double().T
     if bias:
         expected = expected + linear.bias.detach()
-    difference = (int8_of(linear)(inputs).double() - expected).abs().amax(-1)
+    difference = (Int8Linear(linear)(inputs).double() - expected).abs().amax(-1)
     assert (difference < 1e-5 * expected.abs().amax(-1)).all()
 
 
 def test_the_largest_sums_do_not_overflow() -> None:
     linear = nn.Linear(4096, 4, bias=False)
     nn.init.constant_(linear.weight, 2.0)
-    sums = int8_of(linear)(torch.tensor([[1.0], [-1.0], [1e-30], [0.0]]).expand(4, 4096))
+    sums = Int8Linear(linear)(torch.tensor([[1.0], [-1.0], [1e-30], [0.0]]).expand(4, 4096))
     expected = torch.tensor([8192.0, -8192.0, 8192e-30, 0.0])[:, None].expand(4, 4)
     assert torch.allclose(sums, expected, rtol=1e-5, atol=0)
 
 
 def test_a_token_is_not_rounded_with_others() -> None:
     torch.manual_seed(0)
-    layer = int8_of(nn.Linear(64, 32))
+    layer = Int8Linear(nn.Linear(64, 32))
     inputs = torch.randn(40, 64)
     inputs[7] *= 1e4
     together = layer(inputs)

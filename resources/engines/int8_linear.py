@@ -45,7 +45,8 @@ class Int8Linear(nn.Module):
             # torch deprecates quantized tensors; its other 8-bit product, oneDNN's, is slower.
             warnings.filterwarnings("ignore", ".*quantized tensor creation.*", UserWarning)
             rounded = torch.quantize_per_channel(weight, scale.double(), zeros, 0, torch.qint8)
-        self._packed = torch.ops.quantized.linear_prepack(rounded, None)
+        with using_library():
+            self._packed = torch.ops.quantized.linear_prepack(rounded, None)
         # A copy, which does not change with the caller's.
         self._bias = None if bias is None else bias.detach().to(torch.float32, copy=True)
 
@@ -91,8 +92,7 @@ def using_library() -> Iterator[None]:
 
 def use_int8(model: "PreTrainedModel") -> None:
     """Replace the linear layers of a float32 model on a CPU, that of the logits included."""
-    with using_library():
-        for parent in list(model.modules()):
-            for name, child in list(parent.named_children()):
-                if type(child) is nn.Linear:
-                    setattr(parent, name, Int8Linear(child))
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Linear:
+                setattr(parent, name, Int8Linear(child))

@@ -3,7 +3,7 @@
 import torch
 from transformers import PreTrainedModel
 
-from resources.engines.int8_linear import Int8Linear, using_library
+from resources.engines.int8_linear import Int8Linear
 from resources.engines.new_weights import Weights
 
 
@@ -27,8 +27,7 @@ def replace_weights(model: PreTrainedModel, weights: Weights) -> None:
         weight = weight_of(name)
         assert parameter.numel() in (0, weight.numel()), f"{name}: another shape"
         parameter.data = weight.to(parameter.device, parameter.dtype, copy=True)
-    with using_library():
-        for name, module in model.named_modules():
-            if isinstance(module, Int8Linear):
-                bias = weight_of(f"{name}.bias") if module.has_bias else None
-                module.pack(weight_of(f"{name}.weight"), bias)
+    for name, module in model.named_modules():
+        if isinstance(module, Int8Linear):
+            bias = weight_of(f"{name}.bias") if module.has_bias else None
+            module.pack(weight_of(f"{name}.weight"), bias)

@@ -49,7 +49,8 @@ def test_a_stage_of_known_requests_shows_speed_and_the_time_left() -> None:
     with DrawingBar("solutions", source, clock) as bar:
         # A journal held 20 of them: they say nothing about the engine's speed.
         source.add_completions(drawn(20))
-        bar.opened()
+        bar.opened(4)
+        bar.queued(4)
         clock.now += 60
         source.add_completions(drawn(4))
         bar.drawn(drawn(4))
@@ -59,7 +60,8 @@ def test_a_stage_of_known_requests_shows_speed_and_the_time_left() -> None:
 def test_a_stage_in_rounds_shows_its_completions_before_a_problem_is_done() -> None:
     source, clock = Rounds(), Clock()
     with DrawingBar("rollouts", source, clock) as bar:
-        bar.opened()
+        bar.opened(50)
+        bar.queued(50)
         clock.now += 100
         bar.drawn(drawn(50))
         assert bar.status() == "50 completions, 15 tokens/s"
@@ -67,17 +69,35 @@ def test_a_stage_in_rounds_shows_its_completions_before_a_problem_is_done() -> N
         assert bar.status() == "50 completions, 15 tokens/s, 15:00 left"
 
 
+def test_completions_that_are_being_drawn_count_as_half() -> None:
+    source, clock = RequestList(requests(100)), Clock()
+    with DrawingBar("solutions", source, clock) as bar:
+        bar.opened(40)
+        bar.queued(60)
+        clock.now += 50
+        source.add_completions(drawn(5))
+        bar.drawn(drawn(5))
+        # One in eight says nothing yet: the longer ones are all on their way.
+        assert bar.status() == "drawing 55 completions, 5 finished"
+        clock.now += 50
+        source.add_completions(drawn(5))
+        bar.drawn(drawn(5))
+        bar.queued(60)
+        # 10 finished and 40 by half in 100 s; 90 - 20 are left.
+        assert bar.status() == "9.0 tokens/s, 03:53 left"
+
+
 def test_time_passes_on_the_console_while_nothing_is_finished(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(drawing_bar, "TICK_SECONDS", 0.01)
     with DrawingBar("solutions", RequestList(requests(40))) as bar:
-        bar.opened()
+        bar.opened(40)
         bar.queued(40)
         time.sleep(0.2)
-    lines = [line for line in capsys.readouterr().err.split("\r") if "none is finished" in line]
+    lines = [line for line in capsys.readouterr().err.split("\r") if "none finished" in line]
     assert len(lines) > 3
-    assert "drawing 40 completions, none is finished yet" in lines[-1]
+    assert "drawing 40 completions, none finished yet" in lines[-1]
     assert not bar._ticker.is_alive()
 
 

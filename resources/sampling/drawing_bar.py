@@ -13,6 +13,10 @@ from resources.sampling.request_source import RequestSource
 TICK_SECONDS = 5.0
 """Seconds after which the bar is drawn again while an engine finishes nothing."""
 
+SHARE_OF_RUNNING = 0.25
+"""Speed and time left are shown once so many completions have finished, as a share of those that
+are being drawn."""
+
 FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit}s [{elapsed}{postfix}]"
 
 
@@ -20,6 +24,8 @@ class DrawingBar:
     """The progress bar of a stage.
 
     Speed and time left count what the engine has drawn since it is open, not what a journal held.
+    Completions that are being drawn count as half of one. At first they are less than that, and
+    those that are finished are the shortest, so that both are shown once a few have finished.
     """
 
     def __init__(
@@ -31,6 +37,8 @@ class DrawingBar:
         self._source = source
         self._clock = clock
         self._started = 0.0
+        self._capacity = 0
+        self._num_queued = 0
         self._num_drawn = 0
         self._num_tokens = 0
         self._is_closed = threading.Event()
@@ -61,18 +69,20 @@ class DrawingBar:
         """Say that the engine loads its model, which takes a minute and more."""
         self._bar.set_postfix_str("opening the engine")
 
-    def opened(self) -> None:
-        """Begin to measure the speed, and to show that time passes."""
-        self._started = self._clock()
+    def opened(self, capacity: int) -> None:
+        """Begin to measure the speed of an engine, and to show that time passes."""
+        self._started, self._capacity = self._clock(), capacity
         self._ticker.start()
 
     def queued(self, count: int) -> None:
-        """Say how many completions the engine draws, until it has finished one."""
-        if not self._num_drawn:
-            self._bar.set_postfix_str(f"drawing {count:,} completions, none is finished yet")
+        """Say that the engine has this many completions to draw, until it has finished a few."""
+        self._num_queued = count
+        if not self._is_speed_known:
+            self._show()
 
     def drawn(self, completions: pl.DataFrame) -> None:
         """Count completions that the engine has finished."""
+        self._num_queued -= completions.height
         self._num_drawn += completions.height
         self._num_tokens += int(completions["num_tokens"].sum())
         self._show()
@@ -85,16 +95,29 @@ class DrawingBar:
 
     def status(self) -> str:
         """Return requests, tokens a second and the time left, as far as they are known."""
+        if not self._is_speed_known:
+            finished = f"{self._num_drawn:,} finished" if self._num_drawn else "none finished yet"
+            return f"drawing {self._num_queued:,} completions, {finished}"
         seconds = max(self._clock() - self._started, 1e-9)
-        speed = self._num_tokens / seconds
+        half = self._num_running / 2
+        share_drawn = (self._num_drawn + half) / self._num_drawn
+        speed = self._num_tokens * share_drawn / seconds
         parts = [f"{speed:,.{int(speed < 10)}f} tokens/s"]
         if self._source.unit != "completion":
             parts.insert(0, f"{self._num_drawn:,} completions")
         num_left = self._source.num_left
         if num_left is not None:
-            left = tqdm.format_interval(round(seconds * num_left / self._num_drawn))
-            parts.append(f"{left} left")
+            left = seconds * max(0.0, num_left - half) / (self._num_drawn + half)
+            parts.append(f"{tqdm.format_interval(round(left))} left")
         return ", ".join(parts)
+
+    @property
+    def _num_running(self) -> int:
+        return min(self._num_queued, self._capacity)
+
+    @property
+    def _is_speed_known(self) -> bool:
+        return self._num_drawn > 0 and self._num_drawn >= SHARE_OF_RUNNING * self._num_running
 
     def _tick(self) -> None:
         while not self._is_closed.wait(TICK_SECONDS):

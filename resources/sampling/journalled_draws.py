@@ -57,7 +57,7 @@ def draw_completions(
                 if engine is None:
                     bar.opening()
                     engine = stack.enter_context(closing(open_engine()))
-                    bar.opened()
+                    bar.opened(engine.capacity)
                 block = waiting.head(2 * engine.capacity - num_queued)
                 waiting = waiting.slice(block.height)
                 engine.add(block)

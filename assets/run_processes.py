@@ -1,11 +1,13 @@
 """Record with each run which process executes it, so that a run whose process ended is found."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from resources.processes import ProcessIdentity, ends_as_interrupts
+from resources.storage.leases import freed
 
 if TYPE_CHECKING:
     from dagster._core.execution.context.system import PlanOrchestrationContext
@@ -36,8 +38,21 @@ def process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> ProcessIdent
     return ProcessIdentity.from_json(tag)
 
 
+def has_ended(instance: dg.DagsterInstance, process: ProcessIdentity) -> bool:
+    """Return whether Dagster knows runs of this process, and that all of them have ended.
+
+    On Kubernetes and Ray it watches the workers of all machines.
+    """
+    tagged = instance.get_runs(dg.RunsFilter(tags={PROCESS_TAG: process.to_json()}))
+    runs = [run for run in tagged if process_of(instance, run) == process]
+    return bool(runs) and all(run.is_finished for run in runs)
+
+
 class RecordedExecutor(dg.Executor):
-    """Execute the steps in the process of the run, and tag the run with that process."""
+    """Execute the steps in the process of the run, and tag the run with that process.
+
+    A retry does not wait for the leases of the worker that was lost.
+    """
 
     def __init__(self, inner: dg.Executor) -> None:
         self._inner = inner
@@ -51,8 +66,9 @@ class RecordedExecutor(dg.Executor):
         self, plan_context: "PlanOrchestrationContext", execution_plan: "ExecutionPlan"
     ) -> Iterator[dg.DagsterEvent]:
         """Tag the run, then execute it; a closed terminal interrupts it."""
-        plan_context.instance.add_run_tags(plan_context.run_id, process_tags())
-        with ends_as_interrupts():
+        instance = plan_context.instance
+        instance.add_run_tags(plan_context.run_id, process_tags())
+        with ends_as_interrupts(), freed(partial(has_ended, instance)):
             yield from self._inner.execute(plan_context, execution_plan)
 
 

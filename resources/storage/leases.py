@@ -4,7 +4,8 @@ A lease is an object ``leases/<name>.json``: its epoch, its holder and a count t
 raises every few seconds. A worker that wants the lease of another waits, and watches the count. If
 it stays for :data:`SECONDS_UNTIL_EXPIRED`, by the watcher's own clock, the worker takes the lease
 with the next epoch. No two clocks are ever compared. Commits compare epochs (:mod:`.commits`), so
-that a worker that was taken for dead cannot commit later.
+that a worker that was taken for dead cannot commit later. So a lease may also be taken at once from
+a holder that somebody else takes for dead (:func:`freed`).
 """
 
 import logging
@@ -131,6 +132,28 @@ def held_lease() -> Lease | None:
     return _held.get()
 
 
+def _none_has_ended(_: ProcessIdentity) -> bool:
+    return False
+
+
+_has_ended: ContextVar[Callable[[ProcessIdentity], bool]] = ContextVar(
+    "has_ended", default=_none_has_ended
+)
+
+
+@contextmanager
+def freed(has_ended: Callable[[ProcessIdentity], bool]) -> Iterator[None]:
+    """Take leases at once during the body if ``has_ended`` says so of the process that holds them.
+
+    It may know of processes on other machines, which this one cannot see.
+    """
+    _has_ended.set(has_ended)
+    try:
+        yield
+    finally:
+        _has_ended.set(_none_has_ended)
+
+
 @contextmanager
 def holding(
     store: Store,
@@ -158,7 +181,7 @@ def holding(
 
 
 def _taken(store: Store, key: str, work: str, last_epoch: Callable[[], int]) -> LeaseRecord:
-    """Take a lease once it is free, has expired or its process has ended on this machine."""
+    """Take a lease once it is free, has expired or its process is known to have ended."""
     process, token, where = ProcessIdentity.of_this(), uuid.uuid4().hex, f"{store.url}/{key}"
     is_waiting = False
     while True:
@@ -228,9 +251,11 @@ def collect_leases(store: Store, age: timedelta) -> None:
 
 
 def _is_free(record: LeaseRecord) -> bool:
-    """Return whether a lease was released, or its holder has ended on this machine."""
+    """Return whether a lease was released, or its holder is known to have ended."""
     process = record.process
-    return process.state() == "ended" if process else not record.holder
+    if process is None:
+        return not record.holder
+    return process.state() == "ended" or _has_ended.get()(process)
 
 
 def _place_of(record: LeaseRecord) -> str:

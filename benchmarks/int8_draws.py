@@ -41,25 +41,25 @@ def run(options: argparse.Namespace) -> list[Result]:
     """
     check_int8(torch.device("cpu"))
     torch.set_num_threads(1)
-    texts = texts_of(options.data, options.problems)
+    texts = questions_and_answers(options.data, options.problems)
     rates: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
     for _ in range(options.turns):
         for precision in PRECISIONS:
             rates[precision].append(draw_rate(options.model, precision, texts, options.tokens))
-    exact, rounded = (median(rates[precision]) for precision in PRECISIONS)
-    ratio = median(r / e for e, r in zip(*rates.values(), strict=True))
-    loss, int8_loss, same = read(options.model, texts)
+    float32_rate, int8_rate = (median(rates[precision]) for precision in PRECISIONS)
+    ratio = median(fast / slow for slow, fast in zip(*rates.values(), strict=True))
+    loss, int8_loss, same = compare_predictions(options.model, texts)
     return [
-        Result("float32: draws", round(exact, 1), "tokens/CPU s"),
-        Result("int8: draws", round(rounded, 1), "tokens/CPU s", baseline=round(exact, 1)),
+        Result("float32: draws", round(float32_rate, 1), "tokens/CPU s"),
+        Result("int8: draws", round(int8_rate, 1), "tokens/CPU s", baseline=round(float32_rate, 1)),
         Result("int8 over float32", round(ratio, 2), "times", baseline=1.0),
         Result("int8: loss of the answers", round(int8_loss, 4), "nats", baseline=round(loss, 4)),
         at_least("int8: same likeliest token", round(100 * same, 1), "%", 95.0),
     ]
 
 
-def texts_of(data: Path | None, count: int) -> list[tuple[str, str]]:
-    """Return questions and answers.
+def questions_and_answers(data: Path | None, count: int) -> list[tuple[str, str]]:
+    """Return questions, each with the newline after which a solution begins, and answers.
 
     Raises:
         ValueError: the file lacks them.
@@ -93,7 +93,7 @@ def draw_rate(model: Path, precision: str, texts: list[tuple[str, str]], tokens:
 
 
 @torch.inference_mode()
-def read(model: Path, texts: list[tuple[str, str]]) -> tuple[float, float, float]:
+def compare_predictions(model: Path, texts: list[tuple[str, str]]) -> tuple[float, float, float]:
     """Return the mean loss of the answers with both precisions, and how often both agree.
 
     They agree where the likeliest token is the same; losses are nats a token.
@@ -111,8 +111,8 @@ def read(model: Path, texts: list[tuple[str, str]]) -> tuple[float, float, float
 
     losses: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
     likeliest: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
-    for number in range(len(PRECISIONS)):
-        if number:
+    for number, precision in enumerate(PRECISIONS):
+        if precision == "int8":  # in place, so float32 comes first
             use_int8(network)
         for start, ids in pairs:
             logits = logits_of(start, ids)

@@ -31,13 +31,14 @@ PROGRAMS = {
 
 
 def run(options: argparse.Namespace) -> list[Result]:
-    """Kill a node.
+    """Kill a node, and return what its shard's retry repeats.
 
     Raises:
         ValueError: this is not root, or Ray, PostgreSQL, SeaweedFS or a program is not installed.
     """
     check_requirements()
     folder, secrets = options.folder, {"DAGSTER_PG_PASSWORD": "", "BENCHMARK_KEY": "key"}
+    # Runs of Ray inherit the secrets from their node, so that they are set before the nodes start.
     with (
         network() as joined,
         bucket_in(folder, joined.host) as address,

@@ -81,7 +81,7 @@ def draw(url: str, address: str, root: Path, count: int) -> None:
 def measured_draw(
     queue: "SimpleQueue[tuple[float, float]]", url: str, address: str, root: Path, count: int
 ) -> None:
-    """Draw as :func:`draw` does; put the seconds and CPU seconds from the first draw on."""
+    """Draw as :func:`draw` does; put the seconds and CPU seconds without the process's start."""
     started, used = time.perf_counter(), cpu_seconds()
     draw(url, address, root, count)
     queue.put((time.perf_counter() - started, cpu_seconds() - used))
@@ -118,8 +118,8 @@ class Chain:
             answered_before = len(self.server.answered)
             process = self.start(root)
             is_last = self.num_kills >= max_kills
-            num_answered = len(self.server.answered) + rng.randint(1, 3 * BATCH)
-            while process.is_alive() and (is_last or len(self.server.answered) < num_answered):
+            num_to_kill = len(self.server.answered) + rng.randint(1, 3 * BATCH)
+            while process.is_alive() and (is_last or len(self.server.answered) < num_to_kill):
                 time.sleep(0.01)
             time.sleep(0 if is_last else rng.uniform(0, 0.3))
             if not process.is_alive():
@@ -132,7 +132,7 @@ class Chain:
             self.num_kills += 1
             self.count_repeated(known, asked_before)
             answered = [e for e in self.server.answered[answered_before:] if e[0] < killed]
-            root = self.after_kill(root, killed, {str(seed): when for when, _, seed in answered})
+            root = self.after_kill(root, killed, {str(k): when for when, _, k in answered})
 
     def start(self, root: Path) -> SpawnProcess:
         """Start a worker."""
@@ -206,6 +206,7 @@ def overheads(options: argparse.Namespace, address: str) -> Iterator[Result]:
     for pair in range(int(options.pairs)):
         seconds = {}
         homes = [f"{address}/{pair}", ""]
+        # In turn, against drift.
         for home in homes if pair % 2 else reversed(homes):
             queue: SimpleQueue[tuple[float, float]] = PROCESSES.SimpleQueue()
             with serving(SECONDS_OF_ANSWER) as server:

@@ -14,7 +14,8 @@ from shepherd.settings import PpoSettings, ReinforcementSettings, RftSettings
 from shepherd.text_sizes import TextSizes
 
 FORWARD, BACKWARD = 2, 4
-"""Operations of a parameter and token."""
+"""Floating-point operations of a parameter and token (Kaplan et al., 2020, arXiv 2001.08361,
+section 2.1)."""
 
 PADDED_SPEED, PACKED_SPEED = 34_231, 70_369
 """Tokens per second of training a model of ``MEASURED_PARAMETERS`` on one H100: with float32
@@ -80,7 +81,7 @@ def reinforcement_work(settings: ReinforcementSettings, lengths: Lengths) -> Pol
 def rft_work(
     settings: RftSettings, num_problems: float, num_gold: float, lengths: Lengths
 ) -> PolicyWork:
-    """Return the most work of RFT: all that it draws is right, and no two solutions are alike.
+    """Return an upper bound of RFT's work: all draws are right, and no two solutions are alike.
 
     Args:
         settings: draws of a problem, and fine-tuning.
@@ -102,7 +103,7 @@ def rft_work(
 
 @dataclass(frozen=True)
 class PolicyHours:
-    """Hours of all GPUs together, one after the other: none draws while it learns."""
+    """Hours by the clock on all GPUs of a policy. None draws or scores while it learns."""
 
     drawing: float
     scoring: float
@@ -126,13 +127,15 @@ def reinforcement_hours(
     ``tokens_per_second`` is the speed of all engines together.
     """
     of_value = value_parameters(policy) if isinstance(settings, PpoSettings) else 0
-    scored = FORWARD * (2 * policy.num_parameters + of_value + judge.num_parameters)
-    learned = _learning(settings.gradient_checkpointing) * (policy.num_parameters + of_value)
-    operations = settings.num_processes * _operations(PADDED_SPEED)
+    scoring_operations = FORWARD * (2 * policy.num_parameters + of_value + judge.num_parameters)
+    learning_operations = _learning_operations(settings.gradient_checkpointing) * (
+        policy.num_parameters + of_value
+    )
+    speed = settings.num_processes * _operations_per_second(PADDED_SPEED)
     return PolicyHours(
         work.drawn / tokens_per_second / 3600,
-        work.scored * scored / operations / 3600,
-        work.learned * learned / operations / 3600,
+        work.scored * scoring_operations / speed / 3600,
+        work.learned * learning_operations / speed / 3600,
     )
 
 
@@ -141,19 +144,19 @@ def rft_hours(
 ) -> PolicyHours:
     """Return the hours of RFT; a sharded model computes with autocast over float32 weights."""
     training = settings.training
-    speed = PADDED_SPEED if training.sharded else PACKED_SPEED
-    learned = _learning(training.gradient_checkpointing) * policy.num_parameters
-    operations = training.num_processes * _operations(speed)
+    tokens_of_one = PADDED_SPEED if training.sharded else PACKED_SPEED
+    operations = _learning_operations(training.gradient_checkpointing) * policy.num_parameters
+    speed = training.num_processes * _operations_per_second(tokens_of_one)
     return PolicyHours(
-        work.drawn / tokens_per_second / 3600, 0, work.learned * learned / operations / 3600
+        work.drawn / tokens_per_second / 3600, 0, work.learned * operations / speed / 3600
     )
 
 
-def _learning(is_checkpointed: bool) -> int:
+def _learning_operations(is_checkpointed: bool) -> int:
     """Return the operations of a parameter and token while a network learns."""
     return FORWARD + BACKWARD + (FORWARD if is_checkpointed else 0)
 
 
-def _operations(tokens_per_second: float) -> float:
+def _operations_per_second(tokens_per_second: float) -> float:
     """Return operations per second, from tokens per second of the model that was measured."""
     return (FORWARD + BACKWARD) * MEASURED_PARAMETERS * tokens_per_second

@@ -2,6 +2,7 @@
 
 import os
 import random
+from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from shepherd.word_problems import draw_problems, write_solution
 from training import policy_engine
 from training.__main__ import run
 from training.model_files import save_gathered, weights_to_save
+from training.policies import engine_of
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +69,19 @@ def test_policies_are_trained_from_the_command_line(
         AutoModelForCausalLM.from_pretrained(tmp_path / name)
     assert len((tmp_path / "ppo" / "metrics.jsonl").read_text().splitlines()) == 2
     assert not list(tmp_path.glob(".*.training"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ('{"dtype": "int8"}', "int8 changes them: set dtype to float32"),
+        ('{"kind": "openai"}', "kind must be one of"),
+        ('{"dtype": "int7"}', "Input should be"),
+    ],
+)
+def test_an_engine_that_policies_cannot_use_is_named(settings: str, says: str) -> None:
+    with pytest.raises(ValueError, match=f"^--engine-settings: .*{says}"):
+        engine_of(Namespace(engine="transformers", engine_settings=settings))
 
 
 @pytest.mark.parametrize(("visible", "seen"), [("4,7", "7"), (None, "1")])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from architectures import SMALL
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
@@ -17,14 +18,6 @@ from shepherd.policy_memory import policy_memory, value_parameters
 from shepherd.settings import GrpoSettings, PpoSettings, ReinforcementSettings
 from training.ppo_networks import ValueModel
 
-SMALL = Architecture(
-    hidden_size=64,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    intermediate_size=160,
-    vocab_size=96,
-)
 FIELDS = {"start": "g", "reward_model": "process_reward_model", "batch_tokens": 256}
 PPO = PpoSettings.model_validate(FIELDS | {"kind": "ppo"})
 GRPO = GrpoSettings.model_validate(FIELDS | {"kind": "grpo"})

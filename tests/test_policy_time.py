@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from architectures import SMALL
 
 from cli.app import main
 from cli.policy_estimate import estimate_policies
@@ -24,15 +25,7 @@ from shepherd.policy_time import (
 from shepherd.settings import GrpoSettings, PpoSettings, RftSettings, TrainingSettings
 from shepherd.text_sizes import PUBLISHED_SIZES
 
-ARCHITECTURE = Architecture(
-    hidden_size=64,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    intermediate_size=160,
-    vocab_size=96,
-)
-LARGER = Architecture(**asdict(ARCHITECTURE) | {"num_hidden_layers": 3})
+LARGER = Architecture(**asdict(SMALL) | {"num_hidden_layers": 3})
 LENGTHS = Lengths(prompt=20, response=30)
 FIELDS = {
     "start": "g",
@@ -75,16 +68,16 @@ def test_the_work_of_ppo_and_grpo() -> None:
 
 
 def test_the_hours_of_ppo_and_grpo() -> None:
-    policy, judge = ARCHITECTURE.num_parameters, LARGER.num_parameters
-    value = value_parameters(ARCHITECTURE)
+    policy, judge = SMALL.num_parameters, LARGER.num_parameters
+    value = value_parameters(SMALL)
     rate = 4 * PADDED_SPEED * OPERATIONS * 3600
     work = reinforcement_work(PPO, LENGTHS)
-    hours = reinforcement_hours(work, PPO, ARCHITECTURE, LARGER, tokens_per_second=2.0)
+    hours = reinforcement_hours(work, PPO, SMALL, LARGER, tokens_per_second=2.0)
     assert hours.drawing == pytest.approx(11 * 33 * 30 / 2 / 3600)
     assert hours.scoring == pytest.approx(16_500 * 2 * (2 * policy + value + judge) / rate)
     assert hours.learning == pytest.approx(30_000 * 6 * (policy + value) / rate)
     assert hours.total == pytest.approx(hours.drawing + hours.scoring + hours.learning)
-    groups = reinforcement_hours(work, GRPO, ARCHITECTURE, LARGER, tokens_per_second=2.0)
+    groups = reinforcement_hours(work, GRPO, SMALL, LARGER, tokens_per_second=2.0)
     assert groups.scoring == pytest.approx(16_500 * 2 * (2 * policy + judge) / rate)
     # Without a value network, and each forward pass twice.
     assert groups.learning == pytest.approx(30_000 * 8 * policy / rate)
@@ -97,10 +90,10 @@ def test_rft_learns_gold_solutions_and_all_draws(sharded: bool, speed: int) -> N
     work = rft_work(settings, num_problems=100, num_gold=40, lengths=LENGTHS)
     assert (work.responses, work.optimizer_steps) == (800, 3 * 84)
     assert (work.drawn, work.scored, work.learned) == (800 * 30, 0, 3 * 840 * 50)
-    hours = rft_hours(work, settings, ARCHITECTURE, tokens_per_second=2.0)
+    hours = rft_hours(work, settings, SMALL, tokens_per_second=2.0)
     rate = 2 * speed * OPERATIONS * 3600
     assert hours.drawing == pytest.approx(24_000 / 2 / 3600)
-    assert hours.learning == pytest.approx(126_000 * 6 * ARCHITECTURE.num_parameters / rate)
+    assert hours.learning == pytest.approx(126_000 * 6 * SMALL.num_parameters / rate)
 
 
 def test_the_paper_s_policies_without_the_files_of_metamath(

@@ -173,8 +173,8 @@ def test_rows_share_the_states_of_their_prompt(
         def begin_step(self, num_drawn: NDArray[np.int64]) -> torch.Tensor:
             num_copies = len(self._ids)
             copies.add((len(num_drawn), num_copies))
-            assert self._readers[:num_copies].sum() == len(num_drawn)
-            assert self._readers[:num_copies].all()
+            assert self._num_readers[:num_copies].sum() == len(num_drawn)
+            assert self._num_readers[:num_copies].all()
             return super().begin_step(num_drawn)
 
     engine._cache.__class__ = Counting

@@ -221,7 +221,8 @@ def engine_of(args: argparse.Namespace) -> EngineSettings:
     """Return the settings of the engine that draws responses.
 
     Raises:
-        ValueError: ``--engine-settings`` is wrong, or names servers, which keep their weights.
+        ValueError: ``--engine-settings`` is wrong, or names servers, which keep their weights, or
+            int8, which changes the probabilities of draws.
     """
     if args.engine_settings is None:
         return EngineSettings(kind=args.engine)
@@ -231,6 +232,11 @@ def engine_of(args: argparse.Namespace) -> EngineSettings:
         raise ValueError(f"--engine-settings: {error.errors()[0]['msg']}") from error
     if settings.kind not in ENGINES:
         raise ValueError(f"--engine-settings: kind must be one of {', '.join(ENGINES)}")
+    if settings.dtype == "int8":
+        raise ValueError(
+            "--engine-settings: the trainer compares probabilities of draws with its own, and int8 "
+            "changes them: set dtype to float32"
+        )
     return settings
 
 

@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
 from transformers import PreTrainedTokenizerBase
 
-from resources.engines.new_weights import ReloadableEngine, StoredWeights, storing
+from resources.engines.new_weights import ReloadableEngine, StoredWeights, writing_weights
 from resources.storage.atomic import replacing_folder
 from training.model_files import save_gathered, weights_to_save
 from training.ppo_networks import PpoNetworks, drawing_dtype
@@ -18,8 +18,8 @@ LAUNCHER_VARIABLES = (
     *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK"),
     *("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "ACCELERATE_USE_FSDP"),
 )
-"""By which ``accelerate launch`` tells a process of the others, and transformers to read the values
-of weights in the main process alone."""
+"""Variables of ``accelerate launch``, by which a child process would join those of the training, or
+transformers would read the values of weights in the main process alone."""
 
 
 class PolicyEngine:
@@ -51,10 +51,14 @@ class PolicyEngine:
             torch.cuda.empty_cache()
         engine = self._renewed()
         yield engine
+        # After an error requests may be left, and the engine closes.
         engine.release()
 
     def _renewed(self) -> ReloadableEngine:
-        """Return the engine with the policy's weights, which are in memory once more meanwhile."""
+        """Return the engine with the policy's weights.
+
+        Weights that are gathered or cast are in memory once more meanwhile.
+        """
         accelerator = self._networks.accelerator
         policy = self._networks.unwrapped_policy
         gathered = accelerator.get_state_dict(self._networks.policy)
@@ -86,14 +90,11 @@ class PolicyEngine:
     def _exchange(self, engine: ReloadableEngine, weights: Mapping[str, torch.Tensor]) -> None:
         """Let each process load the weights of the main process."""
         accelerator = self._networks.accelerator
-        if not accelerator.is_main_process:
-            accelerator.wait_for_everyone()
-            engine.load_weights(StoredWeights(self._weights))
-            accelerator.wait_for_everyone()
-            return
         self._weights.mkdir(exist_ok=True)
-        with storing(weights, self._weights):
+        is_main = accelerator.is_main_process
+        with writing_weights(weights, self._weights) if is_main else nullcontext():
             accelerator.wait_for_everyone()
+            # An engine in processes of its own reads these files, also that of the main process.
             engine.load_weights(StoredWeights(self._weights))
             accelerator.wait_for_everyone()
 

@@ -22,7 +22,7 @@ DESIGNS = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM)
 def decode_step(
     model: PreTrainedModel, tokens: torch.Tensor, positions: torch.Tensor, rows: RowCache
 ) -> torch.Tensor:
-    """Return the logits of the token behind each row, (rows, vocabulary).
+    """Return the logits of the token after each row's last, (rows, vocabulary).
 
     Args:
         model: the language model.
@@ -32,6 +32,7 @@ def decode_step(
     """
     if type(model) in DESIGNS and model.config.hidden_act == "silu":
         return _known_design(model, tokens, positions, rows)
+    # attend_rows gets the cache as an option of the attention.
     logits: torch.Tensor = model(
         input_ids=tokens, position_ids=positions, rows=rows, use_cache=False
     ).logits
@@ -44,16 +45,19 @@ def _known_design(
     positions: torch.Tensor,
     rows: RowCache,
 ) -> torch.Tensor:
-    """Compute a step of ``DESIGNS`` up to the rounding of sums."""
-    row = model.model.embed_tokens(tokens[:, 0])
-    cosines, sines = model.model.rotary_emb(row[:, None], position_ids=positions)
+    """Return the logits of a model of ``DESIGNS``, (rows, vocabulary).
+
+    They are those of transformers up to the rounding of sums.
+    """
+    hidden = model.model.embed_tokens(tokens[:, 0])
+    cosines, sines = model.model.rotary_emb(hidden[:, None], position_ids=positions)
     first, second = sines.chunk(2, dim=-1)
     signed_sines = torch.cat([-first, second], dim=-1)
     for number, layer in enumerate(model.model.layers):
         attention, mlp = layer.self_attn, layer.mlp
-        normalised = _normalised(row, layer.input_layernorm)
+        normalised = _normalised(hidden, layer.input_layernorm)
         query, key, value = (
-            projection(normalised).view(len(row), -1, attention.head_dim)
+            projection(normalised).view(len(hidden), -1, attention.head_dim)
             for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
         )
         attended = rows.attend(
@@ -64,26 +68,27 @@ def _known_design(
             scaling=attention.scaling,
             sliding_window=_sliding_window(model, attention),
         )
-        row += attention.o_proj(attended.flatten(1))
-        normalised = _normalised(row, layer.post_attention_layernorm)
-        row += mlp.down_proj(F.silu(mlp.gate_proj(normalised)).mul_(mlp.up_proj(normalised)))
-    logits: torch.Tensor = model.lm_head(_normalised(row, model.model.norm))
+        hidden += attention.o_proj(attended.flatten(1))
+        normalised = _normalised(hidden, layer.post_attention_layernorm)
+        hidden += mlp.down_proj(F.silu(mlp.gate_proj(normalised)).mul_(mlp.up_proj(normalised)))
+    logits: torch.Tensor = model.lm_head(_normalised(hidden, model.model.norm))
     return logits
 
 
 def _sliding_window(model: Any, attention: Any) -> int | None:
     """Return how many tokens a layer attends to; None for all."""
+    # As in transformers: Mistral has it in its config, Qwen2 in each layer.
     owner = model.config if isinstance(model, MistralForCausalLM) else attention
     window: int | None = getattr(owner, "sliding_window", None)
     return window
 
 
-def _normalised(row: torch.Tensor, norm: Any) -> torch.Tensor:
+def _normalised(hidden: torch.Tensor, norm: Any) -> torch.Tensor:
     """Return RMSNorm (arXiv 1910.07467) of (rows, hidden)."""
-    exact = row.float()
+    exact = hidden.float()
     length = torch.linalg.vector_norm(exact, dim=-1, keepdim=True)
-    inverse = length.square_().div_(row.shape[-1]).add_(norm.variance_epsilon).rsqrt_()
-    normalised: torch.Tensor = (exact * inverse).to(row.dtype) * norm.weight
+    inverse = length.square_().div_(hidden.shape[-1]).add_(norm.variance_epsilon).rsqrt_()
+    normalised: torch.Tensor = (exact * inverse).to(hidden.dtype) * norm.weight
     return normalised
 
 

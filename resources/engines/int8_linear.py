@@ -1,5 +1,5 @@
-"""Compute the linear layers of a model in 8-bit integers, which on a CPU is two to four times as
-fast as float32."""
+"""Compute the linear layers of a model in 8-bit integers, which on an x86 CPU is faster than
+float32 for models of hundreds of millions of parameters (docs/lab.md, section 18)."""
 
 import warnings
 from collections.abc import Iterator
@@ -17,7 +17,8 @@ LIBRARY = "fbgemm"
 
 LARGEST_WEIGHT = 63
 """Weights are integers from -63 to 63. Without special instructions a processor adds two products
-in 16 bits, and two of an 8-bit input and a 7-bit weight are the most that fit."""
+in 16 bits, and two of an 8-bit input and a 7-bit weight are the most that fit
+(2 x 255 x 63 < 2^15)."""
 
 LARGEST_INPUT = 127
 INPUT_ZERO = 128
@@ -27,18 +28,15 @@ INPUT_ZERO = 128
 class Int8Linear(nn.Module):
     """A linear layer whose weights and inputs are rounded to integers.
 
-    Weights have a scale for each output, and inputs one for each token, as W8A8 of LLM.int8()
-    (Dettmers et al., 2022, equation 3; without its 16-bit outliers). A token's output depends on
-    no other token. Sums are exact; the result is float32.
+    Weights have a scale for each output, and inputs one for each token: the vector-wise
+    quantization of LLM.int8() (Dettmers et al., 2022, arXiv 2208.07339) without its 16-bit
+    outliers, and with weights of 7 bits. A token's output depends on no other token. Sums are
+    exact, and so are biases; the result is float32.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        self.pack(linear.weight, linear.bias)
-
-    def pack(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        """Round weights, (outputs, inputs), in place of those before; biases stay exact."""
-        weight = weight.detach().float()
+        weight = linear.weight.detach().float()
         scale = (weight.abs().amax(1) / LARGEST_WEIGHT).clamp_min(torch.finfo(weight.dtype).tiny)
         zeros = torch.zeros(len(scale), dtype=torch.int64)
         with warnings.catch_warnings():
@@ -47,16 +45,11 @@ class Int8Linear(nn.Module):
             rounded = torch.quantize_per_channel(weight, scale.double(), zeros, 0, torch.qint8)
         with using_library():
             self._packed = torch.ops.quantized.linear_prepack(rounded, None)
-        # A copy, which does not change with the caller's.
-        self._bias = None if bias is None else bias.detach().to(torch.float32, copy=True)
-
-    @property
-    def has_bias(self) -> bool:
-        """Whether the layer adds biases."""
-        return self._bias is not None
+        self._bias = None if linear.bias is None else linear.bias.detach().float()
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return (..., outputs) of (..., inputs)."""
+        """Return (..., outputs), float32, of (..., inputs), float32."""
+        # The operator has one scale for all inputs: with this division each token has its own.
         largest = inputs.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(inputs.dtype).tiny)
         outputs: torch.Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
             inputs / largest, 1 / LARGEST_INPUT, INPUT_ZERO, self._packed

@@ -28,19 +28,27 @@ class ReloadableEngine(Engine, Protocol):
     """An engine that takes new weights while it is open, as policies need that learn."""
 
     def release(self) -> None:
-        """Free the memory of weights and cache until new weights come. No request may be left."""
+        """Let the engine free weights and cache until new weights come.
+
+        No request may be left. An engine of a small model may keep them.
+        """
         ...
 
     def load_weights(self, weights: Weights) -> None:
         """Replace all weights, so that completions are those of their checkpoint.
 
-        No request may be left. The tensors are copied: the caller may change its own afterwards.
+        No request may be left. Shapes are those of the checkpoint. The tensors are copied: the
+        caller may change its own afterwards.
+
+        Raises:
+            ValueError: a process of the engine has ended.
         """
         ...
 
 
 class StoredWeights(dict[str, torch.Tensor]):
-    """Weights in the safetensors of a folder. Their bytes are read where they are used."""
+    """Weights in the safetensors of a folder, mapped into memory: bytes are read where they are
+    used. An engine in other processes gets the folder (:func:`weights_folder`)."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -50,25 +58,26 @@ class StoredWeights(dict[str, torch.Tensor]):
 
 
 @contextmanager
-def stored(weights: Weights) -> Iterator[Path]:
+def weights_folder(weights: Weights) -> Iterator[Path]:
     """Yield a folder with the weights in safetensors, which other processes may read meanwhile."""
     if isinstance(weights, StoredWeights):
         yield weights.folder
         return
-    with TemporaryDirectory() as folder, storing(weights, Path(folder)):
+    with TemporaryDirectory() as folder, writing_weights(weights, Path(folder)):
         yield Path(folder)
 
 
 @contextmanager
-def storing(weights: Weights, folder: Path) -> Iterator[None]:
+def writing_weights(weights: Weights, folder: Path) -> Iterator[None]:
     """Fill a folder with the weights, and empty it at the end.
 
-    The files are links to memory. A system without anonymous files has them on its disk.
+    The files are links to memory of this process, for readers on this machine. A system without
+    anonymous files has them on its disk.
     """
     with ExitStack() as stack:
         for number, part in enumerate(_parts(weights)):
             path = folder / f"model-{number:05}.safetensors"
-            path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)  # a link of a run that was killed
             if hasattr(os, "memfd_create"):
                 file = stack.enter_context(os.fdopen(os.memfd_create(path.name), "wb"))
                 file.write(save(part, {"format": "pt"}))

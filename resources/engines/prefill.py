@@ -39,7 +39,7 @@ class Prompt:
     """
 
     cached_tokens: int = 0
-    """Tokens whose states the next request finds computed, for the ledger."""
+    """Tokens whose states the next request finds computed (``Completion.cached_tokens``)."""
 
     @property
     def needs_prefill(self) -> bool:
@@ -86,31 +86,31 @@ class Prefill:
         """
         starting = {group[0].text: group for group in groups if group[0].needs_prefill}
         yield from (group for group in groups if group[0].text not in starting)
-        trunks = trunks_of([prompt for prompt, _ in starting.values()], ahead)
-        while trunks:
-            batch = self._batch(trunks)
-            trunks = trunks[len(batch) :]
-            states, num_known = self._states_of([trunk[0] for trunk in batch])
-            for i, trunk in enumerate(batch):
-                for prompt in trunk:
+        chains = chains_of([prompt for prompt, _ in starting.values()], ahead)
+        while chains:
+            batch = self._batch(chains)
+            chains = chains[len(batch) :]
+            states, num_known = self._states_of([chain[0] for chain in batch])
+            for i, chain in enumerate(batch):
+                for prompt in chain:
                     length = len(prompt.ids) - 1
                     prompt.states = states[:, :, i, :, :length]
                     # The longest pays for the tokens of all.
-                    prompt.cached_tokens = num_known if prompt is trunk[0] else length
+                    prompt.cached_tokens = num_known if prompt is chain[0] else length
                     if prompt.text in starting:
                         yield starting[prompt.text]
                     else:
                         # A view would keep the states of the whole prefill in memory.
                         prompt.states = prompt.states.clone()
 
-    def _batch(self, trunks: list[list[Prompt]]) -> list[list[Prompt]]:
+    def _batch(self, chains: list[list[Prompt]]) -> list[list[Prompt]]:
         """Return the first of the lists, as many as one prefill may have."""
         longest = 0
-        for count, (first, *_) in enumerate(trunks):
+        for count, (first, *_) in enumerate(chains):
             longest = max(longest, len(first.ids) - 1)
             if count and (count + 1) * longest > self._most_tokens:
-                return trunks[:count]
-        return trunks
+                return chains[:count]
+        return chains
 
     def _states_of(self, prompts: list[Prompt]) -> tuple[torch.Tensor, int]:
         """Return keys and values of all prompt tokens but the last, and how many were known.
@@ -160,18 +160,18 @@ def num_shared(sequences: list[list[int]]) -> int:
     return next(differing, min(len(first), len(last)))
 
 
-def trunks_of(starting: list[Prompt], ahead: list[Prompt]) -> list[list[Prompt]]:
-    """Return prompts by the one that all others of its list begin; that one is the first.
+def chains_of(starting: list[Prompt], ahead: list[Prompt]) -> list[list[Prompt]]:
+    """Return lists of prompts: all others of a list begin its first one.
 
     Lists without a prompt that starts now are left out.
     """
-    trunks: list[list[Prompt]] = []
+    chains: list[list[Prompt]] = []
     # In this order a prompt comes right after those that it begins, and after its like.
     for prompt in sorted([*starting, *ahead], key=lambda prompt: prompt.ids[:-1], reverse=True):
         length = len(prompt.ids) - 1
-        if trunks and trunks[-1][0].ids[:length] == prompt.ids[:-1]:
-            trunks[-1].append(prompt)
+        if chains and chains[-1][0].ids[:length] == prompt.ids[:-1]:
+            chains[-1].append(prompt)
         else:
-            trunks.append([prompt])
+            chains.append([prompt])
     names = {prompt.text for prompt in starting}
-    return [trunk for trunk in trunks if any(prompt.text in names for prompt in trunk)]
+    return [chain for chain in chains if any(prompt.text in names for prompt in chain)]

@@ -28,13 +28,15 @@ class _Step:
     """Where each row and head writes its new token, among the newest slots of all rows and heads,
     (rows x heads,)."""
     prompts: SlotGroup | None
-    """The copies of prompts; readers that no row is repeat a row."""
+    """The copies of prompts. Those with fewer readers than the largest are padded with row 0, which
+    uses no result of them."""
     stretches: list[SlotGroup]
-    """The drawn tokens but the newest. Each place has one reader, and not every row is one."""
+    """The drawn tokens but the newest. Each place has one reader; a row that has drawn few tokens
+    has no place."""
     positions: torch.Tensor
-    """Position in its sequence of each slot that a row reads, (rows, slots), in the order of the
-    above from the prompt to the newest slots; of slots that hold nothing of the row: a position
-    after its new token."""
+    """Position in its sequence of each slot that a row reads, (rows, slots): of the prompt, the
+    stretches and the newest slots. Slots that hold nothing of the row have the position after
+    ``newest``, which is hidden."""
     newest: torch.Tensor
     """Position of each row's new token, (rows, 1)."""
 
@@ -44,8 +46,9 @@ class RowCache:
 
     A row belongs to one request. It reads a copy of its prompt, all tokens but the last, which it
     shares with up to ``MAX_SHARING`` rows; and slots of its own: the prompt's last token and those
-    that were drawn. Prompts of which one begins the other share a copy. The engine calls
-    ``begin_step`` before each forward pass, and passes this object to ``attend_rows`` as ``rows``.
+    that were drawn. Prompts of which one begins the other share a copy. For each step the engine
+    calls ``begin_step``, then :func:`.decode_steps.decode_step`, whose layers call ``attend``, then
+    ``end_step``.
     """
 
     def __init__(self, model: PreTrainedModel, batch_size: int) -> None:
@@ -61,11 +64,14 @@ class RowCache:
         self._newest = parameter.new_zeros((2, self._num_layers, 0, heads, BLOCK, size))
         self._prompts = self._newest[..., :0, :]
         self._stretches: list[Stretch] = []
-        # By row: its copy, and the tokens of its prompt there. By copy: its tokens and readers.
         self._copy = np.zeros(batch_size, np.int64)
-        self._length = np.zeros(batch_size, np.int64)
+        """The copy of each row's prompt."""
+        self._prompt_length = np.zeros(batch_size, np.int64)
+        """Tokens of each row's prompt in its copy."""
         self._ids: list[list[int]] = []
-        self._readers = np.zeros(batch_size, np.int64)
+        """Tokens of each copy."""
+        self._num_readers = np.zeros(batch_size, np.int64)
+        """Rows that read each copy."""
         self._step: _Step | None = None
         self._biases: dict[int, torch.Tensor] = {}
         self._num_attended = 0
@@ -87,21 +93,21 @@ class RowCache:
                 self._prompts = with_slots(self._prompts, len(ids))
                 self._prompts[:, :, copy, :, num_held : len(ids)] = states[..., num_held:, :]
                 self._ids[copy] = ids
-            stop = min(last, first + MAX_SHARING - int(self._readers[copy]))
+            stop = min(last, first + MAX_SHARING - int(self._num_readers[copy]))
             self._copy[first:stop] = copy
-            self._length[first:stop] = len(ids)
-            self._readers[copy] += stop - first
+            self._prompt_length[first:stop] = len(ids)
+            self._num_readers[copy] += stop - first
             first = stop
 
     def _copy_for(self, ids: list[int]) -> int:
         """Return a copy for one more row: one whose tokens begin ``ids`` or the other way round."""
         for copy, held in enumerate(self._ids):
             num_common = min(len(held), len(ids))
-            if self._readers[copy] < MAX_SHARING and held[:num_common] == ids[:num_common]:
+            if self._num_readers[copy] < MAX_SHARING and held[:num_common] == ids[:num_common]:
                 return copy
         self._ids.append([])
         self._prompts = with_places(self._prompts, len(self._ids))
-        self._readers[len(self._ids) - 1] = 0
+        self._num_readers[len(self._ids) - 1] = 0
         return len(self._ids) - 1
 
     def remove(
@@ -113,12 +119,12 @@ class RowCache:
             The rows that moved and their new places, (moves,) each.
         """
         for copy, count in zip(*np.unique(self._copy[ended], return_counts=True), strict=True):
-            self._readers[copy] -= count
+            self._num_readers[copy] -= count
         sources, targets = moves(ended, num_rows)
         if len(targets):
             self._newest[:, :, targets] = self._newest[:, :, sources]
             self._copy[targets] = self._copy[sources]
-            self._length[targets] = self._length[sources]
+            self._prompt_length[targets] = self._prompt_length[sources]
         for stretch in self._stretches:
             stretch.remove(ended, sources, targets)
         self._remove_copies(num_rows - len(ended))
@@ -127,7 +133,7 @@ class RowCache:
     def _remove_copies(self, num_rows: int) -> None:
         """Remove the copies that no row reads; the last copies move into the gaps."""
         num_copies = len(self._ids)
-        unread = np.flatnonzero(self._readers[:num_copies] == 0)
+        unread = np.flatnonzero(self._num_readers[:num_copies] == 0)
         sources, targets = moves(unread, num_copies)
         for source, target in zip(sources, targets, strict=True):
             self._prompts[:, :, target] = self._prompts[:, :, source]
@@ -136,7 +142,7 @@ class RowCache:
         renamed = np.arange(len(self._copy))
         renamed[sources] = targets
         self._copy[:num_rows] = renamed[self._copy[:num_rows]]
-        self._readers[targets] = self._readers[sources]
+        self._num_readers[targets] = self._num_readers[sources]
 
     def begin_step(self, num_drawn: NDArray[np.int64]) -> torch.Tensor:
         """Prepare the forward pass of a step; return each row's position, (rows, 1).
@@ -146,7 +152,7 @@ class RowCache:
         n = len(num_drawn)
         self._newest = with_places(self._newest, n)
         self._move_blocks(num_drawn)
-        length = self._length[:n, None]
+        length = self._prompt_length[:n, None]
         newest = length + num_drawn[:, None]
         num_moved = num_drawn[:, None] // BLOCK * BLOCK
         prompt_slots = rounded(int(length.max()))
@@ -190,7 +196,7 @@ class RowCache:
         """Return the prompts of a step, given the copy of each row."""
         num_copies = len(self._ids)
         order = np.argsort(copies, kind="stable")
-        num_readers = self._readers[:num_copies]
+        num_readers = self._num_readers[:num_copies]
         most = int(num_readers.max())
         rank = np.arange(len(copies)) - (np.cumsum(num_readers) - num_readers)[copies[order]]
         rows = np.zeros((num_copies, most), np.int64)
@@ -205,6 +211,7 @@ class RowCache:
 
     def _stretch_group(self, stretch: Stretch, rows: NDArray[np.int64], num_rows: int) -> SlotGroup:
         """Return a stretch of a step, given the row at each place."""
+        # Rows without a place read the first: its slots are hidden from them.
         places = stretch.places[:num_rows].clip(0)
         return SlotGroup(
             stretch.states[:, :, : len(rows)],
@@ -273,11 +280,13 @@ class RowCache:
         *parts, newest_shares = torch.split(shares, slots, dim=-1)
         attended = torch.bmm(newest_shares, values)
         for group, part in zip(groups, parts, strict=True):
-            gathered = group.weighted(layer, part)
+            sums = group.weighted(layer, part)
+            # Each row reads one prompt, and row 0 pads others; it reads one place of a stretch, or
+            # none.
             if group is step.prompts:
-                attended += gathered.index_select(0, group.readers)
+                attended += sums.index_select(0, group.reader_of_row)
             else:
-                attended.index_add_(0, group.members, gathered)
+                attended.index_add_(0, group.row_of_reader, sums)
         return attended.view(n, query_heads, size)
 
     def _bias(self, step: _Step, sliding_window: int | None, dtype: torch.dtype) -> torch.Tensor:

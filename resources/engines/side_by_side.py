@@ -16,7 +16,7 @@ import torch
 
 from resources.engines.clock import SharedClock
 from resources.engines.copy_processes import borrow, give_back
-from resources.engines.new_weights import Weights, stored
+from resources.engines.new_weights import Weights, weights_folder
 from shepherd.memory import SMALL_BYTES
 from shepherd.requests import REQUESTS, Completion, completion_block
 
@@ -66,7 +66,7 @@ class SideBySideEngine:
         self._copies = [borrow() for _ in range(count)]
         self._num_running = [0] * count
         self._copy_of: dict[str, int] = {}
-        """The copy of each prompt that has unfinished requests."""
+        """Index of the process that draws the unfinished requests of each prompt."""
         self._num_of: Counter[str] = Counter()
         """Unfinished requests of each prompt."""
         self._unfinished: dict[str, tuple[str, float]] = {}
@@ -133,7 +133,7 @@ class SideBySideEngine:
 
     def load_weights(self, weights: Weights) -> None:
         assert not self._unfinished, "requests are unfinished"
-        with stored(weights) as folder:
+        with weights_folder(weights) as folder:
             for copy in self._copies:
                 copy.send(("load", str(folder)))
             for copy in self._copies:

@@ -17,9 +17,9 @@ class SlotGroup:
     states: torch.Tensor
     """Keys and values, (2, layers, places, heads, slots, head size). Several rows may read one
     place."""
-    members: torch.Tensor
+    row_of_reader: torch.Tensor
     """Row and head of each reader of each place, (places x heads x readers,)."""
-    readers: torch.Tensor
+    reader_of_row: torch.Tensor
     """Reader of each row and head, (rows x heads,); any, if all slots are hidden from the row."""
 
     def scores(self, layer: int, query: torch.Tensor) -> torch.Tensor:
@@ -29,18 +29,18 @@ class SlotGroup:
         (rows x heads, queries, slots).
         """
         keys = self.states[0, layer].flatten(0, 1)
-        together = query.index_select(0, self.members).view(len(keys), -1, query.shape[-1])
+        together = query.index_select(0, self.row_of_reader).view(len(keys), -1, query.shape[-1])
         products = torch.bmm(together, keys.transpose(1, 2))
-        return products.view(-1, query.shape[1], keys.shape[1]).index_select(0, self.readers)
+        return products.view(-1, query.shape[1], keys.shape[1]).index_select(0, self.reader_of_row)
 
     def weighted(self, layer: int, shares: torch.Tensor) -> torch.Tensor:
-        """Return the sums of values, weighted by each row's shares, in the order of ``members``.
+        """Return the sums of values, weighted by each row's shares, by reader.
 
         Shares are (rows x heads, queries, slots), and the result is (readers x heads, queries,
         head size).
         """
         values = self.states[1, layer].flatten(0, 1)
-        together = shares.index_select(0, self.members).view(len(values), -1, values.shape[1])
+        together = shares.index_select(0, self.row_of_reader).view(len(values), -1, values.shape[1])
         return torch.bmm(together, values).view(-1, shares.shape[1], values.shape[2])
 
 

@@ -46,7 +46,7 @@ class Stretch:
 
     def append(self, rows: NDArray[np.int64], slot: int, block: torch.Tensor) -> None:
         """Store blocks of some rows from a slot on, (2, layers, rows, heads, BLOCK, head size)."""
-        if not slot:
+        if not slot:  # the first block of these rows here
             num_places = len(self.rows)
             self.places[rows] = num_places + np.arange(len(rows))
             self.states = with_places(self.states, num_places + len(rows))
@@ -73,7 +73,8 @@ class Stretch:
 def stretch_of(block: int) -> tuple[int, int, int]:
     """Return which stretch holds a block, its first block, and its number of blocks.
 
-    A stretch is as long as all before it: there are few, and at most half of one's slots are empty.
+    Each is as long as all before it, so that there are few, and a row leaves less than half of its
+    slots in all of them empty.
     """
     number = block.bit_length()
     first = 2 ** (number - 1) if number else 0
@@ -81,6 +82,9 @@ def stretch_of(block: int) -> tuple[int, int, int]:
 
 
 def moves(gone: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return which of ``count`` items move where, so that those left are the first ones."""
+    """Return which of ``count`` items move where, so that those left are the first ones.
+
+    Both arrays, of sources and of targets, are (moves,).
+    """
     num_left = count - len(gone)
     return np.setdiff1d(np.arange(num_left, count), gone), gone[gone < num_left]

@@ -35,58 +35,61 @@ def draw_tokens(
     top_p: NDArray[np.float32],
     uniform: NDArray[np.float32],
 ) -> torch.Tensor:
-    """Return one token a row of (rows, vocabulary) logits by the inverse of its distribution.
+    """Return a token for each row, (rows,), of (rows, vocabulary) logits.
 
+    Tokens are drawn by inverse transform sampling; ``uniform`` is in [0, 1), (rows,).
     Temperature 0 takes the likeliest token. With ``top_p`` below 1 tokens are drawn from the
     smallest set of the likeliest that has that share of the probability.
     """
     greedy = temperatures == 0
     if greedy.all():
         return logits.argmax(-1)
-    scale = torch.from_numpy(np.where(greedy, 1, temperatures)).to(logits.device)[:, None]
+    temperature = torch.from_numpy(np.where(greedy, 1, temperatures)).to(logits.device)[:, None]
     share = torch.from_numpy(top_p).to(logits.device)[:, None]
     target = torch.from_numpy(uniform).to(logits.device)[:, None]
     is_whole = top_p == 1
     if is_whole.all():
-        drawn = _draw_from_all(logits, scale, target)
+        drawn = _draw_from_all(logits, temperature, target)
     elif not is_whole.any():
-        drawn = _draw_from_nucleus(logits, scale, target, share)
+        drawn = _draw_from_nucleus(logits, temperature, target, share)
     else:
         whole, cut = (
             torch.from_numpy(np.flatnonzero(rows)).to(logits.device)
             for rows in (is_whole, ~is_whole)
         )
         drawn = torch.empty(len(logits), dtype=torch.int64, device=logits.device)
-        drawn[whole] = _draw_from_all(logits[whole], scale[whole], target[whole])
-        drawn[cut] = _draw_from_nucleus(logits[cut], scale[cut], target[cut], share[cut])
+        drawn[whole] = _draw_from_all(logits[whole], temperature[whole], target[whole])
+        drawn[cut] = _draw_from_nucleus(logits[cut], temperature[cut], target[cut], share[cut])
     if greedy.any():
         chosen = torch.from_numpy(greedy).to(logits.device)
         drawn = torch.where(chosen, logits.argmax(-1), drawn)
     return drawn
 
 
-def _draw_from_all(logits: torch.Tensor, scale: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def _draw_from_all(
+    logits: torch.Tensor, temperature: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
     """Return a token for each of (rows, vocabulary) logits; ``target`` is uniform, (rows, 1)."""
-    cumulative = (logits.float() / scale).softmax(-1).cumsum(-1)
+    cumulative = (logits.float() / temperature).softmax(-1).cumsum(-1)
     return torch.searchsorted(cumulative, target * cumulative[:, -1:], right=True)[:, 0]
 
 
 def _draw_from_nucleus(
-    logits: torch.Tensor, scale: torch.Tensor, target: torch.Tensor, top_p: torch.Tensor
+    logits: torch.Tensor, temperature: torch.Tensor, target: torch.Tensor, top_p: torch.Tensor
 ) -> torch.Tensor:
     """Return a token for each of (rows, vocabulary) logits, all from the nucleus of its row.
 
     A token is outside if the likelier ones have the share ``top_p`` already, (rows, 1).
     """
-    # By parts, whose memory the next one takes: new pages cost more than these sums.
+    # In parts, each in the memory of the one before: new pages cost more than these sums.
     num_parts = -(-logits.numel() // PART_LOGITS)
-    parts = zip(logits.chunk(num_parts), scale.chunk(num_parts), strict=True)
+    parts = zip(logits.chunk(num_parts), temperature.chunk(num_parts), strict=True)
     total = torch.cat([(part.float() / by).logsumexp(-1, keepdim=True) for part, by in parts])
     # A whole vocabulary takes seconds to sort on a CPU, and a nucleus seldom needs it.
     size = min(NUCLEUS_TOKENS, logits.shape[-1])
     while True:
         likeliest, tokens = logits.topk(size, -1)
-        probability = (likeliest.float() / scale - total).exp()
+        probability = (likeliest.float() / temperature - total).exp()
         cumulative = probability.cumsum(-1)
         if size == logits.shape[-1] or bool((cumulative[:, -1:] >= top_p).all()):
             break

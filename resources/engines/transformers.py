@@ -80,7 +80,7 @@ class TransformersEngine:
         self._seed = np.zeros(batch_size, np.uint64)
         self._temperature = np.zeros(batch_size, np.float32)
         self._top_p = np.ones(batch_size, np.float32)
-        self._holding: dict[str, set[int]] = {}
+        self._tokens_by_character: dict[str, set[int]] = {}
         self._clock = SharedClock()
 
     def add(self, requests: pl.DataFrame) -> None:
@@ -120,7 +120,8 @@ class TransformersEngine:
         return not self._queue and not self._rows
 
     def _forget_states(self) -> None:
-        """Begin with an empty cache: its states are of the weights, its shapes of its history."""
+        """Begin with an empty cache: its states are of old weights, and arrays that have grown add
+        in another order than those of a new engine."""
         self._cache = RowCache(self._model, self.capacity)
         self._prefill = Prefill(self._model)
 
@@ -264,13 +265,13 @@ class TransformersEngine:
 
     def _tokens_with(self, character: str) -> set[int]:
         """Return the tokens whose own text holds a character, or may hold a part of its bytes."""
-        if character not in self._holding:
+        if character not in self._tokens_by_character:
             texts = self._tokenizer.batch_decode([[token] for token in range(len(self._tokenizer))])
             parts = character if character.isascii() else character + REPLACEMENT
-            self._holding[character] = {
+            self._tokens_by_character[character] = {
                 i for i, text in enumerate(texts) if not set(parts).isdisjoint(text)
             }
-        return self._holding[character]
+        return self._tokens_by_character[character]
 
     def _decode(self, ids: list[int]) -> str:
         return str(

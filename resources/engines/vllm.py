@@ -14,7 +14,7 @@ from resources.checkpoints.open_prompts import leave_prompts_open
 from resources.checkpoints.weight_files import check_weight_files
 from resources.engines.checkpoints import without_drawing
 from resources.engines.clock import SharedClock
-from resources.engines.new_weights import Weights, stored
+from resources.engines.new_weights import Weights, weights_folder
 from resources.engines.texts import whole_characters
 from resources.engines.thought_tokens import count_thought_tokens
 from resources.engines.vllm_engine import end_vllm, open_vllm
@@ -92,15 +92,16 @@ class VllmEngine:
 
     def release(self) -> None:
         assert not self._running, "requests are unfinished"
+        # Without a sleep mode this pauses the scheduler, forgets prefixes and frees nothing.
         self._engine.sleep(level=FREE_ALL)
 
     def load_weights(self, weights: Weights) -> None:
         assert not self._running, "requests are unfinished"
         if not self._engine.is_sleeping():
             self.release()
-        # The cache gets its memory last: while weights load, they are in memory twice in part.
+        # The cache wakes last: while weights load, a part of them is in memory twice.
         self._engine.wake_up(["weights"])
-        with stored(weights) as folder:
+        with weights_folder(weights) as folder:
             self._engine.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
         self._engine.wake_up(["kv_cache"])
 

@@ -113,7 +113,7 @@ def compare_predictions(model: Path, texts: list[tuple[str, str]]) -> tuple[floa
     likeliest: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
     for number, precision in enumerate(PRECISIONS):
         if precision == "int8":  # in place, so float32 comes first
-            use_int8(network)
+            use_int8(network, model)
         for start, ids in pairs:
             logits = logits_of(start, ids)
             losses[number].append(

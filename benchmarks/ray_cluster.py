@@ -162,8 +162,9 @@ def cluster(joined: Network, folder: Path, num_workers: int) -> Iterator[dict[st
                 if _joins(started, nodes["node0"], 1 + number):
                     return started
                 started.kill()
-            [*_, last] = log.read_text().split("\n") if log.stat().st_size else [""]
-            raise ValueError(f"Ray does not start here: {last.strip() or log.name}")
+            lines = log.read_text().split("\n")
+            last = next((line for line in reversed(lines) if line.strip()), "its log is empty")
+            raise ValueError(f"Ray does not start here: {last.strip()}")
 
         head = start(
             0,

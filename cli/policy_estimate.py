@@ -106,10 +106,10 @@ def print_policies(settings: Settings, store: ModelStore, tokens_per_second: flo
         print("\nPolicies, while they learn:")
         with plain_tables():
             print(table_of(estimates))
-    print(
-        f"\nTokens are millions. Responses are as long as the gold solutions of "
-        f"{', '.join(sizes)}; RFT learns all that it draws."
-    )
+        print(
+            f"\nTokens are millions. Responses are as long as the gold solutions of "
+            f"{', '.join(sizes)}; RFT learns all that it draws."
+        )
     if any(estimate.hours for estimate in estimates):
         print(
             f"Hours of scoring and learning: {PADDED_SPEED:,} tokens/s in training of 1.1 billion "

@@ -7,9 +7,10 @@ import torch
 from blocks import add, drain
 from tiny_checkpoint import save_checkpoint
 from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from resources.engines import open_engine
-from resources.engines.int8_linear import LIBRARY, Int8Linear, check_int8
+from resources.engines.int8_linear import LIBRARY, Int8Linear, check_int8, use_int8
 from resources.engines.transformers import TransformersEngine
 from shepherd.requests import Request
 from shepherd.settings import EngineSettings
@@ -72,6 +73,13 @@ def test_completions_do_not_depend_on_their_company(tmp_path: Path) -> None:
         texts.append({i: c.text for i, c in drain(engine).items()})
         engine.close()
     assert texts[0] == texts[1]
+
+
+def test_a_model_of_other_layers_is_refused() -> None:
+    config = AutoConfig.for_model("gpt2", n_embd=8, n_layer=1, n_head=2, vocab_size=16)
+    model = AutoModelForCausalLM.from_config(config)
+    with pytest.raises(ValueError, match=r"^m: .* does not know its layers: set engine\.dtype to"):
+        use_int8(model, "m")
 
 
 def test_other_devices_and_engines_are_refused() -> None:

@@ -118,7 +118,7 @@ def test_stored_weights_are_the_same_tensors_and_leave_nothing(
     if not in_memory:
         monkeypatch.delattr(os, "memfd_create", raising=False)
     # What a killed run leaves: a link to a file of a process that has ended.
-    (tmp_path / "model-00000.safetensors").symlink_to("/proc/0/fd/3")
+    (tmp_path / "model-00007.safetensors").symlink_to("/proc/0/fd/3")
     with writing_weights(WEIGHTS, tmp_path):
         files = list(tmp_path.iterdir())
         assert len(files) == {1: 3, 166: 2, 2**30: 1}[file_bytes]

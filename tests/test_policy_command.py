@@ -17,7 +17,7 @@ from shepherd.identity import content_id
 from shepherd.word_problems import draw_problems, write_solution
 from training import policy_engine
 from training.__main__ import run
-from training.model_files import save_gathered, weights_to_save
+from training.model_files import SavedWeights, save_gathered
 from training.policies import engine_of
 
 
@@ -106,7 +106,7 @@ def test_gathered_weights_that_are_tied_are_saved_once(base: Path, tmp_path: Pat
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     # Gathered shards share no storage.
     gathered = {name: weight.clone() for name, weight in model.state_dict().items()}
-    saved = weights_to_save(model, gathered, torch.bfloat16)
+    saved = SavedWeights(model, gathered, torch.bfloat16)
     assert gathered.keys() - saved.keys() == {"lm_head.weight"}
     save_gathered(model, saved, tmp_path)
     assert load_file(tmp_path / "model.safetensors").keys() == saved.keys()

@@ -27,6 +27,7 @@ from transformers import (
 )
 
 from resources.engines import open_engine, prefill, row_cache, token_draws
+from resources.engines.prefill import Prefill, Prompt
 from resources.engines.row_cache import RowCache
 from resources.engines.token_draws import draw_tokens, uniform_numbers
 from resources.engines.transformers import TransformersEngine
@@ -213,6 +214,27 @@ def test_the_window_limits_prompts_and_completions(checkpoint: Path) -> None:
     assert sum(completion.finish_reason == "error" for completion in completions.values()) == 2
 
 
+def test_no_prompt_is_computed_that_does_not_fit(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+
+    def noted(prefill: Prefill, prompts: list[Prompt]) -> tuple[torch.Tensor, int]:
+        lengths.extend(len(prompt.ids) for prompt in prompts)
+        return states_of(prefill, prompts)
+
+    states_of = Prefill._states_of
+    monkeypatch.setattr(Prefill, "_states_of", noted)
+    # Each begins the next, which is computed with it if it fits.
+    requests = [
+        Request(f"{n}", " apples" * n, seed=1, temperature=1.0, max_tokens=1)
+        for n in (WINDOW - 9, WINDOW - 5, WINDOW + 9)
+    ]
+    completions = draw(checkpoint, requests, batch_size=1)
+    assert completions[f"{WINDOW + 9}"].finish_reason == "error"
+    assert lengths == [completions[f"{WINDOW - 5}"].prompt_tokens]
+
+
 def test_no_tokens_are_drawn_where_none_are_asked_for(checkpoint: Path) -> None:
     [prompt] = prompts(1)
     requests = [Request(f"{n}", prompt, 1, 1.0, max_tokens=n) for n in (0, 1, 0)]
@@ -255,8 +277,8 @@ def test_prefilled_states_live_while_requests_wait_for_them(
     add(engine, rollouts(temperature=1.0))
     poll(engine)
     assert len(loaded) == 3
-    assert not any(ref() is not None for ref in loaded)
     [kept] = [p.states for p in engine._queue.values() if p.states is not None]
+    assert all(ref() is None or ref() is kept for ref in loaded)
     assert kept.untyped_storage().nbytes() == kept.nbytes
 
 

@@ -105,27 +105,41 @@ def save_model(
     if weights is None:
         model.to(torch.bfloat16).save_pretrained(out)
     else:
-        save_gathered(model, weights_to_save(model, weights, torch.bfloat16), out)
+        save_gathered(model, SavedWeights(model, weights, torch.bfloat16), out)
     tokenizer.save_pretrained(out)
 
 
 def save_gathered(model: PreTrainedModel, weights: Mapping[str, torch.Tensor], out: Path) -> None:
-    """Write a model with other weights than its own, of :func:`weights_to_save`.
+    """Write a model with other weights than its own, such as :class:`SavedWeights`.
 
     The checkpoint names the precision of these weights. Transformers writes that of the model.
     """
-    model.save_pretrained(out, state_dict=dict(weights))
+    # One by one to the CPU: a second model may not fit on the GPU.
+    model.save_pretrained(out, state_dict={name: each.cpu() for name, each in weights.items()})
     config = json.loads((out / "config.json").read_text())
     config["dtype"] = str(next(iter(weights.values())).dtype).removeprefix("torch.")
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def weights_to_save(
-    model: PreTrainedModel, weights: Mapping[str, torch.Tensor], dtype: torch.dtype
-) -> dict[str, torch.Tensor]:
-    """Return gathered weights in a precision, each once.
+class SavedWeights(Mapping[str, torch.Tensor]):
+    """Gathered weights as a checkpoint has them: in its precision, and tied ones once.
 
-    Gathered shards of tied weights are tensors of their own, which a checkpoint has once.
+    Gathered shards of tied weights are tensors of their own. A weight is cast when it is read, so
+    that the whole model is not in memory once more.
     """
-    tied = model.all_tied_weights_keys
-    return {name: weight.to(dtype) for name, weight in weights.items() if name not in tied}
+
+    def __init__(
+        self, model: PreTrainedModel, weights: Mapping[str, torch.Tensor], dtype: torch.dtype
+    ) -> None:
+        tied = model.all_tied_weights_keys
+        self._weights = {name: weight for name, weight in weights.items() if name not in tied}
+        self._dtype = dtype
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        return self._weights[name].to(self._dtype)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._weights)
+
+    def __len__(self) -> int:
+        return len(self._weights)

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from resources.engines.new_weights import ReloadableEngine, StoredWeights, writing_weights
 from resources.storage.atomic import replacing_folder
-from training.model_files import save_gathered, weights_to_save
+from training.model_files import SavedWeights, save_gathered
 from training.ppo_networks import PpoNetworks, drawing_dtype
 
 LAUNCHER_VARIABLES = (
@@ -46,23 +46,20 @@ class PolicyEngine:
     @contextmanager
     def drawing(self) -> Iterator[ReloadableEngine]:
         """Yield the engine with the policy's weights; all processes must run it equally often."""
-        if self._networks.accelerator.device.type == "cuda":
-            # vLLM is another process, which cannot have what this one's allocator keeps.
-            torch.cuda.empty_cache()
         engine = self._renewed()
         yield engine
         # After an error requests may be left, and the engine closes.
         engine.release()
 
     def _renewed(self) -> ReloadableEngine:
-        """Return the engine with the policy's weights.
-
-        Weights that are gathered or cast are in memory once more meanwhile.
-        """
+        """Return the engine with the policy's weights."""
         accelerator = self._networks.accelerator
         policy = self._networks.unwrapped_policy
         gathered = accelerator.get_state_dict(self._networks.policy)
-        weights = weights_to_save(policy, gathered, drawing_dtype(accelerator.device))
+        weights = SavedWeights(policy, gathered, drawing_dtype(accelerator.device))
+        if accelerator.device.type == "cuda":
+            # vLLM is another process, which cannot have what this one's allocator keeps.
+            torch.cuda.empty_cache()
         if self._engine is None:
             self._engine = self._open(weights)
         elif accelerator.num_processes == 1:

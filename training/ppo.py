@@ -107,6 +107,7 @@ def _train_ppo(run: PpoRun, accelerator: Accelerator) -> list[IterationMetrics]:
         weights_identity(run.start),
         run.scorer.identity,
         str((run.sampler.max_tokens, run.sampler.seed, SEEDING)),
+        *run.sampler.stop,
         f"{accelerator.num_processes} {accelerator.distributed_type} {accelerator.device.type}",
         *(f"{question.method} {question.prompt}" for question in held_out + train_questions),
     )

@@ -4,6 +4,7 @@ float32 for models of hundreds of millions of parameters (docs/lab.md, section 1
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -83,9 +84,21 @@ def using_library() -> Iterator[None]:
         torch.backends.quantized.engine = before
 
 
-def use_int8(model: "PreTrainedModel") -> None:
-    """Replace the linear layers of a float32 model on a CPU, that of the logits included."""
+def use_int8(model: "PreTrainedModel", name: Path | str) -> None:
+    """Replace the linear layers of a float32 model on a CPU, that of the logits included.
+
+    Embeddings stay as they are, also where the logits have the same weights.
+
+    Raises:
+        ValueError: its layers are of another type.
+    """
+    count = 0
     for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
+        for child_name, child in list(parent.named_children()):
             if type(child) is nn.Linear:
-                setattr(parent, name, Int8Linear(child))
+                setattr(parent, child_name, Int8Linear(child))
+                count += 1
+    if count <= 1:
+        raise ValueError(
+            f"{name}: engine.dtype int8 does not know its layers: set engine.dtype to float32"
+        )

@@ -69,15 +69,16 @@ def weights_folder(weights: Weights) -> Iterator[Path]:
 
 @contextmanager
 def writing_weights(weights: Weights, folder: Path) -> Iterator[None]:
-    """Fill a folder with the weights, and empty it at the end.
+    """Fill a folder with the weights alone, and empty it at the end.
 
     The files are links to memory of this process, for readers on this machine. A system without
     anonymous files has them on its disk.
     """
+    for left in folder.glob("*.safetensors"):
+        left.unlink()  # of a run that was killed
     with ExitStack() as stack:
         for number, part in enumerate(_parts(weights)):
             path = folder / f"model-{number:05}.safetensors"
-            path.unlink(missing_ok=True)  # a link of a run that was killed
             if hasattr(os, "memfd_create"):
                 file = stack.enter_context(os.fdopen(os.memfd_create(path.name), "wb"))
                 file.write(save(part, {"format": "pt"}))

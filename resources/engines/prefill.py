@@ -19,6 +19,10 @@ PREFILL_TOKENS = 8192
 CPU_PREFILL_TOKENS = 512
 """The same on a CPU, which is as fast with few tokens, of which less is padding."""
 
+FEWEST_KNOWN = 64
+"""Tokens that a GPU's prefill takes from the one before at least: the mask that they need rules out
+its fastest attention kernels."""
+
 
 @dataclass
 class Prompt:
@@ -75,6 +79,7 @@ class Prefill:
         self._model = model
         is_on_cpu = model.device.type == "cpu"
         self._most_tokens = CPU_PREFILL_TOKENS if is_on_cpu else PREFILL_TOKENS
+        self._fewest_known = 1 if is_on_cpu else FEWEST_KNOWN
         self._last_ids: list[int] = []
         self._last_states: torch.Tensor | None = None
 
@@ -92,16 +97,17 @@ class Prefill:
             chains = chains[len(batch) :]
             states, num_known = self._states_of([chain[0] for chain in batch])
             for i, chain in enumerate(batch):
+                own = states[:, :, i, :, : len(chain[0].ids) - 1]
+                if any(prompt.waiting for prompt in chain):
+                    # A view would keep the states of the whole prefill in memory.
+                    own = own.clone()
                 for prompt in chain:
                     length = len(prompt.ids) - 1
-                    prompt.states = states[:, :, i, :, :length]
+                    prompt.states = own[..., :length, :]
                     # The longest pays for the tokens of all.
                     prompt.cached_tokens = num_known if prompt is chain[0] else length
                     if prompt.text in starting:
                         yield starting[prompt.text]
-                    else:
-                        # A view would keep the states of the whole prefill in memory.
-                        prompt.states = prompt.states.clone()
 
     def _batch(self, chains: list[list[Prompt]]) -> list[list[Prompt]]:
         """Return the first of the lists, as many as one prefill may have."""
@@ -120,6 +126,8 @@ class Prefill:
         ids = [prompt.ids[:-1] for prompt in prompts]
         # A pass needs a token.
         num_known = min(num_shared([self._last_ids, *ids]), max(map(len, ids)) - 1)
+        if num_known < self._fewest_known:
+            num_known = 0
         # Padding is on the right, where causal attention never looks.
         padded = torch.zeros((len(ids), max(map(len, ids)) - num_known), dtype=torch.int64)
         for row, tokens in zip(padded, ids, strict=True):

@@ -68,7 +68,7 @@ class TransformersEngine:
         )
         self._model.to(self._device).eval()
         if dtype == "int8":
-            use_int8(self._model)
+            use_int8(self._model, model_path)
         self._stop_ids = stop_ids(self._model, self._tokenizer)
         self._forget_states()
         self._queue: dict[str, Prompt] = {}
@@ -170,7 +170,8 @@ class TransformersEngine:
                 prompt.waiting.popleft()
             if not prompt.waiting:
                 del self._queue[prompt.text]
-        return groups, [prompt for prompt in ahead if prompt.needs_prefill]
+        fits = [prompt for prompt in ahead if len(prompt.ids) < self._window]
+        return groups, [prompt for prompt in fits if prompt.needs_prefill]
 
     def _place(self, prompt: Prompt, requests: list[Request]) -> None:
         """Give rows to requests, at the end of their prompt."""
@@ -186,9 +187,8 @@ class TransformersEngine:
         self._token[first:last] = prompt.ids[-1]
         self._num_drawn[first:last] = 0
         self._cache.load(first, last, prompt.ids[:-1], prompt.states)
-        if prompt.states is not None:
-            # A view would keep the states of the whole prefill in memory.
-            prompt.states = prompt.states.clone() if prompt.waiting else None
+        if not prompt.waiting:
+            prompt.states = None
 
     def _step(self) -> list[Completion]:
         """Draw one token for each row; return the completions that end with it."""

@@ -100,10 +100,25 @@ class VllmEngine:
         if not self._engine.is_sleeping():
             self.release()
         # The cache wakes last: while weights load, a part of them is in memory twice.
-        self._engine.wake_up(["weights"])
+        self._wake_up("weights")
         with weights_folder(weights) as folder:
             self._engine.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
-        self._engine.wake_up(["kv_cache"])
+        self._wake_up("kv_cache")
+
+    def _wake_up(self, part: str) -> None:
+        """Take the memory of weights or cache again.
+
+        Raises:
+            ValueError: vLLM cannot, since the caller has taken some of it meanwhile.
+        """
+        try:
+            self._engine.wake_up([part])
+        except Exception as error:  # vLLM has no narrower one for what its own process raises
+            raise ValueError(
+                "vLLM cannot take its memory again, since the training holds more than when vLLM "
+                "was opened: lower engine.vllm.gpu_memory_utilization, and run again: finished "
+                f"iterations are kept ({' '.join(str(error).split())})"
+            ) from error
 
     def _encode(self, prompt: str) -> list[int]:
         """Return a prompt's tokens; consecutive requests often have one prompt."""

@@ -2,6 +2,7 @@
 
 from vllm import EngineArgs
 from vllm.distributed import cleanup_dist_env_and_memory
+from vllm.distributed.parallel_state import model_parallel_is_initialized
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.llm_engine import LLMEngine
 
@@ -36,5 +37,7 @@ def open_vllm(arguments: EngineArgs, setting: str) -> LLMEngine:
 def end_vllm(engine: LLMEngine) -> None:
     """End an engine so that another one can be opened in this process."""
     engine.engine_core.shutdown()
-    # Otherwise the next one finds the process groups of this one.
-    cleanup_dist_env_and_memory()
+    # Where the engine was in this process, the next one would find its process groups. Otherwise
+    # the groups here, if any, are those of a training.
+    if model_parallel_is_initialized():
+        cleanup_dist_env_and_memory()

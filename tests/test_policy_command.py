@@ -75,7 +75,7 @@ def test_policies_are_trained_from_the_command_line(
     ("settings", "says"),
     [
         ('{"dtype": "int8"}', "int8 changes them: set dtype to float32"),
-        ('{"kind": "openai"}', "kind must be one of"),
+        ('{"kind": "openai", "openai": {"base_urls": ["http://a/v1"]}}', "kind must be one of"),
         ('{"dtype": "int7"}', "Input should be"),
     ],
 )

@@ -30,7 +30,7 @@ from resources.sampling.journalled_draws import draw_completions
 from resources.sampling.request_source import RequestList
 from resources.storage.journal import SUFFIX
 from shepherd.requests import Engine, Request, request_block
-from shepherd.settings import EngineSettings, VllmSettings
+from shepherd.settings import EngineSettings, VllmEngineSettings
 from shepherd.word_problems import draw_problems
 from training.pretrain import RECIPES, build_model
 from training.tokenizer import build_tokenizer
@@ -40,7 +40,7 @@ MAX_TOKENS = 60
 TEMPERATURE = 0.7
 NUM_PROMPTS = 32
 BATCH_SIZE = NUM_PROMPTS * NUM_ROLLOUTS
-EAGER = VllmSettings(enforce_eager=True)
+EAGER = VllmEngineSettings(enforce_eager=True)
 
 Draw = Callable[[list[Request]], int]
 """Draws requests and returns the number of completion tokens."""

@@ -17,7 +17,7 @@ from resources.engines import open_engine
 from resources.storage.model_store import BASE_MODELS
 from shepherd.mistakes import write_flawed
 from shepherd.requests import Request, draw_all
-from shepherd.settings import EngineSettings, VllmSettings
+from shepherd.settings import EngineSettings, VllmEngineSettings
 from shepherd.word_problems import draw_problems, judge_steps, write_solution
 from training.__main__ import run
 
@@ -95,7 +95,7 @@ def _write_data(folder: Path) -> Path:
 
 def _draw(kind: str) -> None:
     """Draw four completions of two problems."""
-    vllm = VllmSettings(enforce_eager=True, gpu_memory_utilization=0.3)
+    vllm = VllmEngineSettings(enforce_eager=True, gpu_memory_utilization=0.3)
     settings = EngineSettings(kind=kind, batch_size=4, vllm=vllm)
     requests = [
         Request(f"{p}/{k}", problem.question + "\n", 2 * p + k, 0.7, 16)

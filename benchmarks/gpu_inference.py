@@ -17,7 +17,7 @@ from benchmarks.scoring_speed import all_read, draw_word_solutions
 from resources.engines import open_engine
 from shepherd.prompts import build_prompt
 from shepherd.requests import Engine, Request, draw_all
-from shepherd.settings import EngineSettings, VllmSettings
+from shepherd.settings import EngineSettings, VllmEngineSettings
 from shepherd.word_problems import draw_problems
 from training.packing import Example
 from training.scoring import Scorer
@@ -133,7 +133,9 @@ def measure_vllm(folder: Path, *, tiny: bool) -> dict[str, object]:
         raise ValueError("there is no GPU: python -m benchmarks.engine_overhead measures CPUs")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     path, count = random_model(folder, tiny=False), 1024
-    settings = EngineSettings(kind="vllm", batch_size=count, vllm=VllmSettings(max_model_len=512))
+    settings = EngineSettings(
+        kind="vllm", batch_size=count, vllm=VllmEngineSettings(max_model_len=512)
+    )
     with closing(open_engine(settings, path)) as engine:
         ours = _draw(engine, count, tiny=False)
     del engine

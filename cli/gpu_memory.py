@@ -153,7 +153,7 @@ def _drawing(
     name: str, model: ModelSettings, architecture: Architecture, settings: Settings
 ) -> ModelUse:
     assert settings.gpus is not None
-    vllm = settings.engine.vllm
+    vllm = settings.engine.placed(model.vllm).vllm
     count = vllm.tensor_parallel_size
     needed = inference_memory(architecture, count)
     longest = vllm.max_model_len or 2 * settings.sampling.max_tokens
@@ -163,9 +163,12 @@ def _drawing(
         model.base,
         architecture.num_parameters / 1e9,
         "drawing",
-        count,
+        vllm.num_gpus_of_all,
         needed.fixed / GIB,
-        room >= longest and can_split(architecture, count) and count <= settings.gpus.count,
+        room >= longest
+        and can_split(architecture, count)
+        and vllm.num_gpus_of_all <= settings.gpus.count,
+        f"{f'{vllm.copies} copies, each with ' if vllm.copies > 1 else ''}"
         f"room for {room // longest:,} requests of {longest:,} tokens",
     )
 

@@ -158,9 +158,15 @@ def with_assumed_speed(estimate: Estimate, settings: Settings, store: ModelStore
         return estimate
     models = models_of_stage(settings, estimate.stage)
     bases = (architecture_of(store.resolve(model.base)) for model in models)
-    vllm, is_split = settings.engine.vllm, settings.engine.kind == "vllm"
-    num_gpus = vllm.tensor_parallel_size if is_split else 1
-    sizes = [base.num_parameters / num_gpus if base else None for base in bases]
+    is_split = settings.engine.kind == "vllm"
+    gpus = [
+        settings.engine.placed(model.vllm).vllm.num_gpus_of_all if is_split else 1
+        for model in models
+    ]
+    sizes = [
+        base.num_parameters / count if base else None
+        for base, count in zip(bases, gpus, strict=True)
+    ]
     known = [size for size in sizes if size is not None]
     speed = assumed_speed(known) if len(known) == len(sizes) else None
     return replace(estimate, tokens_per_second=speed)

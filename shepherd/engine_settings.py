@@ -4,7 +4,14 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from shepherd.section import Section, placed
 
@@ -26,17 +33,39 @@ Checkpoint = Annotated[
 """The type of a settings field that names a model."""
 
 
-class VllmSettings(Section):
-    """The vLLM engine's own fields, under vLLM's names.
-
-    ``data_parallel_size`` is missing: vLLM runs such copies as servers only. Start the servers
-    yourself and use the engine ``openai``.
-    """
+class VllmSplit(Section):
+    """The GPUs that share a model, under vLLM's names."""
 
     tensor_parallel_size: int = Field(
         1, ge=1, description="GPUs that share the matrices of each layer"
     )
     pipeline_parallel_size: int = Field(1, ge=1, description="groups of GPUs that share the layers")
+
+    @property
+    def num_gpus(self) -> int:
+        """The GPUs of a model."""
+        return self.tensor_parallel_size * self.pipeline_parallel_size
+
+
+class VllmPlacement(VllmSplit):
+    """The GPUs on which vLLM draws with a model."""
+
+    copies: int = Field(
+        1,
+        ge=1,
+        description="engines side by side, each on GPUs and in a process of its own; the prompts "
+        "of a question go to one of them",
+    )
+
+    @property
+    def num_gpus_of_all(self) -> int:
+        """The GPUs of all copies."""
+        return self.copies * self.num_gpus
+
+
+class VllmSettings(VllmSplit):
+    """The vLLM engine's own fields, under vLLM's names."""
+
     gpu_memory_utilization: float = Field(
         0.9, gt=0, le=1, description="share of each GPU's memory that vLLM takes"
     )
@@ -48,6 +77,16 @@ class VllmSettings(Section):
     enforce_eager: bool = Field(
         False,
         description="run without CUDA graphs: slower, starts sooner, takes less memory",
+    )
+
+
+class VllmEngineSettings(VllmSettings, VllmPlacement):
+    """vLLM as an engine that draws."""
+
+    extra_arguments: dict[str, JsonValue] = Field(
+        {},
+        description="further arguments of vLLM's `EngineArgs` by name, such as `quantization: fp8` "
+        "or `speculative_config: {...}`; completions are drawn anew if they change",
     )
 
 
@@ -123,7 +162,10 @@ class EngineSettings(Section):
         "`openai` (servers)",
     )
     batch_size: int = Field(
-        512, ge=1, description="requests that run at once; with `openai`: on each server"
+        512,
+        ge=1,
+        description="requests that run at once; with `openai`: on each server, with `vllm`: in "
+        "each copy",
     )
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
         "bfloat16",
@@ -134,10 +176,19 @@ class EngineSettings(Section):
         "auto",
         description="torch device of `transformers`, such as `cuda:0`; `auto`: a GPU if any",
     )
-    vllm: VllmSettings = Field(VllmSettings(), description="read only if `kind` is `vllm`")
+    vllm: VllmEngineSettings = Field(
+        VllmEngineSettings(), description="read only if `kind` is `vllm`"
+    )
     openai: OpenAISettings | None = Field(
         None, description="required if `kind` is `openai`, else not read"
     )
+
+    def placed(self, placement: VllmPlacement | None) -> "EngineSettings":
+        """Return the engine of a model that has GPUs of its own choice; None: as it is."""
+        if placement is None:
+            return self
+        vllm = self.vllm.model_copy(update=placement.model_dump())
+        return self.model_copy(update={"vllm": vllm})
 
     @property
     def speaks_chat(self) -> bool:
@@ -155,7 +206,7 @@ class EngineSettings(Section):
     def _int8_is_embedded(self) -> "EngineSettings":
         if self.kind == "vllm" and self.dtype == "int8":
             raise ValueError(
-                "engine.dtype int8 is for engine.kind transformers: vllm reads checkpoints that "
-                "are quantized, or set engine.vllm.extra_arguments"
+                "engine.dtype int8 is for engine.kind transformers: set engine.dtype to bfloat16, "
+                "and engine.vllm.extra_arguments.quantization, such as fp8"
             )
         return self

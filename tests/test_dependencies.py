@@ -17,7 +17,11 @@ WORDS = {"source": "word_problems", "num_train": 3, "num_test": 2, "train": "a",
 PPO = {"kind": "ppo", "start": "generator"}
 TRAINED: dict[str, Any] = {"base": "base-small", "num_problems": 5, "training": {}}
 SERVERS = {"base_urls": ["http://here:1/v1"]}
-VLLM = {"kind": "vllm", "vllm": {"max_model_len": 64}, "openai": SERVERS}
+VLLM = {
+    "kind": "vllm",
+    "vllm": {"max_model_len": 64, "extra_arguments": {"quantization": "fp8"}},
+    "openai": SERVERS,
+}
 TRANSFORMERS = {"kind": "transformers", "openai": SERVERS}
 SERVED = {"kind": "openai", "openai": SERVERS}
 ENGINES: tuple[tuple[dict[str, Any], dict[str, Any] | None], ...] = (

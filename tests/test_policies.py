@@ -127,6 +127,10 @@ def test_problems_for_policies_alone_are_not_annotated() -> None:
             "x.num_processes: each process draws on its own GPU: set engine.vllm.tensor_par",
         ),
         (
+            {"engine": {"kind": "vllm", "vllm": {"copies": 2}}},
+            "stepwise: the GPU of the training draws, too: set engine.vllm.copies to 1",
+        ),
+        (
             {"policies": {"x": FIELDS["policies"]["stepwise"] | {"sharded": True}}},
             "sharded: there is one process to hold the model: raise num_processes",
         ),

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -12,13 +12,18 @@ import torch
 from blocks import add, drain, poll
 from tiny_checkpoint import rollouts, save_checkpoint
 
-from resources.engines import copy_processes, open_engine, side_by_side
-from resources.engines.side_by_side import SideBySideEngine, num_copies
+from resources.engines import copy_processes, gpus, open_engine, side_by_side
+from resources.engines.gpus import gpus_of_copies
+from resources.engines.prefix_queue import home_of
+from resources.engines.side_by_side import SideBySideEngine, _num_copies
 from resources.engines.transformers import TransformersEngine
-from shepherd.settings import EngineSettings
+from resources.sampling import stage
+from shepherd.requests import Completion, Request
+from shepherd.settings import EngineSettings, ModelSettings
 from training.tokenizer import build_tokenizer
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +43,22 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(side_by_side, "_num_cores", lambda: 2)
 
 
+def settings(batch_size: int, **fields: object) -> EngineSettings:
+    fields = {"dtype": "float32", "device": "cpu", "batch_size": batch_size} | fields
+    return EngineSettings.model_validate(fields)
+
+
+def two(checkpoint: Path) -> SideBySideEngine:
+    return SideBySideEngine(checkpoint, settings(6), [ONE_THREAD] * 2)
+
+
 @pytest.mark.slow
 def test_copies_draw_what_one_process_draws(checkpoint: Path) -> None:
     requests = rollouts(temperature=1.0)
     alone = TransformersEngine(checkpoint, batch_size=6, dtype="float32", device="cpu")
     add(alone, requests)
     expected = drain(alone)
-    engine = SideBySideEngine(checkpoint, 2, batch_size=6, dtype="float32")
+    engine = two(checkpoint)
     started = time.perf_counter()
     add(engine, requests[:7])
     completions = poll(engine)
@@ -58,10 +72,10 @@ def test_copies_draw_what_one_process_draws(checkpoint: Path) -> None:
         i: c._replace(**own) for i, c in expected.items()
     }
     assert 0.5 * elapsed < sum(c.seconds for c in completions.values()) <= elapsed
-    processes = {id(copy) for copy in engine._copies}
+    processes = {id(copy.process) for copy in engine._copies}
     engine.close()
-    with closing(SideBySideEngine(checkpoint, 2, batch_size=6, dtype="float32")) as again:
-        assert {id(copy) for copy in again._copies} == processes
+    with closing(two(checkpoint)) as again:
+        assert {id(copy.process) for copy in again._copies} == processes
         add(again, requests[:3])
         assert {i: c.text for i, c in drain(again).items()} == {
             r.id: expected[r.id].text for r in requests[:3]
@@ -71,14 +85,14 @@ def test_copies_draw_what_one_process_draws(checkpoint: Path) -> None:
 @pytest.mark.slow
 def test_a_checkpoint_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no checkpoint that can be read") as caught:
-        SideBySideEngine(tmp_path, 1, batch_size=4, dtype="float32")
+        SideBySideEngine(tmp_path, settings(4), [ONE_THREAD])
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.slow
 def test_a_killed_copy_ends_the_stage_in_one_line(checkpoint: Path) -> None:
-    engine = SideBySideEngine(checkpoint, 1, batch_size=4, dtype="float32")
-    [copy] = engine._copies
+    engine = SideBySideEngine(checkpoint, settings(4), [ONE_THREAD])
+    copy = engine._copies[0].process
     os.kill(copy._process.pid, signal.SIGKILL)
     copy._process.wait()
     with pytest.raises(ValueError, match="was ended"):
@@ -91,15 +105,15 @@ def test_a_killed_copy_ends_the_stage_in_one_line(checkpoint: Path) -> None:
 def test_small_models_are_copied_to_each_core(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert num_copies(checkpoint, 512, CPU) == 2
-    assert num_copies(checkpoint, 100, CPU) == 1, "two batches would be small"
-    assert num_copies(checkpoint, 512, GPU) == 1
-    assert num_copies("owner/model", 512, CPU) == 1
+    assert _num_copies(checkpoint, 512, CPU) == 2
+    assert _num_copies(checkpoint, 100, CPU) == 1, "two batches would be small"
+    assert _num_copies(checkpoint, 512, GPU) == 1
+    assert _num_copies("owner/model", 512, CPU) == 1
     with monkeypatch.context() as patch:
         patch.setattr(side_by_side, "SMALL_BYTES", 1000)
-        assert num_copies(checkpoint, 512, CPU) == 1
+        assert _num_copies(checkpoint, 512, CPU) == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert num_copies(checkpoint, 512, CPU) == 1
+    assert _num_copies(checkpoint, 512, CPU) == 1
 
 
 @pytest.mark.usefixtures("two_cores")
@@ -109,12 +123,74 @@ def test_the_profile_need_not_ask_for_copies(
     opened: list[tuple[object, ...]] = []
 
     class Noted(SideBySideEngine):
-        def __init__(self, model: Path | str, count: int, *, batch_size: int, dtype: str) -> None:
-            opened.append((model, count, batch_size, dtype))
+        def __init__(
+            self, model: Path | str, settings: EngineSettings, copies: Sequence[Mapping[str, str]]
+        ) -> None:
+            opened.append((model, settings.batch_size, copies))
 
     monkeypatch.setattr(side_by_side, "SideBySideEngine", Noted)
-    open_engine(EngineSettings(dtype="float32", device="cpu"), checkpoint)
-    assert opened == [(checkpoint, 2, 512, "float32")]
+    open_engine(settings(512), checkpoint)
+    assert opened == [(checkpoint, 512, [ONE_THREAD] * 2)]
+
+
+class Recorded:
+    """A process that records what it is sent, and finishes what it is told to."""
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        self.finished: list[str] = []
+
+    @property
+    def connection(self) -> "Recorded":
+        return self
+
+    def send(self, message: tuple[object, ...]) -> None:
+        if message[0] == "add":
+            assert isinstance(message[1], list)
+            self.requests += [row[0] for row in message[1]]
+
+    def receive_done(self) -> None:
+        """Answer that the engine is open."""
+
+    def receive_completions(self) -> list[Completion]:
+        finished, self.finished = self.finished, []
+        return [Completion(i, "a", "stop", 5, 0, 3, 0.0) for i in finished]
+
+
+def test_a_question_stays_with_one_copy_and_idle_copies_take_over_whole_prompts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    processes = [Recorded(), Recorded()]
+    engine_processes: list[Recorded] = []
+
+    def lent(_: Mapping[str, str]) -> Recorded:
+        engine_processes.append(processes[len(engine_processes)])
+        return engine_processes[-1]
+
+    monkeypatch.setattr(side_by_side, "borrow", lent)
+    monkeypatch.setattr(
+        side_by_side, "wait", lambda connections: [c for c in connections if c.finished]
+    )
+    engine = SideBySideEngine("model", settings(8), [ONE_THREAD] * 2)
+    homes = {"0": processes[0], "1": processes[1]}
+    question = "question 0\n"
+    home = homes.pop(home_of(question, ["0", "1"]))
+    [other] = homes.values()
+    # Three prompts of one question, four requests each, and four rows in each copy.
+    add(
+        engine,
+        [
+            Request(f"{p}/{k}", f"{question}{'step ' * p}", k, 1.0, 9, prefix_length=5 * p)
+            for p in range(3)
+            for k in range(4)
+        ],
+    )
+    # Its home has six: as many as run at once and a half. The other takes the last prompt.
+    assert home.requests == ["0/0", "0/1", "0/2", "0/3", "1/0", "1/1"]
+    assert other.requests == ["2/0", "2/1", "2/2", "2/3"]
+    home.finished = ["0/1", "0/2"]
+    assert poll(engine).keys() == {"0/1", "0/2"}
+    assert home.requests[6:] == ["1/2", "1/3"]
 
 
 @pytest.mark.parametrize(
@@ -129,3 +205,36 @@ def test_a_container_has_the_cores_of_its_limit(
     assert side_by_side._num_cores() == 4
     path.write_text(limit)
     assert side_by_side._num_cores() == cores
+
+
+def test_each_copy_of_vllm_has_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gpus_of_copies(2, 1) == [{}, {}], "without GPUs they share the CPU"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.delenv(gpus.VISIBLE, raising=False)
+    assert gpus_of_copies(2, 2) == [{gpus.VISIBLE: "0,1"}, {gpus.VISIBLE: "2,3"}]
+    monkeypatch.setenv(gpus.VISIBLE, "7,5,3")
+    assert gpus_of_copies(3, 1) == [{gpus.VISIBLE: name} for name in "753"]
+    with pytest.raises(ValueError, match=r"2 copies on 2 GPUs each need 4, and 3 are here: lower"):
+        gpus_of_copies(2, 2)
+
+
+def test_a_model_draws_on_the_gpus_that_it_names(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[EngineSettings] = []
+
+    def note(settings: EngineSettings, *_: object, **__: object) -> SideBySideEngine:
+        opened.append(settings)
+        raise ValueError("no vLLM")
+
+    monkeypatch.setattr(stage, "open_engine", note)
+    all_gpus = settings(8, kind="vllm", vllm={"tensor_parallel_size": 4, "max_model_len": 64})
+    for placement in ({"copies": 4}, None):
+        model = ModelSettings.model_validate({"base": "m", "vllm": placement})
+        drawn = stage.completion_model_of("generator", model, checkpoint, all_gpus)
+        with pytest.raises(ValueError, match="no vLLM"):
+            drawn.open_engine()
+    placed, as_it_is = (each.vllm for each in opened)
+    assert (placed.copies, placed.num_gpus, placed.max_model_len) == (4, 1, 64)
+    assert (as_it_is.copies, as_it_is.num_gpus_of_all) == (1, 4)

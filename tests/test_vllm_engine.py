@@ -13,6 +13,7 @@ import pytest
 import torch
 from blocks import add, drain, poll
 from designs import DESIGNS, greedy_completions, save_design
+from pydantic import JsonValue
 from safetensors.torch import load_file, save_file
 from tiny_checkpoint import check_stopped, prompts, rollouts, stopped_halfway
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -23,7 +24,7 @@ from resources import engines
 from resources.engines import open_engine, open_reloadable_engine
 from resources.engines.texts import whole_characters
 from shepherd.requests import Completion, Engine, Request
-from shepherd.settings import EngineSettings, VllmSettings
+from shepherd.settings import EngineSettings, VllmEngineSettings
 from training.tokenizer import build_tokenizer
 
 pytestmark = pytest.mark.slow
@@ -35,7 +36,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings(**fields: object) -> EngineSettings:
-    vllm = VllmSettings(enforce_eager=True, max_model_len=WINDOW).model_copy(update=fields)
+    vllm = VllmEngineSettings(enforce_eager=True, max_model_len=WINDOW).model_copy(update=fields)
     return EngineSettings(kind="vllm", batch_size=32, dtype="float32", vllm=vllm)
 
 
@@ -57,7 +58,7 @@ def test_every_design_is_written_as_the_embedded_engine_writes_it(
     checkpoint = save_design(tmp_path, design)
     expected_completions = greedy_completions(checkpoint)
     chosen = EngineSettings(
-        kind="vllm", batch_size=8, dtype="float32", vllm=VllmSettings(enforce_eager=True)
+        kind="vllm", batch_size=8, dtype="float32", vllm=VllmEngineSettings(enforce_eager=True)
     )
     with closing(open_engine(chosen, checkpoint)) as engine:
         completions = draw(engine, rollouts(temperature=0.0))
@@ -199,6 +200,23 @@ def test_what_vllm_refuses_is_one_line(checkpoint: Path, environment: None) -> N
     assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="correct `base`"):
         open_engine(settings(), checkpoint / "nothing")
+
+
+@needs_vllm
+def test_extra_arguments_are_checked_by_name(environment: None) -> None:
+    from resources.engines.vllm import engine_arguments
+
+    def arguments(**extra: JsonValue) -> dict[str, object]:
+        chosen = VllmEngineSettings(max_model_len=9, copies=2, extra_arguments=extra)
+        return engine_arguments("m", chosen, 8, "float32")
+
+    named = arguments(quantization="fp8", speculative_config={"method": "ngram"})
+    assert (named["quantization"], named["max_model_len"]) == ("fp8", 9)
+    assert "copies" not in named
+    with pytest.raises(ValueError, match=r"extra_arguments\.quantisation: .* `quantization`\?"):
+        arguments(quantisation="fp8")
+    with pytest.raises(ValueError, match=r"extra_arguments\.max_num_seqs: .*: leave it out"):
+        arguments(max_num_seqs=9)
 
 
 @needs_vllm

@@ -9,6 +9,7 @@ import torch
 from accelerate import PartialState
 from transformers import PreTrainedTokenizerBase
 
+from resources.engines.gpus import VISIBLE, visible_gpus
 from resources.engines.new_weights import ReloadableEngine, StoredWeights, writing_weights
 from resources.storage.atomic import replacing_folder
 from training.model_files import SavedWeights, save_gathered
@@ -111,13 +112,11 @@ def as_single_process() -> Iterator[None]:
     for variable in LAUNCHER_VARIABLES:
         os.environ.pop(variable, None)
     if state.device.type == "cuda":
-        visible = before.get("CUDA_VISIBLE_DEVICES")
-        gpus = visible.split(",") if visible else list(map(str, range(torch.cuda.device_count())))
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[state.local_process_index]
+        os.environ[VISIBLE] = visible_gpus()[state.local_process_index]
     try:
         yield
     finally:
-        for variable in (*LAUNCHER_VARIABLES, "CUDA_VISIBLE_DEVICES"):
+        for variable in (*LAUNCHER_VARIABLES, VISIBLE):
             if variable in before:
                 os.environ[variable] = before[variable]
             else:

@@ -26,10 +26,8 @@ def open_engine(settings: EngineSettings, model: Path | str, *, log: Path | None
 
         assert settings.openai is not None, "the settings check that servers are named"
         return OpenAIEngine(str(model), settings.openai, batch_size=settings.batch_size)
-    if settings.kind == "vllm":
-        require_vllm("engine.kind")
     with prints_go_to(log):
-        return _open_local(settings, model)
+        return open_local(settings, model)
 
 
 def open_reloadable_engine(
@@ -40,17 +38,28 @@ def open_reloadable_engine(
     Raises:
         ValueError: as :func:`open_engine`.
     """
-    assert settings.kind != "openai", "the settings check that no server draws from policies"
-    if settings.kind == "vllm":
-        require_vllm("engine.kind")
     with prints_go_to(log):
-        return _open_local(settings, model, is_reloaded=True)
+        return open_local(settings, model, is_reloaded=True)
 
 
-def _open_local(
+def open_local(
     settings: EngineSettings, model: Path | str, *, is_reloaded: bool = False
 ) -> "ReloadableEngine":
-    """Open an engine that loads the weights on this machine."""
+    """Open an engine that loads the weights on this machine.
+
+    With ``is_reloaded`` it also takes new weights, which only vLLM must know before.
+
+    Raises:
+        ValueError: as :func:`open_engine`.
+    """
+    assert settings.kind != "openai", "servers load the weights"
+    from resources.engines.side_by_side import SideBySideEngine, copies_of
+
+    if settings.kind == "vllm":
+        require_vllm("engine.kind")
+    copies = copies_of(settings, model)
+    if len(copies) > 1:
+        return SideBySideEngine(model, settings, copies)
     if settings.kind == "vllm":
         from resources.engines.vllm import VllmEngine
 
@@ -61,15 +70,10 @@ def _open_local(
             dtype=settings.dtype,
             is_reloaded=is_reloaded,
         )
-    from resources.engines.side_by_side import SideBySideEngine, num_copies
-    from resources.engines.transformers import TransformersEngine, device_of
+    from resources.engines.transformers import TransformersEngine
 
-    device = device_of(settings.device)
-    count = num_copies(model, settings.batch_size, device)
-    if count > 1:
-        return SideBySideEngine(model, count, batch_size=settings.batch_size, dtype=settings.dtype)
     return TransformersEngine(
-        model, batch_size=settings.batch_size, dtype=settings.dtype, device=str(device)
+        model, batch_size=settings.batch_size, dtype=settings.dtype, device=settings.device
     )
 
 

@@ -5,9 +5,12 @@ A process takes seconds to import torch, and a small model a fraction of one to 
 
 import atexit
 import os
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -16,12 +19,14 @@ from shepherd.requests import Completion
 
 
 class CopyProcess:
-    """A process of :mod:`resources.engines.copy_worker`, with one thread, and the way to it.
+    """A process of :mod:`resources.engines.copy_worker`, and the way to it.
 
-    It ends when this process does: its side of the connection closes then.
+    It and its children end when this process does: its side of the connection closes then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.variables = dict(variables)
+        """What its environment has beside that of this process."""
         ours, theirs = socket.socketpair()
         root = str(Path(__file__).parents[2])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -34,8 +39,10 @@ class CopyProcess:
                     **os.environ,
                     "PYTHONPATH": os.pathsep.join(paths),
                     "PYTHONSAFEPATH": "1",
-                    "OMP_NUM_THREADS": "1",
+                    **self.variables,
                 },
+                # vLLM has processes of its own, which end with this group.
+                process_group=0,
             )
         self.connection = Connection(ours.detach())
 
@@ -72,8 +79,12 @@ class CopyProcess:
     def end(self) -> None:
         """End the process, whatever it does."""
         self.connection.close()
-        self._process.kill()
+        self._kill()
         self._process.wait()
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _receive(self) -> Any:  # what a process sends depends on what it was sent
         try:
@@ -83,18 +94,24 @@ class CopyProcess:
 
     def _ended(self) -> ValueError:
         status = self._process.wait()
+        self._kill()
         return ValueError(
-            f"a process that drew completions was ended (status {status}), perhaps for its memory: "
-            "set OMP_NUM_THREADS to the number of cores to draw in one process, and run again"
+            f"a process that drew completions was ended (status {status}): what it printed last "
+            "says why. If its memory was not enough, let fewer processes draw: lower vllm.copies, "
+            "or set OMP_NUM_THREADS to the number of cores to draw with them in one process"
         )
 
 
 _idle: list[CopyProcess] = []
 
 
-def borrow() -> CopyProcess:
-    """Return an idle process, or start one."""
-    return _idle.pop() if _idle else CopyProcess()
+def borrow(variables: Mapping[str, str]) -> CopyProcess:
+    """Return an idle process with these variables, or start one."""
+    for process in _idle:
+        if process.variables == variables:
+            _idle.remove(process)
+            return process
+    return CopyProcess(variables)
 
 
 def give_back(process: CopyProcess) -> None:

@@ -1,6 +1,6 @@
 """The process that draws with one copy of a model: ``python -m resources.engines.copy_worker FD``.
 
-It receives ``("open", checkpoint, batch size, dtype)``, which it answers by None or by the reason
+It receives ``("open", model, engine settings as JSON)``, which it answers by None or by the reason
 why it cannot; ``("load", folder of weights)``, which it answers by None; ``("add", rows of
 REQUESTS)``; and ``("close",)``. It sends lists of completions.
 """
@@ -17,9 +17,10 @@ from typing import Any
 
 import polars as pl
 
-from resources.engines.new_weights import StoredWeights
-from resources.engines.transformers import TransformersEngine
+from resources.engines import open_local
+from resources.engines.new_weights import ReloadableEngine, StoredWeights
 from shepherd.requests import REQUESTS, Completion, completion_rows
+from shepherd.settings import EngineSettings
 
 SECONDS_BETWEEN_SENDS = 0.05
 """Completions of that time go in one message: each costs both sides some time."""
@@ -35,9 +36,9 @@ def main() -> None:
     while True:
         message = messages.get()
         if message[0] == "open":
-            _, model, batch_size, dtype = message
+            _, model, settings = message
             try:
-                engine = TransformersEngine(model, batch_size=batch_size, dtype=dtype, device="cpu")
+                engine = open_local(EngineSettings.model_validate_json(settings), model)
             except ValueError as error:
                 connection.send(str(error))
                 continue
@@ -51,11 +52,12 @@ def _receive(connection: Connection, messages: "queue.SimpleQueue[tuple[Any, ...
         try:
             messages.put(connection.recv())
         except (EOFError, OSError):
-            os._exit(0)
+            # With the processes of vLLM, which do not notice that this one ends.
+            os.killpg(0, signal.SIGKILL)
 
 
 def _draw(
-    engine: TransformersEngine,
+    engine: ReloadableEngine,
     connection: Connection,
     messages: "queue.SimpleQueue[tuple[Any, ...]]",
 ) -> None:

@@ -14,6 +14,7 @@ from resources.checkpoints.loading import load, load_tokenizer, load_weights
 from resources.engines.checkpoints import check_attention, stop_ids, without_drawing
 from resources.engines.clock import SharedClock
 from resources.engines.decode_steps import decode_step
+from resources.engines.gpus import device_of
 from resources.engines.int8_linear import check_int8, use_int8
 from resources.engines.model_weights import free_weights, replace_weights
 from resources.engines.new_weights import Weights
@@ -24,13 +25,6 @@ from resources.engines.texts import REPLACEMENT, TAIL_TOKENS
 from resources.engines.thought_tokens import count_thought_tokens
 from resources.engines.token_draws import draw_tokens, uniform_numbers
 from shepherd.requests import Completion, Request, completion_block, request_rows
-
-
-def device_of(name: str) -> torch.device:
-    """Return a torch device by its name; ``auto`` is a GPU if there is one, else the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
 
 
 class TransformersEngine:

@@ -17,9 +17,9 @@ from resources.engines.clock import SharedClock
 from resources.engines.new_weights import Weights, weights_folder
 from resources.engines.texts import whole_characters
 from resources.engines.thought_tokens import count_thought_tokens
-from resources.engines.vllm_engine import end_vllm, open_vllm
+from resources.engines.vllm_engine import check_extra_arguments, end_vllm, open_vllm
 from shepherd.requests import Completion, Request, completion_block, request_rows
-from shepherd.settings import VllmSettings
+from shepherd.settings import VllmEngineSettings
 
 FREE_ALL = 2
 """The level of vLLM's sleep that frees weights and cache, and forgets cached prefixes."""
@@ -41,7 +41,7 @@ class VllmEngine:
     def __init__(
         self,
         model: Path | str,
-        settings: VllmSettings,
+        settings: VllmEngineSettings,
         *,
         batch_size: int,
         dtype: str,
@@ -52,7 +52,7 @@ class VllmEngine:
         named = engine_arguments(model, settings, batch_size, dtype)
         # A CPU's memory is not freed: vLLM has no sleep mode there.
         can_sleep = is_reloaded and current_platform.is_sleep_mode_available()
-        arguments = EngineArgs(**named, enable_sleep_mode=can_sleep)
+        arguments = EngineArgs(**named | {"enable_sleep_mode": can_sleep})
         self._engine = open_vllm(arguments, "engine.vllm")
         self._tokenizer = self._engine.get_tokenizer()
         leave_prompts_open(self._tokenizer, model)
@@ -157,10 +157,14 @@ class VllmEngine:
 
 
 def engine_arguments(
-    model: Path | str, settings: VllmSettings, batch_size: int, dtype: str
+    model: Path | str, settings: VllmEngineSettings, batch_size: int, dtype: str
 ) -> dict[str, object]:
-    """Return the arguments of vLLM's ``EngineArgs`` by name."""
-    return {
+    """Return the arguments of vLLM's ``EngineArgs`` by name.
+
+    Raises:
+        ValueError: an extra argument of the settings is not vLLM's, or is set here.
+    """
+    arguments = {
         "model": str(model),
         "dtype": dtype,
         "max_num_seqs": batch_size,
@@ -168,8 +172,10 @@ def engine_arguments(
         # After a chunk of a prompt vLLM rewinds the seeded generator; a CPU's generator cannot.
         "enable_chunked_prefill": False if current_platform.is_cpu() else None,
         "disable_log_stats": True,
-        **settings.model_dump(),
+        **settings.model_dump(exclude={"copies", "extra_arguments"}),
     }
+    check_extra_arguments(settings.extra_arguments, arguments)
+    return {**arguments, **settings.extra_arguments}
 
 
 def _sampling(request: Request) -> SamplingParams:

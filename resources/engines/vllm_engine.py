@@ -1,5 +1,8 @@
 """Open vLLM's engine in this process, and end it."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+
 from vllm import EngineArgs
 from vllm.distributed import cleanup_dist_env_and_memory
 from vllm.distributed.parallel_state import model_parallel_is_initialized
@@ -7,6 +10,24 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.llm_engine import LLMEngine
 
 from resources.engines.kept import close_kept_engine
+from shepherd.nearest import did_you_mean
+
+
+def check_extra_arguments(extra: Iterable[str], arguments: Mapping[str, object]) -> None:
+    """Check the names of ``engine.vllm.extra_arguments``, beside the other ``arguments``.
+
+    Raises:
+        ValueError: one is not vLLM's, or the pipeline sets it.
+    """
+    known = {field.name for field in fields(EngineArgs)}
+    for name in extra:
+        where = f"engine.vllm.extra_arguments.{name}"
+        if name in arguments:
+            raise ValueError(f"{where}: the pipeline sets it from other settings: leave it out")
+        if name not in known:
+            raise ValueError(
+                f"{where}: vLLM has no such argument{did_you_mean(name, known)}: correct its name"
+            )
 
 
 def open_vllm(arguments: EngineArgs, setting: str) -> LLMEngine:

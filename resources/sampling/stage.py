@@ -67,6 +67,7 @@ def completion_model_of(
         ValueError: the template is ``chat``, and the model's tokenizer has no chat template: give
             another template.
     """
+    engine = engine.placed(model.vllm)
     fingerprint = engine_fingerprint(engine, weights_identity(checkpoint))
 
     def open_anew() -> Engine:

@@ -18,9 +18,9 @@ def engine_fingerprint(engine: EngineSettings, weights: str) -> Fingerprint:
     """
     fingerprint: dict[str, str | int | float] = {"weights": weights}
     for field in engine_fields(engine):
-        [value] = values_at(engine, field).values()
-        assert isinstance(value, str | int), field
-        fingerprint[_FINGERPRINT_KEYS[field]] = value
+        for path, value in values_at(engine, field).items():
+            name = _FINGERPRINT_KEYS.get(path, path)
+            fingerprint[name] = value if isinstance(value, str | int | float) else json.dumps(value)
     return fingerprint
 
 
@@ -65,13 +65,15 @@ def draw_fingerprint(
 def engine_fields(engine: EngineSettings) -> Iterator[str]:
     """Yield the fields of an engine that change its completions by more than rounding.
 
-    The precision of servers is not known here. vLLM cuts completions at ``max_model_len``. Chat
-    servers put the prompt into a template of their own.
+    The precision of servers is not known here. vLLM cuts completions at ``max_model_len``, and may
+    do anything with its other arguments. Chat servers put the prompt into a template of their own.
     """
     yield "kind"
     if engine.kind != "openai":
         yield "dtype"
     if engine.kind == "vllm" and engine.vllm.max_model_len is not None:
         yield "vllm.max_model_len"
+    if engine.kind == "vllm" and engine.vllm.extra_arguments:
+        yield "vllm.extra_arguments"
     if engine.speaks_chat:
         yield "openai.endpoint"

@@ -5,7 +5,13 @@ shepherd/engine_settings.py.
 """
 
 from shepherd.annotators.judge import JudgeSettings
-from shepherd.engine_settings import EngineSettings, OpenAISettings, VllmSettings
+from shepherd.engine_settings import (
+    EngineSettings,
+    OpenAISettings,
+    VllmEngineSettings,
+    VllmPlacement,
+    VllmSettings,
+)
 from shepherd.section import NAME_PATTERN, Section
 from shepherd.settings.annotation import AnnotationSettings, PilotSettings
 from shepherd.settings.datasets import (
@@ -62,5 +68,7 @@ __all__ = [
     "TrainingSet",
     "TrainingSettings",
     "VerificationSettings",
+    "VllmEngineSettings",
+    "VllmPlacement",
     "VllmSettings",
 ]

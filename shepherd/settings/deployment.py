@@ -198,8 +198,12 @@ class Settings(Section):
                     "with the trainer's, and int8 changes them: set engine.dtype to float32"
                 )
             vllm = self.engine.vllm
-            is_split = vllm.tensor_parallel_size * vllm.pipeline_parallel_size > 1
-            if self.engine.kind == "vllm" and is_split and policy.num_processes > 1:
+            if self.engine.kind == "vllm" and vllm.copies > 1:
+                raise ValueError(
+                    f"policies.{name}: the GPU of the training draws, too: set engine.vllm.copies "
+                    "to 1, and `vllm: {copies: ...}` of the models that draw on several"
+                )
+            if self.engine.kind == "vllm" and vllm.num_gpus > 1 and policy.num_processes > 1:
                 raise ValueError(
                     f"policies.{name}.num_processes: each process draws on its own GPU: set "
                     "engine.vllm.tensor_parallel_size and pipeline_parallel_size to 1"

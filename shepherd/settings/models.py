@@ -2,7 +2,7 @@
 
 from pydantic import Field, field_validator
 
-from shepherd.engine_settings import Checkpoint
+from shepherd.engine_settings import Checkpoint, VllmPlacement
 from shepherd.prompts import PromptTemplate
 from shepherd.section import Section
 from shepherd.settings.datasets import SPLITS, Split
@@ -31,6 +31,11 @@ class ModelSettings(Section):
     )
     training: TrainingSettings | None = Field(
         None, description="how the model is trained; null: `base` is used as it is"
+    )
+    vllm: VllmPlacement | None = Field(
+        None,
+        description="GPUs on which vLLM draws with this model; null: those of `engine.vllm`; not "
+        "read of reward models",
     )
     scoring: ScoringSettings = Field(
         ScoringSettings(), description="how a reward model scores; not read of other models"

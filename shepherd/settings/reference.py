@@ -5,12 +5,12 @@ python -m shepherd.settings.reference > docs/profiles.md
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from inspect import cleandoc
 from types import NoneType
 from typing import Literal, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -48,7 +48,14 @@ annotation:
 
 This page is generated: `python -m shepherd.settings.reference > docs/profiles.md`.
 """
-TYPE_NAMES = {str: "text", int: "integer", float: "number", bool: "true or false", NoneType: "null"}
+TYPE_NAMES: Mapping[object, str] = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "true or false",
+    NoneType: "null",
+    JsonValue: "any value",
+}
 SYMBOLS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
@@ -138,7 +145,6 @@ def _type_name(annotation: object) -> str:
         return "section"
     if parts:
         return " or ".join(_type_name(part) for part in parts)
-    assert isinstance(annotation, type), annotation
     return TYPE_NAMES[annotation]
 
 

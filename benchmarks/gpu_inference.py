@@ -1,7 +1,6 @@
 """Rows of ``python -m benchmarks.gpu`` about scoring and drawing."""
 
 import gc
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -131,7 +130,6 @@ def measure_vllm(folder: Path, *, tiny: bool) -> dict[str, object]:
     require_package("vllm", "pip install '.[vllm]'")
     if tiny:
         raise ValueError("there is no GPU: python -m benchmarks.engine_overhead measures CPUs")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     path, count = random_model(folder, tiny=False), 1024
     settings = EngineSettings(
         kind="vllm", batch_size=count, vllm=VllmEngineSettings(max_model_len=512)

@@ -5,8 +5,8 @@
 ``--model`` is a checkpoint folder; without it, the shipped base-large, whose products are too small
 to gain. ``--data`` has ``question`` and ``answer`` a line, as GSM8K's files; without it, made word
 problems with their solutions. Draws eight rollouts of each question with both precisions in turn,
-on one thread, and reads the answers with both: the share of tokens whose likeliest successor is the
-same, and the mean loss.
+on one thread, and reads the answers with both: the mean loss, the divergence, and the share of
+tokens whose likeliest successor is the same.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import polars as pl
 import torch
@@ -48,13 +49,19 @@ def run(options: argparse.Namespace) -> list[Result]:
             rates[precision].append(draw_rate(options.model, precision, texts, options.tokens))
     float32_rate, int8_rate = (median(rates[precision]) for precision in PRECISIONS)
     ratio = median(fast / slow for slow, fast in zip(*rates.values(), strict=True))
-    loss, int8_loss, same = compare_predictions(options.model, texts)
+    read = compare_predictions(options.model, texts)
     return [
         Result("float32: draws", round(float32_rate, 1), "tokens/CPU s"),
         Result("int8: draws", round(int8_rate, 1), "tokens/CPU s", baseline=round(float32_rate, 1)),
         Result("int8 over float32", round(ratio, 2), "times", baseline=1.0),
-        Result("int8: loss of the answers", round(int8_loss, 4), "nats", baseline=round(loss, 4)),
-        at_least("int8: same likeliest token", round(100 * same, 1), "%", 95.0),
+        Result(
+            "int8: loss of the answers",
+            round(read.int8_loss, 4),
+            "nats",
+            baseline=round(read.loss, 4),
+        ),
+        Result("int8: divergence from float32", round(read.divergence, 4), "nats"),
+        at_least("int8: same likeliest token", round(100 * read.same, 1), "%", 95.0),
     ]
 
 
@@ -92,37 +99,40 @@ def draw_rate(model: Path, precision: str, texts: list[tuple[str, str]], tokens:
     return drawn / seconds
 
 
-@torch.inference_mode()
-def compare_predictions(model: Path, texts: list[tuple[str, str]]) -> tuple[float, float, float]:
-    """Return the mean loss of the answers with both precisions, and how often both agree.
+class Predictions(NamedTuple):
+    """How both precisions predict the tokens of answers."""
 
-    They agree where the likeliest token is the same; losses are nats a token.
-    """
+    loss: float
+    int8_loss: float
+    """Nats a token."""
+    divergence: float
+    """Of int8 from float32 (Kullback-Leibler), nats a token."""
+    same: float
+    """The share of places at which the likeliest token is the same."""
+
+
+@torch.inference_mode()
+def compare_predictions(model: Path, texts: list[tuple[str, str]]) -> Predictions:
+    """Read the answers with both precisions."""
     tokenizer = load_tokenizer(model)
-    network = load_weights(AutoModelForCausalLM, model, dtype=torch.float32).eval()
-    pairs = []
+    exact, rounded = (
+        load_weights(AutoModelForCausalLM, model, dtype=torch.float32).eval() for _ in PRECISIONS
+    )
+    use_int8(rounded, model)
+    parts = []
     for question, answer in texts:
         start = len(tokenizer(question)["input_ids"])
-        pairs.append((start, torch.tensor(tokenizer(question + answer)["input_ids"])))
-
-    def logits_of(start: int, ids: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = network(input_ids=ids[None]).logits[0, start - 1 : -1].float()
-        return logits
-
-    losses: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
-    likeliest: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
-    for number, precision in enumerate(PRECISIONS):
-        if precision == "int8":  # in place, so float32 comes first
-            use_int8(network, model)
-        for start, ids in pairs:
-            logits = logits_of(start, ids)
-            losses[number].append(
-                torch.nn.functional.cross_entropy(logits, ids[start:], reduction="none")
-            )
-            likeliest[number].append(logits.argmax(-1))
-    loss, int8_loss = (float(torch.cat(each).mean()) for each in losses)
-    same = torch.cat(likeliest[0]) == torch.cat(likeliest[1])
-    return loss, int8_loss, float(same.float().mean())
+        ids = torch.tensor(tokenizer(question + answer)["input_ids"])
+        expected, found = (
+            network(input_ids=ids[None]).logits[0, start - 1 : -1].float().log_softmax(-1)
+            for network in (exact, rounded)
+        )
+        places, following = torch.arange(len(expected)), ids[start:]
+        divergence = (expected.exp() * (expected - found)).sum(-1)
+        same = (expected.argmax(-1) == found.argmax(-1)).float()
+        losses = (-each[places, following] for each in (expected, found))
+        parts.append(torch.stack([*losses, divergence, same]))
+    return Predictions(*torch.cat(parts, dim=1).mean(1).tolist())
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

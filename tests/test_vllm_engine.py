@@ -1,5 +1,6 @@
 """vLLM itself in this process, with small random checkpoints on the CPU."""
 
+import os
 import random
 import shutil
 import time
@@ -229,8 +230,10 @@ def test_a_worker_that_does_not_start_is_one_line(
         raise RuntimeError("Engine core initialization failed. See root cause above.")
 
     monkeypatch.setattr(LLMEngine, "from_engine_args", fail)
+    monkeypatch.delenv("VLLM_NO_USAGE_STATS")
     with pytest.raises(ValueError, match=r"vLLM did not start: .* own messages.*engine\.vllm"):
         open_engine(settings(), checkpoint)
+    assert os.environ["VLLM_NO_USAGE_STATS"] == "1"
 
 
 def test_vllm_that_is_not_installed_is_named(

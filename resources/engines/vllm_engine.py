@@ -1,5 +1,6 @@
 """Open vLLM's engine in this process, and end it."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 
@@ -39,6 +40,8 @@ def open_vllm(arguments: EngineArgs, setting: str) -> LLMEngine:
         ValueError: vLLM refuses the checkpoint or the settings, or does not start.
     """
     close_kept_engine()
+    # vLLM reports its use over the network by default.
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     try:
         # The usage context sets the number of tokens of a step: bulk work takes more.
         return LLMEngine.from_engine_args(arguments, UsageContext.LLM_CLASS)

@@ -50,16 +50,12 @@ def run(options: argparse.Namespace) -> list[Result]:
     float32_rate, int8_rate = (median(rates[precision]) for precision in PRECISIONS)
     ratio = median(fast / slow for slow, fast in zip(*rates.values(), strict=True))
     read = compare_predictions(options.model, texts)
+    loss, int8_loss = round(read.loss, 4), round(read.int8_loss, 4)
     return [
         Result("float32: draws", round(float32_rate, 1), "tokens/CPU s"),
         Result("int8: draws", round(int8_rate, 1), "tokens/CPU s", baseline=round(float32_rate, 1)),
         Result("int8 over float32", round(ratio, 2), "times", baseline=1.0),
-        Result(
-            "int8: loss of the answers",
-            round(read.int8_loss, 4),
-            "nats",
-            baseline=round(read.loss, 4),
-        ),
+        Result("int8: loss of the answers", int8_loss, "nats", baseline=loss),
         Result("int8: divergence from float32", round(read.divergence, 4), "nats"),
         at_least("int8: same likeliest token", round(100 * read.same, 1), "%", 95.0),
     ]

@@ -153,13 +153,17 @@ def _is_plain(url: str) -> bool:
         return False
 
 
+ROUNDING_ARGUMENTS = frozenset({"quantization", "kv_cache_dtype"})
+"""Arguments of vLLM that round weights, or keys and values."""
+
+
 class EngineSettings(Section):
     """How completions are drawn."""
 
     kind: Literal["transformers", "vllm", "openai"] = Field(
         "transformers",
-        description="`transformers` (embedded, CPU or one GPU), `vllm` (in this process) or "
-        "`openai` (servers)",
+        description="`transformers` (in this process, CPU or one GPU), `vllm` (the GPUs of this "
+        "machine) or `openai` (servers)",
     )
     batch_size: int = Field(
         512,
@@ -189,6 +193,35 @@ class EngineSettings(Section):
             return self
         vllm = self.vllm.model_copy(update=placement.model_dump())
         return self.model_copy(update={"vllm": vllm})
+
+    def check_draws_of_policies(self) -> None:
+        """Check that PPO and GRPO can draw: as their trainer computes, with weights that change.
+
+        Raises:
+            ValueError: they cannot.
+        """
+        if self.kind == "openai":
+            raise ValueError(
+                "servers keep their weights, and those of policies change: set engine.kind to "
+                "transformers or vllm"
+            )
+        if self.dtype == "int8":
+            raise ValueError(
+                "the trainer compares probabilities of draws with its own, and int8 changes them: "
+                "set engine.dtype to float32"
+            )
+        if self.kind != "vllm":
+            return
+        if self.vllm.copies > 1:
+            raise ValueError(
+                "the GPUs of the training draw, too: set engine.vllm.copies to 1, and "
+                "`vllm: {copies: ...}` of the models that draw on several"
+            )
+        if rounding := sorted(ROUNDING_ARGUMENTS & self.vllm.extra_arguments.keys()):
+            raise ValueError(
+                "the trainer compares probabilities of draws with its own: leave out "
+                f"engine.vllm.extra_arguments.{rounding[0]}"
+            )
 
     @property
     def speaks_chat(self) -> bool:

@@ -52,7 +52,6 @@ def test_a_stage_of_known_requests_shows_speed_and_the_time_left() -> None:
         bar.opened(4)
         bar.queued(4)
         clock.now += 60
-        source.add_completions(drawn(4))
         bar.drawn(drawn(4))
         assert bar.status() == "2.0 tokens/s, 04:00 left"
 
@@ -66,6 +65,7 @@ def test_a_stage_in_rounds_shows_its_completions_before_a_problem_is_done() -> N
         bar.drawn(drawn(50))
         assert bar.status() == "50 completions, 15 tokens/s"
         source.num_done, source.num_left = 1, 450
+        bar.advance()
         assert bar.status() == "50 completions, 15 tokens/s, 15:00 left"
 
 
@@ -75,15 +75,16 @@ def test_completions_that_are_being_drawn_count_as_half() -> None:
         bar.opened(40)
         bar.queued(60)
         clock.now += 50
-        source.add_completions(drawn(5))
         bar.drawn(drawn(5))
         # One in eight says nothing yet: the longer ones are all on their way.
         assert bar.status() == "drawing 55 completions, 5 finished"
         clock.now += 50
-        source.add_completions(drawn(5))
         bar.drawn(drawn(5))
         bar.queued(60)
         # 10 finished and 40 by half in 100 s; 90 - 20 are left.
+        assert bar.status() == "9.0 tokens/s, 03:53 left"
+        source.add_completions(drawn(10))
+        bar.advance()
         assert bar.status() == "9.0 tokens/s, 03:53 left"
 
 

@@ -112,9 +112,12 @@ def test_problems_for_policies_alone_are_not_annotated() -> None:
         ({"process_reward_model": None}, "stepwise.reward_model: add process_reward_model"),
         (
             {"engine": {"kind": "openai", "openai": {"base_urls": ["http://h/v1"]}}},
-            "servers keep theirs: set engine.kind to transformers or vllm",
+            "stepwise: servers keep their weights, .*: set engine.kind to transformers or vllm",
         ),
-        ({"engine": {"dtype": "int8"}}, "stepwise: PPO compares .*: set engine.dtype to float32"),
+        (
+            {"engine": {"dtype": "int8"}},
+            "stepwise: the trainer compares .*: set engine.dtype to float32",
+        ),
         (
             {"datasets": {"d": {"source": "gsm8k", "solutions": "samples.jsonl"}}},
             "policies: none would be trained, .* leave them out, or add a dataset without",
@@ -128,7 +131,11 @@ def test_problems_for_policies_alone_are_not_annotated() -> None:
         ),
         (
             {"engine": {"kind": "vllm", "vllm": {"copies": 2}}},
-            "stepwise: the GPU of the training draws, too: set engine.vllm.copies to 1",
+            "stepwise: the GPUs of the training draw, too: set engine.vllm.copies to 1",
+        ),
+        (
+            {"engine": {"kind": "vllm", "vllm": {"extra_arguments": {"quantization": "fp8"}}}},
+            "stepwise: the trainer compares .*: leave out .*extra_arguments.quantization",
         ),
         (
             {"policies": {"x": FIELDS["policies"]["stepwise"] | {"sharded": True}}},

@@ -74,8 +74,12 @@ def test_policies_are_trained_from_the_command_line(
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ('{"dtype": "int8"}', "int8 changes them: set dtype to float32"),
-        ('{"kind": "openai", "openai": {"base_urls": ["http://a/v1"]}}', "kind must be one of"),
+        ('{"dtype": "int8"}', "int8 changes them: set engine.dtype to float32"),
+        (
+            '{"kind": "openai", "openai": {"base_urls": ["http://a/v1"]}}',
+            "servers keep their weights",
+        ),
+        ('{"kind": "vllm", "vllm": {"copies": 2}}', "set engine.vllm.copies to 1"),
         ('{"dtype": "int7"}', "Input should be"),
     ],
 )

@@ -42,6 +42,11 @@ def test_a_retry_does_not_wait_for_the_lease_of_a_run_that_dagster_has_ended(
 
     monkeypatch.setattr(leases, "_has_expired", watch)
     monkeypatch.setenv("STORE", str(tmp_path / "store"))
+    with leases.freed(lambda _: True):
+        assert leases._is_free(lease)
+        # What this machine sees itself counts for more.
+        own = lease.model_copy(update={"holder": this.to_json()})
+        assert not leases._is_free(own)
     tags = {PROCESS_TAG: elsewhere.to_json()}
     with dg.instance_for_test() as instance:
         lost = instance.create_run_for_job(

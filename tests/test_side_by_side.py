@@ -101,6 +101,22 @@ def test_a_killed_copy_ends_the_stage_in_one_line(checkpoint: Path) -> None:
     assert copy not in copy_processes._idle
 
 
+@pytest.mark.slow
+def test_an_idle_process_that_was_killed_is_replaced(checkpoint: Path) -> None:
+    first = two(checkpoint)
+    killed = first._copies[0].process
+    first.close()
+    os.kill(killed._process.pid, signal.SIGKILL)
+    killed._process.wait()
+    with closing(two(checkpoint)) as again:
+        add(again, rollouts(temperature=1.0)[:4])
+        assert len(drain(again)) == 4
+    kept = two(checkpoint)
+    os.kill(kept._copies[1].process._process.pid, signal.SIGKILL)
+    # It has nothing to draw: the engine is closed as asked.
+    kept.close()
+
+
 @pytest.mark.usefixtures("two_cores")
 def test_small_models_are_copied_to_each_core(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
@@ -157,17 +173,21 @@ class Recorded:
         return [Completion(i, "a", "stop", 5, 0, 3, 0.0) for i in finished]
 
 
+def nested(question: str, num_prompts: int, num_rollouts: int) -> list[Request]:
+    """Return rollouts of prompts of which each begins the next."""
+    return [
+        Request(f"{p}/{k}", f"{question}{'step ' * p}", k, 1.0, 9, prefix_length=5 * p)
+        for p in range(num_prompts)
+        for k in range(num_rollouts)
+    ]
+
+
 def test_a_question_stays_with_one_copy_and_idle_copies_take_over_whole_prompts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     processes = [Recorded(), Recorded()]
-    engine_processes: list[Recorded] = []
-
-    def lent(_: Mapping[str, str]) -> Recorded:
-        engine_processes.append(processes[len(engine_processes)])
-        return engine_processes[-1]
-
-    monkeypatch.setattr(side_by_side, "borrow", lent)
+    lent = iter(processes)
+    monkeypatch.setattr(side_by_side, "borrow", lambda _: next(lent))
     monkeypatch.setattr(
         side_by_side, "wait", lambda connections: [c for c in connections if c.finished]
     )
@@ -177,34 +197,25 @@ def test_a_question_stays_with_one_copy_and_idle_copies_take_over_whole_prompts(
     home = homes.pop(home_of(question, ["0", "1"]))
     [other] = homes.values()
     # Three prompts of one question, four requests each, and four rows in each copy.
-    add(
-        engine,
-        [
-            Request(f"{p}/{k}", f"{question}{'step ' * p}", k, 1.0, 9, prefix_length=5 * p)
-            for p in range(3)
-            for k in range(4)
-        ],
-    )
+    add(engine, nested(question, 3, 4))
     # Its home has six: as many as run at once and a half. The other takes the last prompt.
     assert home.requests == ["0/0", "0/1", "0/2", "0/3", "1/0", "1/1"]
     assert other.requests == ["2/0", "2/1", "2/2", "2/3"]
-    home.finished = ["0/1", "0/2"]
-    assert poll(engine).keys() == {"0/1", "0/2"}
+    home.finished = ["0/1", "0/2", "0/0", "0/3"]
+    assert len(poll(engine)) == 4
+    # Of eight that are left, each has its share.
     assert home.requests[6:] == ["1/2", "1/3"]
 
 
-@pytest.mark.parametrize(
-    ("limit", "cores"), [("max 100000\n", 4), ("250000 100000\n", 2), ("50000 100000\n", 1)]
-)
-def test_a_container_has_the_cores_of_its_limit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, cores: int
+def test_no_copy_idles_where_one_question_has_all_requests(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    path = tmp_path / "cpu.max"
-    monkeypatch.setattr(side_by_side, "CPU_LIMIT", path)
-    assert side_by_side._num_cores() == 4
-    path.write_text(limit)
-    assert side_by_side._num_cores() == cores
+    processes = [Recorded(), Recorded()]
+    lent = iter(processes)
+    monkeypatch.setattr(side_by_side, "borrow", lambda _: next(lent))
+    engine = SideBySideEngine("model", settings(200), [ONE_THREAD] * 2)
+    add(engine, nested("question 0\n", 2, 3))
+    assert [len(process.requests) for process in processes] == [3, 3]
 
 
 def test_each_copy_of_vllm_has_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +224,8 @@ def test_each_copy_of_vllm_has_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.delenv(gpus.VISIBLE, raising=False)
     assert gpus_of_copies(2, 2) == [{gpus.VISIBLE: "0,1"}, {gpus.VISIBLE: "2,3"}]
-    monkeypatch.setenv(gpus.VISIBLE, "7,5,3")
+    monkeypatch.setenv(gpus.VISIBLE, "7,5,3,-1,2")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     assert gpus_of_copies(3, 1) == [{gpus.VISIBLE: name} for name in "753"]
     with pytest.raises(ValueError, match=r"2 copies on 2 GPUs each need 4, and 3 are here: lower"):
         gpus_of_copies(2, 2)

@@ -218,6 +218,8 @@ def test_extra_arguments_are_checked_by_name(environment: None) -> None:
         arguments(quantisation="fp8")
     with pytest.raises(ValueError, match=r"extra_arguments\.max_num_seqs: .*: leave it out"):
         arguments(max_num_seqs=9)
+    with pytest.raises(ValueError, match=r"data_parallel_size: set engine\.vllm\.copies instead"):
+        arguments(data_parallel_size=2)
 
 
 @needs_vllm

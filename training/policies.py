@@ -221,8 +221,7 @@ def engine_of(args: argparse.Namespace) -> EngineSettings:
     """Return the settings of the engine that draws responses.
 
     Raises:
-        ValueError: ``--engine-settings`` is wrong, or names servers, which keep their weights, or
-            int8, which changes the probabilities of draws.
+        ValueError: ``--engine-settings`` is wrong, or policies cannot draw with them.
     """
     if args.engine_settings is None:
         return EngineSettings(kind=args.engine)
@@ -230,13 +229,10 @@ def engine_of(args: argparse.Namespace) -> EngineSettings:
         settings = EngineSettings.model_validate_json(args.engine_settings)
     except ValidationError as error:
         raise ValueError(f"--engine-settings: {error.errors()[0]['msg']}") from error
-    if settings.kind not in ENGINES:
-        raise ValueError(f"--engine-settings: kind must be one of {', '.join(ENGINES)}")
-    if settings.dtype == "int8":
-        raise ValueError(
-            "--engine-settings: the trainer compares probabilities of draws with its own, and int8 "
-            "changes them: set dtype to float32"
-        )
+    try:
+        settings.check_draws_of_policies()
+    except ValueError as error:
+        raise ValueError(f"--engine-settings: {error}") from error
     return settings
 
 

@@ -17,6 +17,9 @@ from typing import Any
 
 from shepherd.requests import Completion
 
+THREADS = "OMP_NUM_THREADS"
+"""The variable with the number of threads of a process."""
+
 
 class CopyProcess:
     """A process of :mod:`resources.engines.copy_worker`, and the way to it.
@@ -41,10 +44,16 @@ class CopyProcess:
                     "PYTHONSAFEPATH": "1",
                     **self.variables,
                 },
-                # vLLM has processes of its own, which end with this group.
-                process_group=0,
+                # A group of its own, with which the processes of vLLM end; and no terminal, whose
+                # signals are for this process.
+                start_new_session=True,
             )
         self.connection = Connection(ours.detach())
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process has ended, by itself or by others."""
+        return self._process.poll() is not None
 
     def send(self, message: tuple[object, ...]) -> None:
         """Send a message.
@@ -58,7 +67,7 @@ class CopyProcess:
             raise self._ended() from error
 
     def receive_done(self) -> None:
-        """Wait until the process has opened its engine, or has loaded other weights.
+        """Wait until the process has opened or closed its engine, or has loaded other weights.
 
         Raises:
             ValueError: the engine refuses the checkpoint, or the process has ended.
@@ -83,7 +92,8 @@ class CopyProcess:
         self._process.wait()
 
     def _kill(self) -> None:
-        with suppress(ProcessLookupError):
+        # macOS refuses where all processes of the group have ended.
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _receive(self) -> Any:  # what a process sends depends on what it was sent
@@ -95,10 +105,14 @@ class CopyProcess:
     def _ended(self) -> ValueError:
         status = self._process.wait()
         self._kill()
+        fewer = (
+            f"set {THREADS} to the number of cores to draw in one process"
+            if THREADS in self.variables
+            else "lower `copies`, of engine.vllm or of the model's own vllm"
+        )
         return ValueError(
-            f"a process that drew completions was ended (status {status}): what it printed last "
-            "says why. If its memory was not enough, let fewer processes draw: lower vllm.copies, "
-            "or set OMP_NUM_THREADS to the number of cores to draw with them in one process"
+            f"a process that drew completions was ended (status {status}): what it printed last, "
+            f"to logs/engines.log of the home, says why; for too little memory, {fewer}"
         )
 
 
@@ -107,10 +121,11 @@ _idle: list[CopyProcess] = []
 
 def borrow(variables: Mapping[str, str]) -> CopyProcess:
     """Return an idle process with these variables, or start one."""
-    for process in _idle:
-        if process.variables == variables:
-            _idle.remove(process)
+    for process in [each for each in _idle if each.variables == variables]:
+        _idle.remove(process)
+        if not process.has_ended:
             return process
+        process.end()
     return CopyProcess(variables)
 
 

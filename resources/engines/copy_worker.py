@@ -1,8 +1,8 @@
 """The process that draws with one copy of a model: ``python -m resources.engines.copy_worker FD``.
 
 It receives ``("open", model, engine settings as JSON)``, which it answers by None or by the reason
-why it cannot; ``("load", folder of weights)``, which it answers by None; ``("add", rows of
-REQUESTS)``; and ``("close",)``. It sends lists of completions.
+why it cannot; ``("load", folder of weights)`` and ``("close",)``, which it answers by None; and
+``("add", rows of REQUESTS)``. It sends lists of completions.
 """
 
 import os
@@ -13,26 +13,32 @@ import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 
 from resources.engines import open_local
 from resources.engines.new_weights import ReloadableEngine, StoredWeights
-from shepherd.requests import REQUESTS, Completion, completion_rows
+from shepherd.requests import REQUESTS, completion_rows
 from shepherd.settings import EngineSettings
 
 SECONDS_BETWEEN_SENDS = 0.05
 """Completions of that time go in one message: each costs both sides some time."""
 
 
+Messages: TypeAlias = "queue.SimpleQueue[Any]"
+"""Messages have different parts; completions and answers go back."""
+
+
 def main() -> None:
     """Draw until the parent closes the connection."""
-    # The parent ends its copies when it is interrupted.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(int(sys.argv[1]))
-    messages: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(connection, messages), daemon=True).start()
+    # A forked process of vLLM would keep it open: the parent would not notice the end of this one.
+    os.register_at_fork(after_in_child=connection.close)
+    messages: Messages = queue.SimpleQueue()
+    answers: Messages = queue.SimpleQueue()
+    for work, items in ((_receive, messages), (_send, answers)):
+        threading.Thread(target=work, args=(connection, items), daemon=True).start()
     while True:
         message = messages.get()
         if message[0] == "open":
@@ -40,13 +46,14 @@ def main() -> None:
             try:
                 engine = open_local(EngineSettings.model_validate_json(settings), model)
             except ValueError as error:
-                connection.send(str(error))
+                answers.put(str(error))
                 continue
-            connection.send(None)
-            _draw(engine, connection, messages)
+            answers.put(None)
+            _draw(engine, messages, answers)
+            answers.put(None)
 
 
-def _receive(connection: Connection, messages: "queue.SimpleQueue[tuple[Any, ...]]") -> None:
+def _receive(connection: Connection, messages: Messages) -> None:
     """Pass messages on while the engine draws; end the process with the parent."""
     while True:
         try:
@@ -56,15 +63,21 @@ def _receive(connection: Connection, messages: "queue.SimpleQueue[tuple[Any, ...
             os.killpg(0, signal.SIGKILL)
 
 
-def _draw(
-    engine: ReloadableEngine,
-    connection: Connection,
-    messages: "queue.SimpleQueue[tuple[Any, ...]]",
-) -> None:
-    """Draw what is added until the engine is to be closed."""
+def _send(connection: Connection, answers: Messages) -> None:
+    """Send answers, and completions of some time together."""
+    while True:
+        answer = answers.get()
+        if isinstance(answer, list):
+            time.sleep(SECONDS_BETWEEN_SENDS)
+            while not answers.empty():
+                # Nothing else is asked while requests are unfinished.
+                answer += answers.get()
+        connection.send(answer)
+
+
+def _draw(engine: ReloadableEngine, messages: Messages, answers: Messages) -> None:
+    """Draw what is added until the engine is to be closed; close it."""
     num_running = 0
-    pending: list[Completion] = []
-    sent = time.monotonic()
     while True:
         while not num_running or not messages.empty():
             message = messages.get()
@@ -73,17 +86,13 @@ def _draw(
                 return
             if message[0] == "load":
                 engine.load_weights(StoredWeights(Path(message[1])))
-                connection.send(None)
+                answers.put(None)
                 continue
             engine.add(pl.DataFrame(message[1], schema=REQUESTS, orient="row"))
             num_running += len(message[1])
         finished = list(completion_rows(engine.poll()))
         num_running -= len(finished)
-        pending += finished
-        now = time.monotonic()
-        if not num_running or now - sent > SECONDS_BETWEEN_SENDS:
-            connection.send(pending)
-            pending, sent = [], now
+        answers.put(finished)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ def device_of(name: str) -> torch.device:
 
 def visible_gpus() -> list[str]:
     """Return the names of the GPUs that this process sees, as :data:`VISIBLE` has them."""
-    named = os.environ.get(VISIBLE)
-    return named.split(",") if named else list(map(str, range(torch.cuda.device_count())))
+    count, named = torch.cuda.device_count(), os.environ.get(VISIBLE)
+    # CUDA ignores names from the first wrong one on.
+    return named.split(",")[:count] if named else list(map(str, range(count)))
 
 
 def gpus_of_copies(count: int, gpus_each: int) -> list[dict[str, str]]:
@@ -34,8 +35,8 @@ def gpus_of_copies(count: int, gpus_each: int) -> list[dict[str, str]]:
     gpus = visible_gpus()
     if count * gpus_each > len(gpus):
         raise ValueError(
-            f"vllm.copies: {count} copies on {gpus_each} GPUs each need {count * gpus_each}, and "
-            f"{len(gpus)} are here: lower copies or tensor_parallel_size"
+            f"engine.vllm, or vllm of the model: {count} copies on {gpus_each} GPUs each need "
+            f"{count * gpus_each}, and {len(gpus)} are here: lower copies, or the parallel sizes"
         )
     groups = [gpus[start : start + gpus_each] for start in range(0, count * gpus_each, gpus_each)]
     return [{VISIBLE: ",".join(group)} for group in groups]

@@ -17,16 +17,13 @@ import polars as pl
 import torch
 
 from resources.engines.clock import SharedClock
-from resources.engines.copy_processes import CopyProcess, borrow, give_back
+from resources.engines.copy_processes import THREADS, CopyProcess, borrow, give_back
 from resources.engines.gpus import device_of, gpus_of_copies
 from resources.engines.new_weights import Weights, weights_folder
 from resources.engines.prefix_queue import PrefixQueue
 from shepherd.memory import SMALL_BYTES
 from shepherd.requests import Completion, completion_block, request_rows
 from shepherd.settings import EngineSettings
-
-THREADS = "OMP_NUM_THREADS"
-"""The variable with the number of threads of a process."""
 
 FEWEST_ROWS = 64
 """Requests that run at once in a copy at least: smaller products take longer for each row."""
@@ -137,8 +134,13 @@ class SideBySideEngine:
         )
 
     def _hand_out(self) -> None:
-        """Give the copies requests, some more than run at once: they wait for no answer."""
-        for most, takes_over in ((self._rows + self._rows // 2, False), (self._rows, True)):
+        """Give the copies requests, some more than run at once: they wait for no answer.
+
+        None gets more than its share of what is unfinished, so that few questions occupy all.
+        """
+        share = -(-len(self._unfinished) // len(self._copies))
+        most_of_own = min(share, self._rows + self._rows // 2)
+        for most, takes_over in ((most_of_own, False), (min(share, self._rows), True)):
             for copy in self._copies:
                 taken = []
                 while copy.num_running < most and self._has_for(copy, takes_over=takes_over):
@@ -156,9 +158,12 @@ class SideBySideEngine:
         if self._unfinished:
             self._end()
             return
-        with self._ended_by_errors():
+        # An engine whose process has ended is closed.
+        with suppress(ValueError), self._ended_by_errors():
             for copy in self._copies:
                 copy.process.send(("close",))
+            for copy in self._copies:
+                copy.process.receive_done()
         for copy in self._copies:
             give_back(copy.process)
         self._copies = []

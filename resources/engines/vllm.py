@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 from transformers import AutoConfig
-from vllm import EngineArgs, RequestOutput, SamplingParams
+from vllm import RequestOutput, SamplingParams
 from vllm.inputs import TokensPrompt
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
@@ -49,11 +49,8 @@ class VllmEngine:
     ) -> None:
         check_weight_files(model, load(AutoConfig, model))
         self.capacity = batch_size
-        named = engine_arguments(model, settings, batch_size, dtype)
-        # A CPU's memory is not freed: vLLM has no sleep mode there.
-        can_sleep = is_reloaded and current_platform.is_sleep_mode_available()
-        arguments = EngineArgs(**named | {"enable_sleep_mode": can_sleep})
-        self._engine = open_vllm(arguments, "engine.vllm")
+        named = engine_arguments(model, settings, batch_size, dtype, is_reloaded=is_reloaded)
+        self._engine = open_vllm(named, "engine.vllm")
         self._tokenizer = self._engine.get_tokenizer()
         leave_prompts_open(self._tokenizer, model)
         self._window = int(self._engine.model_config.max_model_len)
@@ -157,7 +154,12 @@ class VllmEngine:
 
 
 def engine_arguments(
-    model: Path | str, settings: VllmEngineSettings, batch_size: int, dtype: str
+    model: Path | str,
+    settings: VllmEngineSettings,
+    batch_size: int,
+    dtype: str,
+    *,
+    is_reloaded: bool = False,
 ) -> dict[str, object]:
     """Return the arguments of vLLM's ``EngineArgs`` by name.
 
@@ -172,6 +174,8 @@ def engine_arguments(
         # After a chunk of a prompt vLLM rewinds the seeded generator; a CPU's generator cannot.
         "enable_chunked_prefill": False if current_platform.is_cpu() else None,
         "disable_log_stats": True,
+        # A CPU's memory is not freed: vLLM has no sleep mode there.
+        "enable_sleep_mode": is_reloaded and current_platform.is_sleep_mode_available(),
         **settings.model_dump(exclude={"copies", "extra_arguments"}),
     }
     check_extra_arguments(settings.extra_arguments, arguments)

@@ -24,15 +24,19 @@ def check_extra_arguments(extra: Iterable[str], arguments: Mapping[str, object])
     for name in extra:
         where = f"engine.vllm.extra_arguments.{name}"
         if name in arguments:
-            raise ValueError(f"{where}: the pipeline sets it from other settings: leave it out")
+            raise ValueError(f"{where}: the pipeline sets it itself: leave it out")
+        if name.startswith("data_parallel"):
+            raise ValueError(f"{where}: set engine.vllm.copies instead")
         if name not in known:
             raise ValueError(
                 f"{where}: vLLM has no such argument{did_you_mean(name, known)}: correct its name"
             )
 
 
-def open_vllm(arguments: EngineArgs, setting: str) -> LLMEngine:
-    """Open vLLM's engine; ``setting`` is the section of the profile that asks for it.
+def open_vllm(arguments: Mapping[str, object], setting: str) -> LLMEngine:
+    """Open vLLM's engine, given its ``EngineArgs`` by name.
+
+    ``setting`` is the section of the profile that asks for it.
 
     An engine that is kept open for a later stage is closed first, for its memory.
 
@@ -44,17 +48,17 @@ def open_vllm(arguments: EngineArgs, setting: str) -> LLMEngine:
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     try:
         # The usage context sets the number of tokens of a step: bulk work takes more.
-        return LLMEngine.from_engine_args(arguments, UsageContext.LLM_CLASS)
-    except ValueError as error:
+        return LLMEngine.from_engine_args(EngineArgs(**arguments), UsageContext.LLM_CLASS)
+    except (ValueError, TypeError, AssertionError, NotImplementedError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"{arguments.model}: vLLM refuses it: correct {setting} in the profile ({reason})"
+            f"{arguments['model']}: vLLM refuses it: correct {setting} in the profile ({reason})"
         ) from error
     except RuntimeError as error:
         # The worker that failed is another process, which prints its reason itself.
         raise ValueError(
-            f"{arguments.model}: vLLM did not start: its worker says why in its own messages, such "
-            f"as too little free memory: correct {setting} in the profile"
+            f"{arguments['model']}: vLLM did not start: its worker says why in its own messages, "
+            f"such as too little free memory: correct {setting} in the profile"
         ) from error
 
 

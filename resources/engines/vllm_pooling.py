@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from vllm import EngineArgs, ModelRegistry, PoolingParams
+from vllm import ModelRegistry, PoolingParams
 from vllm.config import PoolerConfig
 from vllm.inputs import TokensPrompt
 
@@ -72,17 +72,18 @@ class VllmPooler:
     ) -> None:
         check_architecture(model, config)
         check_weight_files(model, config, has_head=False)
-        arguments = EngineArgs(
-            model=str(model),
-            dtype=dtype,
-            runner="pooling",
-            convert="embed",
-            hf_overrides={"architectures": [f"{TRUNKS[config.model_type]}ForCausalLM"]},
-            pooler_config=PoolerConfig(tok_pooling_type="STEP"),
-            worker_extension_cls=f"{WorkerExtension.__module__}.{WorkerExtension.__name__}",
-            disable_log_stats=True,
-            **{**settings.model_dump(), "max_model_len": max_length},
-        )
+        arguments = {
+            "model": str(model),
+            "dtype": dtype,
+            "runner": "pooling",
+            "convert": "embed",
+            "hf_overrides": {"architectures": [f"{TRUNKS[config.model_type]}ForCausalLM"]},
+            "pooler_config": PoolerConfig(tok_pooling_type="STEP"),
+            "worker_extension_cls": f"{WorkerExtension.__module__}.{WorkerExtension.__name__}",
+            "disable_log_stats": True,
+            **settings.model_dump(),
+            "max_model_len": max_length,
+        }
         self._engine = open_vllm(arguments, "scoring.vllm")
 
     def hidden_states(

@@ -40,6 +40,7 @@ class DrawingBar:
         self._capacity = 0
         self._num_queued = 0
         self._num_drawn = 0
+        self._num_not_in_source = 0
         self._num_tokens = 0
         self._is_closed = threading.Event()
         self._ticker = threading.Thread(target=self._tick, daemon=True)
@@ -84,11 +85,13 @@ class DrawingBar:
         """Count completions that the engine has finished."""
         self._num_queued -= completions.height
         self._num_drawn += completions.height
+        self._num_not_in_source += completions.height
         self._num_tokens += int(completions["num_tokens"].sum())
         self._show()
 
     def advance(self) -> None:
-        """Show how many units of the source are done."""
+        """Show how many units of the source are done, which has all that was drawn."""
+        self._num_not_in_source = 0
         self._bar.update(self._source.num_done - self._bar.n)
         if self._num_drawn:
             self._show()
@@ -107,6 +110,7 @@ class DrawingBar:
             parts.insert(0, f"{self._num_drawn:,} completions")
         num_left = self._source.num_left
         if num_left is not None:
+            num_left -= self._num_not_in_source
             left = seconds * max(0.0, num_left - half) / (self._num_drawn + half)
             parts.append(f"{tqdm.format_interval(round(left))} left")
         return ", ".join(parts)

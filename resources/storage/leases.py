@@ -81,8 +81,8 @@ class Lease:
         """What a user reads whose worker has lost the lease."""
         return (
             f"{self._store.url}/{self._key}: another worker has taken the lease over, since this "
-            f"one did not renew it for {SECONDS_UNTIL_EXPIRED:.0f} s: nothing was committed here, "
-            "and what was drawn is saved"
+            f"one did not renew it for {SECONDS_UNTIL_EXPIRED:.0f} s or Dagster has marked its run "
+            "as ended: nothing was committed here, and what was drawn is saved"
         )
 
     def check(self) -> None:
@@ -145,7 +145,7 @@ _has_ended: ContextVar[Callable[[ProcessIdentity], bool]] = ContextVar(
 def freed(has_ended: Callable[[ProcessIdentity], bool]) -> Iterator[None]:
     """Take leases at once during the body if ``has_ended`` says so of the process that holds them.
 
-    It may know of processes on other machines, which this one cannot see.
+    It is asked about processes that this one cannot see, such as those of other machines.
     """
     _has_ended.set(has_ended)
     try:
@@ -255,7 +255,8 @@ def _is_free(record: LeaseRecord) -> bool:
     process = record.process
     if process is None:
         return not record.holder
-    return process.state() == "ended" or _has_ended.get()(process)
+    state = process.state()
+    return state == "ended" or (state == "unknown" and _has_ended.get()(process))
 
 
 def _place_of(record: LeaseRecord) -> str:

@@ -187,22 +187,11 @@ class Settings(Section):
                 continue
             if getattr(self, policy.reward_model) is None:
                 raise ValueError(f"policies.{name}.reward_model: add {policy.reward_model}")
-            if self.engine.kind == "openai":
-                raise ValueError(
-                    f"policies.{name}: {policy.kind.upper()} draws with weights that change, and "
-                    "servers keep theirs: set engine.kind to transformers or vllm"
-                )
-            if self.engine.dtype == "int8":
-                raise ValueError(
-                    f"policies.{name}: {policy.kind.upper()} compares probabilities of its draws "
-                    "with the trainer's, and int8 changes them: set engine.dtype to float32"
-                )
+            try:
+                self.engine.check_draws_of_policies()
+            except ValueError as error:
+                raise ValueError(f"policies.{name}: {error}") from error
             vllm = self.engine.vllm
-            if self.engine.kind == "vllm" and vllm.copies > 1:
-                raise ValueError(
-                    f"policies.{name}: the GPU of the training draws, too: set engine.vllm.copies "
-                    "to 1, and `vllm: {copies: ...}` of the models that draw on several"
-                )
             if self.engine.kind == "vllm" and vllm.num_gpus > 1 and policy.num_processes > 1:
                 raise ValueError(
                     f"policies.{name}.num_processes: each process draws on its own GPU: set "

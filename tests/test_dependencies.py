@@ -19,7 +19,7 @@ TRAINED: dict[str, Any] = {"base": "base-small", "num_problems": 5, "training": 
 SERVERS = {"base_urls": ["http://here:1/v1"]}
 VLLM = {
     "kind": "vllm",
-    "vllm": {"max_model_len": 64, "extra_arguments": {"quantization": "fp8"}},
+    "vllm": {"max_model_len": 64, "extra_arguments": {"block_size": 16}},
     "openai": SERVERS,
 }
 TRANSFORMERS = {"kind": "transformers", "openai": SERVERS}

@@ -71,7 +71,7 @@ def test_prompts_of_which_one_begins_the_other_share_a_copy(
     cache.load(4, 6, [5, 6, 7], states[..., :3, :])
     cache.load(6, 7, [5, 9], states[..., :2, :])
     assert cache._copy[:7].tolist() == [0, 0, 0, 0, 0, 1, 2]
-    assert cache._length[:7].tolist() == [2, 2, 4, 4, 3, 3, 2]
+    assert cache._prompt_length[:7].tolist() == [2, 2, 4, 4, 3, 3, 2]
     assert torch.equal(cache._prompts[:, :, 0, :, :4], states)
     cache.begin_step(np.zeros(7, np.int64))
     cache.remove(np.arange(5), 7)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from tiny_checkpoint import rollouts, save_checkpoint
 
 from resources.engines import copy_processes, new_weights
+from resources.engines.copy_processes import THREADS
 from resources.engines.new_weights import (
     ReloadableEngine,
     StoredWeights,
@@ -21,6 +22,7 @@ from resources.engines.new_weights import (
 )
 from resources.engines.side_by_side import SideBySideEngine
 from resources.engines.transformers import TransformersEngine
+from shepherd.settings import EngineSettings
 from training.tokenizer import build_tokenizer
 
 REQUESTS = rollouts(temperature=1.0, count=2)
@@ -95,7 +97,8 @@ def _no_process_stays() -> Iterator[None]:
 def test_copies_in_processes_take_new_weights(checkpoints: tuple[Path, Path]) -> None:
     first, second = checkpoints
     expected = texts(embedded("float32")(second))
-    with closing(SideBySideEngine(first, 2, batch_size=8, dtype="float32")) as engine:
+    settings = EngineSettings(batch_size=8, dtype="float32", device="cpu")
+    with closing(SideBySideEngine(first, settings, [{THREADS: "1"}] * 2)) as engine:
         texts(engine)
         engine.release()
         engine.load_weights(load_file(second / "model.safetensors"))

@@ -149,6 +149,20 @@ def test_the_profile_need_not_ask_for_copies(
     assert opened == [(checkpoint, 512, [ONE_THREAD] * 2)]
 
 
+@pytest.mark.parametrize(
+    ("limit", "cores"), [("max 100000\n", 4), ("250000 100000\n", 2), ("50000 100000\n", 1)]
+)
+def test_a_container_has_the_cores_of_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, cores: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    path = tmp_path / "cpu.max"
+    monkeypatch.setattr(side_by_side, "CPU_LIMIT", path)
+    assert side_by_side._num_cores() == 4
+    path.write_text(limit)
+    assert side_by_side._num_cores() == cores
+
+
 class Recorded:
     """A process that records what it is sent, and finishes what it is told to."""
 
@@ -182,12 +196,18 @@ def nested(question: str, num_prompts: int, num_rollouts: int) -> list[Request]:
     ]
 
 
-def test_a_question_stays_with_one_copy_and_idle_copies_take_over_whole_prompts(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    processes = [Recorded(), Recorded()]
-    lent = iter(processes)
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[Recorded]:
+    """The processes of the next engine of two copies."""
+    recorded = [Recorded(), Recorded()]
+    lent = iter(recorded)
     monkeypatch.setattr(side_by_side, "borrow", lambda _: next(lent))
+    return recorded
+
+
+def test_a_question_stays_with_one_copy_and_idle_copies_take_over_whole_prompts(
+    processes: list[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
         side_by_side, "wait", lambda connections: [c for c in connections if c.finished]
     )
@@ -207,12 +227,7 @@ def test_a_question_stays_with_one_copy_and_idle_copies_take_over_whole_prompts(
     assert home.requests[6:] == ["1/2", "1/3"]
 
 
-def test_no_copy_idles_where_one_question_has_all_requests(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    processes = [Recorded(), Recorded()]
-    lent = iter(processes)
-    monkeypatch.setattr(side_by_side, "borrow", lambda _: next(lent))
+def test_no_copy_idles_where_one_question_has_all_requests(processes: list[Recorded]) -> None:
     engine = SideBySideEngine("model", settings(200), [ONE_THREAD] * 2)
     add(engine, nested("question 0\n", 2, 3))
     assert [len(process.requests) for process in processes] == [3, 3]

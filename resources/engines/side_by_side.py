@@ -86,7 +86,7 @@ class SideBySideEngine:
 
         Args:
             model: checkpoint folder or hub name.
-            settings: the engine of all copies together.
+            settings: the engine; its ``batch_size`` is that of all copies, with vLLM of each.
             copies: variables of the process of each.
         """
         batch_size = settings.batch_size
